@@ -1,0 +1,40 @@
+/*
+ * digest.h - SHA-256, streamed HMAC-SHA-256, hexadecimal and base64, over OpenSSL.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sluice/types.h>
+
+#define DIGEST_SHA256 32
+
+/** One piece for digest_sha256v: bytes, borrowed for the call. */
+void digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256]);
+/** SHA-256 over parts, each preceded by its length as 4 bytes little endian, so that
+ *  ("ab","c") and ("a","bc") differ. */
+void digest_parts(const sl_str *parts, size_t n, uint8_t out[DIGEST_SHA256]);
+
+/** A keyed HMAC-SHA-256 that is reused for many messages. @thread one at a time */
+struct hmac;
+struct hmac *hmac_create(const void *key, size_t key_len); /* NULL: no memory */
+void hmac_destroy(struct hmac *h);                         /* NULL is fine */
+/** Start a message, feed it, take the result. 0 or UV_ENOMEM. */
+int hmac_begin(struct hmac *h);
+void hmac_update(struct hmac *h, const void *p, size_t n);
+void hmac_end(struct hmac *h, uint8_t out[DIGEST_SHA256]);
+
+/** Compare in constant time; unequal lengths differ at once. */
+bool digest_equal(const void *a, size_t alen, const void *b, size_t blen);
+
+/** out holds 2n+1 bytes. */
+void hex_encode(const void *p, size_t n, char *out);
+int hex_decode(sl_str s, uint8_t *out, size_t out_len); /* 0 or UV_EINVAL; length must fit exactly */
+
+/** Standard alphabet, padded. out holds 4*ceil(n/3)+1. Returns the length. */
+size_t base64_encode(const void *p, size_t n, char *out);
+/** Strict: padding required, nothing else. Returns bytes written, or UV_EINVAL / UV_ENOBUFS. */
+int base64_decode(sl_str s, uint8_t *out, size_t out_cap);
+/** URL-safe alphabet, no padding. out holds 4*ceil(n/3)+1. Returns the length. */
+size_t base64url_encode(const void *p, size_t n, char *out);

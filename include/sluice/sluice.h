@@ -1,0 +1,448 @@
+/*
+ * sluice/sluice.h - the Sluice plugin ABI, version 0.1
+ *
+ * A plugin is a shared object that exports exactly one symbol, sl_plugin_v0(), and provides one
+ * adapter: a type of remote system (a shop, a CRM, a supplier). The host opens it once for each
+ * configured endpoint. Include <sluice/...> and nothing else of Sluice.
+ *
+ * Rules that hold everywhere
+ *   - Size first. Every table begins with `size`, the sizeof its builder knew. The reader copies
+ *     the smaller of the two sizes into a zeroed table; ask SL_HAS() before using a field that a
+ *     later minor version added. Fields are appended, never moved, retyped or removed.
+ *   - Threads. Every function here, in both directions, is called on the host's one loop thread.
+ *     A callback must return within 5 ms; the host measures each one, and counts and names those
+ *     that do not. Nothing may block: no sockets, no files, no sleeping - use the host's services.
+ *   - No call-back before return. A host function never calls the plugin's callback before it has
+ *     returned itself; the callback runs in a later turn of the loop.
+ *   - Memory. The side that allocated frees. What is passed in is borrowed for the call unless it
+ *     says otherwise; copy what you keep. JSON crosses the border as text (UTF-8).
+ *   - Never keep mutable globals: state hangs from `self`, since one plugin serves many endpoints.
+ *   - The ABI is 0.x: until it is 1.0 a host accepts a plugin only of its own minor or older, and
+ *     an incompatible change raises the number in the symbol's name.
+ */
+#ifndef SLUICE_SLUICE_H
+#define SLUICE_SLUICE_H
+
+#include <sluice/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SL_ABI_MAJOR 0
+#define SL_ABI_MINOR 1
+
+#define SL_EXPORT __attribute__((visibility("default")))
+
+/** Does this table, of this type, reach as far as this field - and is the field set? */
+#define SL_HAS(type, table, field)                                                                 \
+    ((table)->size >= offsetof(type, field) + sizeof((table)->field) && (table)->field)
+
+/* ---- status codes -------------------------------------------------------------------------- */
+
+#define SL_OK            0
+#define SL_E_INVALID     (-1) /* an argument, a setting or an input is wrong */
+#define SL_E_NOT_FOUND   (-2)
+#define SL_E_NO_MEMORY   (-3)
+#define SL_E_LIMIT       (-4) /* a limit of size or number was reached */
+#define SL_E_UNSUPPORTED (-5)
+#define SL_E_NETWORK     (-6) /* the connection failed or was cut */
+#define SL_E_TIMEOUT     (-7)
+#define SL_E_TLS         (-8) /* handshake or certificate */
+#define SL_E_DNS         (-9)
+#define SL_E_PROTOCOL    (-10) /* the peer's bytes are not what the protocol allows */
+#define SL_E_CANCELLED   (-11) /* the host is closing */
+#define SL_E_INTERNAL    (-12)
+
+/** Where a function can say why it failed. The host provides it; the plugin fills `text`, one line
+ *  that names what is wrong and what would be right. */
+typedef struct sl_fail {
+    uint32_t size;
+    uint32_t _reserved;
+    char text[512]; /* NUL-terminated UTF-8 */
+} sl_fail;
+
+typedef struct sl_header {
+    sl_str name, value;
+} sl_header;
+
+/* ---- options: settings of an endpoint, parameters of an action ------------------------------ */
+
+/* One table drives parsing, range checks, defaults, the error with its line and column, the
+ * documentation and the JSON Schema. Dotted names nest: "auth.flow" is `auth: { flow: ... }`. */
+
+#define SL_OPT_STRING   1 /* UTF-8 text */
+#define SL_OPT_INT      2 /* whole number within [min, max] */
+#define SL_OPT_BOOL     3 /* true, false */
+#define SL_OPT_DURATION 4 /* "250ms" "30s" "5m" "24h" "7d"; value in milliseconds, [min, max] */
+#define SL_OPT_SIZE     5 /* "64KiB" "1MiB"; value in bytes, [min, max] */
+#define SL_OPT_ENUM     6 /* one of `choices`, separated by '|' */
+#define SL_OPT_URL      7 /* http or https, no user info, no fragment; given back without a trailing '/' */
+#define SL_OPT_SECRET   8 /* { env: NAME } | { file: PATH } | { credential: NAME }; read by secret() */
+#define SL_OPT_SECRETS  9 /* one secret or a list of up to 8 */
+#define SL_OPT_STRINGS  10 /* a list of strings; as a JSON array by setting_json() */
+#define SL_OPT_INTS     11 /* a list of whole numbers within [min, max]; JSON array */
+#define SL_OPT_MAP      12 /* text keys to text values; a value may be a secret; JSON object by
+                              setting_json() with the secrets filled in: do not log it */
+#define SL_OPT_JQ       13 /* a jq program as text, or { file: PATH }; compiled by `sluice check`;
+                              run with host->transform() */
+#define SL_OPT_POINTER  14 /* a JSON Pointer (RFC 6901), such as /order/id */
+
+#define SL_OPT_REQUIRED 0x1u /* flag: must be given */
+
+typedef struct sl_option {
+    const char *name;    /* dotted path; the last entry of a table has NULL here */
+    uint32_t type;       /* SL_OPT_* */
+    uint32_t flags;      /* SL_OPT_REQUIRED */
+    const char *deflt;   /* as it would stand in the file; NULL: none */
+    int64_t min, max;    /* for numbers, durations (ms), sizes (bytes); both 0: no limit */
+    const char *choices; /* for SL_OPT_ENUM: "a|b|c" */
+    const char *help;    /* one line for the operator */
+} sl_option;
+
+/** Checked values of one option table; an opaque object of the host, alive as long as the handle
+ *  or the instance it was given to. */
+typedef struct sl_values sl_values;
+
+/** Read values. Every `name` must stand in the option table that the values were checked with.
+ *  The views stay valid as long as the sl_values. */
+typedef struct sl_values_api {
+    uint32_t size;
+    uint32_t _reserved;
+    /** STRING, ENUM, URL, JQ (the program's text), POINTER. SL_E_NOT_FOUND: not given, no default. */
+    sl_status (*str)(const sl_values *v, const char *name, sl_str *ret);
+    /** INT, BOOL (0, 1), DURATION (ms), SIZE (bytes). */
+    sl_status (*num)(const sl_values *v, const char *name, int64_t *ret);
+    /** STRINGS, INTS, MAP as JSON text. */
+    sl_status (*json)(const sl_values *v, const char *name, sl_str *ret);
+    /** SECRET, or the index-th of SECRETS; SL_E_NOT_FOUND past the last. Not there during `check`
+     *  without secrets: then SL_E_NOT_FOUND too. Never log it. */
+    sl_status (*secret)(const sl_values *v, const char *name, uint32_t index, sl_str *ret);
+} sl_values_api;
+
+/* ---- events -------------------------------------------------------------------------------- */
+
+/** An event as stored: immutable. Borrowed for the call. */
+typedef struct sl_event {
+    uint32_t size;
+    uint32_t _reserved;
+    uint64_t id;          /* its number in the log */
+    int64_t received_ms;  /* wall clock, ms since 1970 UTC */
+    sl_str endpoint;      /* configured name of the endpoint it came from */
+    sl_str topic;         /* "orders/create" */
+    sl_str sender_id;     /* the sender's id of the delivery; empty: none */
+    const sl_header *headers;
+    size_t n_headers;
+    sl_str body;          /* raw, as received */
+} sl_event;
+
+/** A reference to something known under a foreign id, such as a fulfilment order's GID. */
+typedef struct sl_ref {
+    sl_str kind; /* "fulfillment_order", "po" */
+    sl_str id;
+} sl_ref;
+
+/** What describe() says of an event. One call of `subject` for each thing the event is about. */
+typedef struct sl_describe_out {
+    uint32_t size;
+    uint32_t _reserved;
+    void *ctx;
+    /** `subject`: "order:acme.myshopify.com/450789469"; empty when only references are known: the
+     *  event then waits for the link. `version`: orders two events of one subject, compared as text
+     *  after equal-length padding is NOT applied - give a form that sorts (RFC 3339 UTC with ms);
+     *  empty: none. `event_key`: what makes two events the same although their sender's ids differ;
+     *  empty: the host uses (endpoint, topic, subject, version), and no key if version is empty. */
+    void (*subject)(void *ctx, sl_str subject, sl_str version, sl_str event_key, const sl_ref *refs,
+                    size_t n_refs);
+    /** A fact for the operator: the event's test flag, or why nothing could be said of it. */
+    void (*note)(void *ctx, sl_str text);
+} sl_describe_out;
+
+/* ---- intake -------------------------------------------------------------------------------- */
+
+/** The head of a request at /in/{endpoint}[/rest], before its body is read. */
+typedef struct sl_head {
+    uint32_t size;
+    uint32_t _reserved;
+    sl_str method; /* "POST" */
+    sl_str rest;   /* what follows /in/{endpoint}, with its '/', without the query; may be empty */
+    sl_str query;  /* without '?' */
+    const sl_header *headers; /* names as received: compare without case */
+    size_t n_headers;
+} sl_head;
+
+#define SL_SIGNED_NOT         0 /* accept without a signature (only if the adapter's settings allow it) */
+#define SL_SIGNED_HMAC_SHA256 1 /* HMAC-SHA-256 over the raw body */
+
+#define SL_VERIFY_MAX_SECRETS 8
+
+/** What verify() wants. The views must stay valid until the request ends: they point into the head
+ *  or into `self`. */
+typedef struct sl_verdict {
+    uint32_t size;
+    uint32_t scheme;      /* SL_SIGNED_* */
+    sl_str topic;         /* required */
+    sl_str sender_id;     /* the receipt key's part; empty: the event has no receipt key */
+    uint8_t signature[64]; /* decoded bytes of the claimed signature */
+    size_t signature_len; /* 0: missing or malformed; the host still computes, then refuses */
+    size_t n_secrets;
+    sl_str secrets[SL_VERIFY_MAX_SECRETS]; /* all are tried */
+} sl_verdict;
+
+/** The constant answer to an accepted webhook, sent once it is durable. */
+typedef struct sl_ack {
+    uint32_t size;
+    uint32_t status; /* 200 */
+    const char *content_type; /* NULL: none */
+    const char *body;         /* NULL: empty */
+} sl_ack;
+
+/* ---- deliveries ---------------------------------------------------------------------------- */
+
+#define SL_ACTION_IDEMPOTENT 0x1u /* sending the same record again is harmless, whatever happened */
+#define SL_ACTION_ONCE       0x2u /* default of the route's `once: subject` (orders are money) */
+
+/** A named thing the adapter can do. The table ends with a NULL name. */
+typedef struct sl_action {
+    const char *name;         /* "order.submit" */
+    uint32_t flags;           /* SL_ACTION_* */
+    uint32_t batch_records;   /* most records in one batch; 1: no batching */
+    uint64_t batch_bytes;     /* most body bytes in one batch; 0: no limit */
+    const sl_option *params;  /* keys that a route's `to:` may carry; NULL: none */
+    const char *help;
+} sl_action;
+
+/** One delivery, as the adapter sees it. */
+typedef struct sl_record {
+    uint32_t size;
+    uint32_t attempt;   /* 1 for the first */
+    sl_str delivery;    /* the delivery's name for people, "1042.0" */
+    sl_str key;         /* idempotency key, [0-9A-Za-z_-]{1,32}; the same over retry, restart, replay */
+    sl_str subject;
+    sl_str piece;       /* the piece's business key; may be empty */
+    sl_str topic;       /* of the event */
+    sl_str body;        /* what map/split made of the event: JSON */
+    sl_str request;     /* frozen by prepare() before the first attempt; without prepare(): = body */
+    int64_t first_sent_ms; /* wall clock of the first attempt; 0 on the first */
+} sl_record;
+
+/** Records that go together, in a frozen order. A single delivery is a batch of one. */
+typedef struct sl_batch {
+    uint32_t size;
+    uint32_t _reserved;
+    uint64_t id; /* stable over restart */
+    const sl_record *records;
+    size_t n_records;
+} sl_batch;
+
+#define SL_DELIVERED 1 /* done; `reference` is the remote's id */
+#define SL_RETRY     2 /* definitely not done; again after `after_ms` or by the retry policy */
+#define SL_THROTTLED 3 /* refused for pace (429): definitely not done, burns no attempt; the whole
+                          lane waits `after_ms` */
+#define SL_REJECTED  4 /* refused for good: dead letter with `why` */
+#define SL_REVIEW    5 /* a human must choose: held with `why` */
+#define SL_UNKNOWN   6 /* sent, no understood answer; confirm() is asked before anything is resent */
+
+typedef struct sl_link {
+    sl_str kind; /* "po" */
+    sl_str id;   /* the remote's id */
+} sl_link;
+
+/** A new event that an outcome causes; stored in the same record as the outcome. */
+typedef struct sl_emit {
+    sl_str topic; /* "supplier/accepted" */
+    sl_str body;  /* JSON */
+} sl_emit;
+
+typedef struct sl_outcome {
+    uint32_t size;
+    uint32_t kind;      /* SL_DELIVERED ... SL_UNKNOWN */
+    int64_t after_ms;   /* for RETRY, THROTTLED: not before; 0: the policy decides */
+    uint32_t status;    /* protocol's status code, for the attempt's line; 0: none */
+    uint32_t not_sent;  /* 1: the first byte of the request never left (RETRY only): says so */
+    sl_str why;         /* for the operator; no secrets */
+    sl_str reference;   /* the remote's id */
+    const sl_link *links;
+    size_t n_links;
+    const sl_emit *emits;
+    size_t n_emits;
+} sl_outcome;
+
+typedef void (*sl_durable_cb)(void *ctx, sl_status status);
+
+/** How deliver() and resume() answer. Valid until finish() was called. */
+typedef struct sl_done {
+    uint32_t size;
+    uint32_t _reserved;
+    void *ctx;
+    /** The outcome of record `index`; once for each record. What is never told by finish() counts
+     *  as unknown. Views borrowed for the call. */
+    void (*outcome)(void *ctx, size_t index, const sl_outcome *o);
+    /** A long remote job: store `token` (up to 64 KiB) and how many records are done. `cb` runs
+     *  when it is durable; only then make the next step that cannot be repeated. After a crash
+     *  resume() gets the newest token. */
+    void (*checkpoint)(void *ctx, sl_str token, uint32_t done, sl_durable_cb cb, void *cb_ctx);
+    /** The endpoint cannot be used at all (credentials, quota, certificate): every record without
+     *  an outcome goes back unburnt, and the lane parks; tried again after `after_ms` (0: the
+     *  host's probe interval). Then call finish(). */
+    void (*park)(void *ctx, sl_str why, int64_t after_ms);
+    /** The end; exactly once, last. */
+    void (*finish)(void *ctx);
+} sl_done;
+
+#define SL_CONFIRM_YES     1 /* it arrived: `reference` */
+#define SL_CONFIRM_NO      2 /* it did not: may be sent again */
+#define SL_CONFIRM_EARLY   3 /* ask again after `after_ms` */
+#define SL_CONFIRM_UNSURE  4 /* cannot tell: a human decides */
+
+/** The answer of confirm(); exactly once. outcome fields as in sl_outcome (links and emits count
+ *  for YES only). */
+typedef struct sl_confirmed {
+    uint32_t size;
+    uint32_t verdict; /* SL_CONFIRM_* */
+    int64_t after_ms;
+    sl_str why;
+    sl_str reference;
+    const sl_link *links;
+    size_t n_links;
+    const sl_emit *emits;
+    size_t n_emits;
+} sl_confirmed;
+
+typedef void (*sl_confirm_cb)(void *ctx, const sl_confirmed *answer);
+
+/** The answer of prepare(): the request's bytes to freeze, or an error that makes a dead letter. */
+typedef void (*sl_prepare_cb)(void *ctx, sl_status status, sl_str request, sl_str why);
+
+/* ---- host services ------------------------------------------------------------------------- */
+
+typedef struct sl_http_request {
+    uint32_t size;
+    uint32_t _reserved;
+    sl_str method; /* "POST" */
+    sl_str url;    /* absolute; https, or http where the endpoint's url says http */
+    const sl_header *headers; /* Host, Content-Length and Connection are the host's */
+    size_t n_headers;
+    sl_str body;          /* copied before http() returns */
+    int64_t total_ms;     /* 0: the endpoint's timeout.total */
+    uint64_t max_answer;  /* bytes of body at most; 0: the endpoint's limit */
+} sl_http_request;
+
+typedef struct sl_http_answer {
+    uint32_t size;
+    int32_t error;     /* SL_OK: a whole answer came; else SL_E_* */
+    uint32_t sent;     /* 1: the first byte of the request may have left: not done is not certain */
+    uint32_t status;   /* 100..599; 0 if error */
+    const sl_header *headers;
+    size_t n_headers;
+    sl_str body;
+    sl_str why;        /* on error: what happened, for the operator */
+    int64_t retry_after_ms; /* from Retry-After (seconds or date) or its known cousins; -1: none */
+} sl_http_answer;
+
+typedef void (*sl_http_cb)(void *ctx, const sl_http_answer *answer);
+typedef void (*sl_timer_cb)(void *ctx);
+typedef void (*sl_transform_cb)(void *ctx, sl_status status, sl_str output, sl_str why);
+
+#define SL_LOG_ERROR 0
+#define SL_LOG_WARN  1
+#define SL_LOG_INFO  2
+#define SL_LOG_DEBUG 3
+
+/** Services of the host for one opened instance. Valid from open() to the end of close(). */
+typedef struct sl_host {
+    uint32_t size;
+    uint32_t abi_minor; /* of the host */
+    void *ctx;          /* pass it to every function */
+    const sl_values *settings;
+    const sl_values_api *values;
+    sl_str endpoint;    /* this endpoint's configured name */
+
+    void (*log)(void *ctx, uint32_t level, sl_str text);
+    int64_t (*wall_ms)(void *ctx);
+    uint64_t (*mono_ms)(void *ctx);
+    void (*random)(void *ctx, void *out, size_t n);
+
+    /** One HTTP exchange, accounted to the endpoint's lane; redirects are not followed. The
+     *  callback runs exactly once unless an error is returned here (SL_E_INVALID, SL_E_NO_MEMORY).
+     *  At close() what is still under way is called back with SL_E_CANCELLED. */
+    sl_status (*http)(void *ctx, const sl_http_request *req, sl_http_cb cb, void *cb_ctx);
+
+    /** Call back once, `ms` from now. Returns a number for timer_cancel, 0: no memory. */
+    uint64_t (*timer)(void *ctx, int64_t ms, sl_timer_cb cb, void *cb_ctx);
+    void (*timer_cancel)(void *ctx, uint64_t timer);
+
+    /** Run a jq program (an SL_OPT_JQ value) on JSON in a mapping worker. Exactly one output is
+     *  expected; more or none is an error. Ids beyond 2^53 reach the program as strings (see the
+     *  operator's guide). Variables: $delivery {key, subject, piece, topic, attempt} if `vars`, a
+     *  JSON object, says so. */
+    sl_status (*transform)(void *ctx, sl_str program, sl_str input, sl_str vars, sl_transform_cb cb,
+                           void *cb_ctx);
+} sl_host;
+
+/* ---- the plugin ---------------------------------------------------------------------------- */
+
+/** An action with a route's parameters, made by bind() when a configuration is checked. */
+typedef struct sl_bind_in {
+    uint32_t size;
+    uint32_t action;         /* index into `actions` */
+    const sl_values *params; /* checked against the action's table; valid until unbind() */
+    const sl_values_api *values;
+} sl_bind_in;
+
+typedef struct sl_plugin {
+    uint32_t size;      /* sizeof(sl_plugin) when the plugin was built; always first */
+    uint32_t abi_minor; /* the least host minor it can run with */
+    const char *name;   /* the adapter's name in the configuration: [a-z0-9-]+ */
+    const char *version;
+    const char *help;   /* one line */
+
+    /* Plugin level: pure, no network, no secrets. */
+    const sl_option *settings; /* keys an endpoint of this adapter may carry; NULL: none */
+    const sl_action *actions;  /* NULL: only a source */
+    /** Check what the table cannot (say: `object` and `external_id` fit together) and make a
+     *  handle. NULL: parameters are read through the handle = sl_values alone. */
+    sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
+    void (*unbind)(void *handle);
+    /** Check an endpoint's settings as a whole, secrets aside. NULL: the table is enough. */
+    sl_status (*check)(const sl_values *settings, const sl_values_api *values, sl_fail *fail);
+
+    /* An instance: one endpoint. */
+    sl_status (*open)(const sl_host *host, void **ret_self, sl_fail *fail);
+    /** After the last call. Requests still under way are cancelled by the host first. */
+    void (*close)(void *self);
+
+    /* As a source. */
+    /** NULL: the endpoint takes no webhooks (404). SL_E_NOT_FOUND: unknown path (404);
+     *  SL_E_INVALID: malformed (400, `fail` says why); SL_E_UNSUPPORTED: wrong method (405). */
+    sl_status (*verify)(void *self, const sl_head *head, sl_verdict *ret, sl_fail *fail);
+    const sl_ack *ack; /* NULL: 200, empty */
+    /** NULL: events have no subject. An error makes the event unroutable: listed with `fail`. */
+    sl_status (*describe)(void *self, const sl_event *event, const sl_describe_out *out,
+                          sl_fail *fail);
+
+    /* As a destination. `handle` is what bind() made. */
+    /** Freeze the request's bytes before the first attempt. NULL: the body is the request. */
+    void (*prepare)(void *self, void *handle, const sl_record *record, sl_prepare_cb cb,
+                    void *cb_ctx);
+    /** Send. The batch stays valid until done->finish(). Nothing left may be sent before this. */
+    void (*deliver)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+    /** Go on with a batch whose newest checkpoint is `token`. NULL: such a batch is unknown. */
+    void (*resume)(void *self, void *handle, const sl_batch *batch, sl_str token,
+                   const sl_done *done);
+    /** Did this record arrive? NULL: cannot be asked. */
+    void (*confirm)(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
+                    void *cb_ctx);
+    /** A key such that two records of one key never share a batch. NULL, or an empty view: none.
+     *  The view stays valid until the next call. */
+    sl_str (*row_key)(void *self, void *handle, sl_str body);
+} sl_plugin; /* append above this line; never reorder, retype or remove */
+
+/** The one exported symbol; the digit is the ABI major. Static storage. */
+SL_EXPORT const sl_plugin *sl_plugin_v0(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

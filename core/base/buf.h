@@ -28,6 +28,8 @@ bool str_starts(sl_str s, sl_str prefix);
 sl_str str_trim(sl_str s); /* spaces and tabs at both ends */
 /** Own copy with a NUL after it, free() it; NULL when out of memory. */
 char *str_dup(sl_str s);
+/** Bytes of the UTF-8 character at the front, 1 to 4; 0 when there is none or it is not valid. */
+size_t str_utf8(sl_str s);
 
 /* ---- buffer ----
  * Invariant: data[0..len) is valid; data[len] is NUL once anything was appended. An append that
@@ -39,9 +41,9 @@ struct buf {
     bool failed;
 };
 
-void buf_finish(struct buf *b);            /* frees; the buffer is empty and usable again */
-void buf_clear(struct buf *b);             /* len = 0, keeps memory, clears `failed` */
-int buf_reserve(struct buf *b, size_t more); /* 0 or UV_ENOMEM */
+void buf_finish(struct buf *b);              /* frees; the buffer is empty and usable again */
+void buf_clear(struct buf *b);               /* len = 0, keeps memory, clears `failed` */
+int buf_reserve(struct buf *b, size_t more); /* 0, or UV_ENOMEM, then `failed` is set as well */
 void buf_append(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, sl_str s);
 void buf_cstr(struct buf *b, const char *s);
@@ -52,7 +54,8 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_json_str(struct buf *b, sl_str s);
 /** Drop n bytes from the front. */
 void buf_consume(struct buf *b, size_t n);
-/** Hand the memory over (own, free()); the buffer is empty afterwards. */
+/** Hand the memory over (own, free()); the buffer is empty afterwards. NULL when nothing was ever
+ *  appended. `ret_len` may be NULL. */
 char *buf_steal(struct buf *b, size_t *ret_len);
 
 static inline sl_str buf_view(const struct buf *b)

@@ -10,7 +10,7 @@
 
 #define DIGEST_SHA256 32
 
-/** One piece for digest_sha256v: bytes, borrowed for the call. */
+/** Aborts when OpenSSL has no memory or no SHA-256. @thread any */
 void digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256]);
 /** SHA-256 over parts, each preceded by its length as 4 bytes little endian, so that
  *  ("ab","c") and ("a","bc") differ. */
@@ -20,7 +20,7 @@ void digest_parts(const sl_str *parts, size_t n, uint8_t out[DIGEST_SHA256]);
 struct hmac;
 struct hmac *hmac_create(const void *key, size_t key_len); /* NULL: no memory */
 void hmac_destroy(struct hmac *h);                         /* NULL is fine */
-/** Start a message, feed it, take the result. 0 or UV_ENOMEM. */
+/** Start a message (dropping one half fed), feed it, take the result. 0 or UV_ENOMEM. */
 int hmac_begin(struct hmac *h);
 void hmac_update(struct hmac *h, const void *p, size_t n);
 void hmac_end(struct hmac *h, uint8_t out[DIGEST_SHA256]);
@@ -30,7 +30,8 @@ bool digest_equal(const void *a, size_t alen, const void *b, size_t blen);
 
 /** out holds 2n+1 bytes. */
 void hex_encode(const void *p, size_t n, char *out);
-int hex_decode(sl_str s, uint8_t *out, size_t out_len); /* 0 or UV_EINVAL; length must fit exactly */
+/** 0 or UV_EINVAL; the length must fit exactly. */
+int hex_decode(sl_str s, uint8_t *out, size_t out_len);
 
 /** Standard alphabet, padded. out holds 4*ceil(n/3)+1. Returns the length. */
 size_t base64_encode(const void *p, size_t n, char *out);

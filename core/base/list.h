@@ -15,7 +15,12 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(head) { &(head), &(head) }
+/* clang-format off: it takes the braces for a block */
+#define LIST_INIT(head)  \
+    {                    \
+        &(head), &(head) \
+    }
+/* clang-format on */
 
 static inline void list_init(struct list *l)
 {
@@ -74,5 +79,6 @@ static inline struct list *list_first(struct list *head)
 
 /** Walk; the body must not unlink the current node: use list_each_safe for that. */
 #define list_each(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
-#define list_each_safe(pos, tmp, head)                                                             \
-    for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head); pos = tmp, tmp = pos->next)
+#define list_each_safe(pos, tmp, head)                                     \
+    for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head); \
+         pos = tmp, tmp = pos->next)

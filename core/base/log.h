@@ -27,10 +27,10 @@ int log_level_of(const char *name);
 void log_line(const struct logger *l, enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define log_at(l, level, ...)                                                                      \
-    do {                                                                                           \
-        if ((level) <= log_level())                                                                \
-            log_line((l), (level), __VA_ARGS__);                                                   \
+#define log_at(l, level, ...)                    \
+    do {                                         \
+        if ((level) <= log_level())              \
+            log_line((l), (level), __VA_ARGS__); \
     } while (0)
 #define log_error(l, ...) log_at(l, LOG_ERROR, __VA_ARGS__)
 #define log_warn(l, ...)  log_at(l, LOG_WARN, __VA_ARGS__)

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <sluice/types.h>
 
-void *mem_zero(size_t n);              /* zeroed */
+void *mem_zero(size_t n);               /* zeroed */
 void *mem_array(size_t n, size_t size); /* zeroed; overflow aborts */
-void *mem_grow(void *p, size_t n);     /* like realloc */
-char *mem_str(const char *s);          /* NULL gives NULL */
-char *mem_dup(sl_str s);               /* with a NUL after it */
+void *mem_grow(void *p, size_t n);      /* like realloc */
+char *mem_str(const char *s);           /* NULL gives NULL */
+char *mem_dup(sl_str s);                /* with a NUL after it */

@@ -14,7 +14,7 @@ void pack_u8(struct buf *b, uint8_t v);
 void pack_u32(struct buf *b, uint32_t v);
 void pack_u64(struct buf *b, uint64_t v);
 void pack_i64(struct buf *b, int64_t v);
-void pack_str(struct buf *b, sl_str s);               /* u32 length, bytes */
+void pack_str(struct buf *b, sl_str s);                /* u32 length, bytes */
 void pack_raw(struct buf *b, const void *p, size_t n); /* bytes alone: fixed-size fields */
 
 struct unpack {

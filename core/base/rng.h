@@ -1,5 +1,6 @@
 /*
- * rng.h - random numbers: a seeded, reproducible one for jitter and tests, and the system's for ids.
+ * rng.h - random numbers: a seeded, reproducible one for jitter and tests, and the system's for
+ * ids.
  */
 #pragma once
 

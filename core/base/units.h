@@ -14,5 +14,6 @@ int units_size(sl_str s, int64_t *ret_bytes);
 void units_format_duration(int64_t ms, char out[24]);
 void units_format_size(int64_t bytes, char out[24]);
 
-/** Edit distance (insert, delete, replace, swap), for "did you mean"; stops at `limit`. */
+/** Edit distance (insert, delete, replace, swap of neighbours), for "did you mean". More than
+ *  `limit` is given as limit + 1, and so is any difference between names past 128 bytes. */
 unsigned units_edit_distance(sl_str a, sl_str b, unsigned limit);

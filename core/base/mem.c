@@ -1,0 +1,59 @@
+/*
+ * mem.c - allocation that succeeds or ends the process.
+ */
+#include "base/mem.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static _Noreturn void out_of_memory(void)
+{
+    static const char text[] = "sluice: out of memory, giving up; a restart resumes the work\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+    (void)ignored;
+    abort();
+}
+
+void *mem_zero(size_t n)
+{
+    return mem_array(1, n);
+}
+
+void *mem_array(size_t n, size_t size)
+{
+    void *p = n == 0 || size == 0 ? calloc(1, 1) : calloc(n, size);
+
+    if (!p)
+        out_of_memory();
+    return p;
+}
+
+void *mem_grow(void *p, size_t n)
+{
+    void *q = realloc(p, n > 0 ? n : 1);
+
+    if (!q)
+        out_of_memory();
+    return q;
+}
+
+char *mem_str(const char *s)
+{
+    return s ? mem_dup((sl_str){ .ptr = s, .len = strlen(s) }) : NULL;
+}
+
+char *mem_dup(sl_str s)
+{
+    char *copy;
+
+    if (s.len == SIZE_MAX)
+        out_of_memory();
+    copy = mem_grow(NULL, s.len + 1);
+    if (s.len > 0)
+        memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
+    return copy;
+}

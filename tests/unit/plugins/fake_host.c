@@ -1,0 +1,650 @@
+/*
+ * fake_host.c - the host's services over a list of pending callbacks and a virtual clock.
+ */
+#include "fake_host.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "fake_values.h"
+
+#define MAX_JOBS    256
+#define MAX_SCRIPT  256
+#define MAX_TURNS   100000 /* of one run(): a plugin that polls for ever fails instead of hanging */
+#define MAX_HEADERS 16
+
+enum job_kind { JOB_HTTP, JOB_TIMER, JOB_TRANSFORM, JOB_DURABLE };
+
+struct job {
+    enum job_kind kind;
+    uint64_t id; /* rising: breaks ties of the due time; 0: the slot is free */
+    int64_t due; /* monotonic ms; INT64_MAX: never */
+    union {
+        sl_http_cb http;
+        sl_timer_cb timer;
+        sl_transform_cb transform;
+        sl_durable_cb durable;
+    } cb;
+    void *cb_ctx;
+    struct fake_exchange exchange;
+    sl_status status;
+    char *output, *why;
+};
+
+struct fake_host {
+    sl_host table;
+    sl_values *values;
+    int64_t now, wall_offset;
+    uint64_t next_id;
+    struct job jobs[MAX_JOBS];
+    struct fake_exchange script[MAX_SCRIPT];
+    size_t n_script, used;
+    char *last_log, *last_body, *last_url;
+    size_t last_body_len;
+    sl_status transform_status;
+    const char *transform_output, *transform_why;
+    char *program, *input, *vars;
+};
+
+/* ---- small things -------------------------------------------------------------------------- */
+
+sl_str fake_str(const char *s)
+{
+    return (sl_str){ s, s ? strlen(s) : 0 };
+}
+
+static char *copy(sl_str s)
+{
+    char *c = malloc(s.len + 1);
+
+    assert_non_null(c);
+    if (s.len > 0)
+        memcpy(c, s.ptr, s.len);
+    c[s.len] = '\0';
+    return c;
+}
+
+static void replace(char **field, sl_str s)
+{
+    char *c = copy(s);
+
+    free(*field);
+    *field = c;
+}
+
+static struct job *job_add(struct fake_host *f, enum job_kind kind, int64_t due, void *cb_ctx)
+{
+    for (size_t i = 0; i < MAX_JOBS; i++) {
+        struct job *j = &f->jobs[i];
+
+        if (j->id != 0)
+            continue;
+        *j = (struct job){ .kind = kind, .id = ++f->next_id, .due = due, .cb_ctx = cb_ctx };
+        return j;
+    }
+    fail_msg("more than %d callbacks under way", MAX_JOBS);
+    return NULL;
+}
+
+/* ---- services ------------------------------------------------------------------------------ */
+
+static void host_log(void *ctx, uint32_t level, sl_str text)
+{
+    struct fake_host *f = ctx;
+
+    CHECK(level <= SL_LOG_DEBUG);
+    fake_values_check_no_secret(f->values, text, "a log line");
+    replace(&f->last_log, text);
+}
+
+static int64_t host_wall_ms(void *ctx)
+{
+    return fake_host_wall_ms(ctx);
+}
+
+static uint64_t host_mono_ms(void *ctx)
+{
+    return (uint64_t)((struct fake_host *)ctx)->now;
+}
+
+/* The same bytes in every run: a failing test fails again. */
+static void host_random(void *ctx, void *out, size_t n)
+{
+    struct fake_host *f = ctx;
+    uint8_t *p = out;
+
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint8_t)(f->next_id * 31 + i * 7 + 1);
+}
+
+/* Is this "Name: value" among the headers? With a NULL value: is the name? */
+static bool has_header(const sl_http_request *r, const char *name, size_t name_len,
+                       const char *value, size_t value_len)
+{
+    for (size_t i = 0; i < r->n_headers; i++) {
+        const sl_header *h = &r->headers[i];
+
+        if (h->name.len != name_len || strncasecmp(h->name.ptr, name, name_len) != 0)
+            continue;
+        if (!value || (h->value.len == value_len && memcmp(h->value.ptr, value, value_len) == 0))
+            return true;
+    }
+    return false;
+}
+
+static void check_headers(const sl_http_request *r, const char *lines)
+{
+    for (const char *line = lines; line && *line;) {
+        size_t len = strcspn(line, "\n");
+        const char *colon = memchr(line, ':', len);
+
+        if (*line == '!') {
+            if (has_header(r, line + 1, len - 1, NULL, 0))
+                fail_msg("header %.*s was sent", (int)len - 1, line + 1);
+        } else {
+            CHECK(colon && (size_t)(colon - line) + 2 <= len);
+            if (!has_header(r, line, (size_t)(colon - line), colon + 2,
+                            len - (size_t)(colon - line) - 2))
+                fail_msg("header \"%.*s\" was not sent", (int)len, line);
+        }
+        line += len + (line[len] == '\n');
+    }
+}
+
+static void check_text(const char *what, sl_str got, const char *want)
+{
+    if (want && (got.len != strlen(want) || memcmp(got.ptr, want, got.len) != 0))
+        fail_msg("%s is \"%.*s\", expected \"%s\"", what, (int)got.len, got.ptr, want);
+}
+
+static sl_status host_http(void *ctx, const sl_http_request *req, sl_http_cb cb, void *cb_ctx)
+{
+    struct fake_host *f = ctx;
+    const struct fake_exchange *x;
+    struct job *j;
+
+    CHECK(req->size == sizeof(*req) && cb);
+    replace(&f->last_url, req->url);
+    replace(&f->last_body, req->body);
+    f->last_body_len = req->body.len;
+    if (f->used == f->n_script)
+        fail_msg("request not in the script: %.*s %.*s", (int)req->method.len, req->method.ptr,
+                 (int)req->url.len, req->url.ptr);
+    x = &f->script[f->used++];
+    check_text("the method", req->method, x->method);
+    check_text("the URL", req->url, x->url);
+    check_text("the request's body", req->body, x->body);
+    check_headers(req, x->headers);
+    j = job_add(f, JOB_HTTP, x->never ? INT64_MAX : f->now + x->delay_ms, cb_ctx);
+    j->cb.http = cb;
+    j->exchange = *x;
+    return SL_OK;
+}
+
+static uint64_t host_timer(void *ctx, int64_t ms, sl_timer_cb cb, void *cb_ctx)
+{
+    struct fake_host *f = ctx;
+    struct job *j;
+
+    CHECK(ms >= 0 && cb);
+    j = job_add(f, JOB_TIMER, f->now + ms, cb_ctx);
+    j->cb.timer = cb;
+    return j->id;
+}
+
+static void host_timer_cancel(void *ctx, uint64_t timer)
+{
+    struct fake_host *f = ctx;
+
+    for (size_t i = 0; i < MAX_JOBS; i++)
+        if (f->jobs[i].id == timer && timer != 0 && f->jobs[i].kind == JOB_TIMER)
+            f->jobs[i].id = 0;
+}
+
+static sl_status host_transform(void *ctx, sl_str program, sl_str input, sl_str vars,
+                                sl_transform_cb cb, void *cb_ctx)
+{
+    struct fake_host *f = ctx;
+    struct job *j;
+
+    replace(&f->program, program);
+    replace(&f->input, input);
+    replace(&f->vars, vars);
+    j = job_add(f, JOB_TRANSFORM, f->now, cb_ctx);
+    j->cb.transform = cb;
+    j->status = f->transform_status;
+    j->output = copy(f->transform_output ? fake_str(f->transform_output) : input);
+    j->why = copy(fake_str(f->transform_why));
+    return SL_OK;
+}
+
+/* ---- the clock ----------------------------------------------------------------------------- */
+
+static size_t split_headers(const char *lines, sl_header *ret)
+{
+    size_t n = 0;
+
+    for (const char *line = lines; line && *line;) {
+        size_t len = strcspn(line, "\n");
+        const char *colon = memchr(line, ':', len);
+
+        CHECK(colon && n < MAX_HEADERS);
+        ret[n].name = (sl_str){ line, (size_t)(colon - line) };
+        ret[n].value = (sl_str){ colon + 2, len - (size_t)(colon - line) - 2 };
+        n++;
+        line += len + (line[len] == '\n');
+    }
+    return n;
+}
+
+static void answer_http(const struct job *j, int32_t error)
+{
+    const struct fake_exchange *x = &j->exchange;
+    sl_header headers[MAX_HEADERS];
+    sl_http_answer a = { .size = sizeof(a), .error = error, .retry_after_ms = -1 };
+
+    if (error == SL_OK) {
+        CHECK(x->status >= 100);
+        a.sent = 1;
+        a.status = x->status;
+        a.headers = headers;
+        a.n_headers = split_headers(x->answer_headers, headers);
+        a.body = fake_str(x->answer);
+        if (x->retry_after_ms > 0)
+            a.retry_after_ms = x->retry_after_ms;
+    } else {
+        a.sent = error == SL_E_CANCELLED ? 1 : x->sent;
+        a.why = fake_str("scripted failure");
+    }
+    j->cb.http(j->cb_ctx, &a);
+}
+
+static void job_run(struct fake_host *f, struct job *slot)
+{
+    struct job j = *slot;
+
+    slot->id = 0; /* free before the callback, which may add jobs */
+    if (j.due > f->now)
+        f->now = j.due;
+    switch (j.kind) {
+    case JOB_HTTP:
+        answer_http(&j, j.exchange.error);
+        break;
+    case JOB_TIMER:
+        j.cb.timer(j.cb_ctx);
+        break;
+    case JOB_TRANSFORM:
+        j.cb.transform(j.cb_ctx, j.status, j.status == SL_OK ? fake_str(j.output) : fake_str(NULL),
+                       fake_str(j.why));
+        break;
+    case JOB_DURABLE:
+        j.cb.durable(j.cb_ctx, SL_OK);
+        break;
+    }
+    free(j.output);
+    free(j.why);
+}
+
+static struct job *job_next(struct fake_host *f)
+{
+    struct job *next = NULL;
+
+    for (size_t i = 0; i < MAX_JOBS; i++) {
+        struct job *j = &f->jobs[i];
+
+        if (j->id == 0 || j->due == INT64_MAX)
+            continue;
+        if (!next || j->due < next->due || (j->due == next->due && j->id < next->id))
+            next = j;
+    }
+    return next;
+}
+
+static void run_until(struct fake_host *f, int64_t end)
+{
+    struct job *j;
+    int turns = 0;
+
+    while ((j = job_next(f)) && j->due <= end) {
+        if (++turns > MAX_TURNS)
+            fail_msg("callbacks go on for ever");
+        job_run(f, j);
+    }
+}
+
+void fake_host_run(struct fake_host *f)
+{
+    run_until(f, INT64_MAX - 1);
+}
+
+void fake_host_run_for(struct fake_host *f, int64_t ms)
+{
+    int64_t end = f->now + ms;
+
+    run_until(f, end);
+    f->now = end;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
+                                   const struct fake_setting *settings)
+{
+    struct fake_host *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    f->values = fake_values_create(table, settings);
+    f->now = 1000;
+    f->wall_offset = INT64_C(1795166132000) - f->now; /* 2026-11-20T09:15:32Z */
+    f->last_log = copy(fake_str(""));
+    f->last_url = copy(fake_str(""));
+    f->last_body = copy(fake_str(""));
+    f->program = copy(fake_str(""));
+    f->input = copy(fake_str(""));
+    f->vars = copy(fake_str(""));
+    f->table = (sl_host){
+        .size = sizeof(f->table),
+        .abi_minor = SL_ABI_MINOR,
+        .ctx = f,
+        .settings = f->values,
+        .values = &fake_values_api,
+        .endpoint = fake_str(endpoint),
+        .log = host_log,
+        .wall_ms = host_wall_ms,
+        .mono_ms = host_mono_ms,
+        .random = host_random,
+        .http = host_http,
+        .timer = host_timer,
+        .timer_cancel = host_timer_cancel,
+        .transform = host_transform,
+    };
+    return f;
+}
+
+void fake_host_destroy(struct fake_host *f)
+{
+    if (!f)
+        return;
+    if (f->used != f->n_script)
+        fail_msg("%zu of %zu scripted requests were made", f->used, f->n_script);
+    CHECK_EQ(fake_host_pending(f), 0);
+    fake_values_destroy(f->values);
+    free(f->last_log);
+    free(f->last_url);
+    free(f->last_body);
+    free(f->program);
+    free(f->input);
+    free(f->vars);
+    free(f);
+}
+
+const sl_host *fake_host_table(struct fake_host *f)
+{
+    return &f->table;
+}
+
+void *fake_host_open(struct fake_host *f, const sl_plugin *plugin)
+{
+    sl_fail fail = { .size = sizeof(fail) };
+    void *self = NULL;
+
+    if (plugin->open(&f->table, &self, &fail) != SL_OK)
+        fail_msg("open: %s", fail.text);
+    return self;
+}
+
+void fake_host_close(struct fake_host *f, const sl_plugin *plugin, void *self)
+{
+    for (size_t i = 0; i < MAX_JOBS; i++) {
+        struct job j = f->jobs[i];
+
+        if (j.id == 0 || j.kind == JOB_TIMER)
+            continue;
+        f->jobs[i].id = 0;
+        if (j.kind == JOB_HTTP)
+            answer_http(&j, SL_E_CANCELLED);
+        else if (j.kind == JOB_TRANSFORM)
+            j.cb.transform(j.cb_ctx, SL_E_CANCELLED, fake_str(NULL), fake_str("closing"));
+        free(j.output);
+        free(j.why);
+    }
+    plugin->close(self);
+    if (fake_host_pending(f) > 0)
+        fail_msg("%zu timers or requests left after close()", fake_host_pending(f));
+}
+
+void fake_host_expect(struct fake_host *f, const struct fake_exchange *x)
+{
+    CHECK(f->n_script < MAX_SCRIPT);
+    f->script[f->n_script++] = *x;
+}
+
+int64_t fake_host_wall_ms(const struct fake_host *f)
+{
+    return f->now + f->wall_offset;
+}
+
+size_t fake_host_requests(const struct fake_host *f)
+{
+    return f->used;
+}
+
+size_t fake_host_pending(const struct fake_host *f)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < MAX_JOBS; i++)
+        n += f->jobs[i].id != 0;
+    return n;
+}
+
+const char *fake_host_last_log(const struct fake_host *f)
+{
+    return f->last_log;
+}
+
+sl_str fake_host_last_body(const struct fake_host *f)
+{
+    return (sl_str){ f->last_body, f->last_body_len };
+}
+
+const char *fake_host_last_url(const struct fake_host *f)
+{
+    return f->last_url;
+}
+
+void fake_host_transform(struct fake_host *f, sl_status status, const char *output, const char *why)
+{
+    f->transform_status = status;
+    f->transform_output = output;
+    f->transform_why = why;
+}
+
+const char *fake_host_program(const struct fake_host *f)
+{
+    return f->program;
+}
+
+const char *fake_host_input(const struct fake_host *f)
+{
+    return f->input;
+}
+
+const char *fake_host_vars(const struct fake_host *f)
+{
+    return f->vars;
+}
+
+/* ---- collectors ---------------------------------------------------------------------------- */
+
+static void keep_links(struct fake_outcome *to, const sl_link *links, size_t n_links,
+                       const sl_emit *emits, size_t n_emits)
+{
+    CHECK(n_links <= FAKE_MAX_LINKS && n_emits <= FAKE_MAX_LINKS);
+    to->n_links = n_links;
+    to->n_emits = n_emits;
+    for (size_t i = 0; i < n_links; i++) {
+        to->link_kind[i] = copy(links[i].kind);
+        to->link_id[i] = copy(links[i].id);
+    }
+    for (size_t i = 0; i < n_emits; i++) {
+        to->emit_topic[i] = copy(emits[i].topic);
+        to->emit_body[i] = copy(emits[i].body);
+    }
+}
+
+static void outcome_finish(struct fake_outcome *o)
+{
+    free(o->why);
+    free(o->reference);
+    for (size_t i = 0; i < FAKE_MAX_LINKS; i++) {
+        free(o->link_kind[i]);
+        free(o->link_id[i]);
+        free(o->emit_topic[i]);
+        free(o->emit_body[i]);
+    }
+    *o = (struct fake_outcome){ 0 };
+}
+
+static void on_outcome(void *ctx, size_t index, const sl_outcome *o)
+{
+    struct fake_done *d = ctx;
+    struct fake_outcome *to;
+
+    CHECK(!d->finished && index < d->n_records && o->size == sizeof(*o));
+    CHECK(o->kind >= SL_DELIVERED && o->kind <= SL_UNKNOWN);
+    fake_values_check_no_secret(d->host->values, o->why, "an outcome's why");
+    to = &d->outcomes[index];
+    CHECK_EQ(to->told, 0); /* once for each record */
+    to->told = 1;
+    to->kind = o->kind;
+    to->after_ms = o->after_ms;
+    to->status = o->status;
+    to->not_sent = o->not_sent;
+    to->why = copy(o->why);
+    to->reference = copy(o->reference);
+    keep_links(to, o->links, o->n_links, o->emits, o->n_emits);
+}
+
+static void on_checkpoint(void *ctx, sl_str token, uint32_t done, sl_durable_cb cb, void *cb_ctx)
+{
+    struct fake_done *d = ctx;
+
+    CHECK(!d->finished && token.len > 0 && token.len <= 65536 && cb);
+    fake_values_check_no_secret(d->host->values, token, "a checkpoint");
+    d->n_checkpoints++;
+    if (d->withhold_after >= 0 && d->n_checkpoints > (size_t)d->withhold_after)
+        return; /* the crash: not durable either */
+    replace(&d->token, token);
+    d->token_len = token.len;
+    d->token_done = done;
+    job_add(d->host, JOB_DURABLE, d->host->now, cb_ctx)->cb.durable = cb;
+}
+
+static void on_park(void *ctx, sl_str why, int64_t after_ms)
+{
+    struct fake_done *d = ctx;
+
+    CHECK(!d->finished && !d->parked);
+    fake_values_check_no_secret(d->host->values, why, "a park's why");
+    d->parked = true;
+    d->park_why = copy(why);
+    d->park_after_ms = after_ms;
+}
+
+static void on_finish(void *ctx)
+{
+    struct fake_done *d = ctx;
+
+    CHECK(!d->finished);
+    d->finished = true;
+}
+
+void fake_done_init(struct fake_done *d, struct fake_host *f, size_t n_records)
+{
+    CHECK(n_records <= FAKE_MAX_RECORDS);
+    *d = (struct fake_done){ .host = f, .n_records = n_records, .withhold_after = -1 };
+    d->done = (sl_done){
+        .size = sizeof(d->done),
+        .ctx = d,
+        .outcome = on_outcome,
+        .checkpoint = on_checkpoint,
+        .park = on_park,
+        .finish = on_finish,
+    };
+}
+
+void fake_done_finish(struct fake_done *d)
+{
+    for (size_t i = 0; i < d->n_records; i++)
+        outcome_finish(&d->outcomes[i]);
+    free(d->token);
+    free(d->park_why);
+    *d = (struct fake_done){ 0 };
+}
+
+void fake_on_confirmed(void *ctx, const sl_confirmed *answer)
+{
+    struct fake_confirmed *c = ctx;
+
+    CHECK_EQ(c->calls, 0);
+    CHECK(answer->size == sizeof(*answer));
+    CHECK(answer->verdict >= SL_CONFIRM_YES && answer->verdict <= SL_CONFIRM_UNSURE);
+    if (c->host)
+        fake_values_check_no_secret(c->host->values, answer->why, "a confirm's why");
+    c->calls++;
+    c->verdict = answer->verdict;
+    c->outcome.after_ms = answer->after_ms;
+    c->outcome.why = copy(answer->why);
+    c->outcome.reference = copy(answer->reference);
+    keep_links(&c->outcome, answer->links, answer->n_links, answer->emits, answer->n_emits);
+}
+
+void fake_confirmed_finish(struct fake_confirmed *c)
+{
+    outcome_finish(&c->outcome);
+    *c = (struct fake_confirmed){ .host = c->host };
+}
+
+void fake_on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
+{
+    struct fake_prepared *p = ctx;
+
+    CHECK_EQ(p->calls, 0);
+    p->calls++;
+    p->status = status;
+    p->request = copy(request);
+    p->why = copy(why);
+}
+
+void fake_prepared_finish(struct fake_prepared *p)
+{
+    free(p->request);
+    free(p->why);
+    *p = (struct fake_prepared){ 0 };
+}
+
+char *fake_read_file(const char *dir, const char *name, size_t *ret_len)
+{
+    char path[4096];
+    char *text;
+    size_t room = 1 << 20, len;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    file = fopen(path, "rb");
+    if (!file)
+        fail_msg("cannot open %s", path);
+    text = malloc(room);
+    assert_non_null(text);
+    len = fread(text, 1, room - 1, file);
+    CHECK(len < room - 1 && !ferror(file));
+    fclose(file);
+    text[len] = '\0';
+    if (ret_len)
+        *ret_len = len;
+    return text;
+}

@@ -1,0 +1,502 @@
+/*
+ * http_conn.c - one connection: its states, in the order they happen.
+ *
+ *   IDLE -> HEAD -> BODY -> WAIT -> REPLY -> IDLE ...      and from REPLY -> LINGER -> CLOSING
+ *
+ * One request is in flight. What arrives behind it waits in `in` (64 KiB, then reading stops) and
+ * is looked at from on_written(), never from within http_reply().
+ */
+#include "net/http_conn.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BIT(n) (1u << (n))
+
+static const char *const conn_state_names[CONN__COUNT] = {
+    "idle", "head", "body", "wait", "reply", "linger", "closing",
+};
+
+static const unsigned conn_moves[CONN__COUNT] = {
+    [CONN_IDLE] = BIT(CONN_HEAD) | BIT(CONN_CLOSING),
+    [CONN_HEAD] = BIT(CONN_BODY) | BIT(CONN_REPLY) | BIT(CONN_CLOSING),
+    [CONN_BODY] = BIT(CONN_WAIT) | BIT(CONN_REPLY) | BIT(CONN_CLOSING),
+    [CONN_WAIT] = BIT(CONN_REPLY) | BIT(CONN_CLOSING),
+    [CONN_REPLY] = BIT(CONN_IDLE) | BIT(CONN_LINGER) | BIT(CONN_CLOSING),
+    [CONN_LINGER] = BIT(CONN_CLOSING),
+};
+
+static void conn_enter(struct conn *c, enum conn_state next)
+{
+    assert(conn_moves[c->state] & BIT(next)); /* the table of legal moves */
+    log_trace(&c->server->log, "peer %s: %s -> %s", c->peer, conn_state_names[c->state],
+              conn_state_names[next]);
+    c->state = next;
+}
+
+/* ---- small things ---- */
+
+static void on_timeout(uv_timer_t *timer);
+static void conn_eat(struct conn *c, const char **p, const char *end);
+static void conn_refuse(struct conn *c, int status, const char *why);
+
+/* One limit at a time. Never 0: libuv 1.44 runs such a timer in the same turn for ever. */
+static void conn_arm(struct conn *c, uint64_t ms)
+{
+    uv_timer_start(&c->timer, on_timeout, ms ? ms : 1, 0);
+}
+
+static void request_free(struct http_request *r)
+{
+    if (!r)
+        return;
+    http_reader_finish(&r->reader);
+    buf_finish(&r->body);
+    free(r);
+}
+
+static size_t in_waiting(const struct conn *c)
+{
+    return c->in.len - c->in_pos;
+}
+
+static void in_drop(struct conn *c)
+{
+    buf_finish(&c->in);
+    c->in_pos = 0;
+}
+
+/* Keep bytes that came behind the request in flight. */
+static void in_keep(struct conn *c, const char *p, size_t n)
+{
+    if (c->in_pos > 0) {
+        buf_consume(&c->in, c->in_pos);
+        c->in_pos = 0;
+    }
+    buf_append(&c->in, p, n);
+    if (c->in.failed)
+        conn_close(c);
+}
+
+/* ---- reading ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+    struct conn *c = handle->data;
+    size_t room = HTTP_READ_BYTES;
+
+    (void)suggested;
+    if (c->state == CONN_WAIT || c->state == CONN_REPLY)
+        room -= in_waiting(c); /* conn_pace() stopped the reading before this is 0 */
+    *ret = uv_buf_init(c->server->read_buf, (unsigned)room);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+
+/* Read, unless the room behind the request in flight is full. */
+static void conn_pace(struct conn *c)
+{
+    bool full = (c->state == CONN_WAIT || c->state == CONN_REPLY) &&
+                in_waiting(c) >= HTTP_READ_BYTES;
+    bool want = c->state != CONN_CLOSING && !c->eof && !full;
+
+    if (want == c->reading)
+        return;
+    c->reading = want;
+    if (!want)
+        uv_read_stop(&c->u.stream);
+    else if (uv_read_start(&c->u.stream, on_alloc, on_read) < 0)
+        conn_close(c);
+}
+
+/* Throw away what arrives after the last answer, up to a bound. */
+static void conn_discard(struct conn *c, size_t n)
+{
+    c->discarded += n;
+    if (c->discarded > HTTP_LINGER_BYTES)
+        conn_close(c);
+}
+
+static void conn_input(struct conn *c, const char *p, size_t n)
+{
+    const char *end = p + n;
+
+    if (c->state == CONN_LINGER) {
+        conn_discard(c, n);
+        return;
+    }
+    conn_eat(c, &p, end);
+    if (p == end || c->state == CONN_CLOSING)
+        return;
+    if (c->state == CONN_REPLY && !c->keep)
+        return; /* nothing that follows is looked at */
+    in_keep(c, p, (size_t)(end - p));
+}
+
+/* The peer sends no more. An answer that is owed is still given: it may have shut one side only. */
+static void conn_ended(struct conn *c)
+{
+    c->eof = true;
+    c->reading = false; /* libuv stopped */
+    if (c->state != CONN_WAIT && c->state != CONN_REPLY)
+        conn_close(c);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct conn *c = stream->data;
+
+    if (c->state == CONN_CLOSING)
+        return;
+    if (n == UV_EOF)
+        conn_ended(c);
+    else if (n < 0)
+        conn_close(c);
+    else if (n > 0)
+        conn_input(c, buf->base, (size_t)n);
+    conn_pace(c);
+}
+
+/* ---- IDLE -> HEAD -> BODY -> WAIT ---- */
+
+/* IDLE -> HEAD: the first byte of a request. */
+static void conn_begin(struct conn *c)
+{
+    const struct http_server_conf *conf = &c->server->conf;
+
+    conn_enter(c, CONN_HEAD);
+    conn_arm(c, conf->head_ms);
+    c->request = calloc(1, sizeof(*c->request));
+    if (!c->request) {
+        conn_close(c);
+        return;
+    }
+    c->request->conn = c;
+    http_reader_init(&c->request->reader, conf->max_head_bytes, conf->max_fields,
+                     conf->max_body_bytes, conf->singletons);
+}
+
+/* "100 Continue": the send buffer is empty here, so a short write means a broken peer. */
+static void send_continue(struct conn *c)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uv_buf_t buf = uv_buf_init((char *)text, sizeof(text) - 1);
+
+    if (uv_try_write(&c->u.stream, &buf, 1) != (int)buf.len)
+        conn_close(c);
+}
+
+/* HEAD -> BODY: the handler sees the request, and may answer at once. */
+static void conn_head_done(struct conn *c)
+{
+    struct http_request *r = c->request;
+
+    conn_enter(c, CONN_BODY);
+    c->since_ms = uv_now(c->server->loop);
+    conn_arm(c, c->server->conf.body_ms);
+    c->announced = true;
+    c->server->handler->on_head(c->server->ctx, r);
+    if (c->state != CONN_BODY)
+        return;
+    if (r->reader.head.length > r->reader.body_max)
+        conn_refuse(c, 413, "body too large");
+    else if (r->reader.head.expect_continue && http_reader_has_body(&r->reader))
+        send_continue(c);
+}
+
+static void conn_piece(struct conn *c, sl_str piece)
+{
+    struct http_request *r = c->request;
+
+    buf_append(&r->body, piece.ptr, piece.len);
+    if (r->body.failed)
+        conn_refuse(c, 503, "out of memory");
+    else if (c->server->handler->on_body)
+        c->server->handler->on_body(c->server->ctx, r, piece.ptr, piece.len);
+}
+
+/* BODY -> WAIT: the request is whole, the handler owes the answer. */
+static void conn_whole(struct conn *c)
+{
+    conn_enter(c, CONN_WAIT);
+    uv_timer_stop(&c->timer);
+    c->server->handler->on_end(c->server->ctx, c->request);
+}
+
+static bool conn_hungry(const struct conn *c)
+{
+    return c->state == CONN_IDLE || c->state == CONN_HEAD || c->state == CONN_BODY;
+}
+
+/* Feed the request in the making until it needs more bytes or is out of our hands. */
+static void conn_eat(struct conn *c, const char **p, const char *end)
+{
+    enum http_step step = HTTP_STEP_END;
+    sl_str piece;
+
+    while (conn_hungry(c) && step != HTTP_STEP_MORE) {
+        if (c->state == CONN_IDLE) {
+            if (*p == end)
+                return;
+            conn_begin(c);
+            continue;
+        }
+        step = http_reader_step(&c->request->reader, p, end, &piece);
+        if (step == HTTP_STEP_HEAD)
+            conn_head_done(c);
+        else if (step == HTTP_STEP_BODY)
+            conn_piece(c, piece);
+        else if (step == HTTP_STEP_END)
+            conn_whole(c);
+        else if (step == HTTP_STEP_BAD)
+            conn_refuse(c, c->request->reader.refusal.status, c->request->reader.refusal.why);
+    }
+}
+
+/* ---- -> REPLY ---- */
+
+/* The handler is not owed anything any more, and is told if it did not answer. */
+static void conn_give_up(struct conn *c)
+{
+    if (!c->announced)
+        return;
+    c->announced = false;
+    c->server->handler->on_gone(c->server->ctx, c->request);
+}
+
+/* The server's own answer to what it does not take; always the last one. */
+static void conn_refuse(struct conn *c, int status, const char *why)
+{
+    static const sl_header allow = { { "Allow", 5 },
+                                     { "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", 44 } };
+    struct http_server *s = c->server;
+    char text[80];
+    int n = snprintf(text, sizeof(text), "%s\n", why);
+    struct http_reply reply = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .body = { text, (size_t)n },
+        .headers = &allow,
+        .n_headers = status == 405,
+    };
+
+    conn_give_up(c);
+    if (s->handler->on_refused)
+        s->handler->on_refused(s->ctx, status, why);
+    reply_format(c, &reply, false);
+    conn_send(c, false);
+}
+
+bool conn_is_whole(const struct conn *c)
+{
+    return c->state == CONN_WAIT ||
+           (c->state == CONN_BODY && !http_reader_has_body(&c->request->reader));
+}
+
+bool conn_may_keep(const struct conn *c)
+{
+    return conn_is_whole(c) && c->request->reader.head.keep_alive && !c->server->draining &&
+           (!c->eof || in_waiting(c) > 0);
+}
+
+static void on_written(uv_write_t *req, int status);
+
+/* BODY, WAIT or HEAD (refused) -> REPLY. */
+void conn_send(struct conn *c, bool keep)
+{
+    uv_buf_t buf = uv_buf_init(c->out.data, (unsigned)c->out.len);
+
+    c->announced = false;
+    c->keep = keep;
+    c->abrupt = !conn_is_whole(c);
+    conn_enter(c, CONN_REPLY);
+    conn_arm(c, c->server->conf.write_ms);
+    if (c->out.failed || uv_write(&c->write, &c->u.stream, &buf, 1, on_written) < 0)
+        conn_close(c);
+}
+
+/* ---- REPLY -> IDLE ---- */
+
+/* Look at what came behind the last request. The input may be replaced meanwhile only by in_keep(),
+ * which is not reached from here: the bytes stay where they are. */
+static void conn_pump(struct conn *c)
+{
+    const char *start = c->in.data + c->in_pos, *p = start;
+
+    if (in_waiting(c) == 0)
+        return;
+    conn_eat(c, &p, c->in.data + c->in.len);
+    c->in_pos += (size_t)(p - start);
+    if (in_waiting(c) == 0)
+        in_drop(c);
+}
+
+static void conn_next(struct conn *c)
+{
+    conn_enter(c, CONN_IDLE);
+    conn_arm(c, c->server->conf.idle_ms);
+    conn_pump(c);
+    if ((c->eof && conn_hungry(c)) || (c->server->draining && c->state == CONN_IDLE))
+        conn_close(c);
+    conn_pace(c);
+}
+
+/* ---- REPLY -> LINGER ---- */
+
+/* Is there something in the socket that the loop has not read yet? */
+static bool unread(const struct conn *c)
+{
+    uv_os_fd_t fd;
+    char byte;
+
+    return uv_fileno(&c->u.handle, &fd) == 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
+    struct conn *c = req->data;
+
+    if (status < 0)
+        conn_close(c);
+}
+
+/* Closing with unread bytes would reset the connection and could take the answer with it: end our
+ * side, and give the peer a moment to read and go. */
+static void conn_linger(struct conn *c)
+{
+    in_drop(c);
+    conn_enter(c, CONN_LINGER);
+    conn_arm(c, HTTP_LINGER_MS);
+    if (uv_shutdown(&c->shutdown, &c->u.stream, on_shutdown) < 0)
+        conn_close(c);
+    conn_pace(c);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct conn *c = req->data;
+
+    if (c->state != CONN_REPLY)
+        return; /* closing: libuv still reports writes, even with status 0 */
+    request_free(c->request);
+    c->request = NULL;
+    buf_finish(&c->out);
+    if (status < 0)
+        conn_close(c);
+    else if (c->keep)
+        conn_next(c);
+    else if (!c->eof && (c->abrupt || unread(c)))
+        conn_linger(c);
+    else
+        conn_close(c);
+}
+
+/* ---- limits, and the end ---- */
+
+/* The body may take body_ms, and more for what has arrived: a slow sender keeps its time as long as
+ * it is above the floor. */
+static void body_timeout(struct conn *c)
+{
+    uint64_t allowed = c->server->conf.body_ms +
+                       c->request->reader.body_bytes * 1000 / HTTP_BODY_FLOOR;
+    uint64_t used = uv_now(c->server->loop) - c->since_ms;
+
+    if (used < allowed)
+        conn_arm(c, allowed - used);
+    else
+        conn_refuse(c, 408, "body too slow");
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct conn *c = timer->data;
+
+    if (c->state == CONN_HEAD)
+        conn_refuse(c, 408, "head too slow");
+    else if (c->state == CONN_BODY)
+        body_timeout(c);
+    else
+        conn_close(c);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct conn *c = handle->data;
+    struct http_server *s = c->server;
+
+    if (--c->held > 0)
+        return;
+    list_remove(&c->link);
+    request_free(c->request);
+    buf_finish(&c->in);
+    buf_finish(&c->out);
+    free(c);
+    s->n_conns--;
+    server_on_conn_freed(s);
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    conn_enter(c, CONN_CLOSING);
+    conn_give_up(c);
+    c->reading = false;
+    uv_close(&c->u.handle, on_closed);
+    uv_close((uv_handle_t *)&c->timer, on_closed);
+}
+
+void conn_drain(struct conn *c)
+{
+    if (c->state == CONN_IDLE && !unread(c))
+        conn_close(c);
+}
+
+/* ---- the beginning ---- */
+
+static int conn_adopt(struct conn *c, int fd)
+{
+    int r;
+
+    if (c->server->unix_sock) {
+        uv_pipe_init(c->server->loop, &c->u.pipe, 0);
+        r = uv_pipe_open(&c->u.pipe, fd);
+    } else {
+        uv_tcp_init(c->server->loop, &c->u.tcp);
+        r = uv_tcp_open(&c->u.tcp, fd);
+        uv_tcp_nodelay(&c->u.tcp, 1);
+    }
+    return r;
+}
+
+int conn_open(struct http_server *s, int fd, const char *peer, int64_t peer_uid)
+{
+    struct conn *c = calloc(1, sizeof(*c));
+    int r;
+
+    if (!c) {
+        close(fd);
+        return UV_ENOMEM;
+    }
+    c->server = s;
+    c->peer_uid = peer_uid;
+    snprintf(c->peer, sizeof(c->peer), "%s", peer);
+    c->write.data = c->shutdown.data = c;
+    uv_timer_init(s->loop, &c->timer);
+    r = conn_adopt(c, fd);
+    c->u.handle.data = c->timer.data = c;
+    c->held = 2;
+    list_append(&s->conns, &c->link);
+    s->n_conns++;
+    if (r < 0) {
+        close(fd);
+        conn_close(c);
+        return r;
+    }
+    conn_arm(c, s->conf.idle_ms);
+    conn_pace(c);
+    return 0;
+}

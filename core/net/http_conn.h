@@ -1,0 +1,123 @@
+/*
+ * http_conn.h - inside the server: one connection, one request, and the server they belong to.
+ * Private to http_server.c, http_conn.c and http_request.c. @thread loop
+ */
+#pragma once
+
+#include <uv.h>
+#include "base/list.h"
+#include "base/log.h"
+#include "net/http_reader.h"
+#include "net/http_server.h"
+
+#define HTTP_READ_BYTES   65536      /* one read, and the most that waits behind a request */
+#define HTTP_LINGER_MS    2000       /* after an early answer: for the peer to take it ... */
+#define HTTP_LINGER_BYTES (4u << 20) /* ... and what is read and thrown away meanwhile */
+#define HTTP_ACCEPT_MS    100        /* after accept() found no descriptor */
+#define HTTP_BODY_FLOOR   8192       /* bytes of body a second */
+
+enum conn_state {
+    CONN_IDLE,    /* no byte of a request yet */
+    CONN_HEAD,    /* its head is arriving */
+    CONN_BODY,    /* the handler has it, its body is arriving */
+    CONN_WAIT,    /* it is whole; the handler owes the answer */
+    CONN_REPLY,   /* the answer is being written */
+    CONN_LINGER,  /* the last answer is out, our side is shut; the rest is thrown away */
+    CONN_CLOSING, /* handles are closing; freed when `held` is 0 */
+    CONN__COUNT
+};
+
+struct http_request {
+    struct conn *conn;
+    struct http_reader reader;
+    struct buf body;
+    void *data;
+};
+
+/**
+ * A connection. It owns its request from the first byte until the answer is written. An idle one
+ * holds nothing but this struct.
+ */
+struct conn {
+    struct list link; /* in server.conns */
+    struct http_server *server;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } u;
+    uv_timer_t timer; /* the one limit that runs in this state */
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    enum conn_state state;
+    unsigned held;      /* open handles */
+    bool eof;           /* the peer sends no more; it may still read */
+    bool reading;       /* uv_read_start is on */
+    bool keep;          /* after this answer the connection goes on */
+    bool abrupt;        /* the answer went out before the request was whole */
+    bool announced;     /* the handler knows the request and has not answered it */
+    uint64_t since_ms;  /* CONN_BODY: when it began */
+    uint64_t discarded; /* CONN_LINGER: bytes thrown away */
+    struct http_request *request;
+    struct buf in; /* bytes behind the request in flight, from `in_pos` on */
+    size_t in_pos;
+    struct buf out; /* the answer */
+    int64_t peer_uid;
+    char peer[48];
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    struct http_server_conf conf;
+    const struct http_handler *handler;
+    void *ctx;
+    struct logger log;
+    char name[128]; /* conf.listen, for the logger */
+    int fd;         /* the listening socket, -1 when closed */
+    int spare_fd;   /* given up when descriptors run out, so that the daemon has one left */
+    bool unix_sock;
+    uint64_t unix_dev, unix_ino; /* our socket file, to remove no other */
+    uv_poll_t poll;              /* on fd */
+    uv_timer_t accept_timer;     /* when accept() found no descriptor */
+    uv_timer_t drain_timer;
+    bool accepting, draining, closing;
+    unsigned held; /* open handles of the server itself */
+    struct list conns;
+    uint32_t n_conns;
+    void (*on_closed)(void *ctx);
+    void *on_closed_ctx;
+    int64_t date_s;
+    char date[40];                  /* of date_s */
+    char read_buf[HTTP_READ_BYTES]; /* shared: libuv reads and reports in one go */
+};
+
+/** Take over an accepted socket. 0, or a negative code and the socket is closed. */
+int conn_open(struct http_server *s, int fd, const char *peer, int64_t peer_uid);
+/** Close now; a request without an answer is given up. Twice does nothing. */
+void conn_close(struct conn *c);
+/** The server drains: close if nothing is under way. */
+void conn_drain(struct conn *c);
+/** Send c->out. `keep`: another request may follow. */
+void conn_send(struct conn *c, bool keep);
+/** Has the request in flight arrived whole? */
+bool conn_is_whole(const struct conn *c);
+/** Is this connection allowed another request after the one in flight? */
+bool conn_may_keep(const struct conn *c);
+
+/** Write status line, headers and body to c->out; the request may be half read (a refusal). */
+void reply_format(struct conn *c, const struct http_reply *reply, bool keep);
+
+/** A connection was freed: there is room for another. */
+void server_on_conn_freed(struct http_server *s);
+/** "Fri, 20 Nov 2026 09:15:32 GMT", renewed once a second. */
+const char *server_date(struct http_server *s);
+
+/* ---- http_listen.c: the socket itself ---- */
+
+/** Bind and listen as conf->listen says; fills fd, unix_* of `s`. 0 or a negative code, `fail`. */
+int listen_open(struct http_server *s, struct fail *fail);
+/** Close it and remove our own socket file. */
+void listen_close(struct http_server *s);
+/** accept(2): a descriptor or a negative code; the peer's address as text, uid or -1. */
+int listen_accept(struct http_server *s, char peer[48], int64_t *peer_uid);

@@ -1,0 +1,355 @@
+/*
+ * describe.c - what an event is about, read from its body by the rules of topics.c.
+ */
+#include "shopify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_DEPTH 64  /* of the JSON; Shopify's own bodies stay below 12 */
+#define MAX_ID    128 /* bytes of one id */
+#define MAX_TEXT  512 /* of a subject, an event key, a reference */
+#define MAX_FOUND 16  /* values that one path may give */
+
+/* Room that text is put into piece by piece; what did not fit is remembered, not cut. */
+struct text {
+    char bytes[MAX_TEXT];
+    size_t len;
+    int overflow;
+};
+
+static void put(struct text *t, const char *bytes, size_t len)
+{
+    if (len > sizeof(t->bytes) - t->len) {
+        t->overflow = 1;
+        return;
+    }
+    memcpy(t->bytes + t->len, bytes, len);
+    t->len += len;
+}
+
+static void put_str(struct text *t, const char *s)
+{
+    put(t, s, strlen(s));
+}
+
+static sl_str view(const struct text *t)
+{
+    return (sl_str){ t->bytes, t->len };
+}
+
+/* ---- the body ------------------------------------------------------------------------------ */
+
+/* jansson recurses; a cheap look beforehand bounds how deep. */
+static int too_deep(sl_str body)
+{
+    int depth = 0, in_string = 0;
+
+    for (size_t i = 0; i < body.len; i++) {
+        char c = body.ptr[i];
+
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = 0;
+        } else if (c == '"') {
+            in_string = 1;
+        } else if (c == '{' || c == '[') {
+            if (++depth > MAX_DEPTH)
+                return 1;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return 0;
+}
+
+/* Own. NULL with `fail`: the text names the place and never quotes the body. */
+static json_t *parse(sl_str body, sl_fail *fail)
+{
+    json_error_t error;
+    json_t *root;
+
+    if (too_deep(body)) {
+        shopify_fail(fail, SL_E_INVALID, "the body is JSON nested deeper than %d levels",
+                     MAX_DEPTH);
+        return NULL;
+    }
+    root = json_loadb(body.ptr ? body.ptr : "", body.len, JSON_ALLOW_NUL, &error);
+    if (!root)
+        shopify_fail(fail, SL_E_INVALID, "the body is not JSON: at byte %d, line %d",
+                     error.position, error.line);
+    else if (!json_is_object(root))
+        shopify_fail(fail, SL_E_INVALID, "the body is a JSON array, expected an object");
+    if (json_is_object(root))
+        return root;
+    json_decref(root);
+    return NULL;
+}
+
+/* ---- paths --------------------------------------------------------------------------------- */
+
+/* The values at a path without alternatives; absent and null give none. Returns how many. */
+static size_t walk(json_t *at, sl_str path, json_t **ret, size_t room)
+{
+    const char *dot = memchr(path.ptr, '.', path.len);
+    sl_str name = { path.ptr, dot ? (size_t)(dot - path.ptr) : path.len };
+    sl_str rest = { dot ? dot + 1 : path.ptr + path.len, dot ? path.len - name.len - 1 : 0 };
+    size_t n = 0, i;
+    json_t *next;
+
+    if (!at || json_is_null(at) || room == 0)
+        return 0;
+    if (path.len == 0) {
+        ret[0] = at;
+        return 1;
+    }
+    if (name.len != 1 || *name.ptr != '*')
+        return walk(json_object_getn(at, name.ptr, name.len), rest, ret, room);
+    json_array_foreach(at, i, next) n += walk(next, rest, ret + n, room - n);
+    return n;
+}
+
+/* The values of the first alternative that has any. */
+static size_t find(json_t *root, const char *path, size_t path_len, json_t **ret, size_t room)
+{
+    size_t n = 0;
+
+    for (const char *end = path + path_len; n == 0 && path < end;) {
+        const char *bar = memchr(path, '|', (size_t)(end - path));
+        const char *stop = bar ? bar : end;
+
+        n = walk(root, (sl_str){ path, (size_t)(stop - path) }, ret, room);
+        path = stop + 1;
+    }
+    return n;
+}
+
+static int id_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == '-' || c == '.';
+}
+
+/* An id as it stands in a subject: an integer's digits, the digits of a GID, a token. 0: no id. */
+static int put_id(struct text *t, const json_t *value)
+{
+    const char *s = json_string_value(value), *slash, *query;
+    size_t len = json_string_length(value);
+    char digits[24];
+
+    if (json_is_integer(value)) {
+        snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        put_str(t, digits);
+        return 1;
+    }
+    if (!s)
+        return 0;
+    if (len > 6 && memcmp(s, "gid://", 6) == 0) {
+        query = memchr(s, '?', len);
+        len = query ? (size_t)(query - s) : len;
+        slash = memrchr(s, '/', len);
+        len -= (size_t)(slash + 1 - s);
+        s = slash + 1;
+    }
+    if (len == 0 || len > MAX_ID)
+        return 0;
+    for (size_t i = 0; i < len; i++)
+        if (!id_char(s[i]))
+            return 0;
+    put(t, s, len);
+    return 1;
+}
+
+/* A list of paths as values joined by '/'. Returns how many were there; `*ret_paths`: of how many.
+ * What is absent stands as "-". */
+static size_t put_list(struct text *t, json_t *root, const char *list, const char *version,
+                       size_t *ret_paths)
+{
+    size_t found = 0, paths = 0;
+
+    for (const char *p = list; *p; paths++) {
+        size_t len = strcspn(p, " ");
+        json_t *value;
+        int there;
+
+        if (paths > 0)
+            put(t, "/", 1);
+        if (len == 8 && memcmp(p, "@version", 8) == 0) {
+            there = *version != '\0';
+            put_str(t, version);
+        } else {
+            there = find(root, p, len, &value, 1) == 1 && put_id(t, value);
+        }
+        if (!there)
+            put(t, "-", 1);
+        found += there != 0;
+        p += len + (p[len] == ' ');
+    }
+    *ret_paths = paths;
+    return found;
+}
+
+/* ---- what the rule says -------------------------------------------------------------------- */
+
+/* "order:acme.myshopify.com/450789469". 0: the body lacks the id that this rule needs. */
+static int make_subject(const struct shopify *s, const struct topic_rule *rule, sl_str topic,
+                        json_t *root, struct text *ret)
+{
+    const char *sep = memchr(topic.ptr, '/', topic.len);
+    size_t paths, found;
+
+    *ret = (struct text){ .len = 0 };
+    if (!sep)
+        sep = memchr(topic.ptr, '.', topic.len);
+    if (rule->kind)
+        put_str(ret, rule->kind);
+    else
+        put(ret, topic.ptr, sep ? (size_t)(sep - topic.ptr) : topic.len);
+    put(ret, ":", 1);
+    put(ret, s->shop.ptr, s->shop.len);
+    if (!rule->id)
+        return 1;
+    put(ret, "/", 1);
+    found = put_list(ret, root, rule->id, "", &paths);
+    return found == paths;
+}
+
+/* The version's text, or "" - and then a note, if something stands there that is no time. */
+static void make_version(const struct topic_rule *rule, json_t *root, const sl_describe_out *out,
+                         char ret[TIME_TEXT_SIZE])
+{
+    static const char note[] = "the time that orders its versions cannot be read: no version";
+    json_t *value;
+    sl_str text;
+
+    ret[0] = '\0';
+    if (!rule->version || find(root, rule->version, strlen(rule->version), &value, 1) == 0)
+        return;
+    text = (sl_str){ json_string_value(value), json_string_length(value) };
+    if (!text.ptr || time_normalise(text, ret) < 0)
+        out->note(out->ctx, (sl_str){ note, sizeof(note) - 1 });
+}
+
+/* Its topic and shop stand in the key: one order edit is one event, but not the same thing as a
+ * transaction of the same number. Empty: the host's default. */
+static void make_key(const struct shopify *s, const struct topic_rule *rule, sl_str topic,
+                     json_t *root, const char *version, struct text *ret)
+{
+    size_t paths;
+
+    *ret = (struct text){ .len = 0 };
+    if (!rule->key)
+        return;
+    put(ret, topic.ptr, topic.len);
+    put(ret, ":", 1);
+    put(ret, s->shop.ptr, s->shop.len);
+    put(ret, "/", 1);
+    if (put_list(ret, root, rule->key, version, &paths) == 0)
+        ret->len = 0; /* nothing tells it apart: no key of its own */
+}
+
+/* The reference's id as links know it: always a GID. 0: not an id. */
+static int make_ref(const struct topic_ref *ref, const json_t *value, struct text *ret)
+{
+    const char *s = json_string_value(value);
+    size_t len = json_string_length(value);
+
+    *ret = (struct text){ .len = 0 };
+    if (s && len > 6 && memcmp(s, "gid://", 6) == 0) {
+        for (size_t i = 0; i < len; i++)
+            if (s[i] <= ' ' || s[i] > '~')
+                return 0;
+        put(ret, s, len);
+        return 1;
+    }
+    put_str(ret, "gid://shopify/");
+    put_str(ret, ref->type);
+    put(ret, "/", 1);
+    return put_id(ret, value);
+}
+
+struct refs {
+    sl_ref list[MAX_FOUND];
+    struct text ids[MAX_FOUND];
+    size_t n;
+};
+
+static void make_refs(const struct topic_rule *rule, json_t *root, struct refs *ret)
+{
+    json_t *found[MAX_FOUND];
+
+    ret->n = 0;
+    for (size_t i = 0; i < TOPIC_MAX_REFS && rule->refs[i].kind; i++) {
+        const struct topic_ref *ref = &rule->refs[i];
+        size_t n = find(root, ref->path, strlen(ref->path), found, MAX_FOUND);
+
+        for (size_t k = 0; k < n && ret->n < MAX_FOUND; k++) {
+            struct text *id = &ret->ids[ret->n];
+            size_t before = 0;
+
+            if (!make_ref(ref, found[k], id) || id->overflow)
+                continue;
+            while (before < ret->n && (ret->list[before].id.len != id->len ||
+                                       memcmp(ret->list[before].id.ptr, id->bytes, id->len) != 0))
+                before++;
+            if (before < ret->n)
+                continue; /* named already: an event links a thing once */
+            ret->list[ret->n].kind = (sl_str){ ref->kind, strlen(ref->kind) };
+            ret->list[ret->n++].id = view(id);
+        }
+    }
+}
+
+/* ---- notes --------------------------------------------------------------------------------- */
+
+static void note_tests(const sl_event *event, json_t *root, const sl_describe_out *out)
+{
+    size_t times;
+    const sl_header *h = shopify_header(event->headers, event->n_headers, "X-Shopify-Test", &times);
+
+    if (h && h->value.len == 4 && memcmp(h->value.ptr, "true", 4) == 0)
+        out->note(out->ctx, (sl_str){ "test", 4 });
+    else if (json_is_true(json_object_get(root, "test")))
+        out->note(out->ctx, (sl_str){ "test", 4 });
+}
+
+sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_out *out,
+                           sl_fail *fail)
+{
+    const struct shopify *s = self;
+    const struct topic_rule *rule;
+    struct text subject, key;
+    struct refs refs;
+    char version[TIME_TEXT_SIZE];
+    sl_status r = SL_OK;
+    json_t *root = parse(event->body, fail);
+
+    if (!root)
+        return SL_E_INVALID;
+    for (size_t i = 0; (rule = topic_rule(event->topic, i)) != NULL; i++)
+        if (make_subject(s, rule, event->topic, root, &subject))
+            break;
+    if (!rule) {
+        r = shopify_fail(fail, SL_E_INVALID, "the body of %.*s has no id at %s",
+                         (int)(event->topic.len < 100 ? event->topic.len : 100), event->topic.ptr,
+                         topic_rule(event->topic, 0)->id);
+        goto out;
+    }
+    make_version(rule, root, out, version);
+    make_key(s, rule, event->topic, root, version, &key);
+    make_refs(rule, root, &refs);
+    if (subject.overflow || key.overflow) {
+        r = shopify_fail(fail, SL_E_LIMIT, "the ids in the body are longer than %d bytes",
+                         MAX_TEXT);
+        goto out;
+    }
+    note_tests(event, root, out);
+    out->subject(out->ctx, view(&subject), (sl_str){ version, strlen(version) }, view(&key),
+                 refs.list, refs.n);
+out:
+    json_decref(root);
+    return r;
+}

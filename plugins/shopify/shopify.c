@@ -1,0 +1,147 @@
+/*
+ * shopify.c - the adapter's tables, its opening and its end.
+ */
+#include "shopify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define SHOP_SUFFIX ".myshopify.com"
+#define MAX_SHOP    80
+
+static const sl_option settings[] = {
+    { "shop", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "the shop's permanent domain, such as acme.myshopify.com" },
+    { "webhook_secret", SL_OPT_SECRETS, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "the app's client secret; several while one is being rotated, or for webhooks made by hand" },
+    { 0 },
+};
+
+sl_status shopify_fail(sl_fail *fail, sl_status status, const char *format, ...)
+{
+    va_list args;
+
+    if (!fail)
+        return status;
+    va_start(args, format);
+    vsnprintf(fail->text, sizeof(fail->text), format, args);
+    va_end(args);
+    return status;
+}
+
+const sl_header *shopify_header(const sl_header *headers, size_t n_headers, const char *name,
+                                size_t *ret_times)
+{
+    const sl_header *first = NULL;
+    size_t len = strlen(name);
+
+    *ret_times = 0;
+    for (size_t i = 0; i < n_headers; i++) {
+        if (headers[i].name.len != len || strncasecmp(headers[i].name.ptr, name, len) != 0)
+            continue;
+        if ((*ret_times)++ == 0)
+            first = &headers[i];
+    }
+    return first;
+}
+
+static int shop_is_sane(sl_str shop)
+{
+    size_t suffix = strlen(SHOP_SUFFIX), name;
+
+    if (shop.len <= suffix || shop.len > MAX_SHOP ||
+        memcmp(shop.ptr + shop.len - suffix, SHOP_SUFFIX, suffix) != 0)
+        return 0;
+    name = shop.len - suffix;
+    for (size_t i = 0; i < name; i++) {
+        char c = shop.ptr[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (c != '-' || i == 0))
+            return 0;
+    }
+    return 1;
+}
+
+static sl_status check(const sl_values *values, const sl_values_api *api, sl_fail *fail)
+{
+    sl_str shop;
+    sl_status r = api->str(values, "shop", &shop);
+
+    if (r < 0)
+        return shopify_fail(fail, r, "shop is not given");
+    if (!shop_is_sane(shop))
+        return shopify_fail(fail, SL_E_INVALID,
+                            "shop: \"%.*s\" is not a shop's permanent domain; it reads "
+                            "acme" SHOP_SUFFIX
+                            ", in lower case, without https:// and not the "
+                            "shop's own domain",
+                            (int)(shop.len < 200 ? shop.len : 200), shop.ptr);
+    return SL_OK;
+}
+
+static void shopify_close(void *self)
+{
+    free(self);
+}
+
+static sl_status read_secrets(struct shopify *s, sl_fail *fail)
+{
+    const sl_host *h = s->host;
+    sl_str secret;
+
+    while (s->n_secrets < SL_VERIFY_MAX_SECRETS &&
+           h->values->secret(h->settings, "webhook_secret", (uint32_t)s->n_secrets, &secret) ==
+               SL_OK) {
+        /* anyone can sign with an empty key */
+        if (secret.len == 0)
+            return shopify_fail(fail, SL_E_INVALID, "webhook_secret: entry %zu is empty",
+                                s->n_secrets + 1);
+        s->secrets[s->n_secrets++] = secret;
+    }
+    if (s->n_secrets == 0)
+        return shopify_fail(fail, SL_E_INVALID, "webhook_secret holds no secret");
+    return SL_OK;
+}
+
+static sl_status shopify_open(const sl_host *host, void **ret_self, sl_fail *fail)
+{
+    struct shopify *s = calloc(1, sizeof(*s));
+    sl_status r = SL_E_NO_MEMORY;
+
+    if (!s)
+        goto out;
+    s->host = host;
+    if ((r = check(host->settings, host->values, fail)) < 0 || (r = read_secrets(s, fail)) < 0)
+        goto out;
+    host->values->str(host->settings, "shop", &s->shop);
+    *ret_self = s;
+    return SL_OK;
+out:
+    shopify_close(s);
+    return r;
+}
+
+static const sl_ack ack = { .size = sizeof(ack), .status = 200 };
+
+static const sl_plugin plugin = {
+    .size = sizeof(plugin),
+    .abi_minor = 1,
+    .name = "shopify",
+    .version = SLUICE_VERSION,
+    .help = "a Shopify shop: takes its webhooks",
+    .settings = settings,
+    .check = check,
+    .open = shopify_open,
+    .close = shopify_close,
+    .verify = shopify_verify,
+    .ack = &ack,
+    .describe = shopify_describe,
+};
+
+const sl_plugin *sl_plugin_v0(void)
+{
+    return &plugin;
+}

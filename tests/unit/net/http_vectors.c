@@ -1,0 +1,300 @@
+/*
+ * http_vectors.c - see http_vectors.h. Limits of the server they run against: head 32 KiB, 100
+ * fields, body 4,096 bytes. A refused request must end the connection (G6), so whatever follows it
+ * in a vector must never be answered.
+ */
+#include "http_vectors.h"
+
+#define B(s) s, sizeof(s) - 1
+#define H    "Host: a\r\n"
+#define GET  "GET / HTTP/1.1\r\n" H
+#define POST "POST /p HTTP/1.1\r\n" H
+#define CHK  POST "Transfer-Encoding: chunked\r\n"
+#define S20  "abcdefghijklmnopqrst"
+#define S100 S20 S20 S20 S20 S20
+/* what a smuggler hopes to have served */
+#define EVIL "GET /evil HTTP/1.1\r\n" H "\r\n"
+
+#define OK(why_, bytes_, answers_, seen_)               \
+    {                                                   \
+        why_, B(bytes_), NULL, 0, NULL, answers_, seen_ \
+    }
+#define NO(why_, bytes_, answers_)                        \
+    {                                                     \
+        why_, B(bytes_ EVIL), NULL, 0, NULL, answers_, "" \
+    }
+#define LONG(why_, bytes_, repeat_, times_, rest_, answers_, seen_) \
+    {                                                               \
+        why_, B(bytes_), repeat_, times_, rest_, answers_, seen_    \
+    }
+
+const struct http_vector http_vectors[] = {
+    /* ---- legal ---- */
+    OK("plain GET", GET "\r\n", "200", "GET /[]"),
+    OK("body of Content-Length", POST "Content-Length: 5\r\n\r\nhello", "200", "POST /p[hello]"),
+    OK("Content-Length: 0", POST "Content-Length: 0\r\n\r\n", "200", "POST /p[]"),
+    OK("POST without a body", POST "\r\n", "200", "POST /p[]"),
+    OK("GET with a body", GET "Content-Length: 2\r\n\r\nhi", "200", "GET /[hi]"),
+    OK("body with any bytes", POST "Content-Length: 6\r\n\r\n\r\n\r\n\n\r", "200",
+       "POST /p[\r\n\r\n\n\r]"),
+    OK("chunked", CHK "\r\n5\r\nhello\r\n0\r\n\r\n", "200", "POST /p[hello]"),
+    OK("chunked in pieces, hex in both cases",
+       CHK "\r\n1\r\na\r\nA\r\n0123456789\r\na\r\n9876543210"
+           "\r\n0\r\n\r\n",
+       "200", "POST /p[a01234567899876543210]"),
+    OK("chunked, empty", CHK "\r\n0\r\n\r\n", "200", "POST /p[]"),
+    OK("Transfer-Encoding in another case",
+       POST "Transfer-Encoding: CHUNKED\r\n\r\n1\r\na\r\n0\r\n"
+            "\r\n",
+       "200", "POST /p[a]"),
+    OK("chunk extensions within the budget (G4)", CHK "\r\n1;a=\"b\";c=d\r\nx\r\n0;e\r\n\r\n",
+       "200", "POST /p[x]"),
+    OK("leading zeros of a chunk size within the budget (G4)", CHK "\r\n0003\r\nabc\r\n00\r\n\r\n",
+       "200", "POST /p[abc]"),
+    OK("trailers are discarded (G5)",
+       CHK "\r\n1\r\na\r\n0\r\nX-Shopify-Topic: evil\r\nX: y\r\n\r\n", "200", "POST /p[a]"),
+    OK("two pipelined", "GET /1 HTTP/1.1\r\n" H "\r\nGET /2 HTTP/1.1\r\n" H "\r\n", "200 200",
+       "GET /1[] GET /2[]"),
+    OK("pipelined behind a body", POST "Content-Length: 3\r\n\r\nabc" GET "\r\n", "200 200",
+       "POST /p[abc] GET /[]"),
+    OK("pipelined behind chunks and trailers", CHK "\r\n1\r\na\r\n0\r\nX: y\r\n\r\n" GET "\r\n",
+       "200 200", "POST /p[a] GET /[]"),
+    OK("one empty line before a request", "\r\n" GET "\r\n", "200", "GET /[]"),
+    OK("one empty line between requests", GET "\r\n\r\n" GET "\r\n", "200 200", "GET /[] GET /[]"),
+    OK("HTTP/1.0 needs no Host and closes", "GET / HTTP/1.0\r\n\r\n" EVIL, "200", "GET /[]"),
+    OK("HTTP/1.0 with keep-alive goes on",
+       "GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+       "GET /2 HTTP/1.0\r\n\r\n",
+       "200 200", "GET /1[] GET /2[]"),
+    OK("Connection: close ends it", GET "Connection: close\r\n\r\n" EVIL, "200", "GET /[]"),
+    OK("close wins over keep-alive", GET "Connection: Keep-Alive, Close\r\n\r\n" EVIL, "200",
+       "GET /[]"),
+    OK("Connection in two fields", GET "Connection: x\r\nConnection: close\r\n\r\n" EVIL, "200",
+       "GET /[]"),
+    OK("blanks around a value", GET "X:\t y z \t\r\nContent-Length: \t2 \r\n\r\nhi", "200",
+       "GET /[hi]"),
+    OK("empty value", GET "X:\r\n\r\n", "200", "GET /[]"),
+    OK("bytes above 0x7f in a value", GET "X: \xc3\xa9\xff\r\n\r\n", "200", "GET /[]"),
+    OK("'_' is not '-': no duplicate (G2)", GET "X_Shopify_Topic: a\r\nX-Shopify-Topic: b\r\n\r\n",
+       "200", "GET /[]"),
+    OK("a field that may stand twice", GET "X: a\r\nX: b\r\n\r\n", "200", "GET /[]"),
+    OK("Host with a port", "GET / HTTP/1.1\r\nHost: shop.example:8080\r\n\r\n", "200", "GET /[]"),
+    OK("Host is an IPv6 literal", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "200", "GET /[]"),
+    OK("query, escapes, odd but legal path", "GET //a/../b%00?x=/?&y HTTP/1.1\r\n" H "\r\n", "200",
+       "GET //a/../b%00?x=/?&y[]"),
+    OK("OPTIONS *", "OPTIONS * HTTP/1.1\r\n" H "\r\n", "200", "OPTIONS *[]"),
+    OK("PUT, PATCH, DELETE",
+       "PUT / HTTP/1.1\r\n" H "\r\nPATCH / HTTP/1.1\r\n" H "\r\nDELETE / HTTP/1.1\r\n" H "\r\n",
+       "200 200 200", "PUT /[] PATCH /[] DELETE /[]"),
+    OK("HEAD", "HEAD / HTTP/1.1\r\n" H "\r\n" GET "\r\n", "200 200", "HEAD /[] GET /[]"),
+    OK("Expect: 100-continue", POST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na", "100 200",
+       "POST /p[a]"),
+    OK("Expect without a body needs no 100", POST "Expect: 100-continue\r\n\r\n", "200",
+       "POST /p[]"),
+    OK("Expect on HTTP/1.0 is ignored",
+       "POST /p HTTP/1.0\r\nExpect: 100-continue\r\n"
+       "Content-Length: 1\r\n\r\na",
+       "200", "POST /p[a]"),
+    OK("a body that looks like a last chunk", POST "Content-Length: 5\r\n\r\n0\r\n\r\n", "200",
+       "POST /p[0\r\n\r\n]"),
+    LONG("a body of exactly the limit", POST "Content-Length: 4096\r\n\r\n", "a", 4096, "", "200",
+         NULL),
+    LONG("100 fields", "GET / HTTP/1.1\r\n" H, "X: y\r\n", 99, "\r\n", "200", "GET /[]"),
+    LONG("a field line of 8,192 bytes", GET "X: ", "y", 8189, "\r\n\r\n", "200", "GET /[]"),
+    LONG("chunk extensions of 1,024 bytes", CHK "\r\n1", ";", 0, ";a=b\r\nx\r\n0\r\n\r\n", "200",
+         "POST /p[x]"),
+
+    /* ---- cut short: closed without an answer ---- */
+    OK("nothing at all", "", "", ""),
+    OK("half a request line", "GET / HT", "", ""),
+    OK("head without its end", GET, "", ""),
+    OK("body cut short", POST "Content-Length: 5\r\n\r\nhel", "", ""),
+    OK("chunk cut short", CHK "\r\n5\r\nhel", "", ""),
+    OK("no last chunk", CHK "\r\n1\r\na\r\n", "", ""),
+    OK("trailers without their end", CHK "\r\n1\r\na\r\n0\r\nX: y\r\n", "", ""),
+
+    /* ---- G1: line ends, folding, control bytes ---- */
+    NO("bare LF ends the request line", "GET / HTTP/1.1\n" H "\r\n", "400"),
+    NO("bare LF ends a field", GET "X: y\nZ: w\r\n\r\n", "400"),
+    NO("bare LF ends the head", GET "\n", "400"),
+    NO("bare LFs everywhere", "GET / HTTP/1.1\nHost: a\n\n", "400"),
+    NO("bare CR in a value", GET "X: y\rContent-Length: 5\r\n\r\n", "400"),
+    NO("bare CR makes a header of an empty one (CVE-2023-30589)",
+       GET "X:\rTransfer-Encoding: chunked\r\n\r\n", "400"),
+    NO("CR CR LF", GET "X: y\r\r\n\r\n", "400"),
+    NO("bare CR in the request line", "GET /\r HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("folded value", GET "X: y\r\n z\r\n\r\n", "400"),
+    NO("folded with a tab", GET "X: y\r\n\tz\r\n\r\n", "400"),
+    NO("folded Content-Length behind a field (CVE-2024-27982)",
+       GET "X: y\r\n Content-Length: 23\r\n\r\n", "400"),
+    NO("folded Transfer-Encoding", POST "Transfer-Encoding:\r\n chunked\r\n\r\n", "400"),
+    NO("folded value of Content-Length", POST "Content-Length:\r\n 3\r\n\r\nabc", "400"),
+    NO("first field line starts with a blank", "GET / HTTP/1.1\r\n X: y\r\n" H "\r\n", "400"),
+    NO("request line starts with a blank", " GET / HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("NUL in a value", GET "X: a\0b\r\n\r\n", "400"),
+    NO("NUL in a name", GET "X\0: a\r\n\r\n", "400"),
+    NO("NUL in the target", "GET /\0 HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("control byte in a value", GET "X: a\x01\r\n\r\n", "400"),
+    NO("DEL in a value", GET "X: a\x7f\r\n\r\n", "400"),
+    NO("vertical tab before the colon", GET "Content-Length\x0b: 5\r\n\r\n", "400"),
+    NO("two empty lines before the request", "\r\n\r\n" GET "\r\n", "400"),
+    NO("LF before the request", "\n" GET "\r\n", "400"),
+    NO("a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400"),
+
+    /* ---- G2: fields ---- */
+    NO("empty field name", GET ": v\r\n\r\n", "400"),
+    NO("no colon", GET "X\r\n\r\n", "400"),
+    NO("blank before the colon", GET "Content-Length : 5\r\n\r\n", "400"),
+    NO("blank in a name", GET "X Y: z\r\n\r\n", "400"),
+    NO("byte above 0x7f in a name", GET "X\xe9: z\r\n\r\n", "400"),
+    NO("brace in a name", GET "X{}: z\r\n\r\n", "400"),
+    NO("no Host on 1.1", "GET / HTTP/1.1\r\n\r\n", "400"),
+    NO("two Hosts", GET "Host: b\r\n\r\n", "400"),
+    NO("two equal Hosts", GET "host: a\r\n\r\n", "400"),
+    NO("two Hosts on 1.0", "GET / HTTP/1.0\r\n" H "Host: b\r\n\r\n", "400"),
+    NO("empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "400"),
+    NO("Host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "400"),
+    NO("Host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", "400"),
+    NO("Host is a list", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", "400"),
+    NO("Host with a bad port", "GET / HTTP/1.1\r\nHost: a:8x\r\n\r\n", "400"),
+    NO("Host with a broken literal", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", "400"),
+    NO("two Content-Types", POST "Content-Type: a/b\r\nContent-Type: a/b\r\n\r\n", "400"),
+    NO("two Authorizations", GET "Authorization: a\r\nauthorization: b\r\n\r\n", "400"),
+    NO("a configured singleton twice", POST "X-Shopify-Topic: a\r\nx-shopify-topic: b\r\n\r\n",
+       "400"),
+    NO("another by its prefix", POST "webhook-id: a\r\nWebhook-Id: a\r\n\r\n", "400"),
+    NO("two Idempotency-Keys", POST "Idempotency-Key: a\r\nIdempotency-Key: a\r\n\r\n", "400"),
+
+    /* ---- G3: method, target, version ---- */
+    NO("HTTP/0.9", "GET /\r\n\r\n", "400"),
+    NO("HTTP/0.9 by number", "GET / HTTP/0.9\r\n" H "\r\n", "505"),
+    NO("HTTP/1.2", "GET / HTTP/1.2\r\n" H "\r\n", "505"),
+    NO("HTTP/2.0", "GET / HTTP/2.0\r\n" H "\r\n", "505"),
+    NO("the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"),
+    NO("HTTP/11.1", "GET / HTTP/11.1\r\n" H "\r\n", "400"),
+    NO("http/1.1", "GET / http/1.1\r\n" H "\r\n", "400"),
+    NO("HTTP /1.1", "GET / HTTP /1.1\r\n" H "\r\n", "400"),
+    NO("RTSP", "DESCRIBE / RTSP/1.0\r\n\r\n", "400"),
+    NO("RTSP's version with a method of ours", "OPTIONS / RTSP/1.0\r\n" H "\r\n", "400"),
+    NO("ICE", "SOURCE / ICE/1.0\r\n" H "\r\n", "400"),
+    NO("ICE's method", "SOURCE / HTTP/1.1\r\n" H "\r\n", "405"),
+    NO("CONNECT", "CONNECT a:443 HTTP/1.1\r\n" H "\r\n", "405"),
+    NO("TRACE", "TRACE / HTTP/1.1\r\n" H "\r\n", "405"),
+    NO("a method in lower case", "get / HTTP/1.1\r\n" H "\r\n", "405"),
+    NO("an unknown method", "GETS / HTTP/1.1\r\n" H "\r\n", "405"),
+    NO("a method that is no token", "GE(T / HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("no method", "/ HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("two blanks before the target", "GET  / HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("two blanks before the version", "GET /  HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("a blank after the version", "GET / HTTP/1.1 \r\n" H "\r\n", "400"),
+    NO("tabs for blanks", "GET\t/\tHTTP/1.1\r\n" H "\r\n", "400"),
+    NO("a blank in the target", "GET /a b HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("absolute target of another host", "GET http://evil/ HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("absolute target of the same host", "GET http://a/ HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("target without a slash", "GET a HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("* for another method", "GET * HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("a fragment in the target", "GET /a#b HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("bytes above 0x7f in the target", "GET /\xc3\xa9 HTTP/1.1\r\n" H "\r\n", "400"),
+    NO("Upgrade: websocket", GET "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "400"),
+    NO("Upgrade: h2c",
+       GET "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+           "HTTP2-Settings: AAMAAABkAAQ\r\n\r\n",
+       "400"),
+
+    /* ---- G3: framing ---- */
+    NO("Content-Length and chunked", CHK "Content-Length: 5\r\n\r\n0\r\n\r\n", "400"),
+    NO("the same in the other order",
+       POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "0\r\n\r\n",
+       "400"),
+    NO("Content-Length: 0 and chunked", CHK "Content-Length: 0\r\n\r\n0\r\n\r\n", "400"),
+    NO("chunked on HTTP/1.0",
+       "POST /p HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
+    NO("gzip, chunked", POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"),
+    NO("chunked twice", POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", "400"),
+    NO("chunked in two fields", CHK "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
+    NO("chunked, then identity in a second field", CHK "Transfer-Encoding: identity\r\n\r\n",
+       "400"),
+    NO("chunked is not last", POST "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", "400"),
+    NO("identity", POST "Transfer-Encoding: identity\r\n\r\n", "400"),
+    NO("xchunked", POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "400"),
+    NO("quoted", POST "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", "400"),
+    NO("chunked with a parameter", POST "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n", "400"),
+    NO("an empty coding", POST "Transfer-Encoding:\r\n\r\n", "400"),
+    NO("a comma behind chunked", POST "Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n", "501"),
+    NO("a comma before chunked", POST "Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n", "501"),
+    NO("two lengths", POST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "400"),
+    NO("two equal lengths", POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", "400"),
+    NO("a list of lengths", POST "Content-Length: 5, 5\r\n\r\nhello", "400"),
+    NO("a sign", POST "Content-Length: +5\r\n\r\nhello", "400"),
+    NO("a negative length", POST "Content-Length: -5\r\n\r\nhello", "400"),
+    NO("a leading zero", POST "Content-Length: 05\r\n\r\nhello", "400"),
+    NO("two zeros", POST "Content-Length: 00\r\n\r\n", "400"),
+    NO("a hexadecimal length", POST "Content-Length: 0x5\r\n\r\nhello", "400"),
+    NO("an empty length", POST "Content-Length:\r\n\r\nhello", "400"),
+    NO("a length with a blank inside", POST "Content-Length: 1 0\r\n\r\nhello", "400"),
+    NO("a fraction", POST "Content-Length: 5.0\r\n\r\nhello", "400"),
+    NO("an unknown expectation", POST "Expect: 200-ok\r\nContent-Length: 1\r\n\r\na", "417"),
+
+    /* ---- limits ---- */
+    NO("a length above the limit, before reading", POST "Content-Length: 4097\r\n\r\n", "413"),
+    NO("the same with Expect: no 100", POST "Expect: 100-continue\r\nContent-Length: 4097\r\n\r\n",
+       "413"),
+    NO("a length beyond 64 bits", POST "Content-Length: 18446744073709551617\r\n\r\n", "413"),
+    NO("a chunk above the limit", CHK "\r\n1001\r\n", "413"),
+    NO("a chunk size of 64 bits", CHK "\r\nffffffffffffffff\r\n", "413"),
+    LONG("chunks that add up to more, one byte each", CHK "\r\n", "1\r\na\r\n", 4097, EVIL, "413",
+         ""),
+    LONG("101 fields", GET, "X: y\r\n", 100, "\r\n" EVIL, "431", ""),
+    LONG("a field line of 8,193 bytes", GET "X: ", "y", 8190, "\r\n\r\n" EVIL, "431", ""),
+    LONG("a head above 32 KiB", GET, "X: " S100 S100 S100 S100 "\r\n", 99, "\r\n" EVIL, "431", ""),
+    LONG("a target above 8 KiB", "GET /", "a", 8200, " HTTP/1.1\r\n" H "\r\n" EVIL, "414", ""),
+    LONG("blanks before a value without end", GET "X:", " ", 40000, "y\r\n\r\n" EVIL, "431", ""),
+
+    /* ---- G4: chunks ---- */
+    NO("bare LF after a chunk size", CHK "\r\n1\na\r\n0\r\n\r\n", "400"),
+    NO("bare LF after an extension", CHK "\r\n1;\na\r\n0\r\n\r\n", "400"),
+    NO("bare CR after a chunk size", CHK "\r\n1\ra\r\n0\r\n\r\n", "400"),
+    NO("bare LF after chunk data", CHK "\r\n1\r\na\n0\r\n\r\n", "400"),
+    NO("chunk data longer than its size", CHK "\r\n1\r\nab\r\n0\r\n\r\n", "400"),
+    NO("chunk data shorter than its size", CHK "\r\n5\r\nab\r\n0\r\n\r\n", "400"),
+    NO("a chunk size with 0x", CHK "\r\n0x1\r\na\r\n0\r\n\r\n", "400"),
+    NO("a negative chunk size", CHK "\r\n-1\r\na\r\n0\r\n\r\n", "400"),
+    NO("a blank before a chunk size", CHK "\r\n 1\r\na\r\n0\r\n\r\n", "400"),
+    NO("a blank after a chunk size", CHK "\r\n1 \r\na\r\n0\r\n\r\n", "400"),
+    NO("an underscore in a chunk size", CHK "\r\n1_0\r\na\r\n0\r\n\r\n", "400"),
+    NO("no chunk size", CHK "\r\n\r\na\r\n0\r\n\r\n", "400"),
+    NO("an extension without a size", CHK "\r\n;a=b\r\na\r\n0\r\n\r\n", "400"),
+    NO("a chunk size beyond 64 bits", CHK "\r\n10000000000000001\r\na\r\n0\r\n\r\n", "400"),
+    NO("a control byte in an extension", CHK "\r\n1;a=\x01\r\na\r\n0\r\n\r\n", "400"),
+    NO("a CR in a quoted extension", CHK "\r\n1;a=\"\r\n\"\r\na\r\n0\r\n\r\n", "400"),
+    NO("a second extension behind an unquoted value (llhttp 8.1 knows no such)",
+       CHK "\r\n1;a=b;c=d\r\nx\r\n0\r\n\r\n", "400"),
+    LONG("extensions of 1,025 bytes", CHK "\r\n1;", "e", 1024, "\r\nx\r\n0\r\n\r\n" EVIL, "400",
+         ""),
+    LONG("extensions above 1 KiB in many chunks", CHK "\r\n", "1;a=b\r\nx\r\n", 300,
+         "0\r\n\r\n" EVIL, "400", ""),
+    LONG("zeros of a chunk size without end", CHK "\r\n", "0", 2000, "1\r\nx\r\n0\r\n\r\n" EVIL,
+         "400", ""),
+
+    /* ---- G5: trailers ---- */
+    NO("Content-Length in a trailer", CHK "\r\n1\r\na\r\n0\r\nContent-Length: 5\r\n\r\n", "400"),
+    NO("Transfer-Encoding in a trailer", CHK "\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n", "400"),
+    NO("Host in a trailer", CHK "\r\n0\r\nHost: b\r\n\r\n", "400"),
+    NO("a folded trailer", CHK "\r\n0\r\nX: y\r\n Content-Length: 5\r\n\r\n", "400"),
+    NO("a blank line start after the last chunk", CHK "\r\n0\r\n X: y\r\n\r\n", "400"),
+    NO("bare LF ends a trailer", CHK "\r\n0\r\nX: y\n\r\n", "400"),
+    NO("bare LF ends the trailers", CHK "\r\n0\r\n\n", "400"),
+    NO("a trailer without a name", CHK "\r\n0\r\n: y\r\n\r\n", "400"),
+    NO("a trailer without a colon", CHK "\r\n0\r\nX\r\n\r\n", "400"),
+    LONG("trailers above 8 KiB", CHK "\r\n0\r\n", "X: " S100 "\r\n", 99, "\r\n" EVIL, "431", ""),
+    LONG("101 trailers", CHK "\r\n0\r\n", "X: y\r\n", 101, "\r\n" EVIL, "431", ""),
+
+    /* ---- G6: nothing after an error is looked at ---- */
+    NO("an error behind a good request", "?\r\n", "400"),
+    OK("good, bad, good", GET "\r\n" GET ": v\r\n\r\n" EVIL, "200 400", "GET /[]"),
+    OK("a body shorter than what follows", POST "Content-Length: 3\r\n\r\nabcX" EVIL, "200 405",
+       "POST /p[abc]"),
+};
+
+const size_t n_http_vectors = sizeof(http_vectors) / sizeof(http_vectors[0]);

@@ -82,6 +82,7 @@ struct http_server {
     uv_timer_t accept_timer;     /* when accept() found no descriptor */
     uv_timer_t drain_timer;
     bool accepting, draining, closing;
+    bool starved;  /* no descriptor for the last connection */
     unsigned held; /* open handles of the server itself */
     struct list conns;
     uint32_t n_conns;

@@ -36,6 +36,19 @@ void http_server_defaults(struct http_server_conf *conf)
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
+static void spare_open(struct http_server *s)
+{
+    if (s->spare_fd < 0)
+        s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void spare_close(struct http_server *s)
+{
+    if (s->spare_fd >= 0)
+        close(s->spare_fd);
+    s->spare_fd = -1;
+}
+
 static void accept_start(struct http_server *s)
 {
     if (s->accepting || s->draining || s->n_conns >= s->conf.max_connections ||
@@ -54,9 +67,11 @@ static void on_accept_again(uv_timer_t *timer)
 {
     struct http_server *s = timer->data;
 
+    spare_open(s); /* first, or the next connection would take its place */
     if (s->spare_fd < 0)
-        s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    accept_start(s);
+        uv_timer_start(&s->accept_timer, on_accept_again, HTTP_ACCEPT_MS, 0);
+    else
+        accept_start(s);
 }
 
 /* No descriptor: what waits stays in the backlog, and the spare one is given up so that the rest of
@@ -65,10 +80,10 @@ static void accept_pause(struct http_server *s, int err)
 {
     accept_stop(s);
     uv_timer_start(&s->accept_timer, on_accept_again, HTTP_ACCEPT_MS, 0);
-    if (s->spare_fd < 0)
+    spare_close(s);
+    if (s->starved)
         return; /* said before */
-    close(s->spare_fd);
-    s->spare_fd = -1;
+    s->starved = true;
     log_warn(&s->log, "cannot accept connections, they wait: err=%s open=%u", uv_err_name(err),
              s->n_conns);
 }
@@ -98,9 +113,10 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
             accept_pause(s, fd);
             return;
         }
-        if (fd >= 0)
-            conn_open(s, fd, peer, uid); /* what cannot be served is closed */
-        /* else: that one connection failed, such as by ECONNABORTED */
+        if (fd < 0)
+            continue;                /* that one connection failed, such as by ECONNABORTED */
+        conn_open(s, fd, peer, uid); /* what cannot be served is closed */
+        s->starved = false;
     }
 }
 
@@ -134,9 +150,7 @@ static void server_stop_accepting(struct http_server *s)
     uv_close((uv_handle_t *)&s->poll, on_handle_closed);
     uv_close((uv_handle_t *)&s->accept_timer, on_handle_closed);
     listen_close(s);
-    if (s->spare_fd >= 0)
-        close(s->spare_fd);
-    s->spare_fd = -1;
+    spare_close(s);
 }
 
 static void server_end(struct http_server *s)
@@ -223,7 +237,7 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
         free(s);
         return r;
     }
-    s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    spare_open(s);
     accept_start(s);
     *ret = s;
     return 0;

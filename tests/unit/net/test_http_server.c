@@ -1,0 +1,602 @@
+/*
+ * test_http_server.c - what one connection lives through: answers, waiting, limits of time and
+ * size, early answers, peers that go.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "http_peer.h"
+#include "net/http_conn.h"
+
+#define H    "Host: a\r\n"
+#define GET  "GET / HTTP/1.1\r\n" H "\r\n"
+#define POST "POST /p HTTP/1.1\r\n" H
+
+static void open_default(struct rig *g, struct peer *p)
+{
+    struct http_server_conf conf;
+
+    rig_defaults(&conf);
+    rig_open(g, &conf);
+    peer_connect(p, g);
+}
+
+static void finish(struct rig *g, struct peer *p)
+{
+    peer_close(p);
+    rig_finish(g);
+}
+
+static void reply_text(struct rig *g, const char *text)
+{
+    struct http_request *r = g->held;
+
+    assert_non_null(r);
+    g->held = NULL;
+    http_reply_text(r, 200, text);
+}
+
+/* ---- answers ---- */
+
+static void an_answer_has_a_date_and_a_length_and_names_no_server(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.reply.content_type = "application/json";
+    peer_text(&p, &g, "GET /abc HTTP/1.1\r\n" H "\r\n");
+    peer_expect(&p, &g, "\r\n\r\nGET /abc", 1);
+    assert_int_equal(strncmp(p.got.data, "HTTP/1.1 200 OK\r\nDate: ", 23), 0);
+    assert_int_equal(peer_count(&p, " GMT\r\n"), 1);
+    assert_int_equal(peer_count(&p, "\r\nContent-Length: 8\r\n"), 1);
+    assert_int_equal(peer_count(&p, "\r\nContent-Type: application/json\r\n"), 1);
+    assert_int_equal(peer_count(&p, "Server:"), 0);
+    assert_int_equal(peer_count(&p, "Connection:"), 0);
+    assert_string_equal(g.peer, "127.0.0.1");
+    assert_true(g.peer_uid == -1);
+    finish(&g, &p);
+}
+
+static void head_and_204_are_answered_without_a_body(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.reply.body = STR("0123456789");
+    peer_text(&p, &g, "HEAD / HTTP/1.1\r\n" H "\r\n");
+    peer_expect(&p, &g, "Content-Length: 10\r\n\r\n", 1);
+    g.reply.status = 204;
+    peer_text(&p, &g, GET);
+    peer_expect(&p, &g, "204 No Content", 1);
+    rig_for(&g, 5);
+    peer_read(&p);
+    assert_int_equal(peer_count(&p, "Content-Length"), 1);
+    assert_int_equal(peer_count(&p, "0123"), 0);
+    finish(&g, &p);
+}
+
+static void a_handlers_header_cannot_break_out_of_its_line(void **state)
+{
+    sl_header headers[] = {
+        { STR("X-Good"), STR("yes") },          { STR("X-Bad"), STR("a\r\nX-Evil: 1") },
+        { STR("X-Evil: 2\r\nX"), STR("b") },    { STR("Content-Length"), STR("99") },
+        { STR("Transfer-Encoding"), STR("x") }, { STR("connection"), STR("x") },
+    };
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.reply.headers = headers;
+    g.reply.n_headers = sizeof(headers) / sizeof(headers[0]);
+    g.reply.content_type = "text/plain\r\nX-Evil: 3";
+    peer_text(&p, &g, GET);
+    peer_expect(&p, &g, "\r\n\r\nGET /", 1);
+    assert_int_equal(peer_count(&p, "X-Good: yes\r\n"), 1);
+    assert_int_equal(peer_count(&p, "Evil"), 0);
+    assert_int_equal(peer_count(&p, "Content-Length:"), 1);
+    assert_int_equal(peer_count(&p, "Transfer-Encoding"), 0);
+    finish(&g, &p);
+}
+
+static void http_1_0_is_told_that_the_connection_stays(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    peer_text(&p, &g, "GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    peer_expect(&p, &g, "\r\nConnection: keep-alive\r\n", 1);
+    peer_text(&p, &g, "GET /2 HTTP/1.0\r\n\r\n");
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "\r\nConnection: close\r\n"), 1);
+    finish(&g, &p);
+}
+
+static void a_handler_can_close(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.reply.close = true;
+    peer_text(&p, &g, GET GET);
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "Connection: close"), 1);
+    assert_int_equal(g.heads, 1);
+    finish(&g, &p);
+}
+
+static void headers_are_found_without_case(void **state)
+{
+    struct rig g;
+    struct peer p;
+    bool found;
+    size_t n;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, "GET /a?b=c HTTP/1.1\r\n" H "X_Y: no\r\nX-Y: yes\r\nX-Empty:\r\n\r\n");
+    rig_until(&g, &g.ends, 1);
+    assert_true(str_eq(http_header(g.held, "x-y", &found), STR("yes")) && found);
+    assert_true(http_header(g.held, "X-EMPTY", &found).len == 0 && found);
+    assert_true(http_header(g.held, "x-none", &found).len == 0 && !found);
+    assert_true(http_header(g.held, "x-none", NULL).len == 0);
+    http_headers(g.held, &n);
+    assert_int_equal(n, 4);
+    assert_true(str_eq(http_query(g.held), STR("b=c")));
+    assert_true(str_eq(http_target(g.held), STR("/a?b=c")));
+    reply_text(&g, "x");
+    finish(&g, &p);
+}
+
+static void the_body_can_be_taken_over(void **state)
+{
+    struct rig g;
+    struct peer p;
+    size_t len;
+    char *body;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, POST "Content-Length: 5\r\n\r\nhello");
+    rig_until(&g, &g.ends, 1);
+    body = http_body_steal(g.held, &len);
+    assert_int_equal(http_body(g.held).len, 0);
+    reply_text(&g, "x");
+    peer_expect(&p, &g, "200 OK", 1);
+    assert_int_equal(len, 5);
+    assert_memory_equal(body, "hello", 5);
+    free(body);
+    finish(&g, &p);
+}
+
+/* ---- one at a time ---- */
+
+static void the_second_request_waits_for_the_first_answer(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, GET "GET /2 HTTP/1.1\r\n" H "\r\n");
+    rig_for(&g, 5);
+    assert_int_equal(g.heads, 1);
+    reply_text(&g, "first");
+    assert_int_equal(g.heads, 1); /* never from within the answer */
+    peer_expect(&p, &g, "first", 1);
+    rig_until(&g, &g.ends, 2);
+    reply_text(&g, "second");
+    peer_expect(&p, &g, "second", 1);
+    finish(&g, &p);
+}
+
+static void thousands_of_pipelined_requests_are_answered_in_order(void **state)
+{
+    enum { N = 5000 };
+    struct buf all = { 0 };
+    struct rig g;
+    struct peer p;
+    const char *at;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_AT_HEAD;
+    for (int i = 0; i < N; i++)
+        buf_printf(&all, "GET /<%d> HTTP/1.1\r\n" H "\r\n", i);
+    peer_send(&p, &g, all.data, all.len);
+    peer_expect(&p, &g, "HTTP/1.1 200", N);
+    peer_expect(&p, &g, "GET /<", N);
+    at = p.got.data;
+    for (int i = 0; i < N; i++) {
+        char want[20];
+
+        snprintf(want, sizeof(want), "/<%d>", i);
+        assert_non_null(at = strstr(at, want));
+    }
+    buf_finish(&all);
+    finish(&g, &p);
+}
+
+static void bytes_behind_a_request_are_bounded(void **state)
+{
+    struct rig g;
+    struct peer p;
+    struct conn *c;
+    static char junk[65536];
+    size_t sent = 0;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, GET);
+    rig_until(&g, &g.ends, 1);
+    c = list_entry(list_first(&g.server->conns), struct conn, link);
+    for (int idle = 0; idle < 100 && sent < (256u << 20);) { /* until the sockets are full, too */
+        ssize_t n = send(p.fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        idle = n > 0 ? 0 : idle + 1;
+        sent += n > 0 ? (size_t)n : 0;
+        rig_turn(&g);
+        assert_true(c->in.len <= HTTP_READ_BYTES);
+    }
+    assert_true(sent < (256u << 20));
+    assert_int_equal(c->in.len, HTTP_READ_BYTES);
+    assert_false(c->reading);
+    reply_text(&g, "first"); /* then the junk is looked at, and refused */
+    peer_expect(&p, &g, "400 Bad", 1);
+    finish(&g, &p);
+}
+
+static void an_idle_connection_holds_next_to_nothing(void **state)
+{
+    struct rig g;
+    struct peer p;
+    struct conn *c;
+
+    (void)state;
+    assert_true(sizeof(struct conn) <= 1280);
+    open_default(&g, &p);
+    peer_text(&p, &g, POST "Content-Length: 3\r\n\r\nabc" GET);
+    peer_expect(&p, &g, "200 OK", 2);
+    rig_for(&g, 2);
+    c = list_entry(list_first(&g.server->conns), struct conn, link);
+    assert_int_equal(c->state, CONN_IDLE);
+    assert_true(!c->request && !c->in.data && !c->out.data);
+    finish(&g, &p);
+}
+
+/* ---- bodies, early answers ---- */
+
+static void continue_is_sent_only_when_the_handler_wants_the_body(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    peer_text(&p, &g, POST "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    peer_expect(&p, &g, "HTTP/1.1 100 Continue\r\n\r\n", 1);
+    peer_text(&p, &g, "abc");
+    peer_expect(&p, &g, "200 OK", 1);
+    g.when = ANSWER_AT_HEAD;
+    g.reply.status = 401;
+    peer_text(&p, &g, POST "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "100 Continue"), 1);
+    assert_int_equal(peer_count(&p, "401 Unauthorized"), 1);
+    assert_int_equal(peer_count(&p, "Connection: close"), 1);
+    assert_int_equal(g.gones + g.refusals, 0);
+    finish(&g, &p);
+}
+
+static void an_early_answer_reaches_a_peer_that_goes_on_sending(void **state)
+{
+    static char body[1 << 20];
+    static const enum answer_when whens[] = { ANSWER_AT_HEAD, ANSWER_AT_BODY };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig g;
+        struct peer p;
+
+        open_default(&g, &p);
+        g.when = whens[i];
+        g.reply.status = 401;
+        peer_text(&p, &g, POST "Content-Length: 1048576\r\n\r\n");
+        assert_true(peer_send(&p, &g, body, sizeof(body)));
+        peer_expect_eof(&p, &g); /* and no reset */
+        assert_int_equal(peer_count(&p, "401 Unauthorized"), 1);
+        assert_int_equal(g.ends + g.gones, 0);
+        finish(&g, &p);
+    }
+}
+
+static void a_peer_that_sends_for_ever_after_the_answer_is_cut_off(void **state)
+{
+    static char body[1 << 20];
+    struct rig g;
+    struct peer p;
+    int sent = 0;
+
+    (void)state;
+    open_default(&g, &p);
+    peer_text(&p, &g, POST "Content-Length: 99999999\r\n\r\n");
+    while (peer_send(&p, &g, body, sizeof(body)))
+        assert_true(++sent < 64);
+    assert_string_equal(g.refused_why, "body too large");
+    rig_until_connections(&g, 0);
+    finish(&g, &p);
+}
+
+static void an_answer_at_the_head_keeps_the_connection_when_there_is_no_body(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_AT_HEAD;
+    peer_text(&p, &g, GET POST "Content-Length: 0\r\n\r\n" GET);
+    peer_expect(&p, &g, "200 OK", 3);
+    assert_int_equal(g.ends, 0);
+    finish(&g, &p);
+}
+
+static void a_handler_can_lower_and_raise_the_limit_of_a_body(void **state)
+{
+    struct http_server_conf conf;
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    rig_defaults(&conf);
+    conf.max_body_bytes = 10;
+    rig_open(&g, &conf);
+    peer_connect(&p, &g);
+    g.limit_body = 12;
+    peer_text(&p, &g, POST "Content-Length: 12\r\n\r\nhello, world");
+    peer_expect(&p, &g, "200 OK", 1);
+    peer_text(&p, &g, POST "Transfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n");
+    peer_expect(&p, &g, "200 OK", 2);
+    g.limit_body = 3;
+    peer_text(&p, &g, POST "Content-Length: 4\r\n\r\n");
+    peer_expect(&p, &g, "413 Content Too Large", 1); /* not a byte of it was read */
+    peer_expect_eof(&p, &g);
+    assert_int_equal(g.gones, 1);
+    assert_int_equal(g.refused_status, 413);
+    assert_string_equal(g.refused_why, "body too large");
+    finish(&g, &p);
+}
+
+/* ---- time ---- */
+
+static void open_short(struct rig *g, struct peer *p)
+{
+    struct http_server_conf conf;
+
+    rig_defaults(&conf);
+    conf.head_ms = conf.body_ms = conf.idle_ms = conf.write_ms = 40;
+    rig_open(g, &conf);
+    peer_connect(p, g);
+}
+
+static void a_dripping_head_is_cut_off_by_the_total_time(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_short(&g, &p);
+    for (int i = 0; i < 1000 && !g.refusals; i++) {
+        peer_text(&p, &g, i ? "x" : "GET /");
+        rig_for(&g, 5); /* each byte would renew a limit on inactivity */
+    }
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "408 Request Timeout"), 1);
+    assert_string_equal(g.refused_why, "head too slow");
+    assert_int_equal(g.heads, 0);
+    finish(&g, &p);
+}
+
+static void a_stalled_body_is_cut_off_and_the_handler_is_told(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_short(&g, &p);
+    peer_text(&p, &g, POST "Content-Length: 1000000\r\n\r\nabc");
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "408 Request Timeout"), 1);
+    assert_string_equal(g.refused_why, "body too slow");
+    assert_int_equal(g.gones, 1);
+    finish(&g, &p);
+}
+
+static void a_body_above_the_floor_gets_the_time_it_needs(void **state)
+{
+    static const char kilobyte[1024];
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_short(&g, &p);
+    peer_text(&p, &g, POST "Content-Length: 12288\r\n\r\n");
+    for (int i = 0; i < 12; i++) {
+        rig_for(&g, 10);
+        peer_send(&p, &g, kilobyte, sizeof(kilobyte));
+    }
+    peer_expect(&p, &g, "200 OK", 1);
+    finish(&g, &p);
+}
+
+static void an_idle_connection_is_closed_without_a_word(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_short(&g, &p);
+    peer_expect_eof(&p, &g);
+    assert_int_equal(p.got.len + (size_t)g.refusals, 0);
+    peer_close(&p);
+    peer_connect(&p, &g);
+    peer_text(&p, &g, GET);
+    peer_expect(&p, &g, "200 OK", 1);
+    peer_expect_eof(&p, &g);
+    assert_int_equal(g.refusals, 0);
+    finish(&g, &p);
+}
+
+static void a_handler_may_take_longer_than_any_limit(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_short(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, GET);
+    rig_for(&g, 120);
+    reply_text(&g, "late");
+    peer_expect(&p, &g, "late", 1);
+    finish(&g, &p);
+}
+
+static void a_peer_that_does_not_take_the_answer_is_cut_off(void **state)
+{
+    static char body[32 << 20];
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_short(&g, &p);
+    g.reply.body = (sl_str){ body, sizeof(body) };
+    assert_true(send(p.fd, GET, strlen(GET), 0) > 0); /* and reads nothing */
+    rig_until(&g, &g.ends, 1);
+    rig_until_connections(&g, 0);
+    finish(&g, &p);
+}
+
+/* ---- peers that go ---- */
+
+static void reset(struct peer *p)
+{
+    struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    peer_close(p);
+}
+
+static void a_handler_is_told_when_the_peer_is_gone_before_the_answer(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, GET);
+    rig_until(&g, &g.ends, 1);
+    reset(&p);
+    rig_until(&g, &g.gones, 1);
+    assert_null(g.held);
+    rig_until_connections(&g, 0);
+
+    peer_connect(&p, &g);
+    peer_text(&p, &g, POST "Content-Length: 5\r\n\r\nab");
+    rig_until(&g, &g.heads, 2);
+    peer_close(&p); /* in the middle of the body an orderly end is one as well */
+    rig_until(&g, &g.gones, 2);
+    assert_int_equal(g.ends, 1);
+    finish(&g, &p);
+}
+
+static void a_peer_that_only_ends_its_side_gets_its_answers(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, GET "GET /2 HTTP/1.1\r\n" H "\r\nGET /half");
+    shutdown(p.fd, SHUT_WR);
+    rig_until(&g, &g.ends, 1);
+    rig_for(&g, 5);
+    reply_text(&g, "first");
+    rig_until(&g, &g.ends, 2);
+    reply_text(&g, "second");
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "first") + peer_count(&p, "second"), 2);
+    assert_int_equal(g.gones + g.refusals, 0);
+    finish(&g, &p);
+}
+
+static void an_answer_to_a_peer_that_went_does_no_harm(void **state)
+{
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, GET);
+    rig_until(&g, &g.ends, 1);
+    reset(&p);
+    reply_text(&g, "into the void"); /* the loop has not told of the reset yet */
+    rig_until_connections(&g, 0);
+    assert_int_equal(g.gones, 0);
+    finish(&g, &p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_has_a_date_and_a_length_and_names_no_server),
+        cmocka_unit_test(head_and_204_are_answered_without_a_body),
+        cmocka_unit_test(a_handlers_header_cannot_break_out_of_its_line),
+        cmocka_unit_test(http_1_0_is_told_that_the_connection_stays),
+        cmocka_unit_test(a_handler_can_close),
+        cmocka_unit_test(headers_are_found_without_case),
+        cmocka_unit_test(the_body_can_be_taken_over),
+        cmocka_unit_test(the_second_request_waits_for_the_first_answer),
+        cmocka_unit_test(thousands_of_pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(bytes_behind_a_request_are_bounded),
+        cmocka_unit_test(an_idle_connection_holds_next_to_nothing),
+        cmocka_unit_test(continue_is_sent_only_when_the_handler_wants_the_body),
+        cmocka_unit_test(an_early_answer_reaches_a_peer_that_goes_on_sending),
+        cmocka_unit_test(a_peer_that_sends_for_ever_after_the_answer_is_cut_off),
+        cmocka_unit_test(an_answer_at_the_head_keeps_the_connection_when_there_is_no_body),
+        cmocka_unit_test(a_handler_can_lower_and_raise_the_limit_of_a_body),
+        cmocka_unit_test(a_dripping_head_is_cut_off_by_the_total_time),
+        cmocka_unit_test(a_stalled_body_is_cut_off_and_the_handler_is_told),
+        cmocka_unit_test(a_body_above_the_floor_gets_the_time_it_needs),
+        cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
+        cmocka_unit_test(a_handler_may_take_longer_than_any_limit),
+        cmocka_unit_test(a_peer_that_does_not_take_the_answer_is_cut_off),
+        cmocka_unit_test(a_handler_is_told_when_the_peer_is_gone_before_the_answer),
+        cmocka_unit_test(a_peer_that_only_ends_its_side_gets_its_answers),
+        cmocka_unit_test(an_answer_to_a_peer_that_went_does_no_harm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/*
+ * supplier.c - the adapter's tables, its opening and its end.
+ */
+#include "supplier.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+sl_status supplier_fail(sl_fail *fail, sl_status status, const char *format, ...)
+{
+    va_list args;
+
+    if (!fail)
+        return status;
+    va_start(args, format);
+    vsnprintf(fail->text, sizeof(fail->text), format, args);
+    va_end(args);
+    return status;
+}
+
+static void supplier_close(void *self)
+{
+    struct supplier *s = self;
+
+    if (!s)
+        return;
+    calls_finish(s);
+    json_decref(s->headers_json);
+    free(s);
+}
+
+static sl_status supplier_open(const sl_host *host, void **ret_self, sl_fail *fail)
+{
+    struct supplier *s = calloc(1, sizeof(*s));
+    sl_status r;
+
+    if (!s)
+        return SL_E_NO_MEMORY;
+    s->host = host;
+    r = supplier_check(host->settings, host->values, fail);
+    if (r == SL_OK)
+        r = supplier_load(s, fail);
+    if (r < 0) {
+        supplier_close(s);
+        return r;
+    }
+    *ret_self = s;
+    return SL_OK;
+}
+
+static const sl_action actions[] = {
+    { .name = "order.submit",
+      .flags = SL_ACTION_ONCE,
+      .batch_records = 1,
+      .help = "submit an order by the endpoint's configured request" },
+    { 0 },
+};
+
+static const sl_plugin plugin = {
+    .size = sizeof(plugin),
+    .abi_minor = 1,
+    .name = "supplier-http",
+    .version = SLUICE_VERSION,
+    .help = "a supplier that takes orders by HTTP and JSON",
+    .settings = supplier_settings,
+    .actions = actions,
+    .check = supplier_check,
+    .open = supplier_open,
+    .close = supplier_close,
+    .prepare = supplier_prepare,
+    .deliver = supplier_deliver,
+    .confirm = supplier_confirm,
+};
+
+const sl_plugin *sl_plugin_v0(void)
+{
+    return &plugin;
+}

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,16 @@ void http_server_close(struct http_server *s, uint32_t ms, void (*cb)(void *ctx)
 
 /* ---- the beginning ---- */
 
+/* libuv writes with plain write(2): a peer that is gone must be an error, not the end of the
+ * daemon. A disposition that somebody chose is left alone. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction now;
+
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 /* Once the handles exist the server leaves through http_server_close(). */
 static int server_init_handles(struct http_server *s, struct fail *fail)
 {
@@ -237,6 +248,7 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
         free(s);
         return r;
     }
+    ignore_sigpipe();
     spare_open(s);
     accept_start(s);
     *ret = s;

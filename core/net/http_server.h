@@ -21,16 +21,16 @@ struct http_server;
 struct http_request;
 
 struct http_server_conf {
-    const char *listen;        /* "127.0.0.1:8080", "[::1]:0", "unix:/run/sluice/in.sock" */
-    unsigned unix_mode;        /* permissions of a unix socket, e.g. 0660 */
-    uint32_t max_connections;  /* further ones wait in the backlog */
-    uint32_t max_head_bytes;   /* whole head, 32 KiB */
-    uint32_t max_fields;       /* 100 */
-    uint64_t max_body_bytes;   /* default; a handler may lower or raise it per request */
-    uint32_t head_ms;          /* first byte of a request to its complete head: 5 s */
-    uint32_t body_ms;          /* head to the complete body, plus its size at 8 KiB/s: 10 s */
-    uint32_t idle_ms;          /* keep-alive: 15 s */
-    uint32_t write_ms;         /* the peer must take the answer within: 10 s */
+    const char *listen;            /* "127.0.0.1:8080", "[::1]:0", "unix:/run/sluice/in.sock" */
+    unsigned unix_mode;            /* permissions of a unix socket, e.g. 0660 */
+    uint32_t max_connections;      /* further ones wait in the backlog */
+    uint32_t max_head_bytes;       /* whole head, 32 KiB */
+    uint32_t max_fields;           /* 100 */
+    uint64_t max_body_bytes;       /* default; a handler may lower or raise it per request */
+    uint32_t head_ms;              /* first byte of a request to its complete head: 5 s */
+    uint32_t body_ms;              /* head to the complete body, plus its size at 8 KiB/s: 10 s */
+    uint32_t idle_ms;              /* keep-alive: 15 s */
+    uint32_t write_ms;             /* the peer must take the answer within: 10 s */
     const char *const *singletons; /* NULL-terminated, lower case; a trailing '*' is a prefix. These
                                       headers may stand once, besides the built-in ones (see
                                       http_guard.h). Borrowed until closed */
@@ -62,7 +62,7 @@ struct http_handler {
 
 /** Listen. `conf` is copied; `handler` and `ctx` are borrowed until closed. 0 or a negative libuv
  *  code with `fail` filled. A unix socket left by a process that died is replaced; it is removed on
- *  closing. */
+ *  closing. SIGPIPE is ignored from then on if its disposition was the default. */
 int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct http_server_conf *conf,
                      const struct http_handler *handler, void *ctx, struct fail *fail);
 
@@ -104,7 +104,7 @@ struct http_reply {
     sl_str body;              /* copied */
     const sl_header *headers; /* further ones; copied */
     size_t n_headers;
-    bool close;               /* close the connection after it */
+    bool close; /* close the connection after it */
 };
 
 /** Answer; once, with a status of 200 to 599. Date, Content-Length and Connection are the server's;

@@ -64,6 +64,21 @@ static void the_gate_takes_a_head_and_not_a_byte_more(void **state)
     assert_int_equal(n, 2);
 }
 
+static void the_gate_refuses_what_only_looks_like_a_line(void **state)
+{
+    size_t n;
+
+    (void)state; /* behind it others would refuse most of these as well: here it must be the gate */
+    assert_int_equal(gate("GET /\r\nA: b\r\n c\r\n\r\n", 100, 10, false, &n), 400);
+    assert_int_equal(n, 14);
+    assert_int_equal(gate("\r\n\r\nGET /\r\n\r\n", 100, 10, false, &n), 400);
+    assert_int_equal(n, 4);
+    assert_int_equal(gate("GET /\n", 100, 10, false, &n), 400);
+    assert_int_equal(gate("GET /\rA", 100, 10, false, &n), 400);
+    assert_int_equal(gate("GET /\x1f", 100, 10, false, &n), 400);
+    assert_int_equal(gate(" A", 100, 10, true, &n), 400);
+}
+
 static void the_gate_counts_bytes_lines_and_fields(void **state)
 {
     size_t n;
@@ -151,6 +166,20 @@ static void a_refusal_says_why(void **state)
                         "target is not a path");
 }
 
+static void a_length_and_a_coding_exclude_each_other(void **state)
+{
+    struct http_head h;
+
+    (void)state; /* llhttp would refuse it as well: here it must be the guard */
+    assert_string_equal(head(&h,
+                             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
+                             "Transfer-Encoding: chunked\r\n\r\n")
+                            .why,
+                        "Content-Length with Transfer-Encoding");
+    assert_string_equal(head(&h, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").why,
+                        "Transfer-Encoding on HTTP/1.0");
+}
+
 static void trailers_may_not_frame(void **state)
 {
     (void)state;
@@ -208,10 +237,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(llhttp_is_compiled_strict),
         cmocka_unit_test(the_gate_takes_a_head_and_not_a_byte_more),
+        cmocka_unit_test(the_gate_refuses_what_only_looks_like_a_line),
         cmocka_unit_test(the_gate_counts_bytes_lines_and_fields),
         cmocka_unit_test(a_head_is_taken_apart),
         cmocka_unit_test(what_the_connection_does_next_depends_on_version_and_connection),
         cmocka_unit_test(a_refusal_says_why),
+        cmocka_unit_test(a_length_and_a_coding_exclude_each_other),
         cmocka_unit_test(trailers_may_not_frame),
         cmocka_unit_test(a_budget_allows_so_many_chunks),
         cmocka_unit_test(a_budget_counts_what_is_not_body),

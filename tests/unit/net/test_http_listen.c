@@ -394,6 +394,25 @@ static void a_request_that_was_sent_before_the_drain_is_answered(void **state)
     rig_finish(&g);
 }
 
+static void a_connection_kept_by_an_answer_just_before_the_drain_is_closed_after_it(void **state)
+{
+    struct peer p;
+    struct rig g;
+
+    (void)state;
+    open_default(&g, &p);
+    g.when = ANSWER_NEVER;
+    peer_text(&p, &g, GET);
+    rig_until(&g, &g.ends, 1);
+    http_reply_text(g.held, 200, "kept");
+    http_server_close(g.server, 60000, rig_on_closed, &g);
+    rig_until(&g, &g.closed, 1);
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "kept"), 1);
+    peer_close(&p);
+    rig_finish(&g);
+}
+
 static void a_drain_ends_after_its_time(void **state)
 {
     struct peer p;
@@ -448,6 +467,7 @@ int main(void)
         cmocka_unit_test(an_idle_server_ends_at_once),
         cmocka_unit_test(draining_finishes_what_is_under_way_and_takes_nothing_new),
         cmocka_unit_test(a_request_that_was_sent_before_the_drain_is_answered),
+        cmocka_unit_test(a_connection_kept_by_an_answer_just_before_the_drain_is_closed_after_it),
         cmocka_unit_test(a_drain_ends_after_its_time),
         cmocka_unit_test(a_second_close_ends_the_drain_now),
     };

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -400,11 +401,15 @@ static void open_short(struct rig *g, struct peer *p)
 
 static void a_dripping_head_is_cut_off_by_the_total_time(void **state)
 {
+    struct http_server_conf conf;
     struct rig g;
     struct peer p;
 
     (void)state;
-    open_short(&g, &p);
+    rig_defaults(&conf);
+    conf.head_ms = 40;
+    rig_open(&g, &conf);
+    peer_connect(&p, &g);
     for (int i = 0; i < 1000 && !g.refusals; i++) {
         peer_text(&p, &g, i ? "x" : "GET /");
         rig_for(&g, 5); /* each byte would renew a limit on inactivity */
@@ -568,6 +573,24 @@ static void an_answer_to_a_peer_that_went_does_no_harm(void **state)
     finish(&g, &p);
 }
 
+static void a_peer_that_goes_in_the_middle_of_the_answer_does_no_harm(void **state)
+{
+    static char body[32 << 20];
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    signal(SIGPIPE, SIG_DFL);
+    open_default(&g, &p);
+    g.reply.body = (sl_str){ body, sizeof(body) };
+    assert_true(send(p.fd, GET, strlen(GET), 0) > 0);
+    rig_until(&g, &g.ends, 1);
+    reset(&p);
+    rig_until_connections(&g, 0);
+    assert_int_equal(g.gones, 0);
+    finish(&g, &p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +619,7 @@ int main(void)
         cmocka_unit_test(a_handler_is_told_when_the_peer_is_gone_before_the_answer),
         cmocka_unit_test(a_peer_that_only_ends_its_side_gets_its_answers),
         cmocka_unit_test(an_answer_to_a_peer_that_went_does_no_harm),
+        cmocka_unit_test(a_peer_that_goes_in_the_middle_of_the_answer_does_no_harm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,1 @@
+"""Stand-ins for the platforms: processes that behave as the documentation says, and keep books."""

@@ -1,0 +1,263 @@
+"""Salesforce objects and fields as the stand-in knows them, ids, and values on the wire."""
+
+import datetime
+import decimal
+import re
+
+SYSTEM_FIELDS = {
+    "Id": {"type": "id"},
+    "CreatedDate": {"type": "datetime", "read_only": True},
+    "LastModifiedDate": {"type": "datetime", "read_only": True},
+    "SystemModstamp": {"type": "datetime", "read_only": True},
+    "IsDeleted": {"type": "boolean", "read_only": True},
+    "CreatedById": {"type": "reference", "to": "User", "relationship": "CreatedBy", "read_only": True},
+    "OwnerId": {"type": "reference", "to": "User", "relationship": "Owner"},
+}
+
+
+def text(length, **more):
+    return {"type": "string", "length": length, **more}
+
+
+def number(precision=18, scale=2, **more):
+    return {"type": "double", "precision": precision, "scale": scale, **more}
+
+
+def parent(to, relationship=None, **more):
+    return {"type": "reference", "to": to, "relationship": relationship or to, **more}
+
+
+def key(length=255):
+    return text(length, external_id=True, unique=True)
+
+
+def address(*prefixes):
+    parts = {"Street": 255, "City": 40, "State": 80, "PostalCode": 20, "Country": 80}
+    return {prefix + part: text(length) for prefix in prefixes for part, length in parts.items()}
+
+
+OBJECTS = {
+    "User": {"prefix": "005", "fields": {
+        "Username": text(80, id_lookup=True), "Email": {"type": "email", "length": 80, "id_lookup": True},
+        "LastName": text(80), "Ext__c": key()}},
+    "Account": {"prefix": "001", "fields": {
+        "Name": text(255, required=True), "Type": text(40), "ParentId": parent("Account", "Parent"),
+        **address("Billing", "Shipping"), "Phone": text(40), "AccountNumber": text(40), "Website": text(255),
+        "AnnualRevenue": number(18, 0), "NumberOfEmployees": {"type": "int"}, "Description": text(32000),
+        "ERP_Account_No__c": key(), "Shopify_Customer_Id__c": key(), "Shopify_Company_Id__c": key(),
+        "Ext__c": key(), "Tax_Id__c": text(40)}},
+    "Contact": {"prefix": "003", "fields": {
+        "LastName": text(80, required=True), "FirstName": text(40), "Salutation": text(40),
+        "Name": text(121, read_only=True), "AccountId": parent("Account"),
+        "ReportsToId": parent("Contact", "ReportsTo"),
+        "Email": {"type": "email", "length": 80, "id_lookup": True}, "Phone": text(40), "MobilePhone": text(40),
+        **address("Mailing", "Other"), "Birthdate": {"type": "date"}, "Title": text(128), "LeadSource": text(40),
+        "Description": text(32000), "Shopify_Customer_Id__c": key(), "Ext__c": key()}},
+    "Opportunity": {"prefix": "006", "fields": {
+        "Name": text(120, required=True, id_lookup=True), "StageName": text(40, required=True),
+        "CloseDate": {"type": "date", "required": True}, "Amount": number(), "AccountId": parent("Account"),
+        "ContactId": parent("Contact"), "Pricebook2Id": text(18), "Probability": number(3, 0),
+        "Description": text(32000), "LeadSource": text(40), "IsClosed": {"type": "boolean", "read_only": True},
+        "IsWon": {"type": "boolean", "read_only": True}, "Shopify_Order_Id__c": key(), "Ext__c": key(),
+        "Shopify_Order_Name__c": text(80), "Currency__c": text(3), "Note__c": text(32000),
+        "Total_Tax__c": number(), "Order_Updated_At__c": {"type": "datetime"}}},
+    "Order": {"prefix": "801", "fields": {
+        "AccountId": parent("Account", required=True), "EffectiveDate": {"type": "date", "required": True},
+        "Status": text(40, required=True), "Pricebook2Id": text(18), "Description": text(32000),
+        "OrderNumber": text(30, read_only=True), "TotalAmount": number(read_only=True),
+        **address("Billing", "Shipping"), "PoNumber": text(80), "Shopify_Order_Id__c": key(), "Ext__c": key()}},
+    "OrderItem": {"prefix": "802", "fields": {
+        "OrderId": parent("Order", required=True), "PricebookEntryId": parent("PricebookEntry"),
+        "Quantity": number(12, 2, required=True), "UnitPrice": number(), "ServiceDate": {"type": "date"},
+        "Description": text(255), "Shopify_Line_Id__c": key(), "Ext__c": key(), "Sku__c": text(80)}},
+    "OpportunityLineItem": {"prefix": "00k", "fields": {
+        "OpportunityId": parent("Opportunity", required=True), "PricebookEntryId": parent("PricebookEntry"),
+        "Product2Id": parent("Product2"), "Quantity": number(12, 2, required=True), "UnitPrice": number(),
+        "Description": text(255), "Shopify_Line_Id__c": key(), "Ext__c": key()}},
+    "Product2": {"prefix": "01t", "fields": {
+        "Name": text(255, required=True), "ProductCode": text(255), "StockKeepingUnit": text(180),
+        "IsActive": {"type": "boolean"}, "Family": text(40), "Sku__c": key(), "Ext__c": key()}},
+    "PricebookEntry": {"prefix": "01u", "fields": {
+        "Pricebook2Id": text(18, required=True), "Product2Id": parent("Product2", required=True),
+        "UnitPrice": number(required=True), "IsActive": {"type": "boolean"}, "Ext__c": key()}},
+}
+
+ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+ORG_ID = "00D5g00000Org01EAB"
+USER_ID = "0055g00000Usr01AAB"
+
+
+def long_id(id15):
+    """15 characters to 18: each group of five gives a letter that tells which are upper-case."""
+    tail = ""
+    for start in (0, 5, 10):
+        bits = sum(1 << k for k in range(5) if id15[start + k].isupper())
+        tail += ID_LETTERS[bits]
+    return id15 + tail
+
+
+def make_id(prefix, count):
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    tail = ""
+    while count:
+        count, rest = divmod(count, 62)
+        tail = digits[rest] + tail
+    return long_id(f"{prefix}5g{tail.rjust(10, '0')}")
+
+
+def java_double(value):
+    """A number as Java's Double.toString writes it: 912260031 is 9.12260031E8, 40 is 40.0."""
+    number_ = float(value)
+    if number_ == 0:
+        return "0.0"
+    sign, digits, exponent = decimal.Decimal(repr(number_)).normalize().as_tuple()
+    digits = "".join(map(str, digits))
+    point = len(digits) + exponent  # value = 0.digits * 10**point
+    minus = "-" if sign else ""
+    if 1e-3 <= abs(number_) < 1e7:
+        if point <= 0:
+            return f"{minus}0.{'0' * -point}{digits}"
+        return f"{minus}{digits[:point].ljust(point, '0')}.{digits[point:] or '0'}"
+    return f"{minus}{digits[0]}.{digits[1:] or '0'}E{point - 1}"
+
+
+class BadValue(ValueError):
+    """code, message and field as a row error has them."""
+
+    def __init__(self, code, message, field=None):
+        super().__init__(message)
+        self.code, self.message, self.field = code, message, field
+
+
+class Schema:
+    def __init__(self):
+        self.objects = {}
+        for name, definition in OBJECTS.items():
+            self.add_object(name, definition)
+
+    def add_object(self, name, definition):
+        """A new object, or more fields for one that is there."""
+        have = self.find(name)
+        if have is None:
+            count = len(self.objects)
+            self.objects[name] = {"prefix": definition.get("prefix", f"a{count:02d}"),
+                                  "fields": {k: dict(v) for k, v in SYSTEM_FIELDS.items()}}
+            have = name
+        for field, spec in definition.get("fields", {}).items():
+            self.objects[have]["fields"][field] = dict(spec)
+            if spec.get("type") == "reference" and "relationship" not in spec:
+                self.objects[have]["fields"][field]["relationship"] = (
+                    field[:-1] + "r" if field.endswith("__c") else field[:-2])
+
+    def find(self, name):
+        """The object's right spelling, or None. Names are case-insensitive."""
+        return next((known for known in self.objects if known.lower() == str(name).lower()), None)
+
+    def prefix(self, name):
+        return self.objects[name]["prefix"]
+
+    def fields(self, name):
+        return self.objects[name]["fields"]
+
+    def field(self, sobject, name):
+        """(right spelling, definition) or (None, None)."""
+        lower = name.lower()
+        for known, spec in self.fields(sobject).items():
+            if known.lower() == lower:
+                return known, spec
+        return None, None
+
+    def relationship(self, sobject, name):
+        """(lookup field, definition) of a relationship name, or (None, None)."""
+        for known, spec in self.fields(sobject).items():
+            if spec["type"] == "reference" and spec["relationship"].lower() == name.lower():
+                return known, spec
+        return None, None
+
+    def is_key(self, sobject, name):
+        known, spec = self.field(sobject, name)
+        return known is not None and (known == "Id" or spec.get("external_id") or spec.get("id_lookup"))
+
+    def required(self, sobject):
+        return [name for name, spec in self.fields(sobject).items() if spec.get("required")]
+
+
+def parse(name, spec, value):
+    """A wire value (text, or a JSON value) as stored: Decimal, bool, int or str. BadValue if it does not fit."""
+    kind = spec["type"]
+    if kind in ("double", "currency", "percent"):
+        return parse_number(name, spec, value)
+    if kind == "int":
+        number_ = parse_number(name, {"scale": 0}, value)
+        return int(number_)
+    if kind == "boolean":
+        low = str(value).lower()
+        if low not in ("true", "false", "1", "0"):
+            raise wrong_type(name, value)
+        return low in ("true", "1")
+    if not isinstance(value, str):
+        raise BadValue("JSON_PARSER_ERROR", f"Cannot deserialize instance of {kind} from {value!r}", name)
+    if kind == "date":
+        try:
+            datetime.date.fromisoformat(value)
+        except ValueError:
+            raise wrong_type(name, value) from None
+    elif kind == "datetime":
+        return parse_datetime(name, value)
+    elif kind == "email" and value and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+", value):
+        raise BadValue("INVALID_EMAIL_ADDRESS", f"{name}: invalid email address: {value}", name)
+    if "length" in spec and len(value) > spec["length"]:
+        raise BadValue("STRING_TOO_LONG",
+                       f"{name}: data value too large: {value} (max length={spec['length']})", name)
+    if spec.get("values") and value not in spec["values"]:
+        raise BadValue("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+                       f"bad value for restricted picklist field: {value}", name)
+    return value
+
+
+def wrong_type(name, value):
+    return BadValue("INVALID_TYPE_ON_FIELD_IN_RECORD", f"{name}: value not of required type: {value}", name)
+
+
+def parse_number(name, spec, value):
+    try:
+        exact = decimal.Decimal(str(value))
+        if not exact.is_finite():
+            raise decimal.InvalidOperation
+    except decimal.InvalidOperation:
+        raise wrong_type(name, value) from None
+    return exact.quantize(decimal.Decimal(1).scaleb(-spec.get("scale", 2)), decimal.ROUND_HALF_UP)
+
+
+def parse_datetime(name, value):
+    whole = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?", value)
+    if not whole:
+        raise wrong_type(name, value)
+    stamp, fraction, zone = whole.groups()
+    zone = "+00:00" if zone in (None, "Z") else zone
+    if ":" not in zone:
+        zone = zone[:3] + ":" + zone[3:]
+    try:
+        moment = datetime.datetime.fromisoformat(stamp + zone)
+    except ValueError:
+        raise wrong_type(name, value) from None
+    return wire_time(moment, int((fraction or ".0")[1:4].ljust(3, "0")))
+
+
+def wire_time(moment, ms=0):
+    """2026-11-20T10:15:00.000+0000, always UTC."""
+    utc = moment.astimezone(datetime.timezone.utc)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S") + f".{ms:03d}+0000"
+
+
+def now():
+    return wire_time(datetime.datetime.now(datetime.timezone.utc))
+
+
+def to_json(value):
+    return float(value) if isinstance(value, decimal.Decimal) else value
+
+
+def to_exact(value):
+    """For the books: numbers as text, so that money can be compared to the cent."""
+    return str(value) if isinstance(value, decimal.Decimal) else value

@@ -1,0 +1,264 @@
+/*
+ * index.c - opening the index, its statements, its transactions.
+ */
+#include "store/index_int.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include "base/digest.h"
+#include "store/schema.h"
+
+#define WAL_IDLE_PAGES 1024 /* 4 MiB */
+#define WAL_MOST_PAGES 8192 /* 32 MiB */
+
+#define DELIVERY_COLUMNS                                                                   \
+    "num, id, state, priority, attempts, generation, next_ms, received_ms, first_sent_ms," \
+    " batch, body_bytes, route, piece, endpoint, action, subject, topic, hold_type, reason"
+
+const char *const index_sql[IX__COUNT] = {
+    [IX_BEGIN] = "BEGIN IMMEDIATE",
+    [IX_COMMIT] = "COMMIT",
+    [IX_POSITION] = "UPDATE position SET watermark = ?, events = ? WHERE one = 1",
+
+    [IX_EVENT_ADD] =
+        "INSERT INTO events(id, received_ms, origin, cause, endpoint, topic,"
+        " sender_id, subject, body_bytes) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [IX_EVENT_GET] = "SELECT received_ms, topic, routed, n_deliveries FROM events WHERE id = ?",
+    [IX_EVENT_ROUTED] =
+        "UPDATE events SET routed = ?2, routed_ms = ?3, n_deliveries = ?4,"
+        " duplicate_of = ?5, note = ?6,"
+        " subject = CASE WHEN ?7 = '' THEN subject ELSE ?7 END WHERE id = ?1",
+    [IX_ABOUT_ADD] = "INSERT OR REPLACE INTO abouts(event, n, subject, version) VALUES(?, ?, ?, ?)",
+    [IX_ABOUT_CLEAR] = "DELETE FROM abouts WHERE event = ? AND n >= 0",
+    [IX_WAIT_ADD] = "INSERT INTO waits(event, n, endpoint, kind, id) VALUES(?, ?, ?, ?, ?)",
+    [IX_WAIT_CLEAR] = "DELETE FROM waits WHERE event = ?",
+    [IX_DELIVERY_ADD] =
+        "INSERT OR IGNORE INTO deliveries(num, id, state, priority, received_ms,"
+        " updated_ms, body_bytes, endpoint, route, piece, action, subject, topic,"
+        " hold_type, reason) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [IX_BODY_ADD] = "INSERT OR REPLACE INTO bodies(num, body) VALUES(?, ?)",
+    /* The request of an earlier generation is not the one of this key. */
+    [IX_BODY_FREEZE] =
+        "UPDATE bodies SET request = CASE WHEN length(?2) > 0 THEN ?2"
+        " WHEN generation = ?5 THEN request ELSE NULL END,"
+        " key = ?3, digest = ?4, generation = ?5 WHERE num = ?1",
+    [IX_DELIVERY_STAND] = "SELECT state, endpoint, route, batch FROM deliveries WHERE num = ?",
+    [IX_DELIVERY_SENT] =
+        "UPDATE deliveries SET state = 1, batch = ?2, generation = ?3,"
+        " updated_ms = ?4, next_ms = 0, reason = '', hold_type = '',"
+        " first_sent_ms = CASE first_sent_ms WHEN 0 THEN ?4 ELSE first_sent_ms END"
+        " WHERE num = ?1",
+    [IX_DELIVERY_MOVE] =
+        "UPDATE deliveries SET state = ?2, attempts = attempts + ?3,"
+        " generation = ?4, next_ms = ?5, updated_ms = ?6, reason = ?7,"
+        " hold_type = ?8, endpoint = ?9,"
+        " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END"
+        " WHERE num = ?1",
+    [IX_ATTEMPT_ADD] =
+        "INSERT OR REPLACE INTO attempts(num, batch, attempt, generation, key,"
+        " digest, endpoint, sent_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+    [IX_ATTEMPT_END] =
+        "UPDATE attempts SET ended_ms = ?3, state = ?4, burnt = ?5, status = ?6,"
+        " latency_ms = ?7, reason = ?8 WHERE num = ?1 AND batch = ?2",
+    [IX_MOVE_ADD] =
+        "INSERT OR REPLACE INTO moves(num, seq, n, at_ms, state, who, reason, endpoint)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+    [IX_LINK_ADD] =
+        "INSERT OR REPLACE INTO links(hash, endpoint, kind, id, subject, num)"
+        " VALUES(?, ?, ?, ?, ?, ?)",
+    [IX_BATCH_ADD] =
+        "INSERT INTO batches(id, at_ms, endpoint, route, members)"
+        " VALUES(?, ?, ?, ?, ?)",
+    [IX_BATCH_TOKEN] = "UPDATE batches SET token = ?2, done = ?3 WHERE id = ?1",
+    [IX_COUNT] =
+        "INSERT INTO counts(endpoint, route, state, n) VALUES(?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET n = n + excluded.n",
+
+    [IX_CLAIM] = "SELECT " DELIVERY_COLUMNS
+                 " FROM deliveries WHERE endpoint = ? AND priority = ?"
+                 " AND num > ? AND state < 6 ORDER BY num LIMIT ?",
+    [IX_DELIVERY_GET] = "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE num = ?",
+    [IX_BODY_GET] =
+        "SELECT b.body, CASE WHEN b.generation = d.generation THEN b.request END"
+        " FROM bodies b JOIN deliveries d ON d.num = b.num WHERE b.num = ?",
+    [IX_EVENT_DELIVERIES] = "SELECT n_deliveries FROM events WHERE id = ?",
+    [IX_UNROUTED] =
+        "SELECT id FROM events WHERE routed = 0 AND routed <> 1 AND id > ?"
+        " ORDER BY id LIMIT ?",
+    [IX_WAITING] =
+        "SELECT id FROM events WHERE routed = 2 AND routed <> 1 AND id > ?"
+        " ORDER BY id LIMIT ?",
+    [IX_LINK_GET] = "SELECT subject FROM links WHERE hash = ?",
+    [IX_BATCH_GET] = "SELECT token, members FROM batches WHERE id = ?",
+    [IX_BATCH_OPEN] = "SELECT 1 FROM deliveries WHERE num = ? AND state = 1 AND batch = ?",
+};
+
+void index_link_hash(sl_str endpoint, sl_str kind, sl_str id, uint8_t out[16])
+{
+    uint8_t full[DIGEST_SHA256];
+    sl_str parts[] = { endpoint, kind, id };
+
+    digest_parts(parts, 3, full);
+    memcpy(out, full, 16);
+}
+
+/* ---- open, close ---- */
+
+static int on_wal(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct index *ix = ctx;
+
+    (void)db;
+    (void)name;
+    ix->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* An index that never applied anything takes the name of the log it is opened with. */
+static int adopt_log(struct index *ix, const uint8_t log_id[16])
+{
+    sqlite3_stmt *st = NULL;
+    int r = sql_prepare(ix->db, &st, "UPDATE position SET log_id = ?");
+
+    if (r < 0)
+        return r;
+    sql_bind_bytes(st, 1, (sl_str){ (const char *)log_id, 16 });
+    r = sql_run(st);
+    sqlite3_finalize(st);
+    return r;
+}
+
+static int load_position(struct index *ix, const char *path, const uint8_t log_id[16],
+                         uint64_t log_last, struct fail *fail)
+{
+    sqlite3_stmt *st = NULL;
+    bool named = false, same = false;
+    int r = sql_prepare(ix->db, &st, "SELECT log_id, watermark, events FROM position");
+
+    if (r == 0)
+        r = sql_row(st);
+    if (r > 0) {
+        sl_str id = sql_view(st, 0);
+
+        named = id.len > 0;
+        same = id.len == 16 && memcmp(id.ptr, log_id, 16) == 0;
+        ix->watermark = ix->committed = sql_u64(st, 1);
+        ix->events = ix->committed_events = sql_u64(st, 2);
+    }
+    sqlite3_finalize(st);
+    if (r == 0)
+        return fail_set(fail, UV_EIO, "%s is damaged: it has no position", path);
+    if (r > 0)
+        r = named || ix->watermark ? 0 : adopt_log(ix, log_id);
+    if (r < 0)
+        return fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
+    if (named && !same)
+        return fail_set(fail, UV_EINVAL,
+                        "%s was built from another log.db; remove it to build it anew from this "
+                        "one",
+                        path);
+    if (ix->watermark > log_last)
+        return fail_set(fail, UV_EINVAL,
+                        "%s stands at record %" PRIu64 ", but log.db ends at %" PRIu64
+                        ": the log is older than its index or was cut; restore both together",
+                        path, ix->watermark, log_last);
+    return 0;
+}
+
+int index_open(struct index **ret, const char *dir, struct reclog_reader *log,
+               const uint8_t log_id[16], uint64_t log_last, struct fail *fail)
+{
+    struct index *ix = calloc(1, sizeof(*ix));
+    char path[4096];
+    int r;
+
+    if (!ix)
+        return fail_set(fail, UV_ENOMEM, "no memory");
+    ix->log = log;
+    snprintf(path, sizeof(path), "%s/sluice.db", dir);
+    if ((r = sql_open(&ix->db, path, SQL_WRITER, false, fail)) < 0)
+        goto out;
+    if ((r = schema_apply(&schema_index, ix->db, path, fail)) < 0)
+        goto out;
+    sqlite3_wal_hook(ix->db, on_wal, ix);
+    if ((r = load_position(ix, path, log_id, log_last, fail)) < 0)
+        goto out;
+    for (int i = 0; i < IX__COUNT; i++)
+        if ((r = sql_prepare(ix->db, &ix->st[i], index_sql[i])) < 0) {
+            fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
+            goto out;
+        }
+    *ret = ix;
+    return 0;
+out:
+    index_close(ix);
+    return r;
+}
+
+void index_close(struct index *ix)
+{
+    if (!ix)
+        return;
+    for (int i = 0; i < IX__COUNT; i++)
+        sqlite3_finalize(ix->st[i]);
+    if (ix->db)
+        sqlite3_wal_checkpoint_v2(ix->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sql_close(ix->db);
+    buf_finish(&ix->scratch);
+    free(ix);
+}
+
+uint64_t index_watermark(const struct index *ix)
+{
+    return ix->watermark;
+}
+
+/* ---- transactions ---- */
+
+int index_begin(struct index *ix)
+{
+    return sql_run(ix->st[IX_BEGIN]);
+}
+
+int index_commit(struct index *ix)
+{
+    sqlite3_stmt *st = ix->st[IX_POSITION];
+    int r;
+
+    sql_bind_u64(st, 1, ix->watermark);
+    sql_bind_u64(st, 2, ix->events);
+    r = sql_run(st);
+    if (r == 0)
+        r = sql_run(ix->st[IX_COMMIT]);
+    if (r < 0) {
+        index_rollback(ix);
+        return r;
+    }
+    ix->committed = ix->watermark;
+    ix->committed_events = ix->events;
+    return 0;
+}
+
+void index_rollback(struct index *ix)
+{
+    sql_rollback(ix->db);
+    ix->watermark = ix->committed;
+    ix->events = ix->committed_events;
+}
+
+int index_tidy_due(const struct index *ix)
+{
+    return ix->wal_pages >= WAL_MOST_PAGES ? 2 : ix->wal_pages >= WAL_IDLE_PAGES ? 1 : 0;
+}
+
+int index_tidy(struct index *ix)
+{
+    int rc = sqlite3_wal_checkpoint_v2(ix->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int r = rc == SQLITE_OK ? 0 : sql_code(ix->db, rc);
+
+    ix->wal_pages = 0;
+    return r == UV_EBUSY ? 0 : r;
+}

@@ -1,0 +1,101 @@
+/*
+ * index.h - what the log means, in tables: built record by record, asked by queries.
+ *
+ * The watermark (the newest record applied) moves in the same transaction as what it did. A
+ * struct index belongs to one thread at a time; nothing here knows of threads or the loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/fail.h"
+#include "base/list.h"
+#include "store/arena.h"
+#include "store/log.h"
+#include "store/store.h"
+
+struct index;
+
+/** Open or create sluice.db in a directory, for the log named by `log_id` that ends at `log_last`.
+ *  UV_EINVAL with `fail`: it belongs to another log, or is ahead of this one. `log` is borrowed
+ *  until index_close() (event bodies are read from it). */
+int index_open(struct index **ret, const char *dir, struct reclog_reader *log,
+               const uint8_t log_id[16], uint64_t log_last, struct fail *fail);
+/** Fold everything into the main file and close. NULL is fine. */
+void index_close(struct index *ix);
+
+uint64_t index_watermark(const struct index *ix);
+
+/* ---- applying: begin, any number of records without a gap, commit ---- */
+
+int index_begin(struct index *ix);
+/** 0; UV_EINVAL: not a record (damaged, or of a newer form); or an I/O code. */
+int index_apply(struct index *ix, uint64_t seq, enum record_type type, sl_str payload);
+int index_commit(struct index *ix);
+/** Forget what was applied since index_begin(). */
+void index_rollback(struct index *ix);
+
+/** As reclog_tidy_due() and reclog_tidy(). */
+int index_tidy_due(const struct index *ix);
+int index_tidy(struct index *ix);
+
+/* ---- asking ---- */
+
+enum query_type {
+    QUERY_CLAIM,
+    QUERY_DELIVERY,
+    QUERY_EVENT,
+    QUERY_UNROUTED,
+    QUERY_LINKS,
+    QUERY_BATCH,
+    QUERY_REPORT,
+    QUERY_SELECT,
+};
+
+/** A question on its way to the index thread and its answer on the way back. Everything it points
+ *  to lies in its arena, or is owned as said. */
+struct query {
+    struct list node;
+    enum query_type type;
+    uint64_t position; /* what must have been applied before it is answered */
+
+    /* the question */
+    uint64_t id; /* delivery, event, batch */
+    uint64_t after;
+    uint32_t limit;
+    uint8_t priority;
+    bool waiting;
+    sl_str endpoint;
+    struct rec_ref *refs;
+    size_t n_refs;
+    enum store_report what;
+    struct store_filter filter;
+
+    /* the answer; arrays and json owned */
+    int status;
+    struct store_delivery *deliveries;
+    uint64_t *nums;
+    size_t n; /* of deliveries or nums */
+    sl_str body, request, token;
+    struct store_event event;
+    sl_str *subjects; /* n_refs */
+    char *json;
+    size_t json_len;
+
+    struct arena arena;
+    void *ctx;
+    union {
+        void (*claim)(void *ctx, int status, const struct store_delivery *d, size_t n);
+        void (*delivery)(void *ctx, int status, const struct store_delivery *d, sl_str body,
+                         sl_str request);
+        void (*event)(void *ctx, int status, const struct store_event *e);
+        void (*nums)(void *ctx, int status, const uint64_t *nums, size_t n);
+        void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);
+        void (*batch)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n);
+        void (*report)(void *ctx, int status, sl_str json);
+    } cb;
+};
+
+/** Answer: sets the status and the parts its type has. */
+void index_answer(struct index *ix, struct query *q);
+void query_destroy(struct query *q); /* NULL is fine */

@@ -1,0 +1,508 @@
+/*
+ * index_apply.c - what each record does to the tables.
+ *
+ * A record that names a delivery or event the index does not know changes nothing there: the
+ * flow decides what is right, the index writes it down.
+ */
+#include "store/index_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+/* ---- help ---- */
+
+static int add_count(struct index *ix, sl_str endpoint, sl_str route, int state, int n)
+{
+    sqlite3_stmt *st = ix->st[IX_COUNT];
+
+    sql_bind_text(st, 1, endpoint);
+    sql_bind_text(st, 2, route);
+    sqlite3_bind_int(st, 3, state);
+    sqlite3_bind_int(st, 4, n);
+    return sql_run(st);
+}
+
+/* One line of a delivery's timeline. */
+struct line {
+    uint64_t num, seq;
+    size_t n;
+    int64_t at_ms;
+    int state;
+    sl_str who, reason, endpoint;
+};
+
+static int add_line(struct index *ix, const struct line *l)
+{
+    sqlite3_stmt *st = ix->st[IX_MOVE_ADD];
+
+    sql_bind_u64(st, 1, l->num);
+    sql_bind_u64(st, 2, l->seq);
+    sql_bind_u64(st, 3, l->n);
+    sqlite3_bind_int64(st, 4, l->at_ms);
+    sqlite3_bind_int(st, 5, l->state);
+    sql_bind_text(st, 6, l->who);
+    sql_bind_text(st, 7, l->reason);
+    sql_bind_text(st, 8, l->endpoint);
+    return sql_run(st);
+}
+
+/* How a delivery stands before a change; the views are valid until the next stand_of(). */
+struct stand {
+    int state;
+    sl_str endpoint, route;
+    uint64_t batch;
+};
+
+/* 1: found; 0: there is none; or a code. */
+static int stand_of(struct index *ix, uint64_t num, struct stand *ret)
+{
+    sqlite3_stmt *st = ix->st[IX_DELIVERY_STAND];
+    struct buf *copy = &ix->scratch;
+    sl_str endpoint, route;
+    int r;
+
+    sql_bind_u64(st, 1, num);
+    r = sql_row(st);
+    if (r <= 0)
+        return r;
+    ret->state = sqlite3_column_int(st, 0);
+    endpoint = sql_view(st, 1);
+    route = sql_view(st, 2);
+    ret->batch = sql_u64(st, 3);
+    buf_clear(copy);
+    buf_str(copy, endpoint);
+    buf_str(copy, route);
+    ret->endpoint = (sl_str){ .ptr = copy->data, .len = endpoint.len };
+    ret->route = (sl_str){ .ptr = copy->data ? copy->data + endpoint.len : NULL, .len = route.len };
+    sqlite3_reset(st);
+    return copy->failed ? UV_ENOMEM : 1;
+}
+
+static int move_count(struct index *ix, const struct stand *from, sl_str endpoint, int state)
+{
+    int r;
+
+    if (from->state == state && str_eq(from->endpoint, endpoint))
+        return 0;
+    r = add_count(ix, from->endpoint, from->route, from->state, -1);
+    return r < 0 ? r : add_count(ix, endpoint, from->route, state, 1);
+}
+
+/* ---- receipt ---- */
+
+static int add_about(struct index *ix, uint64_t event, int64_t n, sl_str subject, sl_str version)
+{
+    sqlite3_stmt *st = ix->st[IX_ABOUT_ADD];
+
+    sql_bind_u64(st, 1, event);
+    sqlite3_bind_int64(st, 2, n);
+    sql_bind_text(st, 3, subject);
+    sql_bind_text(st, 4, version);
+    return sql_run(st);
+}
+
+static int apply_receipt(struct index *ix, uint64_t seq, sl_str payload)
+{
+    sqlite3_stmt *st = ix->st[IX_EVENT_ADD];
+    struct rec_receipt rec;
+    int r = rec_receipt_decode(payload, &rec);
+
+    if (r < 0)
+        return r;
+    sql_bind_u64(st, 1, seq);
+    sqlite3_bind_int64(st, 2, rec.received_ms);
+    sqlite3_bind_int(st, 3, rec.origin);
+    sql_bind_u64(st, 4, rec.cause);
+    sql_bind_text(st, 5, rec.endpoint);
+    sql_bind_text(st, 6, rec.topic);
+    sql_bind_text(st, 7, rec.sender_id);
+    sql_bind_text(st, 8, rec.subject);
+    sql_bind_u64(st, 9, rec.body.len);
+    r = sql_run(st);
+    if (r == 0 && rec.subject.len)
+        r = add_about(ix, seq, -1, rec.subject, STR(""));
+    if (r == 0)
+        ix->events++;
+    return r;
+}
+
+/* ---- routed ---- */
+
+struct event_row {
+    int64_t received_ms;
+    char *topic; /* own */
+    int routed;
+    uint64_t n_deliveries;
+};
+
+static int event_of(struct index *ix, uint64_t id, struct event_row *ret)
+{
+    sqlite3_stmt *st = ix->st[IX_EVENT_GET];
+    int r;
+
+    sql_bind_u64(st, 1, id);
+    r = sql_row(st);
+    if (r <= 0)
+        return r;
+    ret->received_ms = sqlite3_column_int64(st, 0);
+    ret->topic = str_dup(sql_view(st, 1));
+    ret->routed = sqlite3_column_int(st, 2);
+    ret->n_deliveries = sql_u64(st, 3);
+    sqlite3_reset(st);
+    return ret->topic ? 1 : UV_ENOMEM;
+}
+
+static int add_body(struct index *ix, const struct rec_delivery *d)
+{
+    sqlite3_stmt *st = ix->st[IX_BODY_ADD];
+
+    sql_bind_u64(st, 1, d->num);
+    sql_bind_bytes(st, 2, d->body);
+    return sql_run(st);
+}
+
+static int add_delivery(struct index *ix, uint64_t seq, size_t n, const struct rec_routed *rec,
+                        const struct event_row *ev)
+{
+    const struct rec_delivery *d = &rec->deliveries[n];
+    const int state = d->state == DS_PARKED ? DS_READY : d->state;
+    sqlite3_stmt *st = ix->st[IX_DELIVERY_ADD];
+    int r;
+
+    sql_bind_u64(st, 1, d->num);
+    sql_bind_bytes(st, 2, (sl_str){ (const char *)d->id, sizeof(d->id) });
+    sqlite3_bind_int(st, 3, state);
+    sqlite3_bind_int(st, 4, d->priority);
+    sqlite3_bind_int64(st, 5, ev->received_ms);
+    sqlite3_bind_int64(st, 6, rec->at_ms);
+    sql_bind_u64(st, 7, d->body.len);
+    sql_bind_text(st, 8, d->endpoint);
+    sql_bind_text(st, 9, d->route);
+    sql_bind_text(st, 10, d->piece);
+    sql_bind_text(st, 11, d->action);
+    sql_bind_text(st, 12, d->subject);
+    sql_bind_text(st, 13, str_of(ev->topic));
+    sql_bind_text(st, 14, d->hold_type);
+    sql_bind_text(st, 15, d->reason);
+    r = sql_run(st);
+    if (r < 0 || sqlite3_changes(ix->db) == 0)
+        return r; /* there already: the first one holds */
+    if ((r = add_body(ix, d)) < 0 || (r = add_count(ix, d->endpoint, d->route, state, 1)) < 0)
+        return r;
+    return add_line(ix, &(struct line){ .num = d->num,
+                                        .seq = seq,
+                                        .n = n,
+                                        .at_ms = rec->at_ms,
+                                        .state = state,
+                                        .who = STR("router"),
+                                        .reason = d->reason,
+                                        .endpoint = d->endpoint });
+}
+
+static int clear_event(struct index *ix, enum index_stmt which, uint64_t event)
+{
+    sql_bind_u64(ix->st[which], 1, event);
+    return sql_run(ix->st[which]);
+}
+
+static int add_wait(struct index *ix, uint64_t event, size_t n, const struct rec_ref *ref)
+{
+    sqlite3_stmt *st = ix->st[IX_WAIT_ADD];
+
+    sql_bind_u64(st, 1, event);
+    sql_bind_u64(st, 2, n);
+    sql_bind_text(st, 3, ref->endpoint);
+    sql_bind_text(st, 4, ref->kind);
+    sql_bind_text(st, 5, ref->id);
+    return sql_run(st);
+}
+
+/* What the event is about and waits for, as this routing understood it. */
+static int describe_event(struct index *ix, const struct rec_routed *rec, int routed_before)
+{
+    int r = 0;
+
+    if (routed_before && rec->n_abouts)
+        r = clear_event(ix, IX_ABOUT_CLEAR, rec->event);
+    if (r == 0 && routed_before)
+        r = clear_event(ix, IX_WAIT_CLEAR, rec->event);
+    for (size_t i = 0; r == 0 && i < rec->n_abouts; i++)
+        r = add_about(ix, rec->event, (int64_t)i, rec->abouts[i].subject, rec->abouts[i].version);
+    for (size_t i = 0; r == 0 && i < rec->n_waits; i++)
+        r = add_wait(ix, rec->event, i, &rec->waits[i]);
+    return r;
+}
+
+static int mark_routed(struct index *ix, const struct rec_routed *rec, uint64_t n_deliveries)
+{
+    sqlite3_stmt *st = ix->st[IX_EVENT_ROUTED];
+
+    sql_bind_u64(st, 1, rec->event);
+    sqlite3_bind_int(st, 2, rec->n_waits ? 2 : 1);
+    sqlite3_bind_int64(st, 3, rec->at_ms);
+    sql_bind_u64(st, 4, n_deliveries);
+    sql_bind_u64(st, 5, rec->duplicate_of);
+    sql_bind_text(st, 6, rec->note);
+    sql_bind_text(st, 7, rec->n_abouts ? rec->abouts[0].subject : STR(""));
+    return sql_run(st);
+}
+
+static int apply_routed(struct index *ix, uint64_t seq, sl_str payload)
+{
+    struct event_row ev = { 0 };
+    struct rec_routed rec;
+    int r = rec_routed_decode(payload, &rec);
+
+    if (r < 0)
+        return r;
+    r = event_of(ix, rec.event, &ev);
+    if (r > 0)
+        r = describe_event(ix, &rec, ev.routed);
+    for (size_t i = 0; r == 0 && i < rec.n_deliveries; i++) {
+        uint64_t next = delivery_ordinal(rec.deliveries[i].num) + 1u;
+
+        r = add_delivery(ix, seq, i, &rec, &ev);
+        if (next > ev.n_deliveries)
+            ev.n_deliveries = next;
+    }
+    if (r == 0)
+        r = mark_routed(ix, &rec, ev.n_deliveries);
+    free(ev.topic);
+    rec_routed_finish(&rec);
+    return r;
+}
+
+/* ---- sent ---- */
+
+static int add_batch(struct index *ix, uint64_t seq, const struct rec_sent *rec)
+{
+    sqlite3_stmt *st = ix->st[IX_BATCH_ADD];
+    struct buf members = { 0 };
+    int r;
+
+    for (size_t i = 0; i < rec->n_items; i++)
+        pack_u64(&members, rec->items[i].num);
+    if (members.failed) {
+        buf_finish(&members);
+        return UV_ENOMEM;
+    }
+    sql_bind_u64(st, 1, seq);
+    sqlite3_bind_int64(st, 2, rec->at_ms);
+    sql_bind_text(st, 3, rec->endpoint);
+    sql_bind_text(st, 4, rec->route);
+    sql_bind_bytes(st, 5, buf_view(&members));
+    r = sql_run(st);
+    buf_finish(&members);
+    return r;
+}
+
+static int add_attempt(struct index *ix, uint64_t seq, const struct rec_sent *rec,
+                       const struct rec_sent_item *item)
+{
+    sqlite3_stmt *st = ix->st[IX_ATTEMPT_ADD];
+
+    sql_bind_u64(st, 1, item->num);
+    sql_bind_u64(st, 2, seq);
+    sql_bind_u64(st, 3, item->attempt);
+    sql_bind_u64(st, 4, item->generation);
+    sql_bind_text(st, 5, item->key);
+    sql_bind_bytes(st, 6, (sl_str){ (const char *)item->digest, sizeof(item->digest) });
+    sql_bind_text(st, 7, rec->endpoint);
+    sqlite3_bind_int64(st, 8, rec->at_ms);
+    return sql_run(st);
+}
+
+static int freeze_body(struct index *ix, const struct rec_sent_item *item)
+{
+    sqlite3_stmt *st = ix->st[IX_BODY_FREEZE];
+
+    sql_bind_u64(st, 1, item->num);
+    sql_bind_bytes(st, 2, item->request);
+    sql_bind_text(st, 3, item->key);
+    sql_bind_bytes(st, 4, (sl_str){ (const char *)item->digest, sizeof(item->digest) });
+    sql_bind_u64(st, 5, item->generation);
+    return sql_run(st);
+}
+
+static int send_one(struct index *ix, uint64_t seq, size_t n, const struct rec_sent *rec)
+{
+    const struct rec_sent_item *item = &rec->items[n];
+    sqlite3_stmt *st = ix->st[IX_DELIVERY_SENT];
+    struct stand from;
+    int r = stand_of(ix, item->num, &from);
+
+    if (r <= 0)
+        return r;
+    r = move_count(ix, &from, from.endpoint, DS_INFLIGHT);
+    if (r < 0)
+        return r;
+    sql_bind_u64(st, 1, item->num);
+    sql_bind_u64(st, 2, seq);
+    sql_bind_u64(st, 3, item->generation);
+    sqlite3_bind_int64(st, 4, rec->at_ms);
+    if ((r = sql_run(st)) < 0 || (r = add_attempt(ix, seq, rec, item)) < 0 ||
+        (r = freeze_body(ix, item)) < 0)
+        return r;
+    return add_line(ix, &(struct line){ .num = item->num,
+                                        .seq = seq,
+                                        .n = n,
+                                        .at_ms = rec->at_ms,
+                                        .state = DS_INFLIGHT,
+                                        .who = STR("lane"),
+                                        .reason = STR(""),
+                                        .endpoint = rec->endpoint });
+}
+
+static int apply_sent(struct index *ix, uint64_t seq, sl_str payload)
+{
+    struct rec_sent rec;
+    int r = rec_sent_decode(payload, &rec);
+
+    if (r < 0)
+        return r;
+    r = add_batch(ix, seq, &rec);
+    for (size_t i = 0; r == 0 && i < rec.n_items; i++)
+        r = send_one(ix, seq, i, &rec);
+    rec_sent_finish(&rec);
+    return r;
+}
+
+/* ---- outcome, decision ---- */
+
+static int end_attempt(struct index *ix, uint64_t batch, int64_t at_ms, const struct rec_move *m)
+{
+    sqlite3_stmt *st = ix->st[IX_ATTEMPT_END];
+
+    sql_bind_u64(st, 1, m->num);
+    sql_bind_u64(st, 2, batch);
+    sqlite3_bind_int64(st, 3, at_ms);
+    sqlite3_bind_int(st, 4, m->state);
+    sqlite3_bind_int(st, 5, m->burnt);
+    sql_bind_u64(st, 6, m->status);
+    sql_bind_u64(st, 7, m->latency_ms);
+    sql_bind_text(st, 8, m->reason);
+    return sql_run(st);
+}
+
+static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, int state,
+                    sl_str endpoint)
+{
+    sqlite3_stmt *st = ix->st[IX_DELIVERY_MOVE];
+
+    sql_bind_u64(st, 1, m->num);
+    sqlite3_bind_int(st, 2, state);
+    sqlite3_bind_int(st, 3, m->burnt);
+    sql_bind_u64(st, 4, m->generation);
+    sqlite3_bind_int64(st, 5, m->next_ms);
+    sqlite3_bind_int64(st, 6, at_ms);
+    sql_bind_text(st, 7, m->reason);
+    sql_bind_text(st, 8, m->hold_type);
+    sql_bind_text(st, 9, endpoint);
+    sql_bind_text(st, 10, m->reference);
+    return sql_run(st);
+}
+
+static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_moves *rec)
+{
+    const struct rec_move *m = &rec->moves[n];
+    const int state = m->state == DS_PARKED ? DS_READY : m->state;
+    struct line line = { .num = m->num,
+                         .seq = seq,
+                         .n = n,
+                         .at_ms = rec->at_ms,
+                         .state = state,
+                         .who = rec->who,
+                         .reason = m->reason };
+    struct stand from;
+    sl_str endpoint;
+    int r = stand_of(ix, m->num, &from);
+
+    if (r <= 0)
+        return r;
+    endpoint = m->endpoint.len ? m->endpoint : from.endpoint;
+    line.endpoint = endpoint;
+    r = move_count(ix, &from, endpoint, state);
+    if (r == 0 && m->attempt)
+        r = end_attempt(ix, rec->batch ? rec->batch : from.batch, rec->at_ms, m);
+    if (r == 0)
+        r = add_line(ix, &line);
+    if (r == 0)
+        r = move_row(ix, rec->at_ms, m, state, endpoint);
+    return r;
+}
+
+static int add_link(struct index *ix, const struct rec_link *link)
+{
+    sqlite3_stmt *st = ix->st[IX_LINK_ADD];
+    uint8_t hash[16];
+
+    index_link_hash(link->endpoint, link->kind, link->id, hash);
+    sql_bind_bytes(st, 1, (sl_str){ (const char *)hash, sizeof(hash) });
+    sql_bind_text(st, 2, link->endpoint);
+    sql_bind_text(st, 3, link->kind);
+    sql_bind_text(st, 4, link->id);
+    sql_bind_text(st, 5, link->subject);
+    sql_bind_u64(st, 6, link->num);
+    return sql_run(st);
+}
+
+static int apply_moves(struct index *ix, uint64_t seq, sl_str payload)
+{
+    struct rec_moves rec;
+    int r = rec_moves_decode(payload, &rec);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; r == 0 && i < rec.n_moves; i++)
+        r = move_one(ix, seq, i, &rec);
+    for (size_t i = 0; r == 0 && i < rec.n_links; i++)
+        r = add_link(ix, &rec.links[i]);
+    rec_moves_finish(&rec);
+    return r;
+}
+
+/* ---- checkpoint ---- */
+
+static int apply_checkpoint(struct index *ix, sl_str payload)
+{
+    sqlite3_stmt *st = ix->st[IX_BATCH_TOKEN];
+    struct rec_checkpoint rec;
+    int r = rec_checkpoint_decode(payload, &rec);
+
+    if (r < 0)
+        return r;
+    sql_bind_u64(st, 1, rec.batch);
+    sql_bind_bytes(st, 2, rec.token);
+    sql_bind_u64(st, 3, rec.done);
+    return sql_run(st);
+}
+
+int index_apply(struct index *ix, uint64_t seq, enum record_type type, sl_str payload)
+{
+    int r = UV_EINVAL;
+
+    if (seq != ix->watermark + 1)
+        return UV_EINVAL;
+    switch (type) {
+    case REC_RECEIPT:
+        r = apply_receipt(ix, seq, payload);
+        break;
+    case REC_ROUTED:
+        r = apply_routed(ix, seq, payload);
+        break;
+    case REC_SENT:
+        r = apply_sent(ix, seq, payload);
+        break;
+    case REC_OUTCOME:
+    case REC_DECISION:
+        r = apply_moves(ix, seq, payload);
+        break;
+    case REC_CHECKPOINT:
+        r = apply_checkpoint(ix, payload);
+        break;
+    }
+    if (r == 0)
+        ix->watermark = seq;
+    return r;
+}

@@ -1,0 +1,326 @@
+/*
+ * index_query.c - questions of the flow, answered from the tables and, for bodies, from the log.
+ */
+#include "store/index_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+void query_destroy(struct query *q)
+{
+    if (!q)
+        return;
+    free(q->deliveries);
+    free(q->nums);
+    free(q->json);
+    arena_finish(&q->arena);
+    free(q);
+}
+
+uint32_t index_limit(uint32_t limit)
+{
+    return limit < 1 ? 1 : limit > 1000 ? 1000 : limit;
+}
+
+/* ---- growing answers ---- */
+
+/* Room for one more in an owned array of `n`; powers of two. */
+static int grow(void **array, size_t n, size_t size)
+{
+    void *p;
+
+    if (n & (n - 1)) /* room is left up to the next power */
+        return 0;
+    p = realloc(*array, (n ? 2 * n : 1) * size);
+    if (!p)
+        return UV_ENOMEM;
+    *array = p;
+    return 0;
+}
+
+static int push_num(struct query *q, uint64_t num)
+{
+    int r = grow((void **)&q->nums, q->n, sizeof(*q->nums));
+
+    if (r == 0)
+        q->nums[q->n++] = num;
+    return r;
+}
+
+/* All rows' first column into the answer; resets the statement. */
+static int collect_nums(struct query *q, sqlite3_stmt *st)
+{
+    int r;
+
+    while ((r = sql_row(st)) > 0)
+        if ((r = push_num(q, sql_u64(st, 0))) < 0)
+            break;
+    sqlite3_reset(st);
+    return r;
+}
+
+/* ---- deliveries ---- */
+
+void index_row_delivery(sqlite3_stmt *st, struct arena *arena, struct store_delivery *d)
+{
+    sl_str id = sql_view(st, 1);
+
+    *d = (struct store_delivery){
+        .num = sql_u64(st, 0),
+        .state = (enum delivery_state)sqlite3_column_int(st, 2),
+        .priority = (uint8_t)sqlite3_column_int(st, 3),
+        .attempts = (uint32_t)sqlite3_column_int64(st, 4),
+        .generation = (uint32_t)sqlite3_column_int64(st, 5),
+        .next_ms = sqlite3_column_int64(st, 6),
+        .received_ms = sqlite3_column_int64(st, 7),
+        .first_sent_ms = sqlite3_column_int64(st, 8),
+        .body_bytes = (uint32_t)sqlite3_column_int64(st, 10),
+        .route = arena_str(arena, sql_view(st, 11)),
+        .piece = arena_str(arena, sql_view(st, 12)),
+        .endpoint = arena_str(arena, sql_view(st, 13)),
+        .action = arena_str(arena, sql_view(st, 14)),
+        .subject = arena_str(arena, sql_view(st, 15)),
+        .topic = arena_str(arena, sql_view(st, 16)),
+        .hold_type = arena_str(arena, sql_view(st, 17)),
+        .reason = arena_str(arena, sql_view(st, 18)),
+    };
+    if (d->state == DS_INFLIGHT)
+        d->batch = sql_u64(st, 9);
+    if (id.len == sizeof(d->id))
+        memcpy(d->id, id.ptr, id.len);
+}
+
+static int push_delivery(struct query *q, sqlite3_stmt *st)
+{
+    int r = grow((void **)&q->deliveries, q->n, sizeof(*q->deliveries));
+
+    if (r == 0)
+        index_row_delivery(st, &q->arena, &q->deliveries[q->n++]);
+    return r;
+}
+
+static int answer_claim(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_CLAIM];
+    int r;
+
+    sql_bind_text(st, 1, q->endpoint);
+    sqlite3_bind_int(st, 2, q->priority);
+    sql_bind_u64(st, 3, q->after);
+    sql_bind_u64(st, 4, q->limit);
+    while ((r = sql_row(st)) > 0)
+        if ((r = push_delivery(q, st)) < 0)
+            break;
+    sqlite3_reset(st);
+    return r;
+}
+
+static int answer_delivery(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_DELIVERY_GET];
+    int r;
+
+    sql_bind_u64(st, 1, q->id);
+    r = sql_row(st);
+    if (r <= 0)
+        return r < 0 ? r : UV_ENOENT;
+    r = push_delivery(q, st);
+    sqlite3_reset(st);
+    if (r < 0)
+        return r;
+    st = ix->st[IX_BODY_GET];
+    sql_bind_u64(st, 1, q->id);
+    r = sql_row(st);
+    if (r > 0) {
+        q->body = arena_str(&q->arena, sql_view(st, 0));
+        q->request = arena_str(&q->arena, sql_view(st, 1));
+        sqlite3_reset(st);
+    }
+    return r < 0 ? r : 0;
+}
+
+/* ---- events ---- */
+
+struct receipt_read {
+    struct arena *arena;
+    struct rec_receipt *ret;
+};
+
+static int on_receipt(void *ctx, uint64_t seq, enum record_type type, sl_str payload)
+{
+    struct receipt_read *read = ctx;
+    sl_str copy;
+
+    (void)seq;
+    if (type != REC_RECEIPT)
+        return UV_ENOENT;
+    copy = arena_str(read->arena, payload);
+    return read->arena->failed ? UV_ENOMEM : rec_receipt_decode(copy, read->ret);
+}
+
+int index_receipt(struct index *ix, uint64_t id, struct arena *arena, struct rec_receipt *ret)
+{
+    struct receipt_read read = { .arena = arena, .ret = ret };
+    int r = reclog_read(ix->log, id, 1, on_receipt, &read);
+
+    return r < 0 ? r : r == 0 ? UV_ENOENT : 0;
+}
+
+static int answer_event(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_EVENT_DELIVERIES];
+    int r;
+
+    sql_bind_u64(st, 1, q->id);
+    r = sql_row(st);
+    if (r <= 0)
+        return r < 0 ? r : UV_ENOENT;
+    q->event.id = q->id;
+    q->event.n_deliveries = (uint32_t)sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return index_receipt(ix, q->id, &q->arena, &q->event.receipt);
+}
+
+static int answer_unrouted(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[q->waiting ? IX_WAITING : IX_UNROUTED];
+
+    sql_bind_u64(st, 1, q->after);
+    sql_bind_u64(st, 2, q->limit);
+    return collect_nums(q, st);
+}
+
+/* ---- links, batches ---- */
+
+static int answer_links(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_LINK_GET];
+
+    q->subjects = arena_alloc(&q->arena, q->n_refs * sizeof(*q->subjects));
+    if (!q->subjects)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < q->n_refs; i++) {
+        uint8_t hash[16];
+        int r;
+
+        index_link_hash(q->refs[i].endpoint, q->refs[i].kind, q->refs[i].id, hash);
+        sql_bind_bytes(st, 1, (sl_str){ (const char *)hash, sizeof(hash) });
+        r = sql_row(st);
+        if (r < 0)
+            return r;
+        q->subjects[i] = r ? arena_str(&q->arena, sql_view(st, 0)) : STR("");
+        sqlite3_reset(st);
+    }
+    return 0;
+}
+
+/* Those of the batch's members that are still in flight with it. */
+static int open_members(struct index *ix, struct query *q, sl_str members)
+{
+    sqlite3_stmt *st = ix->st[IX_BATCH_OPEN];
+    struct unpack u = unpack_of(members);
+
+    while (u.p < u.end && !u.bad) {
+        uint64_t num = unpack_u64(&u);
+        int r;
+
+        sql_bind_u64(st, 1, num);
+        sql_bind_u64(st, 2, q->id);
+        r = sql_row(st);
+        sqlite3_reset(st);
+        if (r > 0)
+            r = push_num(q, num);
+        if (r < 0)
+            return r;
+    }
+    return u.bad ? UV_EIO : 0;
+}
+
+static int answer_batch(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_BATCH_GET];
+    int r;
+
+    sql_bind_u64(st, 1, q->id);
+    r = sql_row(st);
+    if (r <= 0)
+        return r < 0 ? r : UV_ENOENT;
+    q->token = arena_str(&q->arena, sql_view(st, 0));
+    r = open_members(ix, q, sql_view(st, 1));
+    sqlite3_reset(st);
+    return r;
+}
+
+/* ---- filters ---- */
+
+static int state_of(const char *name)
+{
+    for (int i = 0; i < DS__COUNT; i++)
+        if (strcmp(name, delivery_state_names[i]) == 0)
+            return i;
+    return UV_EINVAL;
+}
+
+int index_filter_deliveries(struct index *ix, const char *columns, const struct store_filter *f,
+                            sqlite3_stmt **ret)
+{
+    const struct {
+        const char *column, *value;
+    } equal[] = {
+        { "endpoint", f->endpoint }, { "route", f->route },         { "subject", f->subject },
+        { "topic", f->topic },       { "hold_type", f->hold_type },
+    };
+    int state = f->state ? state_of(f->state) : -1, r, at = 1;
+    struct buf sql = { 0 };
+
+    if (f->state && state < 0)
+        return UV_EINVAL;
+    buf_printf(&sql, "SELECT %s FROM deliveries WHERE num > ?", columns);
+    if (state >= 0)
+        buf_printf(&sql, " AND state = %d%s%s", state, state < DS_DELIVERED ? " AND state < 6" : "",
+                   state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");
+    for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
+        if (equal[i].value)
+            buf_printf(&sql, " AND %s = ?", equal[i].column);
+    buf_cstr(&sql, " ORDER BY num LIMIT ?");
+    r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, ret, sql.data);
+    buf_finish(&sql);
+    if (r < 0)
+        return r;
+    sql_bind_u64(*ret, at++, f->after);
+    for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
+        if (equal[i].value)
+            sql_bind_text(*ret, at++, str_of(equal[i].value));
+    sql_bind_u64(*ret, at, index_limit(f->limit));
+    return 0;
+}
+
+static int answer_select(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = NULL;
+    int r = index_filter_deliveries(ix, "num", &q->filter, &st);
+
+    if (r == 0)
+        r = collect_nums(q, st);
+    sqlite3_finalize(st);
+    return r;
+}
+
+/* ---- dispatch ---- */
+
+void index_answer(struct index *ix, struct query *q)
+{
+    static int (*const answer[])(struct index * ix, struct query * q) = {
+        [QUERY_CLAIM] = answer_claim,  [QUERY_DELIVERY] = answer_delivery,
+        [QUERY_EVENT] = answer_event,  [QUERY_UNROUTED] = answer_unrouted,
+        [QUERY_LINKS] = answer_links,  [QUERY_BATCH] = answer_batch,
+        [QUERY_REPORT] = index_report, [QUERY_SELECT] = answer_select,
+    };
+
+    q->status = answer[q->type](ix, q);
+    if (q->status == 0 && q->arena.failed)
+        q->status = UV_ENOMEM;
+    if (q->status < 0)
+        q->n = 0;
+}

@@ -1,0 +1,599 @@
+/*
+ * index_report.c - what the index says to people, as JSON.
+ *
+ * Text that came from outside is bytes: what is not UTF-8 is replaced. Bodies are given as strings
+ * of their raw text, so that no number in them is printed anew.
+ */
+#include "store/index_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <uv.h>
+#include "base/clock.h"
+#include "base/digest.h"
+
+/* ---- JSON help ---- */
+
+/* A string from any bytes; `ret_replaced` may be NULL. */
+static json_t *text(sl_str s, bool *ret_replaced)
+{
+    struct buf b = { 0 };
+    size_t from = 0, at = 0, n;
+    json_t *j;
+
+    while (at < s.len) {
+        n = str_utf8((sl_str){ s.ptr + at, s.len - at });
+        if (n == 0) {
+            buf_append(&b, s.ptr + from, at - from);
+            buf_cstr(&b, "\xef\xbf\xbd");
+            from = at + 1;
+        }
+        at += n ? n : 1;
+    }
+    if (ret_replaced)
+        *ret_replaced = from > 0;
+    if (from == 0)
+        return json_stringn_nocheck(s.len ? s.ptr : "", s.len);
+    buf_append(&b, s.ptr + from, s.len - from);
+    j = b.failed ? NULL : json_stringn_nocheck(b.data, b.len);
+    buf_finish(&b);
+    return j;
+}
+
+static void set_text(json_t *o, const char *name, sl_str s)
+{
+    json_object_set_new_nocheck(o, name, text(s, NULL));
+}
+
+static void set_column(json_t *o, const char *name, sqlite3_stmt *st, int column)
+{
+    set_text(o, name, sql_view(st, column));
+}
+
+static void set_int(json_t *o, const char *name, int64_t v)
+{
+    json_object_set_new_nocheck(o, name, json_integer(v));
+}
+
+static void set_bool(json_t *o, const char *name, bool v)
+{
+    json_object_set_new_nocheck(o, name, json_boolean(v));
+}
+
+/* A time, or null for 0. */
+static void set_time(json_t *o, const char *name, int64_t ms)
+{
+    char out[32];
+
+    clock_format(ms, out);
+    json_object_set_new_nocheck(o, name, ms ? json_string(out) : json_null());
+}
+
+static void set_num(json_t *o, const char *name, uint64_t num)
+{
+    char out[32];
+
+    delivery_name(num, out);
+    json_object_set_new_nocheck(o, name, num ? json_string(out) : json_null());
+}
+
+static void set_state(json_t *o, sqlite3_stmt *st, int column)
+{
+    int state = sqlite3_column_int(st, column);
+
+    set_text(o, "state",
+             str_of(state >= 0 && state < DS__COUNT ? delivery_state_names[state] : "?"));
+}
+
+/* Does it parse? Only asked, never printed again. */
+static bool is_json(sl_str s)
+{
+    json_t *j = json_loadb(s.ptr, s.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+
+    json_decref(j);
+    return j != NULL;
+}
+
+/* "<name>": raw text, "<name>_is_json", "<name>_replaced": some bytes were no UTF-8. */
+static void set_body(json_t *o, const char *name, sl_str body)
+{
+    char flag[64];
+    bool replaced = false;
+
+    json_object_set_new_nocheck(o, name, text(body, &replaced));
+    snprintf(flag, sizeof(flag), "%s_is_json", name);
+    set_bool(o, flag, is_json(body));
+    snprintf(flag, sizeof(flag), "%s_replaced", name);
+    set_bool(o, flag, replaced);
+}
+
+/* ---- rows ---- */
+
+typedef json_t *row_fn(struct index *ix, sqlite3_stmt *st);
+
+/* All rows as an array, the first `n_ids` parameters bound to `ids`. */
+static int rows(struct index *ix, const char *sql, const uint64_t *ids, int n_ids, row_fn *fn,
+                json_t **ret)
+{
+    json_t *list = json_array();
+    sqlite3_stmt *st = NULL;
+    int r = sql_prepare(ix->db, &st, sql);
+
+    for (int i = 0; r == 0 && i < n_ids; i++)
+        sql_bind_u64(st, i + 1, ids[i]);
+    while (r == 0 && (r = sql_row(st)) > 0) {
+        json_array_append_new(list, fn(ix, st));
+        r = 0;
+    }
+    sqlite3_finalize(st);
+    if (r < 0)
+        json_decref(list);
+    else
+        *ret = list;
+    return r;
+}
+
+/* As rows(), into a member of `o`. */
+static int set_rows(struct index *ix, json_t *o, const char *name, const char *sql, uint64_t from,
+                    uint64_t to, row_fn *fn)
+{
+    json_t *list = NULL;
+    uint64_t ids[] = { from, to };
+    int r = rows(ix, sql, ids, to ? 2 : 1, fn, &list);
+
+    if (r == 0)
+        json_object_set_new_nocheck(o, name, list);
+    return r;
+}
+
+static int finish(struct query *q, json_t *j, int r)
+{
+    if (r == 0) {
+        q->json = j ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        q->json_len = q->json ? strlen(q->json) : 0;
+        if (!q->json)
+            r = UV_ENOMEM;
+    }
+    json_decref(j);
+    return r;
+}
+
+/* ---- summary ---- */
+
+/* {"<name>":{"<state>":N}} from rows of (name, state, n). */
+static int count_rows(struct index *ix, const char *sql, json_t **ret)
+{
+    json_t *all = json_object();
+    sqlite3_stmt *st = NULL;
+    int r = sql_prepare(ix->db, &st, sql);
+
+    while (r == 0 && (r = sql_row(st)) > 0) {
+        json_t *name = text(sql_view(st, 0), NULL), *one;
+        int state = sqlite3_column_int(st, 1);
+
+        one = json_object_get(all, json_string_value(name));
+        if (!one) {
+            one = json_object();
+            json_object_set_new_nocheck(all, json_string_value(name), one);
+        }
+        if (state >= 0 && state < DS__COUNT)
+            set_int(one, delivery_state_names[state], sqlite3_column_int64(st, 2));
+        json_decref(name);
+        r = 0;
+    }
+    sqlite3_finalize(st);
+    if (r < 0)
+        json_decref(all);
+    else
+        *ret = all;
+    return r;
+}
+
+static int count_one(struct index *ix, json_t *o, const char *name, const char *sql)
+{
+    sqlite3_stmt *st = NULL;
+    int r = sql_prepare(ix->db, &st, sql);
+
+    if (r == 0)
+        r = sql_row(st);
+    if (r > 0)
+        set_int(o, name, sqlite3_column_int64(st, 0));
+    sqlite3_finalize(st);
+    return r < 0 ? r : 0;
+}
+
+static int report_summary(struct index *ix, struct query *q)
+{
+    json_t *o = json_object(), *part = NULL;
+    int r;
+
+    set_int(o, "events", (int64_t)ix->events);
+    r = count_rows(ix, "SELECT endpoint, state, sum(n) FROM counts GROUP BY 1, 2 HAVING sum(n) > 0",
+                   &part);
+    if (r == 0) {
+        json_object_set_new_nocheck(o, "deliveries", part);
+        r = count_rows(ix,
+                       "SELECT route, state, sum(n) FROM counts GROUP BY 1, 2"
+                       " HAVING sum(n) > 0",
+                       &part);
+    }
+    if (r == 0) {
+        json_object_set_new_nocheck(o, "routes", part);
+        r = count_one(ix, o, "unrouted",
+                      "SELECT count(*) FROM events WHERE routed = 0 AND routed <> 1");
+    }
+    if (r == 0)
+        r = count_one(ix, o, "waiting_for_link",
+                      "SELECT count(*) FROM events WHERE routed = 2 AND routed <> 1");
+    set_int(o, "watermark", (int64_t)ix->watermark);
+    return finish(q, o, r);
+}
+
+/* ---- events ---- */
+
+#define EVENT_COLUMNS                                                                           \
+    "id, received_ms, origin, endpoint, topic, subject, sender_id, routed, duplicate_of, note," \
+    " cause, body_bytes"
+
+static const char *const origin_names[] = { "webhook", "emitted", "polled" };
+static const char *const routed_names[] = { "unrouted", "routed", "waiting" };
+
+static json_t *delivery_counts(struct index *ix, uint64_t event)
+{
+    json_t *o = json_object();
+    sqlite3_stmt *st = NULL;
+
+    if (sql_prepare(ix->db, &st,
+                    "SELECT state, count(*) FROM deliveries WHERE num BETWEEN ? AND ?"
+                    " GROUP BY state") == 0) {
+        sql_bind_u64(st, 1, delivery_num(event, 0));
+        sql_bind_u64(st, 2, delivery_num(event, DELIVERY_ORDINAL_MAX));
+        while (sql_row(st) > 0) {
+            int state = sqlite3_column_int(st, 0);
+
+            if (state >= 0 && state < DS__COUNT)
+                set_int(o, delivery_state_names[state], sqlite3_column_int64(st, 1));
+        }
+    }
+    sqlite3_finalize(st);
+    return o;
+}
+
+static json_t *event_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = json_object();
+    uint64_t id = sql_u64(st, 0), duplicate_of = sql_u64(st, 8);
+    int origin = sqlite3_column_int(st, 2), routed = sqlite3_column_int(st, 7);
+
+    set_int(o, "id", (int64_t)id);
+    set_time(o, "received_at", sqlite3_column_int64(st, 1));
+    set_text(o, "origin", str_of(origin >= 0 && origin < 3 ? origin_names[origin] : "?"));
+    set_column(o, "endpoint", st, 3);
+    set_column(o, "topic", st, 4);
+    set_column(o, "subject", st, 5);
+    set_column(o, "sender_id", st, 6);
+    set_text(o, "routed", str_of(routed >= 0 && routed < 3 ? routed_names[routed] : "?"));
+    json_object_set_new_nocheck(
+        o, "duplicate_of", duplicate_of ? json_integer((json_int_t)duplicate_of) : json_null());
+    set_column(o, "note", st, 9);
+    set_num(o, "cause", sql_u64(st, 10));
+    set_int(o, "body_bytes", sqlite3_column_int64(st, 11));
+    json_object_set_new_nocheck(o, "deliveries", delivery_counts(ix, id));
+    return o;
+}
+
+static int report_events(struct index *ix, struct query *q)
+{
+    const struct store_filter *f = &q->filter;
+    json_t *list = json_array();
+    sqlite3_stmt *st = NULL;
+    struct buf sql = { 0 };
+    int r, at = 1;
+
+    buf_cstr(&sql, "SELECT " EVENT_COLUMNS " FROM events WHERE id < ?");
+    if (f->endpoint)
+        buf_cstr(&sql, " AND endpoint = ?");
+    if (f->topic)
+        buf_cstr(&sql, " AND topic = ?");
+    if (f->subject)
+        buf_cstr(&sql, " AND id IN (SELECT event FROM abouts WHERE subject = ?)");
+    buf_cstr(&sql, " ORDER BY id DESC LIMIT ?");
+    r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, &st, sql.data);
+    buf_finish(&sql);
+    if (r == 0) {
+        sqlite3_bind_int64(st, at++, f->after ? (sqlite3_int64)f->after : INT64_MAX);
+        if (f->endpoint)
+            sql_bind_text(st, at++, str_of(f->endpoint));
+        if (f->topic)
+            sql_bind_text(st, at++, str_of(f->topic));
+        if (f->subject)
+            sql_bind_text(st, at++, str_of(f->subject));
+        sql_bind_u64(st, at, index_limit(f->limit));
+    }
+    while (r == 0 && (r = sql_row(st)) > 0) {
+        json_array_append_new(list, event_row(ix, st));
+        r = 0;
+    }
+    sqlite3_finalize(st);
+    return finish(q, list, r);
+}
+
+static bool contains_nocase(sl_str s, const char *what)
+{
+    size_t n = strlen(what);
+
+    for (size_t i = 0; i + n <= s.len; i++)
+        if (strncasecmp(s.ptr + i, what, n) == 0)
+            return true;
+    return false;
+}
+
+static bool is_secret(sl_str header)
+{
+    static const char *const parts[] = { "hmac", "signature", "authorization", "cookie", "token" };
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (contains_nocase(header, parts[i]))
+            return true;
+    return false;
+}
+
+static json_t *headers(sl_str packed)
+{
+    json_t *list = json_array();
+    sl_header *h = NULL;
+    size_t n = 0;
+
+    if (rec_headers_decode(packed, &h, &n) < 0)
+        return list;
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        bool hide = is_secret(h[i].name);
+
+        set_text(o, "name", h[i].name);
+        set_text(o, "value", hide ? STR("(hidden)") : h[i].value);
+        if (hide)
+            set_bool(o, "hidden", true);
+        json_array_append_new(list, o);
+    }
+    free(h);
+    return list;
+}
+
+static json_t *about_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = json_object();
+
+    (void)ix;
+    set_column(o, "subject", st, 0);
+    set_column(o, "version", st, 1);
+    return o;
+}
+
+static json_t *ref_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = json_object();
+
+    (void)ix;
+    set_column(o, "endpoint", st, 0);
+    set_column(o, "kind", st, 1);
+    set_column(o, "id", st, 2);
+    return o;
+}
+
+/* ---- deliveries ---- */
+
+#define DELIVERY_REPORT_COLUMNS                                                                 \
+    "num, route, piece, endpoint, action, subject, topic, state, reason, attempts, generation," \
+    " next_ms, hold_type, reference, updated_ms, received_ms, first_sent_ms, priority, body_bytes"
+
+static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
+{
+    static const char *const priorities[] = { "critical", "high", "normal", "low" };
+    int priority = sqlite3_column_int(st, 17);
+    json_t *o = json_object();
+
+    (void)ix;
+    set_num(o, "id", sql_u64(st, 0));
+    set_int(o, "event", (int64_t)delivery_event(sql_u64(st, 0)));
+    set_column(o, "route", st, 1);
+    set_column(o, "piece", st, 2);
+    set_column(o, "endpoint", st, 3);
+    set_column(o, "action", st, 4);
+    set_column(o, "subject", st, 5);
+    set_column(o, "topic", st, 6);
+    set_state(o, st, 7);
+    set_column(o, "reason", st, 8);
+    set_int(o, "attempts", sqlite3_column_int64(st, 9));
+    set_int(o, "generation", sqlite3_column_int64(st, 10));
+    set_time(o, "next_at", sqlite3_column_int64(st, 11));
+    set_column(o, "hold_type", st, 12);
+    set_column(o, "reference", st, 13);
+    set_time(o, "updated_at", sqlite3_column_int64(st, 14));
+    set_time(o, "received_at", sqlite3_column_int64(st, 15));
+    set_time(o, "first_sent_at", sqlite3_column_int64(st, 16));
+    set_text(o, "priority", str_of(priority >= 0 && priority < 4 ? priorities[priority] : "?"));
+    set_int(o, "body_bytes", sqlite3_column_int64(st, 18));
+    return o;
+}
+
+static int report_event(struct index *ix, struct query *q)
+{
+    uint64_t id = q->filter.id, first = delivery_num(id, 0), ids[] = { id };
+    uint64_t last = delivery_num(id, DELIVERY_ORDINAL_MAX);
+    struct rec_receipt rec;
+    json_t *list = NULL, *o;
+    int r = rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", ids, 1, event_row, &list);
+
+    if (r < 0)
+        return r;
+    o = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    if (!o)
+        return UV_ENOENT;
+    r = index_receipt(ix, id, &q->arena, &rec);
+    if (r == 0) {
+        json_object_set_new_nocheck(o, "headers", headers(rec.headers));
+        set_body(o, "body", rec.body);
+        r = set_rows(ix, o, "abouts",
+                     "SELECT subject, version FROM abouts WHERE event = ? AND n >= 0 ORDER BY n",
+                     id, 0, about_row);
+    }
+    if (r == 0)
+        r = set_rows(ix, o, "waits",
+                     "SELECT endpoint, kind, id FROM waits WHERE event = ? ORDER BY n", id, 0,
+                     ref_row);
+    if (r == 0)
+        r = set_rows(ix, o, "deliveries",
+                     "SELECT " DELIVERY_REPORT_COLUMNS
+                     " FROM deliveries WHERE num BETWEEN ? AND ? ORDER BY num",
+                     first, last, delivery_row);
+    if (r == 0)
+        r = set_rows(ix, o, "emitted",
+                     "SELECT " EVENT_COLUMNS
+                     " FROM events WHERE cause <> 0"
+                     " AND cause BETWEEN ? AND ? ORDER BY id LIMIT 1000",
+                     first, last, event_row);
+    return finish(q, o, r);
+}
+
+static int report_deliveries(struct index *ix, struct query *q)
+{
+    json_t *list = json_array();
+    sqlite3_stmt *st = NULL;
+    int r = index_filter_deliveries(ix, DELIVERY_REPORT_COLUMNS, &q->filter, &st);
+
+    while (r == 0 && (r = sql_row(st)) > 0) {
+        json_array_append_new(list, delivery_row(ix, st));
+        r = 0;
+    }
+    sqlite3_finalize(st);
+    return finish(q, list, r);
+}
+
+static json_t *attempt_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = json_object();
+    sl_str digest = sql_view(st, 4);
+    char hex[2 * DIGEST_SHA256 + 1] = "";
+
+    (void)ix;
+    if (digest.len == DIGEST_SHA256)
+        hex_encode(digest.ptr, digest.len, hex);
+    set_int(o, "attempt", sqlite3_column_int64(st, 0));
+    set_int(o, "batch", sqlite3_column_int64(st, 1));
+    set_int(o, "generation", sqlite3_column_int64(st, 2));
+    set_column(o, "key", st, 3);
+    set_text(o, "request_sha256", str_of(hex));
+    set_column(o, "endpoint", st, 5);
+    set_time(o, "sent_at", sqlite3_column_int64(st, 6));
+    set_time(o, "ended_at", sqlite3_column_int64(st, 7));
+    set_state(o, st, 8);
+    set_bool(o, "burnt", sqlite3_column_int(st, 9) != 0);
+    set_int(o, "status", sqlite3_column_int64(st, 10));
+    set_int(o, "latency_ms", sqlite3_column_int64(st, 11));
+    set_column(o, "error", st, 12);
+    return o;
+}
+
+static json_t *move_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = json_object();
+
+    (void)ix;
+    set_int(o, "record", sqlite3_column_int64(st, 0));
+    set_time(o, "at", sqlite3_column_int64(st, 1));
+    set_state(o, st, 2);
+    set_column(o, "who", st, 3);
+    set_column(o, "reason", st, 4);
+    set_column(o, "endpoint", st, 5);
+    return o;
+}
+
+static json_t *link_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = ref_row(ix, st);
+
+    set_column(o, "subject", st, 3);
+    return o;
+}
+
+/* Body, request and key. */
+static int set_bodies(struct index *ix, json_t *o, uint64_t num)
+{
+    sqlite3_stmt *st = NULL;
+    int r = sql_prepare(ix->db, &st, "SELECT body, request, key FROM bodies WHERE num = ?");
+
+    if (r == 0) {
+        sql_bind_u64(st, 1, num);
+        r = sql_row(st);
+    }
+    if (r > 0) {
+        set_body(o, "body", sql_view(st, 0));
+        if (sqlite3_column_type(st, 1) == SQLITE_NULL)
+            json_object_set_new_nocheck(o, "request", json_null());
+        else
+            set_body(o, "request", sql_view(st, 1));
+        set_column(o, "key", st, 2);
+    }
+    sqlite3_finalize(st);
+    return r < 0 ? r : 0;
+}
+
+static int report_delivery(struct index *ix, struct query *q)
+{
+    uint64_t num = q->filter.id, ids[] = { num };
+    json_t *list = NULL, *o;
+    int r = rows(ix, "SELECT " DELIVERY_REPORT_COLUMNS " FROM deliveries WHERE num = ?", ids, 1,
+                 delivery_row, &list);
+
+    if (r < 0)
+        return r;
+    o = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    if (!o)
+        return UV_ENOENT;
+    json_object_set(o, "attempts_burnt", json_object_get(o, "attempts"));
+    r = set_bodies(ix, o, num);
+    if (r == 0)
+        r = set_rows(ix, o, "attempts",
+                     "SELECT attempt, batch, generation, key, digest, endpoint, sent_ms, ended_ms,"
+                     " state, burnt, status, latency_ms, reason FROM attempts WHERE num = ?"
+                     " ORDER BY batch LIMIT 1000",
+                     num, 0, attempt_row);
+    if (r == 0)
+        r = set_rows(ix, o, "moves",
+                     "SELECT seq, at_ms, state, who, reason, endpoint FROM moves WHERE num = ?"
+                     " ORDER BY seq, n LIMIT 1000",
+                     num, 0, move_row);
+    if (r == 0)
+        r = set_rows(ix, o, "links",
+                     "SELECT endpoint, kind, id, subject FROM links WHERE num = ? LIMIT 1000", num,
+                     0, link_row);
+    if (r == 0)
+        r = set_rows(ix, o, "emitted",
+                     "SELECT " EVENT_COLUMNS
+                     " FROM events WHERE cause <> 0 AND cause = ?"
+                     " ORDER BY id LIMIT 1000",
+                     num, 0, event_row);
+    return finish(q, o, r);
+}
+
+int index_report(struct index *ix, struct query *q)
+{
+    switch (q->what) {
+    case REPORT_SUMMARY:
+        return report_summary(ix, q);
+    case REPORT_EVENTS:
+        return report_events(ix, q);
+    case REPORT_EVENT:
+        return report_event(ix, q);
+    case REPORT_DELIVERIES:
+        return report_deliveries(ix, q);
+    case REPORT_DELIVERY:
+        return report_delivery(ix, q);
+    }
+    return UV_EINVAL;
+}

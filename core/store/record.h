@@ -1,0 +1,189 @@
+/*
+ * record.h - what the log holds: the records, their C form and their bytes.
+ *
+ * A record never changes. Its number in the log (seq, from 1, no gaps) is its identity: an event's
+ * id is its receipt's seq, a batch's id is the seq of its `sent` record.
+ *
+ * Decoded records borrow from the bytes they were decoded from; their arrays are owned by the
+ * record: record_finish().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sluice/sluice.h>
+#include "base/buf.h"
+#include "base/pack.h"
+
+enum record_type {
+    REC_RECEIPT = 1, /* an event as received, emitted or polled */
+    REC_ROUTED = 2,  /* what was made of an event: its subjects and deliveries */
+    REC_SENT = 3,    /* deliveries about to be sent, as one batch: durable before the first byte */
+    REC_OUTCOME = 4, /* what came of them, and links */
+    REC_CHECKPOINT = 5, /* where a long remote job stands */
+    REC_DECISION = 6,   /* an operator's or the host's move of deliveries, with who and why */
+};
+
+enum delivery_state {
+    DS_READY = 0,
+    DS_INFLIGHT = 1,
+    DS_WAITING = 2, /* for next_ms */
+    DS_PARKED =
+        3, /* shown for a ready one whose lane is parked or whose breaker is open; never stored */
+    DS_UNKNOWN = 4, /* sent, no understood answer; asked for again at next_ms */
+    DS_HELD = 5,
+    DS_DELIVERED = 6, /* this and what follows are final */
+    DS_DEAD = 7,
+    DS_SUPERSEDED = 8,
+    DS_DISCARDED = 9,
+    DS__COUNT
+};
+
+extern const char *const delivery_state_names[DS__COUNT];
+
+static inline bool delivery_state_final(enum delivery_state s)
+{
+    return s >= DS_DELIVERED;
+}
+
+/** A delivery's number: its event's id and its place among the event's deliveries. Rising with the
+ *  event, so it orders deliveries by arrival. Shown to people as "1042.0". */
+#define DELIVERY_ORDINAL_BITS 12
+#define DELIVERY_ORDINAL_MAX  ((1u << DELIVERY_ORDINAL_BITS) - 1)
+
+static inline uint64_t delivery_num(uint64_t event, unsigned ordinal)
+{
+    return event << DELIVERY_ORDINAL_BITS | ordinal;
+}
+static inline uint64_t delivery_event(uint64_t num)
+{
+    return num >> DELIVERY_ORDINAL_BITS;
+}
+static inline unsigned delivery_ordinal(uint64_t num)
+{
+    return num & DELIVERY_ORDINAL_MAX;
+}
+/** "1042.0"; `out` holds 32 bytes. */
+void delivery_name(uint64_t num, char out[32]);
+/** 0 or UV_EINVAL. */
+int delivery_parse(sl_str name, uint64_t *ret_num);
+
+enum event_origin { EO_WEBHOOK = 0, EO_EMITTED = 1, EO_POLLED = 2 };
+
+struct rec_receipt {
+    uint8_t origin; /* enum event_origin */
+    int64_t received_ms;
+    uint64_t cause; /* the delivery (its num) whose outcome emitted it; 0: none */
+    sl_str endpoint, topic, sender_id;
+    sl_str headers; /* pairs: str name, str value, packed */
+    sl_str body;
+    sl_str subject; /* of the cause, for an emitted event; else empty */
+};
+
+struct rec_delivery {
+    uint64_t num;
+    uint8_t id[16];   /* first 16 bytes of SHA-256(event, route, piece) */
+    uint8_t state;    /* READY, HELD, DEAD; the log writes SUPERSEDED over it (store_key.mark) */
+    uint8_t priority; /* 0 critical, 1 high, 2 normal, 3 low */
+    sl_str route, piece, endpoint, action, subject;
+    sl_str hold_type;  /* for HELD */
+    sl_str reason;     /* for HELD, DEAD */
+    sl_str body;       /* JSON that goes to the adapter */
+    uint32_t state_at; /* set by encode: offset of the state byte in the payload */
+};
+
+struct rec_about {
+    sl_str subject, version;
+};
+
+struct rec_ref { /* a link that the event waits for */
+    sl_str endpoint, kind, id;
+};
+
+struct rec_routed {
+    uint64_t event;
+    int64_t at_ms;
+    uint64_t
+        duplicate_of; /* an earlier event with the same event key: then no deliveries; 0: none */
+    sl_str note;      /* why nothing came of it, test flag ...; may be empty */
+    struct rec_about *abouts;
+    size_t n_abouts;
+    struct rec_ref *waits; /* non-empty: the event waits for these, and is routed again */
+    size_t n_waits;
+    struct rec_delivery *deliveries;
+    size_t n_deliveries;
+};
+
+struct rec_sent_item {
+    uint64_t num;
+    uint32_t attempt; /* from 1 */
+    uint32_t generation;
+    sl_str key;         /* idempotency key */
+    sl_str request;     /* frozen bytes; empty: equal to the body, or frozen by an earlier record */
+    uint8_t digest[32]; /* of the request */
+};
+
+struct rec_sent {
+    int64_t at_ms;
+    sl_str endpoint, route;
+    struct rec_sent_item *items;
+    size_t n_items;
+};
+
+struct rec_move {
+    uint64_t num;
+    uint8_t state;       /* after it */
+    uint8_t burnt;       /* 1: counts as an attempt; 0: the attempt's number is used again */
+    uint32_t attempt;    /* which it ends; 0: none was under way */
+    uint32_t generation; /* after it */
+    uint32_t status;     /* protocol's status; 0: none */
+    uint32_t latency_ms;
+    int64_t next_ms; /* wall clock, for WAITING and UNKNOWN; else 0 */
+    sl_str reason, reference, hold_type;
+    sl_str endpoint; /* the delivery's endpoint after it; empty: unchanged */
+};
+
+struct rec_link {
+    sl_str endpoint, kind, id, subject;
+    uint64_t num;
+};
+
+/** REC_OUTCOME and REC_DECISION. */
+struct rec_moves {
+    int64_t at_ms;
+    uint64_t batch; /* whose outcome it is; 0: none */
+    sl_str who;     /* "operator:uid 0", "adapter", "recovery" ... */
+    struct rec_move *moves;
+    size_t n_moves;
+    struct rec_link *links;
+    size_t n_links;
+};
+
+struct rec_checkpoint {
+    uint64_t batch;
+    int64_t at_ms;
+    uint32_t done;
+    sl_str token;
+};
+
+/* Encoding appends to `b`; check b->failed. rec_routed_encode fills each delivery's state_at. */
+void rec_receipt_encode(struct buf *b, const struct rec_receipt *r);
+void rec_routed_encode(struct buf *b, struct rec_routed *r);
+void rec_sent_encode(struct buf *b, const struct rec_sent *r);
+void rec_moves_encode(struct buf *b, const struct rec_moves *r);
+void rec_checkpoint_encode(struct buf *b, const struct rec_checkpoint *r);
+
+/* Decoding: 0, UV_EINVAL (not a whole, valid record) or UV_ENOMEM. Views borrow from `s`. */
+int rec_receipt_decode(sl_str s, struct rec_receipt *ret);
+int rec_routed_decode(sl_str s, struct rec_routed *ret);
+int rec_sent_decode(sl_str s, struct rec_sent *ret);
+int rec_moves_decode(sl_str s, struct rec_moves *ret);
+int rec_checkpoint_decode(sl_str s, struct rec_checkpoint *ret);
+void rec_routed_finish(struct rec_routed *r);
+void rec_sent_finish(struct rec_sent *r);
+void rec_moves_finish(struct rec_moves *r);
+
+/** Headers as a packed string and back. Names are stored as received. */
+void rec_headers_encode(struct buf *b, const sl_header *h, size_t n);
+/** 0 with *ret owned (free()), or UV_EINVAL / UV_ENOMEM. */
+int rec_headers_decode(sl_str s, sl_header **ret, size_t *ret_n);

@@ -1,0 +1,164 @@
+/*
+ * schema.c - the shape of the store's two files.
+ */
+#include "store/schema.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <uv.h>
+#include "store/sql.h"
+
+/* ---- log.db ---- */
+
+static const char *const log_steps[] = {
+    /* 0 -> 1 */
+    "CREATE TABLE identity(one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL);"
+    "INSERT INTO identity VALUES(1, randomblob(16));"
+    "CREATE TABLE records(seq INTEGER PRIMARY KEY, type INTEGER NOT NULL, payload BLOB NOT NULL);"
+    "CREATE TABLE keys(hash BLOB PRIMARY KEY, seq INTEGER NOT NULL, value INTEGER NOT NULL)"
+    " WITHOUT ROWID;",
+};
+
+const struct schema schema_log = {
+    .kind = "log",
+    .application_id = 0x534c4c47, /* SLLG */
+    .steps = log_steps,
+    .version = sizeof(log_steps) / sizeof(log_steps[0]),
+};
+
+/* ---- sluice.db ---- */
+
+/* Times are wall-clock milliseconds, 0: none. States are enum delivery_state; a partial index's
+ * condition is repeated word by word in the queries that are to use it. */
+static const char *const index_steps[] = {
+    /* 0 -> 1 */
+    /* where the index stands, and in which log */
+    "CREATE TABLE position(one INTEGER PRIMARY KEY CHECK (one = 1), log_id BLOB,"
+    " watermark INTEGER NOT NULL, events INTEGER NOT NULL);"
+    "INSERT INTO position VALUES(1, NULL, 0, 0);"
+
+    /* routed: 0 not yet, 1 done, 2 waits for a link */
+    "CREATE TABLE events(id INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL,"
+    " origin INTEGER NOT NULL, cause INTEGER NOT NULL, endpoint TEXT NOT NULL,"
+    " topic TEXT NOT NULL, sender_id TEXT NOT NULL, subject TEXT NOT NULL,"
+    " body_bytes INTEGER NOT NULL, routed INTEGER NOT NULL DEFAULT 0,"
+    " routed_ms INTEGER NOT NULL DEFAULT 0, n_deliveries INTEGER NOT NULL DEFAULT 0,"
+    " duplicate_of INTEGER NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX events_open ON events(routed, id) WHERE routed <> 1;"
+    "CREATE INDEX events_cause ON events(cause) WHERE cause <> 0;"
+
+    /* n = -1: the subject an emitted event came with */
+    "CREATE TABLE abouts(event INTEGER NOT NULL, n INTEGER NOT NULL, subject TEXT NOT NULL,"
+    " version TEXT NOT NULL, PRIMARY KEY(event, n)) WITHOUT ROWID;"
+    "CREATE INDEX abouts_subject ON abouts(subject, event);"
+
+    "CREATE TABLE waits(event INTEGER NOT NULL, n INTEGER NOT NULL, endpoint TEXT NOT NULL,"
+    " kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(event, n)) WITHOUT ROWID;"
+
+    /* batch: the newest `sent` record it was in */
+    "CREATE TABLE deliveries(num INTEGER PRIMARY KEY, id BLOB NOT NULL, state INTEGER NOT NULL,"
+    " priority INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
+    " generation INTEGER NOT NULL DEFAULT 0, next_ms INTEGER NOT NULL DEFAULT 0,"
+    " received_ms INTEGER NOT NULL, first_sent_ms INTEGER NOT NULL DEFAULT 0,"
+    " updated_ms INTEGER NOT NULL, batch INTEGER NOT NULL DEFAULT 0,"
+    " body_bytes INTEGER NOT NULL, endpoint TEXT NOT NULL, route TEXT NOT NULL,"
+    " piece TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, topic TEXT NOT NULL,"
+    " hold_type TEXT NOT NULL, reason TEXT NOT NULL, reference TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX deliveries_live ON deliveries(endpoint, priority, num) WHERE state < 6;"
+    "CREATE INDEX deliveries_state ON deliveries(state, num) WHERE state > 1 AND state <> 6;"
+    "CREATE INDEX deliveries_subject ON deliveries(subject, num);"
+
+    /* request: NULL when the body is what was sent, as frozen for `generation` */
+    "CREATE TABLE bodies(num INTEGER PRIMARY KEY, body BLOB NOT NULL, request BLOB, key TEXT,"
+    " digest BLOB, generation INTEGER);"
+
+    "CREATE TABLE attempts(num INTEGER NOT NULL, batch INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL,"
+    " endpoint TEXT NOT NULL, sent_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL DEFAULT 0,"
+    " state INTEGER NOT NULL DEFAULT 1, burnt INTEGER NOT NULL DEFAULT 0,"
+    " status INTEGER NOT NULL DEFAULT 0, latency_ms INTEGER NOT NULL DEFAULT 0,"
+    " reason TEXT NOT NULL DEFAULT '', PRIMARY KEY(num, batch)) WITHOUT ROWID;"
+
+    "CREATE TABLE moves(num INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL, state INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL,"
+    " endpoint TEXT NOT NULL, PRIMARY KEY(num, seq, n)) WITHOUT ROWID;"
+
+    /* hash: of endpoint, kind, id */
+    "CREATE TABLE links(hash BLOB PRIMARY KEY, endpoint TEXT NOT NULL, kind TEXT NOT NULL,"
+    " id TEXT NOT NULL, subject TEXT NOT NULL, num INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX links_num ON links(num);"
+
+    /* members: nums, 8 bytes each, little endian */
+    "CREATE TABLE batches(id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, endpoint TEXT NOT NULL,"
+    " route TEXT NOT NULL, members BLOB NOT NULL, token BLOB NOT NULL DEFAULT x'',"
+    " done INTEGER NOT NULL DEFAULT 0);"
+
+    /* so that a summary counts no rows */
+    "CREATE TABLE counts(endpoint TEXT NOT NULL, route TEXT NOT NULL, state INTEGER NOT NULL,"
+    " n INTEGER NOT NULL, PRIMARY KEY(endpoint, route, state)) WITHOUT ROWID;",
+};
+
+const struct schema schema_index = {
+    .kind = "index",
+    .application_id = 0x534c4958, /* SLIX */
+    .steps = index_steps,
+    .version = sizeof(index_steps) / sizeof(index_steps[0]),
+};
+
+/* ---- applying ---- */
+
+static int read_int(sqlite3 *db, const char *sql, int *ret)
+{
+    sqlite3_stmt *st;
+    int r = sql_prepare(db, &st, sql);
+
+    if (r < 0)
+        return r;
+    r = sql_row(st);
+    if (r > 0)
+        *ret = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    return r < 0 ? r : 0;
+}
+
+static int step(const struct schema *schema, sqlite3 *db, int version)
+{
+    char pragmas[128];
+    int r;
+
+    snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;",
+             schema->application_id, version + 1);
+    r = sql_exec(db, "BEGIN IMMEDIATE");
+    if (r == 0)
+        r = sql_exec(db, schema->steps[version]);
+    if (r == 0)
+        r = sql_exec(db, pragmas);
+    if (r < 0)
+        sql_rollback(db);
+    return r;
+}
+
+int schema_apply(const struct schema *schema, sqlite3 *db, const char *path, struct fail *fail)
+{
+    int app = 0, version = 0, tables = 0, r;
+
+    if ((r = read_int(db, "PRAGMA application_id", &app)) < 0 ||
+        (r = read_int(db, "PRAGMA user_version", &version)) < 0 ||
+        (r = read_int(db, "SELECT count(*) FROM sqlite_schema", &tables)) < 0)
+        return fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(db));
+    if (app != schema->application_id && (app != 0 || tables != 0))
+        return fail_set(fail, UV_EINVAL, "%s is not a Sluice %s (application_id 0x%08x)", path,
+                        schema->kind, (unsigned)app);
+    if (version > schema->version)
+        return fail_set(fail, UV_ENOTSUP,
+                        "%s has schema version %d, this program knows up to version %d; "
+                        "use the newer program that wrote it",
+                        path, version, schema->version);
+    for (; version < schema->version; version++) {
+        r = step(schema, db, version);
+        if (r < 0)
+            return fail_set(fail, r, "%s: migration from schema version %d to %d: %s", path,
+                            version, version + 1, sqlite3_errmsg(db));
+    }
+    return 0;
+}

@@ -1,0 +1,185 @@
+/*
+ * store.h - what the flow needs of the durable truth. Work is claimed, every call is a batch with
+ * one completion; behind it stand the log (what a step waits for) and the index (what is asked).
+ *
+ * The log is appended and fsynced by a thread of its own, in groups: while one group commits the
+ * next gathers, without a timer. The index follows the log by a watermark on another thread; it
+ * never commits a position that is not durable in the log, and an index ahead of its log refuses
+ * to open. A failed fsync is never retried: the append fails, the store latches failed.
+ *
+ * Thread: every function is called on the loop and every callback runs on the loop, never before
+ * the call returned, in the order of the calls (appends among themselves, queries among
+ * themselves).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+#include "base/buf.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "store/record.h"
+
+struct store;
+
+struct store_conf {
+    const char *path;         /* directory, created 0700 when absent; holds log.db and sluice.db */
+    uint64_t max_queue_bytes; /* appends waiting for the disk: 64 MiB */
+    uint64_t disk_reserve;    /* free bytes below which nothing new is admitted: 256 MiB */
+};
+
+void store_defaults(struct store_conf *conf);
+
+/** Open or create; migrates an older schema, refuses a newer one; applies the log's tail to the
+ *  index before it returns (blocking: start-up only). Only one process may have it open (a lock
+ *  file names the other's pid). 0, or a negative code with `fail`. */
+int store_open(struct store **ret, uv_loop_t *loop, const struct store_conf *conf,
+               struct fail *fail);
+
+/** Finish what was submitted, stop the threads; `cb` on the loop, then nothing of it is left. */
+void store_close(struct store *s, void (*cb)(void *ctx), void *ctx);
+
+/* ---- append ---- */
+
+/** A key decided by the log as part of the append: 16 bytes of a hash. */
+struct store_key {
+    uint8_t hash[16];
+    bool refuse;      /* true: a record whose key is known is not appended; false: see mark */
+    uint32_t mark_at; /* refuse == false and the key is known: payload[mark_at] = mark_value */
+    uint8_t mark_value;
+    uint64_t value; /* kept with a new key, e.g. the event's id; replaced by the kept one when
+                       the key is known */
+    /* results */
+    bool known;
+    uint64_t first; /* the record that brought the key */
+};
+
+struct store_record {
+    enum record_type type;
+    struct buf payload;     /* own: the append frees it after its callback */
+    struct store_key *keys; /* own (free()), or NULL */
+    size_t n_keys;
+    /* results */
+    uint64_t seq; /* 0 when refused */
+    bool refused; /* a `refuse` key was known */
+};
+
+/** All records of an append become durable together or not at all (refused ones aside). Its owner
+ *  allocates it; it and its payloads must stay untouched until the callback. */
+struct store_append {
+    struct store_record *records;
+    size_t n;
+    void (*cb)(struct store_append *a, int status); /* 0: durable; else nothing was written:
+                                                        UV_ENOSPC, UV_EIO, UV_ECANCELED */
+    /* the store's own */
+    struct list node;
+    int status;
+    uint64_t bytes;
+};
+
+/** 0; or UV_ENOBUFS (queue full), UV_EIO (latched failed), UV_ENOSPC (reserve reached): then no
+ *  callback and the caller keeps everything. `internal` appends (outcomes, decisions) are admitted
+ *  beyond the queue limit and into the reserve, since refusing them would lose knowledge. */
+int store_append(struct store *s, struct store_append *a, bool internal);
+/** Frees the payloads and keys of an append's records (not the append). */
+void store_append_finish(struct store_append *a);
+
+/* ---- queries: answered by the index, after everything appended (and called back) before ---- */
+
+/** A live delivery as the lanes want it; views borrowed during the callback. */
+struct store_delivery {
+    uint64_t num;
+    uint8_t id[16];
+    enum delivery_state state;
+    uint8_t priority;
+    uint32_t attempts; /* burnt so far */
+    uint32_t generation;
+    int64_t next_ms;
+    int64_t received_ms;   /* of its event */
+    int64_t first_sent_ms; /* 0: never sent */
+    uint64_t batch;        /* for INFLIGHT: its `sent` record; else 0 */
+    uint32_t body_bytes;
+    sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
+};
+
+/** Deliveries of one endpoint and priority that are not final, by rising num, from after_num on.
+ *  endpoint "" : those that have none (held by a route's choice). */
+int store_claim(struct store *s, sl_str endpoint, uint8_t priority, uint64_t after_num,
+                uint32_t limit,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx);
+
+/** One delivery, final or not, with what is to be sent. `request` is empty if nothing was frozen.
+ */
+int store_delivery_get(struct store *s, uint64_t num,
+                       void (*cb)(void *ctx, int status, const struct store_delivery *d,
+                                  sl_str body, sl_str request),
+                       void *ctx); /* status UV_ENOENT: no such delivery */
+
+/** The event as stored; status UV_ENOENT. n_deliveries: how many it has (the next ordinal). */
+struct store_event {
+    uint64_t id;
+    struct rec_receipt receipt;
+    uint32_t n_deliveries;
+};
+int store_event_get(struct store *s, uint64_t id,
+                    void (*cb)(void *ctx, int status, const struct store_event *e), void *ctx);
+
+/** Ids of events that have no `routed` record, or wait for a link (`waiting`), rising. */
+int store_unrouted(struct store *s, bool waiting, uint64_t after, uint32_t limit,
+                   void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n), void *ctx);
+
+/** Resolve links: for each reference the subject, or an empty view. */
+int store_links(struct store *s, const struct rec_ref *refs, size_t n,
+                void (*cb)(void *ctx, int status, const sl_str *subjects, size_t n), void *ctx);
+
+/** A batch under way: its newest token (empty: none) and its members without an outcome. */
+int store_batch_get(struct store *s, uint64_t batch,
+                    void (*cb)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n),
+                    void *ctx);
+
+/** Answers for people, as JSON text: the admin's only source. */
+enum store_report {
+    REPORT_SUMMARY,    /* {"events":N,"deliveries":{"<endpoint>":{"<state>":N}},"routes":{...},
+                          "unrouted":N,"waiting_for_link":N,"watermark":N} */
+    REPORT_EVENTS,     /* list, newest first: id, received_at, endpoint, topic, subject, sender_id,
+                          deliveries by state, duplicate_of, note */
+    REPORT_EVENT,      /* one (id): all of it, headers (not those that carry signatures), body text,
+                          deliveries with state, reason, attempts, emitted events */
+    REPORT_DELIVERIES, /* list, oldest first: id "1042.0", route, piece, endpoint, action, subject,
+                          state, reason, attempts, next_at, hold_type, reference, updated_at */
+    REPORT_DELIVERY    /* one (id): the above, body, request, key, attempts[] with their own error,
+                          moves[] with reason and who, links[] */
+};
+
+struct store_filter {
+    uint64_t id;       /* for EVENT: event id; for DELIVERY: num */
+    const char *state; /* for DELIVERIES: a state's name; NULL: any */
+    const char *endpoint, *route, *subject, *topic, *hold_type; /* exact; NULL: any */
+    uint64_t after; /* keyset paging: ids beyond this one (below, for newest-first lists) */
+    uint32_t limit; /* 1..1000 */
+};
+
+int store_report(struct store *s, enum store_report what, const struct store_filter *filter,
+                 void (*cb)(void *ctx, int status, sl_str json), void *ctx);
+
+/** Nums of deliveries that match, rising, for bulk decisions. */
+int store_select(struct store *s, const struct store_filter *filter,
+                 void (*cb)(void *ctx, int status, const uint64_t *nums, size_t n), void *ctx);
+
+/* ---- state of the store itself; cheap, from the loop's own copy ---- */
+
+struct store_stats {
+    bool failed;        /* latched: nothing more is acknowledged until a restart */
+    bool disk_low;      /* below the reserve; clears by itself */
+    uint64_t log_seq;   /* newest durable record */
+    uint64_t index_seq; /* watermark */
+    uint64_t commits;   /* groups */
+    uint64_t records;
+    uint64_t queue_bytes;
+    uint64_t commit_us_sum; /* time in commit, over all groups */
+    uint64_t commit_us_max;
+    uint64_t duplicates; /* records refused by a key */
+};
+void store_stats(const struct store *s, struct store_stats *ret);

@@ -1,0 +1,275 @@
+/*
+ * store_index.c - the index thread: applies what the log has made durable, answers queries.
+ */
+#include <stdlib.h>
+#include <uv.h>
+#include "base/clock.h"
+#include "store/store_int.h"
+
+#define APPLY_MOST 1024 /* records in one transaction */
+#define GATHER_MS  20   /* how long records may wait for company when nobody asks */
+#define IDLE_MS    200  /* of quiet before housekeeping */
+#define RETRY_MS   1000 /* after a full disk */
+
+/* The thread's own: what it has taken over and how it stands. */
+struct work {
+    struct store *s;
+    struct list queries, batches;
+    uint64_t target;
+    bool finish;
+    int stuck;         /* why the last apply failed; 0: it did not */
+    uint64_t stuck_ms; /* when */
+    uint64_t left;     /* of the transaction's bound */
+    uint64_t since_ms; /* when the first record not applied was seen; 0: none is */
+};
+
+/* ---- applying ---- */
+
+static int on_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload)
+{
+    struct work *w = ctx;
+    int r = index_apply(w->s->index, seq, type, payload);
+
+    if (r == UV_EINVAL)
+        log_error(&store_logger,
+                  "record cannot be understood, log.db is damaged or newer: record=%llu type=%d",
+                  (unsigned long long)seq, (int)type);
+    return r;
+}
+
+static void drop_batch(struct work *w, struct log_batch *b)
+{
+    list_remove(&b->node);
+    uv_mutex_lock(&w->s->index_lock);
+    w->s->index_batch_bytes -= b->bytes;
+    uv_mutex_unlock(&w->s->index_lock);
+    free(b);
+}
+
+/* The next records from memory, or, where there is a gap, from the log. */
+static int apply_next(struct work *w)
+{
+    uint64_t next = index_watermark(w->s->index) + 1;
+    struct log_batch *b = NULL;
+    uint64_t from, n;
+    int r = 0;
+
+    while (!list_empty(&w->batches)) {
+        b = list_entry(w->batches.next, struct log_batch, node);
+        if (b->first + b->n > next)
+            break;
+        drop_batch(w, b); /* applied before */
+    }
+    if (list_empty(&w->batches) || b->first > next) {
+        n = w->target - next + 1;
+        if (!list_empty(&w->batches) && b->first - next < n)
+            n = b->first - next;
+        r = reclog_read(w->s->reader, next, (uint32_t)(n < w->left ? n : w->left), on_record, w);
+        if (r == 0)
+            return UV_EIO; /* a durable record that is not there */
+        w->left -= r > 0 ? (uint64_t)r : 0;
+        return r < 0 ? r : 0;
+    }
+    for (from = next - b->first; r == 0 && from < b->n && w->left > 0; from++, w->left--)
+        r = on_record(w, b->first + from, b->records[from].type, b->records[from].payload);
+    return r;
+}
+
+/* One transaction. 0, or a code and the index as it was. */
+static int apply_some(struct work *w)
+{
+    struct index *ix = w->s->index;
+    int r = index_begin(ix);
+
+    w->left = APPLY_MOST;
+    while (r == 0 && w->left > 0 && index_watermark(ix) < w->target)
+        r = apply_next(w);
+    if (r == 0)
+        r = index_commit(ix);
+    else
+        index_rollback(ix);
+    if (r == 0)
+        atomic_store(&w->s->index_seq, index_watermark(ix));
+    return r;
+}
+
+/* Apply, and decide what a failure means. */
+static int advance(struct work *w)
+{
+    int r;
+
+    if (w->stuck && w->stuck != UV_EIO && clock_mono_ms() - w->stuck_ms < RETRY_MS)
+        return w->stuck;
+    if (w->stuck == UV_EIO)
+        return UV_EIO;
+    r = apply_some(w);
+    if (r < 0 && r != UV_ENOSPC && r != UV_ENOMEM && r != UV_EBUSY) {
+        store_fail(w->s, "index cannot go on", r);
+        r = UV_EIO;
+    }
+    if (r == UV_ENOSPC && w->stuck == 0)
+        log_warn(&store_logger, "disk full, the index waits: path=%s", w->s->path);
+    w->since_ms = 0;
+    w->stuck = r;
+    w->stuck_ms = clock_mono_ms();
+    return r;
+}
+
+int store_catch_up(struct store *s, struct fail *fail)
+{
+    struct work w = { .s = s, .target = reclog_last(s->log) };
+    uint64_t at = 0;
+    int r = 0;
+
+    list_init(&w.batches);
+    while (r == 0 && (at = index_watermark(s->index)) < w.target)
+        r = apply_some(&w);
+    if (r == UV_EINVAL)
+        return fail_set(fail, r,
+                        "%s/log.db: a record after %llu cannot be understood: the log is "
+                        "damaged or was written by a newer program",
+                        s->path, (unsigned long long)at);
+    if (r < 0)
+        return fail_set(fail, r, "%s/sluice.db: applying records after %llu: %s", s->path,
+                        (unsigned long long)at, uv_strerror(r));
+    return 0;
+}
+
+/* ---- answering ---- */
+
+/* A report is given from what there is; the flow is never told less than what it appended. */
+static void answer(struct work *w, struct query *q)
+{
+    int r = 0;
+
+    while (r == 0 && index_watermark(w->s->index) < q->position)
+        r = advance(w);
+    if (r < 0 && (r == UV_EIO || q->type != QUERY_REPORT))
+        q->status = r;
+    else
+        index_answer(w->s->index, q);
+    if (q->status == UV_EIO)
+        store_fail(w->s, "index cannot be read", q->status);
+    uv_mutex_lock(&w->s->done_lock);
+    list_append(&w->s->done_queries, &q->node);
+    uv_mutex_unlock(&w->s->done_lock);
+    uv_async_send(&w->s->async);
+}
+
+static void answer_all(struct work *w)
+{
+    while (!list_empty(&w->queries)) {
+        struct query *q = list_entry(w->queries.next, struct query, node);
+
+        list_remove(&q->node);
+        answer(w, q);
+    }
+}
+
+/* ---- waiting ---- */
+
+static uint64_t behind(const struct work *w)
+{
+    return w->target - index_watermark(w->s->index);
+}
+
+/* Under index_lock: take over what has come. */
+static void collect(struct work *w)
+{
+    struct store *s = w->s;
+
+    list_splice(&w->queries, &s->index_queue);
+    list_splice(&w->batches, &s->index_batches);
+    w->target = s->index_target;
+    w->finish = s->log_drained;
+}
+
+/* Is there something to do now? Records alone wait a while for company, so that they share a
+ * transaction. If not, *ret_limit_ms says when to look again, 0: when woken. */
+static bool has_work(struct work *w, bool timed_out, uint64_t *ret_limit_ms)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (!list_empty(&w->queries) || w->finish)
+        return true;
+    *ret_limit_ms = 0;
+    if (w->stuck) {
+        *ret_limit_ms = w->stuck == UV_EIO ? 0 : RETRY_MS;
+        return timed_out;
+    }
+    if (behind(w)) {
+        if (!w->since_ms)
+            w->since_ms = now;
+        if (behind(w) >= APPLY_MOST || now - w->since_ms >= GATHER_MS)
+            return true;
+        *ret_limit_ms = w->since_ms + GATHER_MS - now;
+        return false;
+    }
+    *ret_limit_ms = index_tidy_due(w->s->index) ? IDLE_MS : 0;
+    return timed_out && index_tidy_due(w->s->index);
+}
+
+static void wait_for_work(struct work *w)
+{
+    struct store *s = w->s;
+    uint64_t limit_ms;
+    int r = 0;
+
+    uv_mutex_lock(&s->index_lock);
+    for (collect(w); !has_work(w, r == UV_ETIMEDOUT, &limit_ms); collect(w)) {
+        s->index_waits = true;
+        /* While records gather, one more is no reason to wake up. */
+        s->index_wake_at = behind(w) ? index_watermark(s->index) + APPLY_MOST : w->target + 1;
+        r = 0;
+        if (limit_ms)
+            r = uv_cond_timedwait(&s->index_wake, &s->index_lock, limit_ms * 1000000);
+        else
+            uv_cond_wait(&s->index_wake, &s->index_lock);
+        s->index_waits = false;
+    }
+    uv_mutex_unlock(&s->index_lock);
+}
+
+static void tidy(struct work *w)
+{
+    int r = index_tidy(w->s->index);
+
+    if (r == UV_EIO)
+        store_fail(w->s, "index checkpoint failed", r);
+}
+
+/* Everything is answered; what is not applied is applied at the next opening. */
+static void finish(struct work *w)
+{
+    struct store *s = w->s;
+
+    while (behind(w) && advance(w) == 0)
+        ;
+    while (!list_empty(&w->batches))
+        drop_batch(w, list_entry(w->batches.next, struct log_batch, node));
+    index_close(s->index);
+    reclog_reader_close(s->reader);
+    uv_mutex_lock(&s->log_lock);
+    s->index_done = true;
+    uv_cond_signal(&s->log_wake);
+    uv_mutex_unlock(&s->log_lock);
+}
+
+void store_index_main(void *arg)
+{
+    struct work w = { .s = arg };
+
+    list_init(&w.queries);
+    list_init(&w.batches);
+    for (;;) {
+        wait_for_work(&w);
+        answer_all(&w);
+        if (w.finish)
+            break; /* set by the log's end, after which nothing is submitted */
+        if (behind(&w))
+            advance(&w);
+        if (index_tidy_due(w.s->index) == 2 || (index_tidy_due(w.s->index) && !behind(&w)))
+            tidy(&w);
+    }
+    finish(&w);
+}

@@ -1,0 +1,105 @@
+/*
+ * store_int.h - what the files of the store share.
+ *
+ *   store.c        the loop's side: open, close, append, completions
+ *   store_query.c  the loop's side of the queries
+ *   store_log.c    the log thread: commits groups, hands them to the index
+ *   store_index.c  the index thread: applies them, answers queries
+ *
+ * Between loop and threads pass whole lists, each under one lock that is held for a splice. A list
+ * and what hangs from it belong to the side that has taken it.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include "base/log.h"
+#include "store/index.h"
+#include "store/store.h"
+
+/** A committed group on its way to the index: a copy, immutable. */
+struct log_batch {
+    struct list node;
+    uint64_t first;
+    size_t n;
+    size_t bytes; /* of this allocation */
+    struct {
+        enum record_type type;
+        sl_str payload; /* into this allocation */
+    } records[];
+};
+
+enum store_phase { STORE_OPEN, STORE_CLOSING };
+
+struct store {
+    /* ---- set before the threads start ---- */
+    uv_loop_t *loop;
+    char *path;
+    uint64_t max_queue_bytes, disk_reserve;
+    int lock_fd;
+    uv_thread_t log_thread, index_thread;
+
+    /* ---- the loop's ---- */
+    enum store_phase phase;
+    uv_async_t async;
+    uv_check_t check; /* publishes what an iteration staged */
+    uv_idle_t idle;   /* runs while something is staged, so that the poll does not wait */
+    unsigned handles; /* not closed yet */
+    struct list staged_appends, staged_queries;
+    uint64_t outstanding; /* appends and queries without a callback so far */
+    uint64_t queue_bytes;
+    uint64_t seen_seq; /* newest record that was called back */
+    void (*close_cb)(void *ctx);
+    void *close_ctx;
+
+    /* ---- loop -> log thread ---- */
+    uv_mutex_t log_lock;
+    uv_cond_t log_wake;
+    struct list log_queue; /* struct store_append */
+    bool log_waits, log_stop;
+    bool index_done; /* the index thread has closed its files */
+
+    /* ---- loop and log thread -> index thread ---- */
+    uv_mutex_t index_lock;
+    uv_cond_t index_wake;
+    struct list index_queue;   /* struct query */
+    struct list index_batches; /* struct log_batch; a cache: what is missing is read from the log */
+    size_t index_batch_bytes;
+    uint64_t index_target;  /* newest durable record */
+    uint64_t index_wake_at; /* records alone wake it from this one on */
+    bool index_waits, log_drained;
+
+    /* ---- threads -> loop ---- */
+    uv_mutex_t done_lock;
+    struct list done_appends, done_queries;
+    bool threads_done;
+
+    /* ---- each owned by its thread while it runs ---- */
+    struct reclog *log;
+    struct index *index;
+    struct reclog_reader *reader;
+    bool room_short;   /* log thread: a write found no room */
+    uint64_t tried_ms; /* log thread: when the disk was last looked at */
+
+    /* ---- written by the threads, read by anyone ---- */
+    atomic_bool failed, disk_low;
+    atomic_uint_fast64_t log_seq, index_seq, commits, records, duplicates, commit_us_sum,
+        commit_us_max;
+};
+
+extern const struct logger store_logger;
+
+/* Latch: says why, once. @thread any */
+void store_fail(struct store *s, const char *what, int code);
+
+void store_log_main(void *arg);
+void store_index_main(void *arg);
+/** Look whether there is room; sets disk_low. @thread log (and before it starts) */
+void store_check_disk(struct store *s);
+
+/** Apply the whole tail of the log; before the threads start. */
+int store_catch_up(struct store *s, struct fail *fail);
+
+/** Stage an append or a query; published once in this iteration of the loop. @thread loop */
+void store_stage(struct store *s, struct list *staged, struct list *node);
+/** Call the query's own callback and free it. @thread loop */
+void store_query_complete(struct query *q);

@@ -1,0 +1,201 @@
+/*
+ * store_query.c - the loop's side of the queries: copy the question, stage it, call back.
+ */
+#include <stdlib.h>
+#include <uv.h>
+#include "store/store_int.h"
+
+/* ---- asking ---- */
+
+static struct query *query_create(enum query_type type, void *ctx)
+{
+    struct query *q = calloc(1, sizeof(*q));
+
+    if (!q)
+        return NULL;
+    q->type = type;
+    q->ctx = ctx;
+    list_init(&q->node);
+    return q;
+}
+
+/* Takes the query over; also when it says no. */
+static int submit(struct store *s, struct query *q)
+{
+    int r = s->phase != STORE_OPEN ? UV_ECANCELED : q->arena.failed ? UV_ENOMEM : 0;
+
+    if (r < 0) {
+        query_destroy(q);
+        return r;
+    }
+    q->position = s->seen_seq;
+    store_stage(s, &s->staged_queries, &q->node);
+    return 0;
+}
+
+int store_claim(struct store *s, sl_str endpoint, uint8_t priority, uint64_t after_num,
+                uint32_t limit,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx)
+{
+    struct query *q = query_create(QUERY_CLAIM, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->endpoint = arena_str(&q->arena, endpoint);
+    q->priority = priority;
+    q->after = after_num;
+    q->limit = limit;
+    q->cb.claim = cb;
+    return submit(s, q);
+}
+
+int store_delivery_get(struct store *s, uint64_t num,
+                       void (*cb)(void *ctx, int status, const struct store_delivery *d,
+                                  sl_str body, sl_str request),
+                       void *ctx)
+{
+    struct query *q = query_create(QUERY_DELIVERY, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->id = num;
+    q->cb.delivery = cb;
+    return submit(s, q);
+}
+
+int store_event_get(struct store *s, uint64_t id,
+                    void (*cb)(void *ctx, int status, const struct store_event *e), void *ctx)
+{
+    struct query *q = query_create(QUERY_EVENT, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->id = id;
+    q->cb.event = cb;
+    return submit(s, q);
+}
+
+int store_unrouted(struct store *s, bool waiting, uint64_t after, uint32_t limit,
+                   void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n), void *ctx)
+{
+    struct query *q = query_create(QUERY_UNROUTED, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->waiting = waiting;
+    q->after = after;
+    q->limit = limit;
+    q->cb.nums = cb;
+    return submit(s, q);
+}
+
+int store_links(struct store *s, const struct rec_ref *refs, size_t n,
+                void (*cb)(void *ctx, int status, const sl_str *subjects, size_t n), void *ctx)
+{
+    struct query *q = query_create(QUERY_LINKS, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->refs = arena_alloc(&q->arena, n * sizeof(*refs));
+    for (size_t i = 0; q->refs && i < n; i++)
+        q->refs[i] = (struct rec_ref){
+            .endpoint = arena_str(&q->arena, refs[i].endpoint),
+            .kind = arena_str(&q->arena, refs[i].kind),
+            .id = arena_str(&q->arena, refs[i].id),
+        };
+    q->n_refs = n;
+    q->cb.links = cb;
+    return submit(s, q);
+}
+
+int store_batch_get(struct store *s, uint64_t batch,
+                    void (*cb)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n),
+                    void *ctx)
+{
+    struct query *q = query_create(QUERY_BATCH, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->id = batch;
+    q->cb.batch = cb;
+    return submit(s, q);
+}
+
+static const char *copy(struct arena *a, const char *text)
+{
+    return text ? arena_str(a, str_of(text)).ptr : NULL;
+}
+
+static void set_filter(struct query *q, const struct store_filter *f)
+{
+    struct store_filter none = { .limit = 1000 };
+
+    q->filter = f ? *f : none;
+    q->filter.state = copy(&q->arena, q->filter.state);
+    q->filter.endpoint = copy(&q->arena, q->filter.endpoint);
+    q->filter.route = copy(&q->arena, q->filter.route);
+    q->filter.subject = copy(&q->arena, q->filter.subject);
+    q->filter.topic = copy(&q->arena, q->filter.topic);
+    q->filter.hold_type = copy(&q->arena, q->filter.hold_type);
+}
+
+int store_report(struct store *s, enum store_report what, const struct store_filter *filter,
+                 void (*cb)(void *ctx, int status, sl_str json), void *ctx)
+{
+    struct query *q = query_create(QUERY_REPORT, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->what = what;
+    set_filter(q, filter);
+    q->cb.report = cb;
+    return submit(s, q);
+}
+
+int store_select(struct store *s, const struct store_filter *filter,
+                 void (*cb)(void *ctx, int status, const uint64_t *nums, size_t n), void *ctx)
+{
+    struct query *q = query_create(QUERY_SELECT, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    set_filter(q, filter);
+    q->cb.nums = cb;
+    return submit(s, q);
+}
+
+/* ---- answered ---- */
+
+void store_query_complete(struct query *q)
+{
+    const sl_str none = STR("");
+    bool ok = q->status == 0;
+
+    switch (q->type) {
+    case QUERY_CLAIM:
+        q->cb.claim(q->ctx, q->status, q->deliveries, q->n);
+        break;
+    case QUERY_DELIVERY:
+        q->cb.delivery(q->ctx, q->status, ok ? q->deliveries : NULL, ok ? q->body : none,
+                       ok ? q->request : none);
+        break;
+    case QUERY_EVENT:
+        q->cb.event(q->ctx, q->status, ok ? &q->event : NULL);
+        break;
+    case QUERY_UNROUTED:
+    case QUERY_SELECT:
+        q->cb.nums(q->ctx, q->status, q->nums, q->n);
+        break;
+    case QUERY_LINKS:
+        q->cb.links(q->ctx, q->status, ok ? q->subjects : NULL, ok ? q->n_refs : 0);
+        break;
+    case QUERY_BATCH:
+        q->cb.batch(q->ctx, q->status, ok ? q->token : none, q->nums, q->n);
+        break;
+    case QUERY_REPORT:
+        q->cb.report(q->ctx, q->status, ok ? (sl_str){ q->json, q->json_len } : none);
+        break;
+    }
+    query_destroy(q);
+}

@@ -1,0 +1,231 @@
+/*
+ * config.c - a checked configuration: the whole load, and the end of it.
+ */
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <uv.h>
+#include "base/mem.h"
+#include "config/load.h"
+
+/* ---- the file ---- */
+
+static char *folder_of(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+
+    return mem_dup((sl_str){ .ptr = file, .len = slash ? (size_t)(slash - file) + 1 : 0 });
+}
+
+/* 0 with the text (own) and its tree (own, maybe NULL with a mistake); or UV_ENOENT, UV_EINVAL. */
+static int read_file(struct reader *rd, const char *file, struct text *ret_text,
+                     struct yaml_node **ret_root)
+{
+    struct fail fail = { 0 };
+    int r = file_read(file, YAML_MAX_BYTES, ret_text, &fail);
+
+    rd->report.file = file;
+    rd->dir = folder_of(file);
+    if (r < 0) {
+        report_at(&rd->report, 0, 0, "%s", fail.text);
+        return r == UV_ENOENT ? UV_ENOENT : UV_EINVAL;
+    }
+    rd->report.source = (sl_str){ .ptr = ret_text->data, .len = ret_text->len };
+    *ret_root = yaml_parse(rd->report.source, &rd->report);
+    return *ret_root ? 0 : UV_EINVAL;
+}
+
+/* ---- the top level ---- */
+
+static void settle_top(struct config *c, const sl_values *v)
+{
+    const struct value *plugins = values_get(v, "plugins");
+    struct buf socket = { 0 };
+
+    if (plugins->from != VALUE_NONE)
+        c->plugin_dirs = value_list(plugins, &c->n_plugin_dirs);
+    if (c->admin_listen && strcmp(c->admin_listen, "none") == 0) {
+        free(c->admin_listen);
+        c->admin_listen = NULL;
+    }
+    if (c->admin_socket || !c->store_path)
+        return;
+    buf_printf(&socket, "%s/admin.sock", c->store_path);
+    c->admin_socket = buf_steal(&socket, NULL);
+}
+
+static void check_listen(struct load *l, const struct config *c, const sl_values *v)
+{
+    const struct value *listen = values_get(v, "listen"), *admin = values_get(v, "admin.listen");
+
+    if (c->listen && strcmp(c->listen, "none") == 0)
+        report_at(&l->rd.report, listen->line, listen->column,
+                  "\"listen\" must be an address: without it no webhook comes in");
+    if (c->admin_listen && str_starts(str_of(c->admin_listen), STR("unix:")))
+        report_at(&l->rd.report, admin->line, admin->column,
+                  "\"admin.listen\" is for TCP; the socket is \"admin.socket\"");
+    if (c->listen && c->admin_listen && strcmp(c->listen, c->admin_listen) == 0 &&
+        !str_starts(str_of(c->listen), STR("unix:")) && admin->from == VALUE_GIVEN)
+        report_at(&l->rd.report, admin->line, admin->column,
+                  "\"admin.listen\" is the same as \"listen\"; give it another port");
+}
+
+static void load_top(struct load *l, const struct yaml_node *root)
+{
+    struct table table = table_of_fields(options_top);
+    struct keys keys = { .tables = &table, .n_tables = 1, .others = keys_top };
+    struct source source = { .map = root };
+    struct yaml_item at = { .line = root->line, .column = root->column };
+    sl_values *v;
+
+    keys_check(&l->rd, root, &keys);
+    v = values_read(&l->rd, table, &source, 1, &at);
+    fields_store(v, l->config);
+    check_listen(l, l->config, v);
+    settle_top(l->config, v);
+    values_destroy(v);
+}
+
+static void load_document(struct load *l, const struct yaml_node *root)
+{
+    if (root->kind == YAML_NOTHING) {
+        report_at(&l->rd.report, 1, 1, "the file is empty; wanted \"endpoints\" and \"routes\"");
+        return;
+    }
+    if (root->kind != YAML_MAP) {
+        report_node(&l->rd, root, "wanted a mapping with \"endpoints\" and \"routes\", found %s",
+                    root->kind == YAML_LIST ? "a list" : "a single value");
+        return;
+    }
+    load_top(l, root);
+    load_endpoints(l, yaml_get(root, STR("endpoints")));
+    load_routes(l, yaml_get(root, STR("routes")));
+}
+
+int config_load(const char *file, const struct config_env *env, struct config **ret,
+                struct config_errors *errors)
+{
+    struct load l = { .rd = { .env = env }, .config = mem_zero(sizeof(struct config)) };
+    struct yaml_node *root = NULL;
+    struct text text = { 0 };
+    bool good;
+
+    l.config->file = mem_str(file);
+    if (read_file(&l.rd, file, &text, &root) == 0)
+        load_document(&l, root);
+    good = l.rd.report.n == 0;
+    report_finish(&l.rd.report, errors);
+    if (good)
+        *ret = l.config;
+    else
+        config_destroy(l.config);
+    yaml_destroy(root);
+    text_wipe(&text);
+    free(l.rd.dir);
+    free(l.max_age_given);
+    return good ? 0 : UV_EINVAL;
+}
+
+static void wipe(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
+void config_destroy(struct config *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_routes; i++)
+        route_finish(&c->routes[i]); /* before the endpoints: it looks at their plugins */
+    free(c->routes);
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        endpoint_finish(&c->endpoints[i]);
+    free(c->endpoints);
+    for (size_t i = 0; i < c->n_plugin_dirs; i++)
+        free(c->plugin_dirs[i]);
+    free(c->plugin_dirs);
+    wipe(c->admin_token);
+    wipe(c->alerts.headers_json);
+    free(c->alerts.url);
+    free(c->file);
+    free(c->listen);
+    free(c->admin_listen);
+    free(c->admin_socket);
+    free(c->store_path);
+    free(c->log_level);
+    free(c->log_format);
+    free(c);
+}
+
+/* ---- the plugins' folders alone ---- */
+
+int config_plugin_dirs(const char *file, char ***ret, struct config_errors *errors)
+{
+    static const struct config_env none = { .skip_secrets = true };
+    struct reader rd = { .env = &none };
+    struct yaml_item at = { .line = 1, .column = 1 };
+    struct yaml_node *root = NULL;
+    struct value v = { 0 };
+    struct text text = { 0 };
+    const struct yaml_node *node;
+    size_t n;
+    int r;
+
+    for (size_t i = 0; options_top[i].option.name; i++)
+        if (strcmp(options_top[i].option.name, "plugins") == 0)
+            v.option = &options_top[i].option;
+    r = read_file(&rd, file, &text, &root);
+    if (r == 0) {
+        node = yaml_find(root, "plugins");
+        if (node ? value_read(&rd, node, &v) : value_read_default(&rd, &at, &v))
+            *ret = value_list(&v, &n);
+        else
+            r = UV_EINVAL;
+    }
+    report_finish(&rd.report, errors);
+    if (r == 0)
+        config_errors_finish(errors); /* duplicate keys: the full check tells them */
+    value_clear(&v);
+    yaml_destroy(root);
+    text_wipe(&text);
+    free(rd.dir);
+    return r;
+}
+
+/* ---- look-ups ---- */
+
+struct conf_endpoint *config_endpoint(const struct config *c, sl_str name)
+{
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        if (str_eq(str_of(c->endpoints[i].name), name))
+            return &c->endpoints[i];
+    return NULL;
+}
+
+struct conf_route *config_route(const struct config *c, sl_str name)
+{
+    for (size_t i = 0; i < c->n_routes; i++)
+        if (str_eq(str_of(c->routes[i].name), name))
+            return &c->routes[i];
+    return NULL;
+}
+
+bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic)
+{
+    if (!str_eq(str_of(r->from_endpoint), endpoint))
+        return false;
+    for (size_t i = 0; i < r->n_topics; i++) {
+        sl_str want = str_of(r->topics[i]);
+
+        if (want.len > 0 && want.ptr[want.len - 1] == '*') {
+            want.len--;
+            if (str_starts(topic, want))
+                return true;
+        } else if (str_eq(topic, want)) {
+            return true;
+        }
+    }
+    return false;
+}

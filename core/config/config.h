@@ -1,0 +1,181 @@
+/*
+ * config.h - a checked configuration: what the YAML file says, with every default filled in, every
+ * reference resolved and every action bound.
+ *
+ * The file is checked whole before anything starts. Each mistake is reported with file, line,
+ * column, what is wrong and what would be right; as many as there are, not only the first.
+ *
+ * Ownership: a struct config owns everything it points to, except adapters' tables.
+ * Thread: loop (or before there is one).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sluice/sluice.h>
+#include "base/buf.h"
+#include "base/fail.h"
+
+/* ---- what the checker needs of the rooms above it ---- */
+
+struct config_env {
+    void *ctx;
+    /** The adapter's plugin, or NULL with `fail` saying why (not there; refused and why). */
+    const sl_plugin *(*adapter)(void *ctx, const char *name, struct fail *fail);
+    /** Names of the adapters there are, for "did you mean"; index from 0, NULL ends. */
+    const char *(*adapter_name)(void *ctx, size_t index);
+    /** Compile a jq program; 0, or a negative code with `fail` (jq's own message). NULL: not
+     *  compiled. `names` are the variables the program may use ("received", "delivery"). */
+    int (*compile)(void *ctx, sl_str program, struct fail *fail);
+    bool skip_secrets; /* do not read env, files and credentials: a check on another machine */
+};
+
+/** One mistake. `line` and `column` count from 1; 0: not at a place in a file. */
+struct config_error {
+    char *file;
+    unsigned line, column;
+    char *text;   /* "unknown key \"retires\"; did you mean \"retries\"?" */
+    char *source; /* the line in the file, what may be a secret starred out; NULL: not shown */
+};
+
+struct config_errors {
+    struct config_error *list;
+    size_t n;
+};
+
+/** "sluice.yaml:14:7: error: text" per mistake, with the line and a caret below. */
+void config_errors_print(struct buf *out, const struct config_errors *errors);
+void config_errors_finish(struct config_errors *errors);
+
+/* ---- the result ---- */
+
+enum priority { PRIORITY_CRITICAL, PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY__COUNT };
+extern const char *const priority_names[PRIORITY__COUNT];
+
+struct conf_retry {
+    int64_t first_ms;      /* 1 s */
+    int64_t cap_ms;        /* 5 min */
+    int64_t max_age_ms;    /* 24 h; 72 h for a critical route without its own */
+    uint32_t max_attempts; /* 0: only the age counts; default 0 */
+};
+
+struct conf_breaker {
+    int64_t window_ms;        /* 60 s */
+    uint32_t min_calls;       /* 10 */
+    uint32_t failure_percent; /* 50 */
+    int64_t slow_ms;     /* a call slower than this counts as failed; default = timeout.total / 2 */
+    int64_t open_ms;     /* 30 s, doubling */
+    int64_t open_max_ms; /* 300 s */
+    uint32_t probes;     /* 3 at once in half-open; as many successes close it */
+};
+
+struct conf_endpoint {
+    char *name;
+    char *adapter;
+    const sl_plugin *plugin;
+    sl_values *settings;       /* the adapter's own settings */
+    uint64_t rate_milli_per_s; /* tokens per 1000 s: "per_second" x 1000; fractions allowed (0.5) */
+    uint32_t burst;
+    uint32_t concurrency;   /* batches under way at once: 8 */
+    uint32_t batch_records; /* 0: the action's */
+    uint64_t batch_bytes;   /* 0: the action's */
+    int64_t batch_age_ms;   /* how long a batch gathers; 0: none. Only for actions that batch */
+    struct conf_retry retry;
+    bool has_retry;
+    struct conf_breaker breaker;
+    int64_t park_probe_ms;    /* 60 s */
+    int64_t confirm_after_ms; /* first question about an unknown outcome: 2 s, doubling to 5 min */
+    int64_t confirm_for_ms;   /* "too early" or no answer for longer than this: a human: 24 h */
+    uint32_t connect_ms, first_byte_ms, total_ms; /* timeout: { connect, first_byte, total } */
+    char *ca_file;                                /* tls: { ca_file } */
+    uint64_t max_body;                            /* of a webhook; 0: limits.body */
+    uint64_t max_answer;                          /* of the remote's answers: 16 MiB */
+    unsigned line, column;
+    size_t index; /* in config.endpoints */
+};
+
+enum target_kind { TARGET_SEND, TARGET_HOLD, TARGET_DEAD, TARGET_DROP };
+
+struct conf_target {
+    enum target_kind kind;
+    char *when;                     /* the choice that leads here; NULL: `else`, or the only one */
+    struct conf_endpoint *endpoint; /* for SEND */
+    uint32_t action;                /* index into plugin->actions */
+    sl_values *params;
+    void *handle; /* what bind() made; = params when the plugin has no bind */
+    bool bound;   /* bind() made the handle: unbind() gets it */
+    char *text;   /* HOLD: the hold's type; DEAD: the reason */
+};
+
+struct conf_route {
+    char *name;
+    char *from_endpoint;
+    char **topics; /* exact, or a prefix before a trailing "*" */
+    size_t n_topics;
+    char *when, *split, *map, *choose; /* jq texts; NULL: not given */
+    struct conf_target *targets;       /* choose == NULL: exactly one */
+    size_t n_targets;
+    enum priority priority;
+    char *owner;             /* may be NULL */
+    bool ordered;            /* default true */
+    bool once;               /* once: subject; default: the action's SL_ACTION_ONCE */
+    char *hold;              /* hold every delivery of the route under this type; NULL: no */
+    struct conf_retry retry; /* the route's own, or the endpoint's, or the default */
+    bool has_retry;
+    unsigned line, column;
+    size_t index;
+};
+
+struct conf_alerts {
+    char *url;          /* NULL: none */
+    char *headers_json; /* JSON object text; NULL: none */
+    int64_t repeat_ms;  /* the same alert again at the earliest after: 15 min */
+};
+
+struct config {
+    char *file;
+    char *listen;       /* "127.0.0.1:8080" or "unix:/path" */
+    char *admin_listen; /* "127.0.0.1:8081"; NULL: none */
+    char *admin_socket; /* NULL: <store.path>/admin.sock */
+    char *admin_token;  /* for TCP; NULL: TCP serves only health and metrics */
+    char *store_path;
+    uint64_t store_queue;  /* 64 MiB */
+    uint64_t disk_reserve; /* 256 MiB */
+    char **plugin_dirs;
+    size_t n_plugin_dirs;
+    char *log_level, *log_format;
+    uint64_t max_body;          /* 2 MiB */
+    uint32_t max_connections;   /* 4096 */
+    int64_t drain_ms;           /* SIGTERM: 30 s */
+    uint32_t workers;           /* mapping workers: 2 */
+    int64_t worker_deadline_ms; /* per event: 5 s */
+    uint64_t worker_memory;     /* 512 MiB */
+    uint64_t worker_output;     /* 16 MiB per event */
+    uint64_t window;            /* deliveries of a lane kept in memory: 10,000 */
+    struct conf_alerts alerts;
+    struct conf_endpoint *endpoints;
+    size_t n_endpoints;
+    struct conf_route *routes;
+    size_t n_routes;
+};
+
+/** Read and check. 0 with *ret owned; or UV_EINVAL with `errors` filled (call
+ *  config_errors_finish), or UV_ENOMEM. Relative paths in the file are relative to its folder. */
+int config_load(const char *file, const struct config_env *env, struct config **ret,
+                struct config_errors *errors);
+void config_destroy(struct config *c); /* NULL is fine; unbinds handles, wipes secrets */
+
+/** Only the top-level `plugins:` folders, leniently: needed before adapters are known. 0 or
+ *  UV_EINVAL / UV_ENOENT with `errors`. The array ends with NULL; own. */
+int config_plugin_dirs(const char *file, char ***ret, struct config_errors *errors);
+
+struct conf_endpoint *config_endpoint(const struct config *c, sl_str name); /* NULL: none */
+struct conf_route *config_route(const struct config *c, sl_str name);       /* NULL: none */
+bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic);
+
+/** Reading of sl_values, for plugins (host) and for ourselves. */
+const sl_values_api *config_values_api(void);
+
+/** The commented reference of every key: core's tables and one adapter's (NULL: core alone), as
+ *  YAML text; `conf/sluice.sample.yaml` is made by it. */
+void config_print_reference(struct buf *out, const sl_plugin *plugin);

@@ -1,0 +1,57 @@
+/*
+ * load.h - what the parts of one load share: config.c, endpoints.c, routes.c.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "config/options.h"
+#include "config/values.h"
+
+#define NAME_WANTED "1 to 63 of a-z, 0-9 and \"-\", beginning with a letter or digit"
+
+struct load {
+    struct reader rd; /* first mistakes here, then the rest */
+    struct config *config;
+    bool *max_age_given; /* for each endpoint: retry.max_age stands in the file */
+};
+
+/** [a-z0-9][a-z0-9-]{0,62} */
+bool name_is_valid(sl_str name);
+
+void load_endpoints(struct load *l, const struct yaml_item *endpoints); /* NULL: there are none */
+void load_routes(struct load *l, const struct yaml_item *routes);       /* NULL: there are none */
+
+void endpoint_finish(struct conf_endpoint *e);
+void route_finish(struct conf_route *r);
+
+/** A kept hold: its type as text, or { type: TYPE }. Own; NULL after a mistake was reported. */
+char *load_hold(struct load *l, const struct yaml_item *hold);
+
+/* ---- targets.c: a route's `to`, in two steps, since the keys that a route may hold are known
+ * only when its actions are ---- */
+
+struct draft {
+    const struct yaml_item *item; /* where it stands: a case, `else`, or `to` itself */
+    const struct table *params;   /* of its action; NULL: no target that sends, or not known */
+    struct table own_params;
+};
+
+struct targets {
+    struct load *load;
+    struct conf_route *route;
+    const struct yaml_item *item; /* the route */
+    const struct yaml_item *to;   /* NULL: not there, reported */
+    struct draft *drafts;         /* one for each of route->targets */
+    struct table *tables; /* the route's options, then the parameters of each action found */
+    size_t n_tables;
+    bool open; /* an action is not known, so neither are all keys */
+};
+
+/** Find the targets, their endpoints and actions. Fills `t`; targets_finish() it. */
+void targets_find(struct targets *t, struct load *l, struct conf_route *r,
+                  const struct yaml_item *route);
+/** Check the keys inside `to`. */
+void targets_check_keys(struct targets *t);
+/** Read the parameters and bind the actions. */
+void targets_bind(struct targets *t);
+void targets_finish(struct targets *t);

@@ -1,0 +1,273 @@
+/*
+ * options.c - core's own option tables, and where their values go.
+ */
+#include "config/options.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include "base/mem.h"
+
+#define MEMBER(type, member) offsetof(type, member), sizeof(((type *)0)->member)
+#define BY_HAND              0, 0
+
+#define KIB   INT64_C(1024)
+#define MIB   (1024 * KIB)
+#define GIB   (1024 * MIB)
+#define SEC   INT64_C(1000)
+#define MIN   (60 * SEC)
+#define HOUR  (60 * MIN)
+#define DAY   (24 * HOUR)
+#define MILLI INT64_C(1000) /* of an OPT_MILLI */
+
+/* clang-format off: one option, one or two lines */
+
+const struct field options_top[] = {
+    { { "listen", OPT_LISTEN, 0, "127.0.0.1:8080", 0, 0, NULL,
+        "where webhooks come in: an address and port, or unix:PATH" },
+      MEMBER(struct config, listen) },
+    { { "admin.listen", OPT_LISTEN, 0, "127.0.0.1:8081", 0, 0, NULL,
+        "health, metrics and the API over TCP; none: not at all" },
+      MEMBER(struct config, admin_listen) },
+    { { "admin.socket", OPT_PATH, 0, NULL, 0, 0, NULL,
+        "the commands' socket; without it admin.sock in store.path" },
+      MEMBER(struct config, admin_socket) },
+    { { "admin.token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+        "opens the API over TCP; without it TCP serves health and metrics only" },
+      MEMBER(struct config, admin_token) },
+    { { "store.path", OPT_PATH, 0, "/var/lib/sluice", 0, 0, NULL, "folder of all state" },
+      MEMBER(struct config, store_path) },
+    { { "store.queue", SL_OPT_SIZE, 0, "64MiB", MIB, 16 * GIB, NULL,
+        "what may wait to be written before webhooks are refused" },
+      MEMBER(struct config, store_queue) },
+    { { "store.disk_reserve", SL_OPT_SIZE, 0, "256MiB", 0, 1024 * GIB, NULL,
+        "free space below which webhooks are refused" },
+      MEMBER(struct config, disk_reserve) },
+    { { "plugins", OPT_PATHS, 0, "[/usr/lib/sluice/plugins, /usr/local/lib/sluice/plugins]", 0, 0,
+        NULL, "folders where adapters are looked for" },
+      BY_HAND },
+    { { "log.level", SL_OPT_ENUM, 0, "info", 0, 0, "error|warn|info|debug|trace", "what is told" },
+      MEMBER(struct config, log_level) },
+    { { "log.format", SL_OPT_ENUM, 0, "text", 0, 0, "text|json", "for people or for machines" },
+      MEMBER(struct config, log_format) },
+    { { "limits.body", SL_OPT_SIZE, 0, "2MiB", KIB, 64 * MIB, NULL, "largest webhook" },
+      MEMBER(struct config, max_body) },
+    { { "limits.connections", SL_OPT_INT, 0, "4096", 1, 1000000, NULL, "open at once" },
+      MEMBER(struct config, max_connections) },
+    { { "limits.drain", SL_OPT_DURATION, 0, "30s", 0, HOUR, NULL,
+        "how long a stop waits for what is under way" },
+      MEMBER(struct config, drain_ms) },
+    { { "limits.window", SL_OPT_INT, 0, "10000", 1, 10000000, NULL,
+        "deliveries of one endpoint kept in memory; the rest waits on disk" },
+      MEMBER(struct config, window) },
+    { { "workers.count", SL_OPT_INT, 0, "2", 1, 256, NULL, "processes that run jq programs" },
+      MEMBER(struct config, workers) },
+    { { "workers.deadline", SL_OPT_DURATION, 0, "5s", 10, 10 * MIN, NULL,
+        "how long the programs may take for one event" },
+      MEMBER(struct config, worker_deadline_ms) },
+    { { "workers.memory", SL_OPT_SIZE, 0, "512MiB", 64 * MIB, 64 * GIB, NULL,
+        "memory of one worker" },
+      MEMBER(struct config, worker_memory) },
+    { { "workers.output", SL_OPT_SIZE, 0, "16MiB", KIB, GIB, NULL,
+        "what the programs may give for one event" },
+      MEMBER(struct config, worker_output) },
+    { { "alerts.url", SL_OPT_URL, 0, NULL, 0, 0, NULL, "gets each alert as a POST of JSON" },
+      MEMBER(struct config, alerts.url) },
+    { { "alerts.headers", SL_OPT_MAP, 0, NULL, 0, 0, NULL,
+        "headers of that POST; a value may be a secret" },
+      MEMBER(struct config, alerts.headers_json) },
+    { { "alerts.repeat", SL_OPT_DURATION, 0, "15m", SEC, 30 * DAY, NULL,
+        "the same alert again after this at the earliest" },
+      MEMBER(struct config, alerts.repeat_ms) },
+    { { NULL }, BY_HAND },
+};
+
+const struct field options_endpoint[] = {
+    { { "rate.per_second", OPT_MILLI, 0, NULL, 1, 1000000 * MILLI, NULL,
+        "calls a second, such as 5 or 0.5; without it there is no limit" },
+      MEMBER(struct conf_endpoint, rate_milli_per_s) },
+    { { "rate.burst", SL_OPT_INT, 0, NULL, 1, 1000000, NULL,
+        "calls at once after a pause; without it per_second, rounded up" },
+      MEMBER(struct conf_endpoint, burst) },
+    { { "concurrency", SL_OPT_INT, 0, "8", 1, 1024, NULL, "batches under way at once" },
+      MEMBER(struct conf_endpoint, concurrency) },
+    { { "batch.records", SL_OPT_INT, 0, NULL, 1, 1000000, NULL,
+        "records in one batch; without it as many as the action allows" },
+      MEMBER(struct conf_endpoint, batch_records) },
+    { { "batch.bytes", SL_OPT_SIZE, 0, NULL, 1, GIB, NULL,
+        "bytes in one batch; without it as many as the action allows" },
+      MEMBER(struct conf_endpoint, batch_bytes) },
+    { { "batch.age", SL_OPT_DURATION, 0, "0s", 0, DAY, NULL, "how long a batch gathers" },
+      MEMBER(struct conf_endpoint, batch_age_ms) },
+    { { "retry.first", SL_OPT_DURATION, 0, "1s", 1, DAY, NULL, "first wait, doubled each time" },
+      MEMBER(struct conf_endpoint, retry.first_ms) },
+    { { "retry.cap", SL_OPT_DURATION, 0, "5m", 1, DAY, NULL, "longest wait" },
+      MEMBER(struct conf_endpoint, retry.cap_ms) },
+    { { "retry.max_age", SL_OPT_DURATION, 0, "24h", 1, 365 * DAY, NULL,
+        "when a delivery is given up; 72h for routes with priority critical" },
+      MEMBER(struct conf_endpoint, retry.max_age_ms) },
+    { { "retry.max_attempts", SL_OPT_INT, 0, "0", 0, 1000000, NULL, "0: only the age counts" },
+      MEMBER(struct conf_endpoint, retry.max_attempts) },
+    { { "breaker.window", SL_OPT_DURATION, 0, "60s", 100, HOUR, NULL, "failures are counted over" },
+      MEMBER(struct conf_endpoint, breaker.window_ms) },
+    { { "breaker.min_calls", SL_OPT_INT, 0, "10", 1, 100000, NULL, "fewer calls never open it" },
+      MEMBER(struct conf_endpoint, breaker.min_calls) },
+    { { "breaker.failure_percent", SL_OPT_INT, 0, "50", 1, 100, NULL, "this share opens it" },
+      MEMBER(struct conf_endpoint, breaker.failure_percent) },
+    { { "breaker.slow", SL_OPT_DURATION, 0, NULL, 1, DAY, NULL,
+        "a slower call counts as failed; without it half of timeout.total" },
+      MEMBER(struct conf_endpoint, breaker.slow_ms) },
+    { { "breaker.open", SL_OPT_DURATION, 0, "30s", 10, DAY, NULL,
+        "first pause of an open breaker, doubled each time" },
+      MEMBER(struct conf_endpoint, breaker.open_ms) },
+    { { "breaker.open_max", SL_OPT_DURATION, 0, "300s", 10, DAY, NULL, "longest pause" },
+      MEMBER(struct conf_endpoint, breaker.open_max_ms) },
+    { { "breaker.probes", SL_OPT_INT, 0, "3", 1, 100, NULL,
+        "calls at once that try a breaker out; as many successes close it" },
+      MEMBER(struct conf_endpoint, breaker.probes) },
+    { { "park.probe", SL_OPT_DURATION, 0, "60s", 10, DAY, NULL,
+        "how often a parked endpoint is tried again" },
+      MEMBER(struct conf_endpoint, park_probe_ms) },
+    { { "confirm.after", SL_OPT_DURATION, 0, "2s", 1, DAY, NULL,
+        "first question after a lost answer, doubled up to 5m" },
+      MEMBER(struct conf_endpoint, confirm_after_ms) },
+    { { "confirm.for", SL_OPT_DURATION, 0, "24h", 1, 365 * DAY, NULL,
+        "without a clear answer for so long a person decides" },
+      MEMBER(struct conf_endpoint, confirm_for_ms) },
+    { { "timeout.connect", SL_OPT_DURATION, 0, "5s", 1, HOUR, NULL, "name, TCP and TLS" },
+      MEMBER(struct conf_endpoint, connect_ms) },
+    { { "timeout.first_byte", SL_OPT_DURATION, 0, "30s", 1, HOUR, NULL,
+        "from the request to the answer's first byte" },
+      MEMBER(struct conf_endpoint, first_byte_ms) },
+    { { "timeout.total", SL_OPT_DURATION, 0, "60s", 1, HOUR, NULL, "one call, all of it" },
+      MEMBER(struct conf_endpoint, total_ms) },
+    { { "tls.ca_file", OPT_PATH, 0, NULL, 0, 0, NULL,
+        "trusted roots as PEM; without it the system's" },
+      MEMBER(struct conf_endpoint, ca_file) },
+    { { "limits.body", SL_OPT_SIZE, 0, NULL, KIB, 64 * MIB, NULL,
+        "largest webhook; without it the limit of all" },
+      MEMBER(struct conf_endpoint, max_body) },
+    { { "limits.answer", SL_OPT_SIZE, 0, "16MiB", KIB, GIB, NULL, "largest answer" },
+      MEMBER(struct conf_endpoint, max_answer) },
+    { { NULL }, BY_HAND },
+};
+
+const struct field options_route[] = {
+    { { "name", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+        "a name of a-z, 0-9 and '-' that no other route has" },
+      MEMBER(struct conf_route, name) },
+    { { "from.endpoint", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+        "the endpoint whose events it takes" },
+      MEMBER(struct conf_route, from_endpoint) },
+    { { "from.topic", OPT_TEXTS, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+        "a topic such as orders/create, a beginning such as orders/*, or a list" },
+      BY_HAND },
+    { { "when", SL_OPT_JQ, 0, NULL, 0, 0, NULL, "only events for which this is true" },
+      MEMBER(struct conf_route, when) },
+    { { "split", SL_OPT_JQ, 0, NULL, 0, 0, NULL, "one delivery for each { key, body } it gives" },
+      MEMBER(struct conf_route, split) },
+    { { "map", SL_OPT_JQ, 0, NULL, 0, 0, NULL, "makes the body that is delivered" },
+      MEMBER(struct conf_route, map) },
+    { { "priority", SL_OPT_ENUM, 0, "normal", 0, 0, "critical|high|normal|low",
+        "who goes first at an endpoint" },
+      MEMBER(struct conf_route, priority) },
+    { { "owner", SL_OPT_STRING, 0, NULL, 0, 0, NULL, "who answers for it: alerts carry the name" },
+      MEMBER(struct conf_route, owner) },
+    { { "ordered", SL_OPT_BOOL, 0, "true", 0, 0, NULL,
+        "deliveries about one subject go one after another" },
+      MEMBER(struct conf_route, ordered) },
+    { { "once", SL_OPT_ENUM, 0, NULL, 0, 0, "subject|never",
+        "subject: at most once for each subject, whatever events match; without it as the action says" },
+      BY_HAND },
+    { { "retry.first", SL_OPT_DURATION, 0, NULL, 1, DAY, NULL, "these four: the endpoint's" },
+      MEMBER(struct conf_route, retry.first_ms) },
+    { { "retry.cap", SL_OPT_DURATION, 0, NULL, 1, DAY, NULL, "unless given here" },
+      MEMBER(struct conf_route, retry.cap_ms) },
+    { { "retry.max_age", SL_OPT_DURATION, 0, NULL, 1, 365 * DAY, NULL,
+        "72h for priority critical, unless given" },
+      MEMBER(struct conf_route, retry.max_age_ms) },
+    { { "retry.max_attempts", SL_OPT_INT, 0, NULL, 0, 1000000, NULL, "0: only the age counts" },
+      MEMBER(struct conf_route, retry.max_attempts) },
+    { { NULL }, BY_HAND },
+};
+
+const char *const keys_top[] = { "endpoints", "routes", NULL };
+const char *const keys_endpoint[] = { "adapter", NULL };
+const char *const keys_route[] = { "to", "action", "hold", NULL };
+const char *const keys_to[] = { "endpoint", "action", "choose", "cases", "else",
+                                "hold",     "dead",   "drop",   NULL };
+
+const char *const keys_route_later[] = { "deadline",  "after",    "with",     "coalesce",
+                                         "latest_by", "fallback", "shadow",   "overtakes",
+                                         "batch",     "on_dead",  "wait_for", NULL };
+const char *const keys_to_later[] = { "group", "origin", NULL };
+const char *const keys_hold_later[] = { "until", NULL };
+
+/* clang-format on */
+
+/* ---- values to members ---- */
+
+static char *text_copy(const struct text *t)
+{
+    return t->data ? mem_dup((sl_str){ .ptr = t->data, .len = t->len }) : NULL;
+}
+
+static void store_number(void *member, size_t size, int64_t num)
+{
+    uint32_t narrow = (uint32_t)num;
+
+    if (size == sizeof(bool)) {
+        *(bool *)member = num != 0;
+    } else if (size == sizeof(narrow)) {
+        assert(num >= 0 && num <= UINT32_MAX); /* the tables' ranges see to it */
+        memcpy(member, &narrow, sizeof(narrow));
+    } else {
+        assert(size == sizeof(num));
+        memcpy(member, &num, sizeof(num));
+    }
+}
+
+static void store_value(const struct value *v, const struct field *f, char *member)
+{
+    switch (f->option.type) {
+    case SL_OPT_INT:
+    case SL_OPT_BOOL:
+    case SL_OPT_DURATION:
+    case SL_OPT_SIZE:
+    case OPT_MILLI:
+        store_number(member, f->size, v->num);
+        break;
+    case SL_OPT_ENUM:
+        if (f->size == sizeof(uint32_t)) {
+            store_number(member, f->size, v->num);
+            break;
+        }
+        *(char **)(void *)member = text_copy(&v->text);
+        break;
+    case SL_OPT_SECRET:
+        *(char **)(void *)member = v->n_items ? text_copy(&v->items[0]) : NULL;
+        break;
+    default:
+        *(char **)(void *)member = text_copy(&v->text);
+        break;
+    }
+}
+
+void fields_store(const sl_values *v, void *base)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const struct field *f = (const struct field *)(const void *)v->list[i].option;
+
+        if (v->list[i].from != VALUE_NONE && f->size > 0)
+            store_value(&v->list[i], f, (char *)base + f->offset);
+    }
+}
+
+char **value_list(const struct value *v, size_t *ret_n)
+{
+    char **list = mem_array(v->n_items + 1, sizeof(*list));
+
+    for (size_t i = 0; i < v->n_items; i++)
+        list[i] = text_copy(&v->items[i]);
+    *ret_n = v->n_items;
+    return list;
+}

@@ -1,0 +1,317 @@
+/*
+ * reference.c - the option tables as a commented YAML file that loads again.
+ *
+ * A key with a default stands there with it; a required one with an example; the others are
+ * commented out.
+ */
+#include "config/config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/units.h"
+#include "config/options.h"
+
+/* What one block is printed from; `skip` are names that the caller prints itself. */
+struct page {
+    struct buf *out;
+    struct table tables[2];
+    const char *const *skip; /* NULL-terminated, may be NULL */
+};
+
+static void indent(struct buf *out, unsigned depth)
+{
+    for (unsigned i = 0; i < depth; i++)
+        buf_cstr(out, "  ");
+}
+
+/* ---- values ---- */
+
+static bool is_plain(const char *s)
+{
+    if (!*s || strchr("-.:", *s))
+        return false;
+    for (; *s; s++)
+        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+              strchr("/._-", *s) || (*s == ':' && s[1] && s[1] != ' ')))
+            return false;
+    return true;
+}
+
+static void print_default(struct buf *out, const sl_option *o)
+{
+    bool text = o->type == SL_OPT_STRING || o->type == SL_OPT_URL || o->type == SL_OPT_JQ ||
+                o->type == SL_OPT_POINTER || o->type == SL_OPT_ENUM;
+
+    if (o->type == SL_OPT_STRING && (o->deflt[0] == '"' || o->deflt[0] == '\''))
+        text = false; /* it is YAML already */
+    if (text && !is_plain(o->deflt))
+        buf_json_str(out, str_of(o->deflt));
+    else
+        buf_cstr(out, o->deflt);
+}
+
+/* A number that is allowed, near what people would write. */
+static int64_t example_number(const sl_option *o, int64_t usual)
+{
+    if (o->min == 0 && o->max == 0)
+        return usual;
+    if (usual < o->min)
+        return o->min;
+    return o->max >= o->min && usual > o->max ? o->max : usual;
+}
+
+static void print_example(struct buf *out, const sl_option *o)
+{
+    char text[24];
+
+    switch (o->type) {
+    case SL_OPT_INT:
+        buf_printf(out, "%" PRId64, example_number(o, 1));
+        return;
+    case SL_OPT_INTS:
+        buf_printf(out, "[%" PRId64 "]", example_number(o, 1));
+        return;
+    case SL_OPT_BOOL:
+        buf_cstr(out, "true");
+        return;
+    case SL_OPT_DURATION:
+        units_format_duration(example_number(o, 30000), text);
+        buf_cstr(out, text);
+        return;
+    case SL_OPT_SIZE:
+        units_format_size(example_number(o, 1 << 20), text);
+        buf_cstr(out, text);
+        return;
+    case SL_OPT_ENUM:
+        buf_append(out, o->choices, strcspn(o->choices, "|"));
+        return;
+    case SL_OPT_URL:
+        buf_cstr(out, "https://api.example.com");
+        return;
+    case SL_OPT_SECRET:
+        buf_cstr(out, "{ env: NAME }");
+        return;
+    case SL_OPT_SECRETS:
+        buf_cstr(out, "[{ env: NAME }]");
+        return;
+    case SL_OPT_STRINGS:
+    case OPT_PATHS:
+        buf_cstr(out, "[a, b]");
+        return;
+    case SL_OPT_MAP:
+        buf_cstr(out, "{ name: value }");
+        return;
+    case SL_OPT_JQ:
+        buf_cstr(out, "\".\"");
+        return;
+    case SL_OPT_POINTER:
+        buf_cstr(out, "/order/id");
+        return;
+    case OPT_MILLI:
+        buf_cstr(out, "5");
+        return;
+    case OPT_LISTEN:
+        buf_cstr(out, "127.0.0.1:8080");
+        return;
+    case OPT_PATH:
+        buf_cstr(out, "/path/to/file");
+        return;
+    }
+    buf_cstr(out, "text");
+}
+
+/* ---- keys ---- */
+
+static void print_range(struct buf *out, const sl_option *o)
+{
+    char low[24], high[24];
+
+    if (o->type == SL_OPT_ENUM && o->choices) {
+        buf_cstr(out, " (");
+        for (const char *c = o->choices; *c; c++)
+            buf_cstr(out, *c == '|' ? ", " : (char[]){ *c, '\0' });
+        buf_char(out, ')');
+        return;
+    }
+    if ((o->min == 0 && o->max == 0) || o->max < o->min)
+        return;
+    snprintf(low, sizeof(low), "%" PRId64, o->min);
+    snprintf(high, sizeof(high), "%" PRId64, o->max);
+    if (o->type == SL_OPT_DURATION) {
+        units_format_duration(o->min, low);
+        units_format_duration(o->max, high);
+    } else if (o->type == SL_OPT_SIZE) {
+        units_format_size(o->min, low);
+        units_format_size(o->max, high);
+    } else if (o->type == OPT_MILLI) {
+        snprintf(low, sizeof(low), "%g", (double)o->min / 1000);
+        snprintf(high, sizeof(high), "%" PRId64, o->max / 1000);
+    }
+    buf_printf(out, " (%s to %s)", low, high);
+}
+
+static void print_option(struct buf *out, const sl_option *o, const char *key, unsigned depth)
+{
+    bool active = o->deflt || (o->flags & SL_OPT_REQUIRED);
+
+    indent(out, depth);
+    buf_printf(out, "# %s%s", o->help ? o->help : key,
+               o->flags & SL_OPT_REQUIRED ? "; required" : "");
+    print_range(out, o);
+    buf_char(out, '\n');
+    indent(out, depth);
+    buf_printf(out, "%s%s: ", active ? "" : "#", key);
+    if (o->deflt)
+        print_default(out, o);
+    else
+        print_example(out, o);
+    buf_char(out, '\n');
+}
+
+/* The i-th option of a page's tables, one after the other; NULL past the last. */
+static const sl_option *page_at(const struct page *p, size_t i)
+{
+    for (size_t t = 0; t < 2; t++) {
+        size_t n = 0;
+
+        while (table_at(p->tables[t], n))
+            n++;
+        if (i < n)
+            return table_at(p->tables[t], i);
+        i -= n;
+    }
+    return NULL;
+}
+
+static bool skipped(const struct page *p, sl_str component)
+{
+    for (size_t i = 0; p->skip && p->skip[i]; i++)
+        if (str_eq(str_of(p->skip[i]), component))
+            return true;
+    return false;
+}
+
+/* Does an option before the i-th begin with the same `len` bytes and a dot? */
+static bool begun_before(const struct page *p, size_t i, size_t len)
+{
+    const char *name = page_at(p, i)->name;
+
+    for (size_t j = 0; j < i; j++)
+        if (strncmp(page_at(p, j)->name, name, len) == 0 && page_at(p, j)->name[len] == '.')
+            return true;
+    return false;
+}
+
+static void print_block(const struct page *p, sl_str prefix, unsigned depth)
+{
+    const sl_option *o;
+
+    for (size_t i = 0; (o = page_at(p, i)); i++) {
+        const char *key = o->name + prefix.len;
+        size_t len;
+
+        if (!str_starts(str_of(o->name), prefix))
+            continue;
+        len = strcspn(key, ".");
+        if (prefix.len == 0 && skipped(p, (sl_str){ .ptr = key, .len = len }))
+            continue;
+        if (key[len] == '\0') {
+            print_option(p->out, o, key, depth);
+        } else if (!begun_before(p, i, prefix.len + len)) {
+            indent(p->out, depth);
+            buf_printf(p->out, "%.*s:\n", (int)len, key);
+            print_block(p, (sl_str){ .ptr = o->name, .len = prefix.len + len + 1 }, depth + 1);
+        }
+    }
+}
+
+/* ---- the parts of the file ---- */
+
+static void print_endpoint(struct buf *out, const sl_plugin *plugin)
+{
+    const char *name = plugin ? plugin->name : "adapter";
+    struct page page = { .out = out };
+
+    page.tables[0] = table_of(plugin ? plugin->settings : NULL);
+    page.tables[1] = table_of_fields(options_endpoint);
+    buf_cstr(out, "\n# One entry for each system that sends or receives.\nendpoints:\n");
+    buf_printf(out, "  my-%s:\n", name);
+    if (plugin && plugin->help)
+        buf_printf(out, "    # %s\n", plugin->help);
+    buf_printf(out, "    adapter: %s\n", name);
+    print_block(&page, STR(""), 2);
+}
+
+static void print_target(struct buf *out, const char *endpoint, const sl_action *action)
+{
+    struct page page = { .out = out };
+
+    page.tables[0] = table_of(action ? action->params : NULL);
+    buf_cstr(out,
+             "    # where to: an endpoint and its action; or { choose: JQ, cases: { VALUE: { "
+             "endpoint: NAME } }, else: ... };\n"
+             "    # or { hold: TYPE }, { dead: REASON }, { drop: true }\n"
+             "    to:\n");
+    buf_printf(out, "      endpoint: my-%s\n", endpoint);
+    if (action && action->help)
+        buf_printf(out, "      # %s\n", action->help);
+    buf_printf(out, "      action: %s\n", action ? action->name : "action");
+    print_block(&page, STR(""), 3);
+}
+
+static void print_route(struct buf *out, const char *endpoint, const sl_action *action)
+{
+    static const char *const skip[] = { "name", "from", NULL };
+    struct page page = { .out = out, .skip = skip };
+
+    page.tables[0] = table_of_fields(options_route);
+    buf_cstr(out, "  - name: ");
+    for (const char *c = action ? action->name : "my-route"; *c; c++)
+        buf_char(out, (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ? *c : '-');
+    buf_cstr(out, "\n    # whose events: a topic, a beginning such as orders/*, or a list\n");
+    buf_printf(out, "    from: { endpoint: my-%s, topic: orders/create }\n", endpoint);
+    print_target(out, endpoint, action);
+    buf_cstr(out,
+             "    # keep every delivery back until a person releases it; names the reason\n"
+             "    #hold: fraud\n");
+    print_block(&page, STR(""), 2);
+}
+
+static void comment_out(struct buf *out, const struct buf *text)
+{
+    const char *line = text->data;
+
+    while (line && *line) {
+        size_t n = strcspn(line, "\n");
+
+        buf_cstr(out, n ? "#" : "");
+        buf_append(out, line, n);
+        buf_char(out, '\n');
+        line += n + (line[n] == '\n');
+    }
+}
+
+void config_print_reference(struct buf *out, const sl_plugin *plugin)
+{
+    struct page page = { .out = out };
+    struct buf sketch = { 0 };
+
+    page.tables[0] = table_of_fields(options_top);
+    buf_cstr(out, "# Every key with its default; what is commented out has none.\n\n");
+    print_block(&page, STR(""), 0);
+    if (!plugin) {
+        print_endpoint(&sketch, NULL);
+        buf_cstr(&sketch, "\n# What goes where.\nroutes:\n");
+        print_route(&sketch, "adapter", NULL);
+        comment_out(out, &sketch);
+        buf_finish(&sketch);
+        return;
+    }
+    print_endpoint(out, plugin);
+    if (!plugin->actions || !plugin->deliver)
+        return;
+    buf_cstr(out, "\n# What goes where.\nroutes:\n");
+    for (const sl_action *a = plugin->actions; a->name; a++)
+        print_route(out, plugin->name, a);
+}

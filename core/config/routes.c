@@ -1,0 +1,212 @@
+/*
+ * routes.c - the `routes:` list.
+ */
+#include "config/load.h"
+
+#include <stdlib.h>
+#include "base/mem.h"
+
+#define TOPIC_MAX        256
+#define CRITICAL_AGE_MS  (INT64_C(72) * 3600 * 1000)
+#define RETRY_FIRST_MS   1000
+#define RETRY_CAP_MS     (5 * 60 * 1000)
+#define RETRY_MAX_AGE_MS (INT64_C(24) * 3600 * 1000)
+
+const char *const priority_names[PRIORITY__COUNT] = { "critical", "high", "normal", "low" };
+
+/* ---- where from ---- */
+
+static void check_from(struct load *l, const struct conf_route *r, const sl_values *v)
+{
+    const struct value *from = values_get(v, "from.endpoint");
+    const struct value *topics = values_get(v, "from.topic");
+    struct config *c = l->config;
+    struct nearest near = { .given = str_of(r->from_endpoint) };
+    char quoted[96];
+
+    for (size_t i = 0; i < r->n_topics; i++) {
+        const char *star = strchr(r->topics[i], '*');
+
+        if ((star && star[1]) || strlen(r->topics[i]) > TOPIC_MAX)
+            report_at(&l->rd.report, topics->line, topics->column,
+                      "\"from.topic\" is %s; a \"*\" stands only at the end of a topic",
+                      report_quote(str_of(r->topics[i]), quoted));
+    }
+    if (!r->from_endpoint || config_endpoint(c, near.given))
+        return;
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        nearest_offer(&near, str_of(c->endpoints[i].name));
+    report_quote(near.given, quoted);
+    if (near.name.len > 0)
+        report_at(&l->rd.report, from->line, from->column,
+                  "unknown endpoint %s; did you mean \"" STR_FMT "\"?", quoted, STR_ARG(near.name));
+    else
+        report_at(&l->rd.report, from->line, from->column,
+                  "unknown endpoint %s; it stands nowhere under \"endpoints\"", quoted);
+}
+
+/* ---- policy ---- */
+
+/* The route's own, or the endpoint's, or the default; an age that nobody gave is longer for what
+ * is critical. With several targets the first that sends counts. */
+static void settle_retry(struct load *l, struct conf_route *r, const sl_values *v)
+{
+    static const char *const names[] = { "retry.first", "retry.cap", "retry.max_age",
+                                         "retry.max_attempts" };
+    const struct conf_endpoint *e = NULL;
+    struct conf_retry own = r->retry;
+    const struct value *values[4];
+
+    for (size_t i = 0; i < 4; i++) {
+        values[i] = values_get(v, names[i]);
+        r->has_retry = r->has_retry || values[i]->from == VALUE_GIVEN;
+    }
+    for (size_t i = 0; i < r->n_targets && !e; i++)
+        e = r->targets[i].endpoint;
+    r->retry = e ? e->retry
+                 : (struct conf_retry){ .first_ms = RETRY_FIRST_MS,
+                                        .cap_ms = RETRY_CAP_MS,
+                                        .max_age_ms = RETRY_MAX_AGE_MS };
+    if (r->priority == PRIORITY_CRITICAL && !(e && l->max_age_given[e->index]))
+        r->retry.max_age_ms = CRITICAL_AGE_MS;
+    if (values[0]->from == VALUE_GIVEN)
+        r->retry.first_ms = own.first_ms;
+    if (values[1]->from == VALUE_GIVEN)
+        r->retry.cap_ms = own.cap_ms;
+    if (values[2]->from == VALUE_GIVEN)
+        r->retry.max_age_ms = own.max_age_ms;
+    if (values[3]->from == VALUE_GIVEN)
+        r->retry.max_attempts = own.max_attempts;
+    if (r->retry.first_ms <= r->retry.cap_ms || !r->has_retry)
+        return;
+    report_at(&l->rd.report, values[0]->line ? values[0]->line : r->line,
+              values[0]->line ? values[0]->column : r->column,
+              "\"retry.first\" is longer than \"retry.cap\"");
+}
+
+static void settle_once(struct conf_route *r, const sl_values *v)
+{
+    const struct value *once = values_get(v, "once");
+
+    if (once->from == VALUE_GIVEN) {
+        r->once = once->num == 0; /* subject|never */
+        return;
+    }
+    for (size_t i = 0; i < r->n_targets; i++) {
+        const struct conf_target *t = &r->targets[i];
+
+        if (t->endpoint && (t->endpoint->plugin->actions[t->action].flags & SL_ACTION_ONCE))
+            r->once = true;
+    }
+}
+
+static void check_name(struct load *l, const struct conf_route *r, const sl_values *v)
+{
+    const struct value *name = values_get(v, "name");
+    char quoted[96];
+
+    if (name->from != VALUE_GIVEN)
+        return;
+    if (!name_is_valid(str_of(r->name)))
+        report_at(&l->rd.report, name->line, name->column, "route name %s: wanted " NAME_WANTED,
+                  report_quote(str_of(r->name), quoted));
+    for (const struct conf_route *o = l->config->routes; o < r; o++)
+        if (o->name && strcmp(o->name, r->name) == 0) {
+            report_at(&l->rd.report, name->line, name->column,
+                      "a second route named \"%s\"; the first is on line %u", r->name, o->line);
+            return;
+        }
+}
+
+/* ---- one route ---- */
+
+static void load_route(struct load *l, struct conf_route *r, const struct yaml_item *item)
+{
+    const struct yaml_item *hold = yaml_get(item->value, STR("hold"));
+    struct source source = { .map = item->value };
+    struct keys keys = { .others = keys_route, .later = keys_route_later };
+    const struct value *topics;
+    struct targets t;
+    sl_values *v;
+
+    r->line = item->line;
+    r->column = item->column;
+    targets_find(&t, l, r, item);
+    keys.tables = t.tables;
+    keys.n_tables = t.n_tables;
+    keys.open = t.open;
+    l->rd.n_meant = 0;
+    keys_check(&l->rd, item->value, &keys);
+    targets_check_keys(&t);
+    v = values_read(&l->rd, table_of_fields(options_route), &source, 1, item);
+    fields_store(v, r);
+    topics = values_get(v, "from.topic");
+    if (topics->from == VALUE_GIVEN)
+        r->topics = value_list(topics, &r->n_topics);
+    if (hold)
+        r->hold = load_hold(l, hold);
+    check_name(l, r, v);
+    check_from(l, r, v);
+    targets_bind(&t);
+    settle_retry(l, r, v);
+    settle_once(r, v);
+    values_destroy(v);
+    targets_finish(&t);
+}
+
+void load_routes(struct load *l, const struct yaml_item *routes)
+{
+    struct config *c = l->config;
+    const struct yaml_node *list = routes ? routes->value : NULL;
+    char found[96];
+
+    if (!list || list->kind == YAML_NOTHING)
+        return;
+    if (list->kind != YAML_LIST) {
+        yaml_describe(list, found);
+        report_node(&l->rd, list,
+                    "\"routes\" wants a list, each route with \"- name: ...\"; found %s", found);
+        return;
+    }
+    c->routes = mem_array(list->n + 1, sizeof(*c->routes));
+    for (size_t i = 0; i < list->n; i++) {
+        struct conf_route *r = &c->routes[c->n_routes];
+
+        if (list->items[i].value->kind != YAML_MAP) {
+            yaml_describe(list->items[i].value, found);
+            report_node(&l->rd, &list->items[i], "a route is a mapping, found %s", found);
+            continue;
+        }
+        r->index = c->n_routes++;
+        load_route(l, r, &list->items[i]);
+    }
+}
+
+/* ---- the end ---- */
+
+static void target_finish(struct conf_target *t)
+{
+    if (t->bound && t->endpoint->plugin->unbind)
+        t->endpoint->plugin->unbind(t->handle);
+    values_destroy(t->params);
+    free(t->when);
+    free(t->text);
+}
+
+void route_finish(struct conf_route *r)
+{
+    for (size_t i = 0; i < r->n_targets; i++)
+        target_finish(&r->targets[i]);
+    free(r->targets);
+    for (size_t i = 0; i < r->n_topics; i++)
+        free(r->topics[i]);
+    free(r->topics);
+    free(r->name);
+    free(r->from_endpoint);
+    free(r->when);
+    free(r->split);
+    free(r->map);
+    free(r->choose);
+    free(r->owner);
+    free(r->hold);
+}

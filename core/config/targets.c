@@ -1,0 +1,405 @@
+/*
+ * targets.c - a route's `to`: where its deliveries go, by which action, with which parameters.
+ */
+#include "config/load.h"
+
+#include <stdlib.h>
+#include "base/mem.h"
+
+/* ---- endpoint and action ---- */
+
+static struct conf_endpoint *find_endpoint(struct load *l, const struct yaml_node *node)
+{
+    struct config *c = l->config;
+    struct conf_endpoint *e = node->kind == YAML_TEXT ? config_endpoint(c, node->text) : NULL;
+    struct nearest near = { .given = node->text };
+    struct buf names = { 0 };
+    char found[96];
+
+    if (e)
+        return e;
+    yaml_describe(node, found);
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        nearest_offer(&near, str_of(c->endpoints[i].name));
+        if (i < 10)
+            buf_printf(&names, "%s%s", i ? ", " : "; there are: ", c->endpoints[i].name);
+    }
+    if (node->kind != YAML_TEXT)
+        report_node(&l->rd, node, "\"endpoint\" wants the name of an endpoint, found %s", found);
+    else if (near.name.len > 0)
+        report_node(&l->rd, node, "unknown endpoint %s; did you mean \"" STR_FMT "\"?", found,
+                    STR_ARG(near.name));
+    else
+        report_node(&l->rd, node, "unknown endpoint %s%s", found,
+                    names.data ? names.data : "; none is configured");
+    buf_finish(&names);
+    return NULL;
+}
+
+static void list_actions(const sl_plugin *p, struct buf *out)
+{
+    for (size_t i = 0; p->actions && p->actions[i].name; i++)
+        buf_printf(out, "%s%s", i ? ", " : "", p->actions[i].name);
+}
+
+/* The nearest `action`: of the case, of `to`, of the route. NULL: none is given. */
+static const struct yaml_item *given_action(const struct targets *t, const struct draft *d)
+{
+    const struct yaml_node *maps[] = { d->item->value, t->to->value, t->item->value };
+
+    for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+        const struct yaml_item *action = yaml_get(maps[i], STR("action"));
+
+        if (action)
+            return action;
+    }
+    return NULL;
+}
+
+static void report_action(struct targets *t, const struct draft *d, const struct conf_endpoint *e,
+                          const struct yaml_item *given)
+{
+    struct reader *rd = &t->load->rd;
+    struct nearest near = { .given = given ? given->value->text : STR("") };
+    struct buf names = { 0 };
+    char found[96];
+
+    list_actions(e->plugin, &names);
+    for (size_t i = 0; given && e->plugin->actions[i].name; i++)
+        nearest_offer(&near, str_of(e->plugin->actions[i].name));
+    if (!given)
+        report_node(rd, d->item, "\"action\" is missing; adapter \"%s\" has: %s", e->adapter,
+                    names.data);
+    else if (given->value->kind != YAML_TEXT)
+        report_node(rd, given->value, "\"action\" wants one of: %s", names.data);
+    else if (near.name.len > 0)
+        report_node(rd, given->value,
+                    "adapter \"%s\" has no action %s; did you mean \"" STR_FMT "\"?", e->adapter,
+                    report_quote(given->value->text, found), STR_ARG(near.name));
+    else
+        report_node(rd, given->value, "adapter \"%s\" has no action %s; it has: %s", e->adapter,
+                    report_quote(given->value->text, found), names.data);
+    buf_finish(&names);
+}
+
+/* The index of the draft's action, or -1 with a mistake. */
+static int find_action(struct targets *t, const struct draft *d, const struct conf_endpoint *e)
+{
+    const struct yaml_item *given = given_action(t, d);
+    const sl_action *actions = e->plugin->actions;
+
+    if (!e->plugin->deliver || !actions || !actions[0].name) {
+        report_node(&t->load->rd, d->item,
+                    "endpoint \"%s\" cannot be sent to: adapter \"%s\" only receives", e->name,
+                    e->adapter);
+        return -1;
+    }
+    if (!given && !actions[1].name)
+        return 0;
+    for (int i = 0; given && given->value->kind == YAML_TEXT && actions[i].name; i++)
+        if (str_eq(given->value->text, str_of(actions[i].name)))
+            return i;
+    report_action(t, d, e, given);
+    return -1;
+}
+
+/* ---- kinds of target ---- */
+
+static void add_table(struct targets *t, struct table table)
+{
+    for (size_t i = 0; i < t->n_tables; i++)
+        if (t->tables[i].first == table.first)
+            return;
+    t->tables = mem_grow(t->tables, (t->n_tables + 1) * sizeof(*t->tables));
+    t->tables[t->n_tables++] = table;
+}
+
+static void find_send(struct targets *t, struct conf_target *target, struct draft *d,
+                      const struct yaml_item *endpoint)
+{
+    struct conf_endpoint *e = find_endpoint(t->load, endpoint->value);
+    int action = e && e->plugin ? find_action(t, d, e) : -1;
+
+    t->open = t->open || action < 0;
+    if (action < 0)
+        return;
+    target->endpoint = e;
+    target->action = (uint32_t)action;
+    d->own_params = table_of(e->plugin->actions[action].params);
+    for (size_t i = 0; keys_to[i]; i++)
+        if (table_owns(d->own_params, str_of(keys_to[i]))) {
+            report_node(&t->load->rd, d->item,
+                        "action \"%s\" has a parameter \"%s\", which is a key of Sluice's own; the "
+                        "adapter must name it otherwise",
+                        e->plugin->actions[action].name, keys_to[i]);
+            return;
+        }
+    d->params = &d->own_params;
+    add_table(t, d->own_params);
+}
+
+static void find_dead(struct targets *t, struct conf_target *target, const struct yaml_item *dead)
+{
+    char found[96];
+
+    target->kind = TARGET_DEAD;
+    if (dead->value->kind == YAML_TEXT && dead->value->text.len > 0) {
+        target->text = mem_dup(dead->value->text);
+        return;
+    }
+    yaml_describe(dead->value, found);
+    report_node(&t->load->rd, dead->value, "\"dead\" wants the reason as text, found %s", found);
+}
+
+static void find_drop(struct targets *t, struct conf_target *target, const struct yaml_item *drop)
+{
+    char found[96];
+
+    target->kind = TARGET_DROP;
+    if (drop->value->kind == YAML_TEXT && !drop->value->quoted &&
+        str_eq(drop->value->text, STR("true")))
+        return;
+    yaml_describe(drop->value, found);
+    report_node(&t->load->rd, drop->value, "\"drop\" wants true, found %s", found);
+}
+
+#define FORMS "{ endpoint: NAME }, { hold: TYPE }, { dead: REASON } or { drop: true }"
+
+static void find_target(struct targets *t, struct conf_target *target, struct draft *d)
+{
+    static const char *const forms[] = { "endpoint", "hold", "dead", "drop" };
+    const struct yaml_item *items[4], *found = NULL;
+    size_t n = 0;
+    char what[96];
+
+    if (d->item->value->kind != YAML_MAP) {
+        yaml_describe(d->item->value, what);
+        report_node(&t->load->rd, d->item->value, "a target is " FORMS ", found %s", what);
+        t->open = true;
+        return;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        items[i] = yaml_get(d->item->value, str_of(forms[i]));
+        found = items[i] ? items[i] : found;
+        n += items[i] != NULL;
+    }
+    if (n > 1)
+        report_node(&t->load->rd, found, "a target is one of " FORMS ", not two at once");
+    else if (n == 0)
+        report_node(&t->load->rd, d->item, "the target is missing: " FORMS);
+    if (n != 1)
+        t->open = true;
+    else if (items[0])
+        find_send(t, target, d, items[0]);
+    else if (items[2])
+        find_dead(t, target, items[2]);
+    else if (items[3])
+        find_drop(t, target, items[3]);
+    if (n == 1 && items[1]) {
+        target->kind = TARGET_HOLD;
+        target->text = load_hold(t->load, items[1]);
+    }
+}
+
+char *load_hold(struct load *l, const struct yaml_item *hold)
+{
+    static const sl_option type[] = { { .name = "type", .type = SL_OPT_STRING }, { 0 } };
+    struct table table = table_of(type);
+    struct keys keys = { .tables = &table, .n_tables = 1, .later = keys_hold_later };
+    const struct yaml_node *node = hold->value;
+    char found[96];
+
+    keys_check(&l->rd, node, &keys);
+    if (node->kind == YAML_MAP && yaml_find(node, "type"))
+        node = yaml_find(node, "type");
+    if (node->kind == YAML_TEXT && name_is_valid(node->text))
+        return mem_dup(node->text);
+    yaml_describe(node, found);
+    report_node(&l->rd, node,
+                "\"hold\" wants the type of the hold, a name such as fraud or unmapped-sku, "
+                "found %s",
+                found);
+    return NULL;
+}
+
+/* ---- choose ---- */
+
+static void read_choose(struct targets *t, const struct yaml_item *choose)
+{
+    static const sl_option option = { .name = "choose", .type = SL_OPT_JQ };
+    struct value v = { .option = &option };
+
+    if (value_read(&t->load->rd, choose->value, &v))
+        t->route->choose = mem_str(v.text.data);
+    value_clear(&v);
+}
+
+/* Beside `choose` stand cases and else, not a target. */
+static void refuse_beside(struct targets *t)
+{
+    static const char *const names[] = { "endpoint", "hold", "dead", "drop" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct yaml_item *item = yaml_get(t->to->value, str_of(names[i]));
+
+        if (item)
+            report_node(&t->load->rd, item,
+                        "\"%s\" cannot stand beside \"choose\"; put it into \"cases\" or \"else\"",
+                        names[i]);
+    }
+}
+
+static void add_target(struct targets *t, const struct yaml_item *item, const char *when)
+{
+    struct conf_route *r = t->route;
+
+    r->targets[r->n_targets].when = mem_str(when);
+    t->drafts[r->n_targets++].item = item;
+}
+
+static void find_choice(struct targets *t, const struct yaml_item *choose)
+{
+    const struct yaml_item *cases = yaml_get(t->to->value, STR("cases"));
+    const struct yaml_item *other = yaml_get(t->to->value, STR("else"));
+    size_t n = cases && cases->value->kind == YAML_MAP ? cases->value->n : 0;
+
+    read_choose(t, choose);
+    refuse_beside(t);
+    if (n == 0)
+        report_node(&t->load->rd, cases ? cases : choose,
+                    "\"choose\" needs \"cases\": { VALUE: { endpoint: NAME }, ... }");
+    if (!other)
+        report_node(&t->load->rd, choose,
+                    "\"choose\" needs \"else\", for a value that no case has: %s", FORMS);
+    t->open = t->open || n == 0 || !other;
+    t->route->targets = mem_array(n + 1, sizeof(*t->route->targets));
+    t->drafts = mem_array(n + 1, sizeof(*t->drafts));
+    for (size_t i = 0; i < n; i++)
+        add_target(t, &cases->value->items[i], cases->value->items[i].key.ptr);
+    if (other)
+        add_target(t, other, NULL);
+}
+
+static void find_single(struct targets *t)
+{
+    static const char *const names[] = { "cases", "else" };
+
+    for (size_t i = 0; i < 2; i++)
+        if (yaml_get(t->to->value, str_of(names[i])))
+            report_node(&t->load->rd, yaml_get(t->to->value, str_of(names[i])),
+                        "\"%s\" needs \"choose\" beside it, the jq program that chooses", names[i]);
+    t->route->targets = mem_array(1, sizeof(*t->route->targets));
+    t->drafts = mem_array(1, sizeof(*t->drafts));
+    add_target(t, t->to, NULL);
+}
+
+void targets_find(struct targets *t, struct load *l, struct conf_route *r,
+                  const struct yaml_item *route)
+{
+    const struct yaml_item *choose;
+    char found[96];
+
+    *t = (struct targets){ .load = l, .route = r, .item = route };
+    add_table(t, table_of_fields(options_route));
+    t->to = yaml_get(route->value, STR("to"));
+    if (!t->to || t->to->value->kind != YAML_MAP) {
+        if (t->to)
+            yaml_describe(t->to->value, found);
+        if (t->to)
+            report_node(&l->rd, t->to->value, "\"to\" wants " FORMS ", found %s", found);
+        else
+            report_node(&l->rd, route, "\"to\" is missing: " FORMS);
+        t->to = NULL;
+        t->open = true;
+        return;
+    }
+    choose = yaml_get(t->to->value, STR("choose"));
+    if (choose)
+        find_choice(t, choose);
+    else
+        find_single(t);
+    for (size_t i = 0; i < r->n_targets; i++)
+        find_target(t, &r->targets[i], &t->drafts[i]);
+}
+
+/* ---- keys ---- */
+
+static const char *const keys_case[] = { "endpoint", "action", "hold", "dead", "drop", NULL };
+
+void targets_check_keys(struct targets *t)
+{
+    struct keys keys = { .tables = t->tables + 1, /* not the route's own */
+                         .n_tables = t->n_tables - 1,
+                         .others = keys_to,
+                         .later = keys_to_later,
+                         .open = t->open };
+
+    if (!t->to)
+        return;
+    keys_check(&t->load->rd, t->to->value, &keys);
+    for (size_t i = 0; i < t->route->n_targets; i++) {
+        struct draft *d = &t->drafts[i];
+        bool sends = t->route->targets[i].kind == TARGET_SEND;
+        struct keys own = { .tables = d->params,
+                            .n_tables = d->params ? 1 : 0,
+                            .others = keys_case,
+                            .later = keys_to_later,
+                            .open = sends && !d->params };
+
+        if (d->item != t->to)
+            keys_check(&t->load->rd, d->item->value, &own);
+    }
+}
+
+/* ---- parameters ---- */
+
+static void bind(struct targets *t, struct conf_target *target, const struct draft *d)
+{
+    const sl_plugin *plugin = target->endpoint->plugin;
+    sl_fail fail = { .size = sizeof(fail) };
+    sl_bind_in in = { .size = sizeof(in),
+                      .action = target->action,
+                      .params = target->params,
+                      .values = config_values_api() };
+    void *handle = NULL;
+
+    if (!plugin->bind) {
+        target->handle = target->params;
+        return;
+    }
+    if (plugin->bind(&in, &handle, &fail) >= 0) {
+        target->handle = handle;
+        target->bound = true;
+        return;
+    }
+    fail.text[sizeof(fail.text) - 1] = '\0';
+    report_node(&t->load->rd, d->item, "action \"%s\": %s", plugin->actions[target->action].name,
+                fail.text[0] ? fail.text : "its adapter refuses the parameters");
+}
+
+void targets_bind(struct targets *t)
+{
+    struct table route = table_of_fields(options_route);
+
+    for (size_t i = 0; i < t->route->n_targets; i++) {
+        struct conf_target *target = &t->route->targets[i];
+        const struct draft *d = &t->drafts[i];
+        struct source sources[] = {
+            { .map = d->item->value, .not_names = keys_to },
+            { .map = t->to->value, .not_names = keys_to },
+            { .map = t->item->value, .not_from = &route, .not_names = keys_route }
+        };
+
+        if (!d->params)
+            continue;
+        target->params = values_read(&t->load->rd, *d->params, sources, 3, d->item);
+        if (!target->params->bad)
+            bind(t, target, d);
+    }
+}
+
+void targets_finish(struct targets *t)
+{
+    free(t->drafts);
+    free(t->tables);
+}

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <inttypes.h>
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE, LOG__COUNT };
 
 enum log_format { LOG_TEXT, LOG_JSON };

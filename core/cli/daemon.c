@@ -1,0 +1,220 @@
+#include "cli/daemon.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+#include "admin/admin.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/exit.h"
+#include "flow/flow.h"
+#include "host/host.h"
+#include "net/http_server.h"
+#include "store/store.h"
+#include "watch/watch.h"
+
+struct daemon {
+    uv_loop_t loop;
+    const struct config *config;
+    struct store *store;
+    struct mapper *mapper;
+    struct host *host;
+    struct flow *flow;
+    struct watch *watch;
+    struct http_server *intake;
+    struct admin *admin;
+    uv_signal_t term, interrupt;
+    bool stopping;
+};
+
+static const struct logger log_ = { .room = "daemon" };
+
+/* ---- down, each step after the one before has ended ---- */
+
+static void on_watch_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    uv_close((uv_handle_t *)&d->term, NULL);
+    uv_close((uv_handle_t *)&d->interrupt, NULL);
+}
+
+static void on_store_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    flow_destroy(d->flow);
+    watch_close(d->watch, 2000, on_watch_closed, d);
+}
+
+static void on_mapper_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    store_close(d->store, on_store_closed, d);
+}
+
+static void on_host_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    mapper_close(d->mapper, on_mapper_closed, d);
+}
+
+static void on_admin_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    host_close(d->host, on_host_closed, d);
+}
+
+static void on_idle(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    admin_close(d->admin, on_admin_closed, d);
+}
+
+static void on_intake_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    flow_drain(d->flow, (uint64_t)d->config->drain_ms, on_idle, d);
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+    struct daemon *d = s->data;
+
+    if (d->stopping) {
+        log_warn(&log_, "second signal: leaving at once; nothing acknowledged is lost");
+        _exit(EXIT_FAILED);
+    }
+    d->stopping = true;
+    log_info(&log_, "signal %d: draining for at most %lld ms", number, (long long)d->config->drain_ms);
+    watch_draining(d->watch);
+    http_server_close(d->intake, 5000, on_intake_closed, d);
+}
+
+/* ---- up ---- */
+
+static void secure_process(void)
+{
+    struct rlimit none = { 0, 0 };
+
+    /* Secrets are in memory: no core file holds them. */
+    setrlimit(RLIMIT_CORE, &none);
+    signal(SIGPIPE, SIG_IGN);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static int open_store(struct daemon *d, struct fail *fail)
+{
+    struct store_conf conf;
+
+    store_defaults(&conf);
+    conf.path = d->config->store_path;
+    conf.max_queue_bytes = d->config->store_queue;
+    conf.disk_reserve = d->config->disk_reserve;
+    return store_open(&d->store, &d->loop, &conf, fail);
+}
+
+static int open_mapper(struct daemon *d, struct fail *fail)
+{
+    const struct config *c = d->config;
+
+    return mapper_open(&d->mapper, &d->loop,
+                       &(struct mapper_conf){
+                           .workers = c->workers,
+                           .outstanding = 16,
+                           .deadline_ms = c->worker_deadline_ms,
+                           .memory = c->worker_memory,
+                           .output = c->worker_output,
+                       },
+                       fail);
+}
+
+static int open_flow(struct daemon *d, struct fail *fail)
+{
+    return flow_open(&d->flow,
+                     &(struct flow_conf){
+                         .loop = &d->loop,
+                         .store = d->store,
+                         .mapper = d->mapper,
+                         .config = d->config,
+                         .adapters = host_adapters(d->host),
+                         .watch = watch_notices(d->watch),
+                     },
+                     fail);
+}
+
+static int open_intake(struct daemon *d, struct fail *fail)
+{
+    static const char *const singletons[] = { "x-shopify-*", "shopify-*", "webhook-*",
+                                              "idempotency-key", NULL };
+    struct http_server_conf conf;
+
+    http_server_defaults(&conf);
+    conf.listen = d->config->listen;
+    conf.unix_mode = 0660;
+    conf.max_body_bytes = d->config->max_body;
+    conf.max_connections = d->config->max_connections;
+    conf.singletons = singletons;
+    return http_server_open(&d->intake, &d->loop, &conf, &flow_intake, d->flow, fail);
+}
+
+static int open_all(struct daemon *d, struct fail *fail)
+{
+    int r;
+
+    if ((r = open_store(d, fail)) < 0 || (r = open_mapper(d, fail)) < 0 ||
+        (r = watch_open(&d->watch, &d->loop, d->config, fail)) < 0 ||
+        (r = host_open(&d->host, &d->loop, d->config, d->mapper, fail)) < 0 ||
+        (r = open_flow(d, fail)) < 0)
+        return r;
+    watch_attach(d->watch, d->flow, d->store, d->mapper);
+    struct admin_conf admin = {
+        .loop = &d->loop, .config = d->config, .flow = d->flow, .store = d->store, .watch = d->watch,
+    };
+    if ((r = open_intake(d, fail)) < 0)
+        return r;
+    return admin_open(&d->admin, &admin, fail);
+}
+
+static void watch_signal(struct daemon *d, uv_signal_t *s, int number)
+{
+    uv_signal_init(&d->loop, s);
+    s->data = d;
+    uv_signal_start(s, on_signal, number);
+}
+
+int daemon_run(const struct config *config)
+{
+    struct daemon d = { .config = config };
+    struct fail fail = { 0 };
+
+    secure_process();
+    uv_loop_init(&d.loop);
+    if (open_all(&d, &fail) < 0) {
+        log_error(&log_, "cannot start: %s", fail.text);
+        return EXIT_FAILED; /* nothing was taken yet: the process's end frees the rest */
+    }
+    watch_signal(&d, &d.term, SIGTERM);
+    watch_signal(&d, &d.interrupt, SIGINT);
+    int port = http_server_port(d.intake);
+    log_info(&log_, "ready: intake on %s%s, pid %d", config->listen, port ? "" : " (unix)", getpid());
+    uv_run(&d.loop, UV_RUN_DEFAULT);
+    int r = uv_loop_close(&d.loop);
+    if (r < 0)
+        log_warn(&log_, "something was left open: err=%s", uv_strerror(r));
+    log_info(&log_, "stopped");
+    return EXIT_DONE;
+}

@@ -1,0 +1,554 @@
+/*
+ * batch.c - the way of a batch: bodies loaded, requests frozen, `sent` durable, out with the
+ * adapter, outcomes settled. The functions stand in the order they happen.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+
+const char *const batch_state_names[BATCH__COUNT] = {
+    "loading", "preparing", "sending", "out", "settling",
+};
+
+static void batch_prepare(struct batch *b);
+static void batch_freeze(struct batch *b);
+static void batch_deliver(struct batch *b);
+
+static void batch_enter(struct batch *b, enum batch_state next)
+{
+    assert(next == b->state + 1 || (b->state == BATCH_LOADING && next >= BATCH_OUT));
+    log_trace(&b->lane->log, "batch of %zu: %s -> %s", b->n, batch_state_names[b->state],
+              batch_state_names[next]);
+    b->state = next;
+}
+
+static struct batch *batch_new(struct lane *l, struct delivery **members, size_t n)
+{
+    struct batch *b = mem_zero(sizeof(*b));
+
+    b->lane = l;
+    b->route = members[0]->route;
+    b->target = members[0]->target;
+    b->items = mem_array(n, sizeof(*b->items));
+    b->n = n;
+    for (size_t i = 0; i < n; i++) {
+        b->items[i].d = members[i];
+        members[i]->batch = b;
+    }
+    b->breaker_trips = l->breaker.trips;
+    b->probe = l->parked;
+    list_append(&l->batches, &b->node);
+    l->under_way++;
+    return b;
+}
+
+void batch_free(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        move_free(&b->items[i].move);
+        if (b->items[i].d)
+            b->items[i].d->batch = NULL;
+    }
+    list_remove(&b->node);
+    extras_free(&b->extras);
+    free(b->items);
+    free(b->records);
+    free(b->token);
+    free(b);
+}
+
+/** The batch is over: its slot is free. */
+static void batch_end(struct batch *b)
+{
+    struct lane *l = b->lane;
+
+    l->under_way--;
+    if (l->prepaid > l->under_way)
+        l->prepaid = l->under_way;
+    batch_free(b);
+    lane_pump(l);
+    flow_check_idle(l->flow);
+}
+
+/** Back to where it came from, as if it had not been taken. */
+static void put_back(struct batch_item *it)
+{
+    struct delivery *d = it->d;
+
+    d->batch = NULL;
+    it->d = NULL;
+    lane_enter(d, DS_READY);
+    lane_place(d);
+}
+
+/** Drop the items whose `d` is gone; ends the batch when none is left. True: go on. */
+static bool batch_compact(struct batch *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->n; i++)
+        if (b->items[i].d)
+            b->items[n++] = b->items[i];
+    b->n = n;
+    if (n)
+        return true;
+    breaker_forget(&b->lane->breaker);
+    batch_end(b);
+    return false;
+}
+
+/* ---- LOADING: bodies that are not in memory ---- */
+
+struct load {
+    struct batch *batch;
+    size_t index;
+};
+
+static void loaded(struct batch *b)
+{
+    if (--b->pending == 0 && batch_compact(b)) {
+        if (b->resumed)
+            batch_deliver(b);
+        else
+            batch_prepare(b);
+    }
+}
+
+static void on_loaded(void *ctx, int status, const struct store_delivery *sd, sl_str body,
+                      sl_str request)
+{
+    struct load *ld = ctx;
+    struct batch *b = ld->batch;
+    struct batch_item *it = &b->items[ld->index];
+
+    (void)sd;
+    free(ld);
+    if (status < 0) {
+        log_error(&b->lane->log, "cannot read the body of delivery %" PRIu64 ".%u: %s",
+                  delivery_event(it->d->num), delivery_ordinal(it->d->num), uv_strerror(status));
+        if (b->lane->flow->draining || status == UV_ECANCELED)
+            it->d = NULL;
+        else
+            put_back(it);
+        loaded(b);
+        return;
+    }
+    delivery_set_body(it->d, body);
+    if (request.len)
+        delivery_set_request(it->d, request);
+    loaded(b);
+}
+
+static void batch_load(struct batch *b)
+{
+    b->pending = 1; /* held until all are asked for */
+    for (size_t i = 0; i < b->n; i++) {
+        struct delivery *d = b->items[i].d;
+        if (d->body && (d->request || !d->first_sent_ms))
+            continue;
+        struct load *ld = mem_zero(sizeof(*ld));
+        *ld = (struct load){ b, i };
+        b->pending++;
+        int r = store_delivery_get(b->lane->flow->store, d->num, on_loaded, ld);
+        if (r < 0) {
+            free(ld);
+            put_back(&b->items[i]);
+            b->pending--;
+        }
+    }
+    loaded(b);
+}
+
+void batch_start(struct lane *l, struct delivery **members, size_t n)
+{
+    batch_load(batch_new(l, members, n));
+}
+
+/* ---- PREPARING: the adapter freezes the requests ---- */
+
+struct keyed {
+    UT_hash_handle hh;
+    size_t len;
+    char key[];
+};
+
+/** Two records of one key never share a batch: later ones wait for the next. */
+static void split_row_keys(struct batch *b)
+{
+    const struct adapter *a = b->lane->adapter;
+    struct keyed *seen = NULL, *k, *tmp;
+
+    if (!a->plugin->row_key || b->n < 2)
+        return;
+    for (size_t i = 0; i < b->n; i++) {
+        struct delivery *d = b->items[i].d;
+        sl_str key = a->plugin->row_key(a->self, b->target->handle,
+                                        (sl_str){ d->body, d->body_len });
+        if (!key.len)
+            continue;
+        HASH_FIND(hh, seen, key.ptr, key.len, k);
+        if (k) {
+            put_back(&b->items[i]);
+            continue;
+        }
+        k = mem_zero(sizeof(*k) + key.len);
+        k->len = key.len;
+        memcpy(k->key, key.ptr, key.len);
+        HASH_ADD_KEYPTR(hh, seen, k->key, k->len, k);
+    }
+    HASH_ITER(hh, seen, k, tmp)
+    {
+        HASH_DEL(seen, k);
+        free(k);
+    }
+}
+
+static void fill_record(struct batch *b, size_t i, sl_record *r, char name[32])
+{
+    struct delivery *d = b->items[i].d;
+
+    *r = (sl_record){
+        .size = sizeof(*r),
+        .attempt = d->attempts + 1,
+        .delivery = str_of(name),
+        .key = str_of(b->items[i].key),
+        .subject = str_of(d->subject),
+        .piece = str_of(d->piece),
+        .topic = str_of(d->topic),
+        .body = { d->body, d->body_len },
+        .request = { d->request ? d->request : d->body,
+                     d->request ? d->request_len : d->body_len },
+        .first_sent_ms = d->first_sent_ms,
+    };
+}
+
+/** Records stay where they are until the batch is freed: the names live behind them. */
+static void fill_records(struct batch *b)
+{
+    free(b->records);
+    b->records = mem_zero(b->n * (sizeof(sl_record) + 32));
+    char *names = (char *)(b->records + b->n);
+    for (size_t i = 0; i < b->n; i++) {
+        char *name = names + i * 32;
+        delivery_name(b->items[i].d->num, name);
+        delivery_key(b->items[i].d, b->items[i].key);
+        fill_record(b, i, &b->records[i], name);
+    }
+    b->sl = (sl_batch){
+        .size = sizeof(b->sl), .id = b->id, .records = b->records, .n_records = b->n
+    };
+}
+
+static void on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
+{
+    struct load *ld = ctx;
+    struct batch *b = ld->batch;
+    struct batch_item *it = &b->items[ld->index];
+
+    free(ld);
+    if (status == SL_E_CANCELLED) {
+        it->d->batch = NULL;
+        it->d = NULL; /* the host is closing: it stays ready in the index */
+    } else if (status < 0) {
+        struct delivery *d = it->d;
+        struct rec_move *m = mem_zero(sizeof(*m));
+        struct extras none = { 0 };
+        struct buf text = { 0 };
+
+        buf_printf(&text, "request: " STR_FMT, STR_ARG(why));
+        *m = (struct rec_move){ .num = d->num, .state = DS_DEAD, .generation = d->generation };
+        m->reason.ptr = buf_steal(&text, &m->reason.len);
+        d->batch = NULL;
+        it->d = NULL;
+        settle_write(b->lane, 0, "adapter", m, 1, &none, NULL, NULL);
+    } else {
+        delivery_set_request(it->d, request);
+    }
+    if (--b->pending == 0 && batch_compact(b))
+        batch_freeze(b);
+}
+
+static void batch_prepare(struct batch *b)
+{
+    const struct adapter *a = b->lane->adapter;
+
+    batch_enter(b, BATCH_PREPARING);
+    split_row_keys(b);
+    if (!batch_compact(b))
+        return;
+    fill_records(b);
+    b->pending = 1;
+    for (size_t i = 0; a->plugin->prepare && i < b->n; i++) {
+        if (b->items[i].d->request)
+            continue;
+        struct load *ld = mem_zero(sizeof(*ld));
+        *ld = (struct load){ b, i };
+        b->pending++;
+        b->items[i].freeze = true;
+        a->plugin->prepare(a->self, b->target->handle, &b->records[i], on_prepared, ld);
+    }
+    if (--b->pending == 0 && batch_compact(b))
+        batch_freeze(b);
+}
+
+/* ---- SENDING: keys and requests are durable before the first byte leaves ---- */
+
+static void on_sent_durable(struct flow *f, struct commit *c, int status)
+{
+    struct batch *b = c->ctx;
+
+    if (status < 0) {
+        log_error(&b->lane->log, "cannot record what is to be sent, nothing was sent: err=%s",
+                  uv_strerror(status));
+        for (size_t i = 0; i < b->n; i++) {
+            if (b->items[i].freeze)
+                delivery_drop_bytes(b->items[i].d);
+            put_back(&b->items[i]);
+        }
+        lane_park(b->lane, STR("the store cannot write"), 5000);
+        batch_compact(b);
+        return;
+    }
+    b->id = c->records[0].seq;
+    b->started_wall_ms = clock_wall_ms();
+    for (size_t i = 0; i < b->n; i++) {
+        struct delivery *d = b->items[i].d;
+        d->batch_id = b->id;
+        if (!d->since_ms)
+            d->since_ms = b->started_wall_ms;
+    }
+    (void)f;
+    batch_deliver(b);
+}
+
+static void batch_freeze(struct batch *b)
+{
+    struct commit *c = commit_new(b->lane->flow, on_sent_durable, b);
+    struct rec_sent sent = {
+        .at_ms = clock_wall_ms(),
+        .endpoint = str_of(b->lane->conf->name),
+        .route = str_of(b->route->name),
+        .items = mem_array(b->n, sizeof(struct rec_sent_item)),
+        .n_items = b->n,
+    };
+
+    batch_enter(b, BATCH_SENDING);
+    fill_records(b);
+    for (size_t i = 0; i < b->n; i++) {
+        struct rec_sent_item *it = &sent.items[i];
+        struct delivery *d = b->items[i].d;
+        *it = (struct rec_sent_item){
+            .num = d->num,
+            .attempt = d->attempts + 1,
+            .generation = d->generation,
+            .key = str_of(b->items[i].key),
+        };
+        if (b->items[i].freeze)
+            it->request = (sl_str){ d->request, d->request_len };
+        digest_sha256(b->records[i].request.ptr, b->records[i].request.len, it->digest);
+    }
+    rec_sent_encode(&commit_record(c, REC_SENT)->payload, &sent);
+    free(sent.items);
+    commit_go(c);
+}
+
+/* ---- OUT: with the adapter ---- */
+
+static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
+{
+    struct batch *b = ctx;
+
+    if (b->finished || index >= b->n || b->items[index].told)
+        return; /* a plugin's mistake: the first word counts */
+    struct batch_item *it = &b->items[index];
+    int64_t wall = clock_wall_ms();
+    it->told = true;
+    it->kind = o->kind;
+    settle_outcome(it->d, o, it->d->attempts + 1, (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms),
+                   &it->move);
+    extras_link(&b->extras, it->d, o->links, o->n_links);
+    extras_emit(&b->extras, it->d, o->emits, o->n_emits, wall);
+    if (o->kind == SL_THROTTLED) {
+        int64_t ms = o->after_ms > 0 ? o->after_ms : 1000;
+        if (ms > b->throttle_ms)
+            b->throttle_ms = ms;
+    }
+}
+
+struct checkpoint {
+    struct batch *batch;
+    sl_durable_cb cb;
+    void *cb_ctx;
+};
+
+static void on_checkpoint_durable(struct flow *f, struct commit *c, int status)
+{
+    struct checkpoint *cp = c->ctx;
+
+    (void)f;
+    cp->batch->checkpoints--;
+    cp->cb(cp->cb_ctx, status < 0 ? SL_E_INTERNAL : SL_OK);
+    if (cp->batch->finished && !cp->batch->checkpoints && cp->batch->state == BATCH_OUT)
+        batch_settle(cp->batch);
+    free(cp);
+}
+
+static void done_checkpoint(void *ctx, sl_str token, uint32_t done, sl_durable_cb cb, void *cb_ctx)
+{
+    struct batch *b = ctx;
+    struct checkpoint *cp = mem_zero(sizeof(*cp));
+    struct commit *c = commit_new(b->lane->flow, on_checkpoint_durable, cp);
+    struct rec_checkpoint rec = {
+        .batch = b->id, .at_ms = clock_wall_ms(), .done = done, .token = token
+    };
+
+    *cp = (struct checkpoint){ b, cb, cb_ctx };
+    b->checkpoints++;
+    rec_checkpoint_encode(&commit_record(c, REC_CHECKPOINT)->payload, &rec);
+    commit_go(c);
+}
+
+static void done_park(void *ctx, sl_str why, int64_t after_ms)
+{
+    struct batch *b = ctx;
+
+    b->parks = true;
+    b->park_ms = after_ms;
+    snprintf(b->park_why, sizeof(b->park_why), STR_FMT, STR_ARG(why));
+}
+
+static void done_finish(void *ctx)
+{
+    struct batch *b = ctx;
+
+    if (b->finished)
+        return;
+    b->finished = true;
+    if (!b->checkpoints)
+        batch_settle(b);
+}
+
+static void batch_deliver(struct batch *b)
+{
+    const struct adapter *a = b->lane->adapter;
+
+    batch_enter(b, BATCH_OUT);
+    fill_records(b);
+    b->started_ms = uv_now(b->lane->flow->loop);
+    b->lane->attempts += b->n;
+    b->done = (sl_done){
+        .size = sizeof(b->done),
+        .ctx = b,
+        .outcome = done_outcome,
+        .checkpoint = done_checkpoint,
+        .park = done_park,
+        .finish = done_finish,
+    };
+    if (b->resumed)
+        a->plugin->resume(a->self, b->target->handle, &b->sl, (sl_str){ b->token, b->token_len },
+                          &b->done);
+    else
+        a->plugin->deliver(a->self, b->target->handle, &b->sl, &b->done);
+}
+
+void batch_resume(struct lane *l, uint64_t id, struct delivery **members, size_t n, sl_str token)
+{
+    struct batch *b = batch_new(l, members, n);
+
+    b->id = id;
+    b->resumed = true;
+    b->token = mem_dup(token);
+    b->token_len = token.len;
+    log_info(&l->log, "resuming batch %" PRIu64 " of %zu from its checkpoint", id, n);
+    batch_load(b);
+}
+
+/* ---- SETTLING ---- */
+
+/** What nobody told: unburnt when the lane parks, else unknown. */
+static void settle_untold(struct batch *b, struct batch_item *it)
+{
+    struct delivery *d = it->d;
+
+    if (b->parks) {
+        it->move = (struct rec_move){
+            .num = d->num,
+            .state = DS_READY,
+            .attempt = d->attempts + 1,
+            .generation = d->generation,
+        };
+        it->move.reason.ptr = mem_str(b->park_why);
+        it->move.reason.len = strlen(b->park_why);
+        it->kind = 0;
+        return;
+    }
+    sl_outcome o = { .size = sizeof(o), .kind = SL_UNKNOWN,
+                     .why = STR("the adapter gave no outcome") };
+    it->kind = SL_UNKNOWN;
+    settle_outcome(d, &o, d->attempts + 1,
+                   (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
+}
+
+static void feed_breaker(struct batch *b)
+{
+    const struct lane *l = b->lane;
+    bool good = false, bad = false;
+
+    for (size_t i = 0; i < b->n; i++) {
+        uint32_t k = b->items[i].kind;
+        good |= k == SL_DELIVERED || k == SL_REJECTED || k == SL_REVIEW;
+        bad |= k == SL_RETRY || k == SL_UNKNOWN;
+    }
+    if (good && b->n == 1 && l->conf->breaker.slow_ms &&
+        (int64_t)(uv_now(l->flow->loop) - b->started_ms) > l->conf->breaker.slow_ms)
+        good = false, bad = true;
+    if (good || bad)
+        lane_result(b->lane, b->breaker_trips, good);
+    else
+        breaker_forget(&b->lane->breaker);
+}
+
+static void on_batch_settled(struct flow *f, int status, void *ctx)
+{
+    struct batch *b = ctx;
+
+    (void)f;
+    if (status < 0) {
+        /* The outcome could not be written: in the log they are sent without one, so they stay in
+         * flight here, too, and the next start asks for them. */
+        log_error(&b->lane->log, "outcomes could not be recorded: err=%s", uv_strerror(status));
+    }
+    for (size_t i = 0; i < b->n; i++)
+        b->items[i].d = NULL; /* applied, and perhaps freed */
+    batch_end(b);
+}
+
+void batch_settle(struct batch *b)
+{
+    struct lane *l = b->lane;
+    struct rec_move *moves = mem_array(b->n, sizeof(*moves));
+
+    batch_enter(b, BATCH_SETTLING);
+    for (size_t i = 0; i < b->n; i++) {
+        struct batch_item *it = &b->items[i];
+        if (!it->told)
+            settle_untold(b, it);
+        it->d->settling = true;
+        moves[i] = it->move;
+        it->move = (struct rec_move){ 0 };
+    }
+    feed_breaker(b);
+    if (b->throttle_ms) {
+        uint64_t now = uv_now(l->flow->loop);
+        bucket_block(&l->bucket, now + (uint64_t)b->throttle_ms, now);
+    }
+    if (b->parks)
+        lane_park(l, str_of(b->park_why), b->park_ms);
+    else if (b->probe)
+        lane_unpark(l);
+    settle_write(l, b->id, "adapter", moves, b->n, &b->extras, on_batch_settled, b);
+}

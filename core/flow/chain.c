@@ -1,0 +1,97 @@
+/*
+ * chain.c - order per (route, subject, piece), and the piles of what may leave.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/digest.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+
+static void chain_key(const struct delivery *d, uint8_t out[16])
+{
+    uint8_t full[DIGEST_SHA256];
+    sl_str parts[] = { str_of(d->route->name), str_of(d->subject), str_of(d->piece) };
+
+    digest_parts(parts, 3, full);
+    memcpy(out, full, 16);
+}
+
+static struct delivery *first_of(struct chain *c)
+{
+    return list_entry(c->members.next, struct delivery, chain_node);
+}
+
+static bool may_leave(const struct delivery *d)
+{
+    return d->state == DS_READY && !d->settling && d->target &&
+           (!d->chain || first_of(d->chain) == d);
+}
+
+void pile_add(struct delivery *d)
+{
+    if (!may_leave(d) || !list_empty(&d->pile_node))
+        return;
+    struct pile *p = lane_pile(d->lane, d->route, d->target);
+    if (p->n++ == 0)
+        p->since_ms = uv_now(d->lane->flow->loop);
+    p->bytes += d->body_len;
+    list_append(&p->ready, &d->pile_node);
+}
+
+void pile_take(struct delivery *d)
+{
+    if (list_empty(&d->pile_node))
+        return;
+    struct pile *p = lane_pile(d->lane, d->route, d->target);
+    list_remove(&d->pile_node);
+    p->n--;
+    p->bytes -= d->body_len;
+}
+
+void chain_join(struct delivery *d)
+{
+    struct flow *f = d->lane->flow;
+    uint8_t key[16];
+    struct chain *c;
+
+    list_init(&d->chain_node);
+    if (!d->route || !d->route->ordered || !d->subject[0])
+        return;
+    chain_key(d, key);
+    HASH_FIND(hh, f->chains, key, sizeof(key), c);
+    if (!c) {
+        c = mem_zero(sizeof(*c));
+        memcpy(c->key, key, sizeof(key));
+        list_init(&c->members);
+        HASH_ADD(hh, f->chains, key, sizeof(c->key), c);
+    }
+    d->chain = c;
+
+    struct list *at = &c->members; /* nearly always the end: events arrive in order */
+    while (at->prev != &c->members &&
+           list_entry(at->prev, struct delivery, chain_node)->num > d->num)
+        at = at->prev;
+    if (at->prev == &c->members && at != &c->members)
+        pile_take(first_of(c)); /* it was first, and no longer is */
+    list_insert_before(at, &d->chain_node);
+}
+
+void chain_leave(struct delivery *d)
+{
+    struct chain *c = d->chain;
+
+    if (!c)
+        return;
+    list_remove(&d->chain_node);
+    d->chain = NULL;
+    if (list_empty(&c->members)) {
+        HASH_DELETE(hh, d->lane->flow->chains, c);
+        free(c);
+        return;
+    }
+    struct delivery *next = first_of(c);
+    pile_add(next);
+    if (next->lane != d->lane)
+        lane_pump_soon(next->lane);
+}

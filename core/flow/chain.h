@@ -1,0 +1,16 @@
+/*
+ * chain.h - order per (route, subject, piece), and the piles of what may leave.
+ */
+#pragma once
+
+#include "flow/state.h"
+
+/** Put a delivery among those of its route, subject and piece, by num; no-op when its route is not
+ *  ordered. */
+void chain_join(struct delivery *d);
+/** Take it out; the next one may then leave. */
+void chain_leave(struct delivery *d);
+
+/** Into its pile, if it is ready and first of its chain; out of it. Both harmless when repeated. */
+void pile_add(struct delivery *d);
+void pile_take(struct delivery *d);

@@ -1,0 +1,167 @@
+/*
+ * confirm.c - an unknown outcome: ask the remote whether it arrived, before anything is sent again.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+#include "flow/settle.h"
+
+#define ASK_CAP_MS (5 * 60 * 1000)
+
+struct confirm {
+    struct delivery *d;
+    struct lane *lane;
+    uint64_t breaker_trips;
+    char name[32], key[40];
+};
+
+static void confirm_end(struct confirm *c)
+{
+    struct lane *l = c->lane;
+
+    free(c);
+    l->under_way--;
+    if (l->prepaid > l->under_way)
+        l->prepaid = l->under_way;
+    lane_pump(l);
+    flow_check_idle(l->flow);
+}
+
+static void on_confirm_settled(struct flow *f, int status, void *ctx)
+{
+    (void)f;
+    (void)status;
+    confirm_end(ctx);
+}
+
+static void confirm_write(struct confirm *c, struct rec_move *m, struct extras *x)
+{
+    struct rec_move *moves = mem_array(1, sizeof(*moves));
+
+    moves[0] = *m;
+    settle_write(c->lane, c->d->batch_id, "confirm", moves, 1, x, on_confirm_settled, c);
+}
+
+static void hold(struct confirm *c, sl_str why)
+{
+    struct extras none = { 0 };
+    struct rec_move m = {
+        .num = c->d->num, .state = DS_HELD, .generation = c->d->generation
+    };
+
+    m.hold_type = (sl_str){ mem_str("unknown-outcome"), strlen("unknown-outcome") };
+    m.reason = (sl_str){ mem_dup(why), why.len };
+    confirm_write(c, &m, &none);
+}
+
+/** Later again, doubling; nothing is written for it: a restart asks at once. */
+static void ask_later(struct confirm *c, int64_t after_ms)
+{
+    struct delivery *d = c->d;
+    int64_t wait = d->lane->conf->confirm_after_ms;
+
+    for (uint32_t i = 0; i < d->asked && wait < ASK_CAP_MS; i++)
+        wait *= 2;
+    if (wait > ASK_CAP_MS)
+        wait = ASK_CAP_MS;
+    d->asked++;
+    d->next_ms = clock_wall_ms() + (after_ms > 0 ? after_ms : wait);
+    d->settling = false;
+    lane_place(d);
+    confirm_end(c);
+}
+
+static void on_confirmed(void *ctx, const sl_confirmed *a)
+{
+    struct confirm *c = ctx;
+    struct delivery *d = c->d;
+    struct extras x = { 0 };
+    struct rec_move m = { .num = d->num, .generation = d->generation };
+
+    switch (a->verdict) {
+    case SL_CONFIRM_YES:
+        lane_result(c->lane, c->breaker_trips, true);
+        m.state = DS_DELIVERED;
+        m.reason = (sl_str){ mem_str("confirmed: it had arrived"), 25 };
+        m.reference = (sl_str){ mem_dup(a->reference), a->reference.len };
+        extras_link(&x, d, a->links, a->n_links);
+        extras_emit(&x, d, a->emits, a->n_emits, clock_wall_ms());
+        confirm_write(c, &m, &x);
+        break;
+    case SL_CONFIRM_NO:
+        lane_result(c->lane, c->breaker_trips, true);
+        settle_retry(d, d->attempts, a->after_ms, STR("confirmed: it had not arrived"), &m);
+        confirm_write(c, &m, &x);
+        break;
+    case SL_CONFIRM_EARLY:
+        breaker_forget(&c->lane->breaker);
+        if (clock_wall_ms() - d->unknown_ms > d->lane->conf->confirm_for_ms)
+            hold(c, STR("nobody could say in time whether it arrived"));
+        else
+            ask_later(c, a->after_ms);
+        break;
+    default:
+        breaker_forget(&c->lane->breaker);
+        hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
+        break;
+    }
+}
+
+static void ask(struct confirm *c)
+{
+    struct delivery *d = c->d;
+    const struct adapter *a = c->lane->adapter;
+    sl_record r = {
+        .size = sizeof(r),
+        .attempt = d->attempts,
+        .delivery = str_of(c->name),
+        .key = str_of(c->key),
+        .subject = str_of(d->subject),
+        .piece = str_of(d->piece),
+        .topic = str_of(d->topic),
+        .body = { d->body, d->body_len },
+        .request = { d->request ? d->request : d->body,
+                     d->request ? d->request_len : d->body_len },
+        .first_sent_ms = d->first_sent_ms,
+    };
+
+    c->lane->confirms++;
+    a->plugin->confirm(a->self, d->target->handle, &r, on_confirmed, c);
+}
+
+static void on_confirm_loaded(void *ctx, int status, const struct store_delivery *sd, sl_str body,
+                              sl_str request)
+{
+    struct confirm *c = ctx;
+
+    (void)sd;
+    if (status < 0) {
+        breaker_forget(&c->lane->breaker);
+        ask_later(c, 0);
+        return;
+    }
+    delivery_set_body(c->d, body);
+    if (request.len)
+        delivery_set_request(c->d, request);
+    ask(c);
+}
+
+void confirm_start(struct delivery *d)
+{
+    struct lane *l = d->lane;
+    struct confirm *c = mem_zero(sizeof(*c));
+
+    c->d = d;
+    c->lane = l;
+    c->breaker_trips = l->breaker.trips;
+    delivery_name(d->num, c->name);
+    delivery_key(d, c->key);
+    d->settling = true;
+    l->under_way++;
+    if (!l->adapter->plugin->confirm)
+        hold(c, STR("this adapter cannot ask whether it arrived"));
+    else if (store_delivery_get(l->flow->store, d->num, on_confirm_loaded, c) < 0)
+        ask_later(c, 0);
+}

@@ -1,0 +1,60 @@
+#include "flow/delivery.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/digest.h"
+#include "base/mem.h"
+
+void delivery_set_body(struct delivery *d, sl_str body)
+{
+    free(d->body);
+    d->body = mem_dup(body);
+    /* body_len is what a pile counted: it never changes, and both come from the same record */
+    d->body_len = body.len;
+}
+
+void delivery_set_request(struct delivery *d, sl_str request)
+{
+    free(d->request);
+    d->request = mem_dup(request);
+    d->request_len = request.len;
+}
+
+void delivery_drop_bytes(struct delivery *d)
+{
+    free(d->body);
+    free(d->request);
+    d->body = d->request = NULL;
+    d->request_len = 0;
+}
+
+void delivery_key(const struct delivery *d, char out[40])
+{
+    char id[32];
+
+    base64url_encode(d->id, sizeof(d->id), id);
+    snprintf(out, 40, "%s-%u", id, d->generation);
+}
+
+void delivery_hash(uint64_t event, sl_str route, sl_str piece, uint8_t out[16])
+{
+    uint8_t full[DIGEST_SHA256];
+    char number[24];
+    sl_str parts[3] = { { number, 0 }, route, piece };
+
+    parts[0].len = (size_t)snprintf(number, sizeof(number), "%llu", (unsigned long long)event);
+    digest_parts(parts, 3, full);
+    memcpy(out, full, 16);
+}
+
+void delivery_free(struct delivery *d)
+{
+    if (!d)
+        return;
+    delivery_drop_bytes(d);
+    free(d->subject);
+    free(d->piece);
+    free(d->topic);
+    free(d);
+}

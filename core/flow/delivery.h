@@ -1,0 +1,59 @@
+/*
+ * delivery.h - a live delivery in memory: the state machine's head. What is final is only in the
+ * index.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <uthash.h>
+#include "base/list.h"
+#include "config/config.h"
+#include "store/record.h"
+
+struct batch;
+struct chain;
+struct lane;
+struct pile;
+
+struct delivery {
+    uint64_t num;
+    uint8_t id[16];
+    enum delivery_state state;
+    uint8_t priority;
+    bool settling;      /* a move of it is on its way to the log: leave it alone */
+    uint32_t attempts;  /* burnt */
+    uint32_t generation;
+    uint32_t asked;     /* confirm: how often */
+    int64_t next_ms;    /* wall clock: WAITING, UNKNOWN */
+    int64_t received_ms;
+    int64_t first_sent_ms; /* 0: never */
+    int64_t since_ms;   /* of the retry policy's age: first sent, or the last decision */
+    int64_t unknown_ms; /* since when it is unknown */
+    uint64_t batch_id;  /* INFLIGHT */
+    const struct conf_route *route;   /* NULL: it is gone from the configuration */
+    const struct conf_target *target; /* NULL: held without an endpoint, or the route is gone */
+    struct lane *lane;                /* NULL: no endpoint */
+    char *subject, *piece, *topic;    /* own */
+    char *body;         /* own; NULL: to be read from the store */
+    size_t body_len;
+    char *request;      /* own; frozen; NULL: none, or to be read from the store */
+    size_t request_len;
+
+    struct chain *chain;     /* NULL: its route is not ordered */
+    struct list chain_node;
+    struct list pile_node;   /* in its pile while ready and first of its chain */
+    size_t heap_at;          /* in the lane's timers while waiting or unknown; 0: not in it */
+    struct batch *batch;     /* INFLIGHT */
+    UT_hash_handle hh;       /* flow.deliveries, by num */
+};
+
+void delivery_free(struct delivery *d); /* NULL is fine */
+void delivery_set_body(struct delivery *d, sl_str body);
+void delivery_set_request(struct delivery *d, sl_str request);
+/** Forget body and request: they are read from the store when they are needed again. */
+void delivery_drop_bytes(struct delivery *d);
+/** Idempotency key: 22 characters of its id, '-', its generation. */
+void delivery_key(const struct delivery *d, char out[40]);
+/** The id: first 16 bytes of SHA-256 over (event, route, piece). The endpoint is not in it, so
+ *  that fail-over keeps it. */
+void delivery_hash(uint64_t event, sl_str route, sl_str piece, uint8_t out[16]);

@@ -1,0 +1,350 @@
+#include "flow/flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/intake.h"
+#include "flow/state.h"
+
+const char *const notice_names[NOTICE__COUNT] = {
+    "dead-letter", "breaker-open", "breaker-closed", "endpoint-parked",
+    "endpoint-unparked", "held", "route-paused", "intake-refusing",
+};
+
+/* ---- commits ---- */
+
+struct commit *commit_new(struct flow *f, void (*cb)(struct flow *, struct commit *, int), void *ctx)
+{
+    struct commit *c = mem_zero(sizeof(*c));
+    c->flow = f;
+    c->cb = cb;
+    c->ctx = ctx;
+    return c;
+}
+
+struct store_record *commit_record(struct commit *c, enum record_type type)
+{
+    if (c->append.n == c->cap) {
+        c->cap = c->cap ? c->cap * 2 : 2;
+        c->records = mem_grow(c->records, c->cap * sizeof(*c->records));
+    }
+    struct store_record *r = &c->records[c->append.n++];
+    *r = (struct store_record){ .type = type };
+    return r;
+}
+
+static void commit_end(struct commit *c, int status)
+{
+    struct flow *f = c->flow;
+
+    f->appends--;
+    c->cb(f, c, status);
+    store_append_finish(&c->append);
+    free(c->records);
+    free(c);
+    flow_check_idle(f);
+}
+
+static void on_append(struct store_append *a, int status)
+{
+    commit_end(container_of(a, struct commit, append), status);
+}
+
+void commit_go(struct commit *c)
+{
+    c->append.records = c->records;
+    c->append.cb = on_append;
+    c->flow->appends++;
+    for (size_t i = 0; i < c->append.n; i++)
+        if (c->records[i].payload.failed) {
+            commit_end(c, UV_ENOMEM);
+            return;
+        }
+    int r = store_append(c->flow->store, &c->append, true);
+    if (r < 0)
+        commit_end(c, r);
+}
+
+int commit_offer(struct commit *c)
+{
+    c->append.records = c->records;
+    c->append.cb = on_append;
+    int r = UV_ENOMEM;
+    bool failed = false;
+    for (size_t i = 0; i < c->append.n; i++)
+        failed |= c->records[i].payload.failed;
+    if (!failed)
+        r = store_append(c->flow->store, &c->append, false);
+    if (r < 0) {
+        store_append_finish(&c->append);
+        free(c->records);
+        free(c);
+        return r;
+    }
+    c->flow->appends++;
+    return 0;
+}
+
+/* ---- notices ---- */
+
+void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
+                 const struct delivery *d, const struct conf_route *route, sl_str text)
+{
+    if (!route && d)
+        route = d->route;
+    if (!lane && d)
+        lane = d->lane;
+    if (!f->watch.notice)
+        return;
+    struct notice n = {
+        .kind = kind,
+        .endpoint = str_of(lane && lane->conf ? lane->conf->name : NULL),
+        .route = str_of(route ? route->name : NULL),
+        .owner = str_of(route ? route->owner : NULL),
+        .subject = str_of(d ? d->subject : NULL),
+        .num = d ? d->num : 0,
+        .text = text,
+    };
+    f->watch.notice(f->watch.ctx, &n);
+}
+
+/* ---- life ---- */
+
+struct delivery *flow_delivery(struct flow *f, uint64_t num)
+{
+    struct delivery *d;
+
+    HASH_FIND(hh, f->deliveries, &num, sizeof(num), d);
+    return d;
+}
+
+struct lane *flow_lane(struct flow *f, sl_str endpoint)
+{
+    struct conf_endpoint *e = config_endpoint(f->config, endpoint);
+
+    return e ? &f->lanes[e->index] : NULL;
+}
+
+int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail)
+{
+    struct flow *f = mem_zero(sizeof(*f));
+    uint64_t seed = conf->seed;
+
+    f->loop = conf->loop;
+    f->store = conf->store;
+    f->mapper = conf->mapper;
+    f->config = conf->config;
+    f->adapters = conf->adapters;
+    f->watch = conf->watch;
+    f->log = (struct logger){ .room = "flow" };
+    if (seed == 0)
+        rng_system(&seed, sizeof(seed));
+    rng_seed(&f->rng, seed);
+
+    f->n_lanes = conf->config->n_endpoints;
+    f->lanes = mem_array(f->n_lanes ? f->n_lanes : 1, sizeof(*f->lanes));
+    for (size_t i = 0; i < f->n_lanes; i++) {
+        lane_init(&f->lanes[i], f, &f->adapters[i]);
+        f->adapters[i].lane = &f->lanes[i];
+    }
+    lane_init(&f->nowhere, f, NULL);
+    uv_timer_init(f->loop, &f->drain_timer);
+    uv_handle_set_data((uv_handle_t *)&f->drain_timer, f);
+    f->handles++;
+    int r = router_open(&f->router, f, fail);
+    if (r < 0)
+        return r;
+    recover_start(f);
+    *ret = f;
+    return 0;
+}
+
+bool flow_recovered(const struct flow *f)
+{
+    return f->recovered;
+}
+
+void flow_check_idle(struct flow *f)
+{
+    if (!f->draining || !f->idle || f->appends)
+        return;
+    for (size_t i = 0; i < f->n_lanes; i++)
+        if (f->lanes[i].under_way)
+            return;
+    void (*idle)(void *) = f->idle;
+    f->idle = NULL;
+    uv_timer_stop(&f->drain_timer);
+    idle(f->idle_ctx);
+}
+
+static void on_drain_over(uv_timer_t *t)
+{
+    struct flow *f = container_of(t, struct flow, drain_timer);
+    void (*idle)(void *) = f->idle;
+    unsigned left = 0;
+
+    for (size_t i = 0; i < f->n_lanes; i++)
+        left += f->lanes[i].under_way;
+    if (left)
+        log_warn(&f->log, "drain time is over: %u under way count as unknown and are asked for at "
+                          "the next start", left);
+    f->idle = NULL;
+    if (idle)
+        idle(f->idle_ctx);
+}
+
+void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx)
+{
+    f->draining = true;
+    f->idle = idle;
+    f->idle_ctx = ctx;
+    /* By a timer even when all is idle: the callback never runs before this returns. */
+    uv_timer_start(&f->drain_timer, on_drain_over, ms, 0);
+    for (size_t i = 0; i < f->n_lanes; i++)
+        if (f->lanes[i].under_way || f->appends)
+            return;
+    uv_timer_start(&f->drain_timer, on_drain_over, 0, 0);
+}
+
+void flow_destroy(struct flow *f)
+{
+    struct delivery *d, *tmp;
+
+    if (!f)
+        return;
+    for (size_t i = 0; i < f->n_lanes; i++) {
+        struct lane *l = &f->lanes[i];
+        while (!list_empty(&l->batches))
+            batch_free(list_entry(l->batches.next, struct batch, node));
+    }
+    HASH_ITER(hh, f->deliveries, d, tmp)
+        lane_remove(d);
+    recover_finish(f);
+    router_close(&f->router);
+    for (size_t i = 0; i < f->n_lanes; i++)
+        lane_finish(&f->lanes[i]);
+    lane_finish(&f->nowhere);
+    intake_finish(f);
+    uv_close((uv_handle_t *)&f->drain_timer, flow_on_closed);
+}
+
+/* Handles live in the flow itself (lanes, the drain timer): the last one to close frees it. */
+void flow_on_closed(uv_handle_t *h)
+{
+    struct flow *f = uv_handle_get_data(h);
+
+    if (--f->handles)
+        return;
+    free(f->lanes);
+    free(f);
+}
+
+/* ---- statistics ---- */
+
+void flow_stats(const struct flow *f, struct flow_stats *ret)
+{
+    *ret = f->stats;
+    ret->router_queue = f->router.queued + f->router.under_way;
+    ret->waiting_for_link = f->router.n_waiting;
+}
+
+size_t flow_lanes(const struct flow *f)
+{
+    return f->n_lanes;
+}
+
+static int64_t lane_oldest(const struct lane *l)
+{
+    int64_t oldest = 0;
+
+    for (struct list *i = l->piles.next; i != &l->piles; i = i->next) {
+        const struct pile *p = list_entry(i, struct pile, node);
+        if (p->ready.next == &p->ready)
+            continue;
+        const struct delivery *d = list_entry(p->ready.next, struct delivery, pile_node);
+        if (!oldest || d->received_ms < oldest)
+            oldest = d->received_ms;
+    }
+    return oldest;
+}
+
+void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
+{
+    const struct lane *l = &f->lanes[i];
+
+    *ret = (struct lane_stats){
+        .endpoint = l->conf->name,
+        .ready = l->counts[DS_READY],
+        .inflight = l->counts[DS_INFLIGHT],
+        .waiting = l->counts[DS_WAITING],
+        .unknown = l->counts[DS_UNKNOWN],
+        .held = l->counts[DS_HELD],
+        .delivered = l->delivered,
+        .dead = l->dead,
+        .retries = l->retries,
+        .throttled = l->throttled,
+        .unknowns = l->unknowns,
+        .confirms = l->confirms,
+        .attempts = l->attempts,
+        .calls = l->calls,
+        .breaker = breaker_state_names[l->breaker.state],
+        .breaker_trips = l->breaker.trips,
+        .parked = l->parked,
+        .park_why = l->parked ? l->park_why : "",
+        .oldest_ms = lane_oldest(l),
+        .lag_ms_sum = l->lag_ms_sum,
+    };
+    for (int p = 0; p < PRIORITY__COUNT; p++)
+        ret->spilled |= l->windows[p].spilled;
+    memcpy(ret->lag_ms_buckets, l->lag_ms_buckets, sizeof(ret->lag_ms_buckets));
+}
+
+/* ---- by hand ---- */
+
+int flow_breaker(struct flow *f, sl_str endpoint, bool open)
+{
+    struct lane *l = flow_lane(f, endpoint);
+
+    if (!l)
+        return UV_ENOENT;
+    if (open)
+        breaker_trip(&l->breaker, uv_now(f->loop), &f->rng);
+    else
+        breaker_reset(&l->breaker);
+    log_info(&l->log, "breaker %s by hand", open ? "opened" : "closed");
+    lane_pump(l);
+    return 0;
+}
+
+int flow_unpark(struct flow *f, sl_str endpoint)
+{
+    struct lane *l = flow_lane(f, endpoint);
+
+    if (!l)
+        return UV_ENOENT;
+    lane_unpark(l);
+    lane_pump(l);
+    return 0;
+}
+
+int flow_resume_route(struct flow *f, sl_str route)
+{
+    struct conf_route *r = config_route(f->config, route);
+
+    if (!r)
+        return UV_ENOENT;
+    f->router.routes[r->index].paused = false;
+    f->router.routes[r->index].errors_in_row = 0;
+    router_refill(&f->router);
+    return 0;
+}
+
+void lane_charge(struct lane *l)
+{
+    l->calls++;
+    if (l->prepaid)
+        l->prepaid--;
+    else
+        bucket_charge(&l->bucket, 1, uv_now(l->flow->loop));
+}

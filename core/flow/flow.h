@@ -1,0 +1,158 @@
+/*
+ * flow.h - the way of an event: intake -> log -> router -> lanes -> adapters; and the decisions that
+ * people make about deliveries.
+ *
+ * The flow knows adapters only as tables (adapter.h); the host hands them in. All state of it lives
+ * on the loop; what must survive is in the store before the next step is made.
+ *
+ * Thread: loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+#include "base/buf.h"
+#include "base/fail.h"
+#include "base/rng.h"
+#include "config/config.h"
+#include "flow/adapter.h"
+#include "flow/mapper.h"
+#include "net/http_server.h"
+#include "store/store.h"
+
+struct flow;
+struct lane;
+
+/** What the flow tells those who watch: one call per thing that needs a person. Never per event. */
+enum notice_kind {
+    NOTICE_DEAD,         /* a delivery became a dead letter */
+    NOTICE_BREAKER_OPEN, /* a lane's breaker opened */
+    NOTICE_BREAKER_CLOSED,
+    NOTICE_PARKED,       /* an endpoint cannot be used: credentials, quota, certificate */
+    NOTICE_UNPARKED,
+    NOTICE_HELD,         /* a delivery needs a human */
+    NOTICE_ROUTE_PAUSED, /* a route's program failed twenty times in a row with the same error */
+    NOTICE_REFUSING,     /* intake answers 503: queue or disk full, or the store failed */
+    NOTICE__COUNT
+};
+extern const char *const notice_names[NOTICE__COUNT];
+
+struct notice {
+    enum notice_kind kind;
+    sl_str endpoint, route, owner, subject; /* empty where it does not apply */
+    uint64_t num;                           /* delivery, or 0 */
+    sl_str text;
+};
+
+struct flow_watch {
+    void *ctx;
+    void (*notice)(void *ctx, const struct notice *n); /* may be NULL */
+};
+
+struct flow_conf {
+    uv_loop_t *loop;
+    struct store *store;      /* borrowed, open */
+    struct mapper *mapper;    /* borrowed, open */
+    const struct config *config; /* borrowed */
+    struct adapter *adapters; /* one per config->endpoints[i], same order; borrowed */
+    struct flow_watch watch;
+    uint64_t seed;            /* of jitter; 0: from the system */
+};
+
+/** Make the lanes and start recovering: what was left live is claimed, what was sent without an
+ *  outcome is resumed or unknown, unrouted events are routed. Returns at once. */
+int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail);
+bool flow_recovered(const struct flow *f); /* everything left from before is back in its lane */
+
+/** Stop starting deliveries; `idle` when nothing is under way, or after `ms` all the same. What is
+ *  still under way then counts as sent without an outcome. */
+void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx);
+/** Frees everything; nothing may be under way with the store or the mapper: close them first. */
+void flow_destroy(struct flow *f);
+
+/* ---- intake: the handler of the intake listener ---- */
+
+extern const struct http_handler flow_intake; /* ctx: struct flow * */
+
+/* ---- decisions ---- */
+
+enum decision {
+    DECISION_REPLAY,  /* dead, discarded, delivered (with force) -> ready */
+    DECISION_DISCARD, /* dead, held, waiting -> discarded */
+    DECISION_RELEASE, /* held -> ready; for an unknown outcome: "send it again" */
+    DECISION_REJECT,  /* held -> dead */
+    DECISION_ARRIVED  /* held with an unknown outcome -> delivered: "it did arrive" */
+};
+
+struct decide {
+    enum decision what;
+    sl_str who;       /* "uid 0", "token" */
+    sl_str why;       /* may be empty */
+    sl_str endpoint;  /* RELEASE of what has no endpoint: where to; else empty */
+    bool remap;       /* REPLAY: run the route's program again on the original event */
+    bool force;       /* REPLAY of what was delivered: send again, under the same key */
+    const uint64_t *nums;
+    size_t n;
+};
+
+/** One result for each num, in order: 0, UV_ENOENT, UV_EINVAL (its state does not allow it; text
+ *  says what would be right), UV_EBUSY (under way). */
+struct decided {
+    uint64_t num;
+    int status;
+    char text[160];
+};
+
+/** `cb` runs once all decisions are durable. */
+int flow_decide(struct flow *f, const struct decide *d,
+                void (*cb)(void *ctx, const struct decided *results, size_t n), void *ctx);
+
+/** A dry run: what would be made of this payload, and where would it go? `json`:
+ *  {"subject":..,"version":..,"deliveries":[{"route","piece","to"|"hold"|"dead"|"drop","action","body","key"}],
+ *   "errors":[...]}; nothing is stored or sent. */
+int flow_try(struct flow *f, sl_str endpoint, sl_str topic, const sl_header *headers,
+             size_t n_headers, sl_str body, void (*cb)(void *ctx, int status, sl_str json),
+             void *ctx);
+
+/* ---- what watchers and the admin read ---- */
+
+struct flow_stats {
+    uint64_t requests;      /* at the intake listener */
+    uint64_t received;      /* events made durable */
+    uint64_t duplicates;    /* by receipt key */
+    uint64_t same_events;   /* by event key, found by the router */
+    uint64_t bad_signature, malformed, too_large, unknown_path, refused; /* refused: 503 */
+    uint64_t routed, routing_errors;
+    uint64_t router_queue;
+    uint64_t emitted;
+    uint64_t waiting_for_link;
+};
+void flow_stats(const struct flow *f, struct flow_stats *ret);
+
+struct lane_stats {
+    const char *endpoint;
+    uint64_t ready, inflight, waiting, unknown, held; /* in memory */
+    bool spilled;            /* more of them wait in the index */
+    uint64_t delivered, dead, retries, throttled, unknowns, confirms; /* since start */
+    uint64_t attempts;
+    uint64_t calls;          /* HTTP */
+    const char *breaker;     /* closed, open, half-open */
+    uint64_t breaker_trips;
+    bool parked;
+    const char *park_why;    /* "" when not parked */
+    int64_t oldest_ms;       /* wall time of the oldest ready one's event; 0: none */
+    uint64_t lag_ms_buckets[16]; /* event received -> delivered: <= 2^i * 10 ms */
+    uint64_t lag_ms_sum;
+};
+size_t flow_lanes(const struct flow *f);
+void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret);
+
+/** By hand: open or close a lane's breaker, unpark an endpoint. UV_ENOENT: no such endpoint. */
+int flow_breaker(struct flow *f, sl_str endpoint, bool open);
+int flow_unpark(struct flow *f, sl_str endpoint);
+/** A paused route goes on. UV_ENOENT. */
+int flow_resume_route(struct flow *f, sl_str route);
+
+/** For the host: an adapter made an HTTP call of its own beyond the one its delivery paid for. */
+void lane_charge(struct lane *lane);

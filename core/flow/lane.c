@@ -1,0 +1,461 @@
+/*
+ * lane.c - what stands before one endpoint: piles by priority, bucket, breaker, concurrency, park.
+ *
+ * lane_pump() is the only place that starts anything. It runs when something may have changed and
+ * arms one timer for the next moment at which time alone changes something.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+
+static const uint32_t weights[PRIORITY__COUNT] = { 8, 4, 2, 1 };
+
+#define CLAIM_MAX 5000
+#define NEVER     UINT64_MAX
+
+/* ---- life ---- */
+
+static int64_t timer_key(const void *item)
+{
+    return ((const struct delivery *)item)->next_ms;
+}
+
+static void timer_moved(void *item, size_t place)
+{
+    ((struct delivery *)item)->heap_at = place;
+}
+
+void lane_init(struct lane *l, struct flow *f, struct adapter *a)
+{
+    uint64_t now = uv_now(f->loop);
+
+    l->flow = f;
+    l->adapter = a;
+    l->conf = a ? a->conf : NULL;
+    l->log = (struct logger){ .room = "lane", .name = a ? a->conf->name : "(none)" };
+    l->timers = (struct heap){ .key = timer_key, .moved = timer_moved };
+    list_init(&l->piles);
+    list_init(&l->batches);
+    memcpy(l->credits, weights, sizeof(weights));
+    uv_timer_init(f->loop, &l->timer);
+    uv_handle_set_data((uv_handle_t *)&l->timer, f);
+    f->handles++;
+    if (!a)
+        return;
+    const struct conf_breaker *b = &a->conf->breaker;
+    bucket_init(&l->bucket, a->conf->rate_milli_per_s, a->conf->burst, now);
+    breaker_init(&l->breaker, &(struct breaker_conf){
+                                  .window_ms = (uint64_t)b->window_ms,
+                                  .min_calls = b->min_calls,
+                                  .failure_percent = b->failure_percent,
+                                  .open_ms = (uint64_t)b->open_ms,
+                                  .open_max_ms = (uint64_t)b->open_max_ms,
+                                  .probes = b->probes,
+                              });
+}
+
+void lane_finish(struct lane *l)
+{
+    while (!list_empty(&l->piles)) {
+        struct pile *p = list_entry(l->piles.next, struct pile, node);
+        list_remove(&p->node);
+        free(p);
+    }
+    free(l->timers.at);
+    uv_close((uv_handle_t *)&l->timer, flow_on_closed);
+}
+
+/* ---- piles ---- */
+
+static void pile_limits(struct pile *p)
+{
+    const sl_action *a = &p->lane->adapter->plugin->actions[p->target->action];
+    const struct conf_endpoint *e = p->lane->conf;
+
+    p->max_records = a->batch_records ? a->batch_records : 1;
+    p->max_bytes = a->batch_bytes;
+    if (p->max_records == 1)
+        return;
+    if (e->batch_records && e->batch_records < p->max_records)
+        p->max_records = e->batch_records;
+    if (e->batch_bytes && (!p->max_bytes || e->batch_bytes < p->max_bytes))
+        p->max_bytes = e->batch_bytes;
+    p->age_ms = (uint64_t)e->batch_age_ms;
+}
+
+struct pile *lane_pile(struct lane *l, const struct conf_route *r, const struct conf_target *t)
+{
+    list_each(i, &l->piles)
+    {
+        struct pile *p = list_entry(i, struct pile, node);
+        if (p->target == t)
+            return p;
+    }
+    struct pile *p = mem_zero(sizeof(*p));
+    p->route = r;
+    p->target = t;
+    p->lane = l;
+    p->priority = (uint8_t)r->priority;
+    list_init(&p->ready);
+    list_append(&l->piles, &p->node);
+    pile_limits(p);
+    return p;
+}
+
+/** Milliseconds until the pile may leave: 0 now, NEVER when it is empty. */
+static uint64_t pile_ripe_in(const struct pile *p, uint64_t now)
+{
+    if (p->n == 0)
+        return NEVER;
+    if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes))
+        return 0;
+    return now >= p->since_ms + p->age_ms ? 0 : p->since_ms + p->age_ms - now;
+}
+
+static uint64_t pile_head(const struct pile *p)
+{
+    return list_entry(p->ready.next, struct delivery, pile_node)->num;
+}
+
+/** The ripe pile whose turn it is: priorities by weight, the oldest head within one. */
+static struct pile *choose_pile(struct lane *l, uint64_t now)
+{
+    struct pile *best[PRIORITY__COUNT] = { NULL };
+    bool any = false;
+
+    list_each(i, &l->piles)
+    {
+        struct pile *p = list_entry(i, struct pile, node);
+        if (pile_ripe_in(p, now) != 0)
+            continue;
+        if (!best[p->priority] || pile_head(p) < pile_head(best[p->priority]))
+            best[p->priority] = p;
+        any = true;
+    }
+    if (!any)
+        return NULL;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < PRIORITY__COUNT; i++)
+            if (best[i] && l->credits[i]) {
+                l->credits[i]--;
+                return best[i];
+            }
+        memcpy(l->credits, weights, sizeof(weights));
+    }
+    return NULL; /* not reached: full credits serve whoever is there */
+}
+
+/* ---- a delivery's place ---- */
+
+static const unsigned legal_moves[DS__COUNT] = {
+#define TO(s) (1u << DS_##s)
+    [DS_READY] = TO(INFLIGHT) | TO(HELD) | TO(DEAD) | TO(DISCARDED) | TO(SUPERSEDED),
+    [DS_INFLIGHT] = TO(READY) | TO(WAITING) | TO(UNKNOWN) | TO(HELD) | TO(DELIVERED) | TO(DEAD),
+    [DS_WAITING] = TO(READY) | TO(HELD) | TO(DISCARDED) | TO(DEAD),
+    [DS_UNKNOWN] = TO(READY) | TO(WAITING) | TO(UNKNOWN) | TO(HELD) | TO(DELIVERED) | TO(DEAD),
+    [DS_HELD] = TO(READY) | TO(DEAD) | TO(DISCARDED) | TO(DELIVERED) | TO(HELD),
+#undef TO
+};
+
+void lane_enter(struct delivery *d, enum delivery_state next)
+{
+    if (d->state != next)
+        assert(legal_moves[d->state] & 1u << next);
+    log_trace(&d->lane->log, "delivery %" PRIu64 ".%u %s -> %s", delivery_event(d->num),
+              delivery_ordinal(d->num), delivery_state_names[d->state], delivery_state_names[next]);
+    struct window *w = &d->lane->windows[d->priority];
+    w->n -= d->state != DS_HELD;
+    w->n += next != DS_HELD;
+    d->lane->counts[d->state]--;
+    d->lane->counts[next]++;
+    d->state = next;
+}
+
+void lane_add(struct lane *l, struct delivery *d)
+{
+    struct flow *f = l->flow;
+
+    d->lane = l;
+    l->counts[d->state]++;
+    l->windows[d->priority].n += d->state != DS_HELD;
+    list_init(&d->pile_node);
+    HASH_ADD(hh, f->deliveries, num, sizeof(d->num), d);
+    chain_join(d);
+    lane_place(d);
+}
+
+void lane_place(struct delivery *d)
+{
+    struct lane *l = d->lane;
+
+    if (d->heap_at)
+        heap_remove(&l->timers, d->heap_at);
+    if (delivery_state_final(d->state)) {
+        lane_remove(d);
+        return;
+    }
+    if (d->state == DS_READY)
+        pile_add(d);
+    else
+        pile_take(d);
+    if (d->state == DS_WAITING || d->state == DS_UNKNOWN)
+        heap_push(&l->timers, d);
+}
+
+void lane_remove(struct delivery *d)
+{
+    struct lane *l = d->lane;
+
+    pile_take(d);
+    if (d->heap_at)
+        heap_remove(&l->timers, d->heap_at);
+    l->counts[d->state]--;
+    l->windows[d->priority].n -= d->state != DS_HELD;
+    chain_leave(d);
+    HASH_DELETE(hh, l->flow->deliveries, d);
+    delivery_free(d);
+}
+
+/* ---- the window ---- */
+
+bool lane_admits(struct lane *l, uint8_t priority, uint64_t num)
+{
+    struct window *w = &l->windows[priority];
+
+    if (num < w->last)
+        return true; /* older than what is loaded: no claim would find it again */
+    if (!w->spilled && w->n < l->flow->config->window) {
+        w->last = num;
+        return true;
+    }
+    w->spilled = true;
+    w->skipped++;
+    return false;
+}
+
+struct claim {
+    struct lane *lane;
+    uint8_t priority;
+    uint32_t limit;
+    uint64_t skipped_then;
+};
+
+static void on_claimed(void *ctx, int status, const struct store_delivery *rows, size_t n)
+{
+    struct claim *c = ctx;
+    struct lane *l = c->lane;
+    struct flow *f = l->flow;
+    struct window *w = &l->windows[c->priority];
+
+    w->claiming = false;
+    if (status < 0) {
+        if (status != UV_ECANCELED)
+            log_error(&l->log, "cannot read waiting deliveries: err=%s", uv_strerror(status));
+        free(c);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].num > w->last)
+            w->last = rows[i].num;
+        if (!flow_delivery(f, rows[i].num))
+            recover_row(f, l, &rows[i]);
+    }
+    if (n < c->limit && w->skipped == c->skipped_then)
+        w->spilled = false;
+    free(c);
+    recover_step_done(f);
+    lane_pump(l);
+}
+
+void lane_refill(struct lane *l)
+{
+    struct flow *f = l->flow;
+
+    for (int p = 0; p < PRIORITY__COUNT; p++) {
+        struct window *w = &l->windows[p];
+        if (!w->spilled || w->claiming || w->n > f->config->window / 2)
+            continue;
+        struct claim *c = mem_zero(sizeof(*c));
+        uint64_t room = f->config->window - w->n;
+        c->lane = l;
+        c->priority = (uint8_t)p;
+        c->limit = room < CLAIM_MAX ? (uint32_t)room : CLAIM_MAX;
+        c->skipped_then = w->skipped;
+        if (store_claim(f->store, str_of(l->conf ? l->conf->name : ""), c->priority, w->last,
+                        c->limit, on_claimed, c) < 0) {
+            free(c);
+            continue;
+        }
+        w->claiming = true;
+        recover_step(f);
+    }
+}
+
+/* ---- park ---- */
+
+void lane_park(struct lane *l, sl_str why, int64_t ms)
+{
+    bool before = l->parked;
+
+    l->parked = true;
+    l->parked_until = uv_now(l->flow->loop) + (uint64_t)(ms > 0 ? ms : l->conf->park_probe_ms);
+    snprintf(l->park_why, sizeof(l->park_why), STR_FMT, STR_ARG(why));
+    if (before)
+        return;
+    log_warn(&l->log, "parked: %s", l->park_why);
+    flow_notice(l->flow, NOTICE_PARKED, l, NULL, NULL, str_of(l->park_why));
+}
+
+void lane_unpark(struct lane *l)
+{
+    if (!l->parked)
+        return;
+    l->parked = false;
+    log_info(&l->log, "no longer parked");
+    flow_notice(l->flow, NOTICE_UNPARKED, l, NULL, NULL, str_of(l->park_why));
+}
+
+/* ---- the breaker ---- */
+
+void lane_result(struct lane *l, uint64_t trips_then, bool good)
+{
+    if (l->breaker.trips != trips_then)
+        return; /* it left before the breaker last opened */
+    enum breaker_state before = l->breaker.state;
+    if (breaker_result(&l->breaker, good, uv_now(l->flow->loop), &l->flow->rng)) {
+        log_warn(&l->log, "breaker opened, next try in %" PRIu64 " ms",
+                 l->breaker.open_until - uv_now(l->flow->loop));
+        if (before == BREAKER_CLOSED)
+            flow_notice(l->flow, NOTICE_BREAKER_OPEN, l, NULL, NULL,
+                        STR("too many failures or slow answers"));
+    } else if (before == BREAKER_HALF_OPEN && l->breaker.state == BREAKER_CLOSED) {
+        log_info(&l->log, "breaker closed");
+        flow_notice(l->flow, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR(""));
+    }
+}
+
+/* ---- the pump ---- */
+
+static void start_batch(struct lane *l, struct pile *p)
+{
+    struct delivery **members = mem_array(p->n < p->max_records ? p->n : p->max_records,
+                                          sizeof(struct delivery *));
+    size_t n = 0;
+    uint64_t bytes = 0;
+
+    while (p->n && n < p->max_records) {
+        struct delivery *d = list_entry(p->ready.next, struct delivery, pile_node);
+        if (n && p->max_bytes && bytes + d->body_len > p->max_bytes)
+            break;
+        bytes += d->body_len;
+        pile_take(d);
+        lane_enter(d, DS_INFLIGHT);
+        members[n++] = d;
+    }
+    p->since_ms = uv_now(l->flow->loop);
+    batch_start(l, members, n);
+    free(members);
+}
+
+/** Deliveries whose time has come. UNKNOWN ones need a slot, a token and the breaker's leave:
+ *  returns the milliseconds until that is so, or NEVER. */
+static uint64_t serve_timers(struct lane *l, uint64_t now, int64_t wall)
+{
+    struct delivery *d;
+
+    while ((d = heap_first(&l->timers)) && d->next_ms <= wall) {
+        if (d->settling) {
+            heap_remove(&l->timers, d->heap_at);
+            continue;
+        }
+        if (d->state == DS_WAITING) {
+            lane_enter(d, DS_READY);
+            lane_place(d);
+            continue;
+        }
+        if (l->under_way >= l->conf->concurrency)
+            return NEVER;
+        uint64_t wait = bucket_wait(&l->bucket, 1, now);
+        if (wait == 0)
+            wait = breaker_ask(&l->breaker, now);
+        if (wait)
+            return wait;
+        bucket_take(&l->bucket, 1, now);
+        l->prepaid++;
+        heap_remove(&l->timers, d->heap_at);
+        confirm_start(d);
+    }
+    return d ? (uint64_t)(d->next_ms - wall) : NEVER;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/** Starts all that may leave now; returns the milliseconds until time changes something. */
+static uint64_t pump_once(struct lane *l)
+{
+    uint64_t now = uv_now(l->flow->loop);
+    uint64_t next;
+    struct pile *p;
+
+    if (l->parked && now < l->parked_until)
+        return l->parked_until - now;
+    if (l->parked && l->under_way)
+        return NEVER; /* the probe is out */
+    next = serve_timers(l, now, clock_wall_ms());
+    while (l->under_way < (l->parked ? 1 : l->conf->concurrency) && (p = choose_pile(l, now))) {
+        uint64_t wait = bucket_wait(&l->bucket, 1, now);
+        if (wait == 0)
+            wait = breaker_ask(&l->breaker, now);
+        if (wait)
+            return least(next, wait);
+        bucket_take(&l->bucket, 1, now);
+        l->prepaid++;
+        start_batch(l, p);
+    }
+    list_each(i, &l->piles)
+    {
+        uint64_t ripe = pile_ripe_in(list_entry(i, struct pile, node), now);
+        if (ripe) /* 0: it waits for a slot, not for time */
+            next = least(next, ripe);
+    }
+    return next;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    lane_pump(container_of(t, struct lane, timer));
+}
+
+void lane_pump(struct lane *l)
+{
+    if (!l->conf || l->flow->draining)
+        return;
+    if (l->pumping) {
+        l->pump_again = true;
+        return;
+    }
+    l->pumping = true;
+    uint64_t next;
+    do {
+        l->pump_again = false;
+        next = pump_once(l);
+    } while (l->pump_again);
+    l->pumping = false;
+    if (next == NEVER)
+        uv_timer_stop(&l->timer);
+    else
+        uv_timer_start(&l->timer, on_timer, next ? next : 1, 0);
+    lane_refill(l);
+}
+
+void lane_pump_soon(struct lane *l)
+{
+    if (l->conf && !l->flow->draining)
+        uv_timer_start(&l->timer, on_timer, 0, 0);
+}

@@ -1,0 +1,53 @@
+#include "flow/program.h"
+
+#include <string.h>
+
+const char *const program_vars[] = { "received", "delivery", NULL };
+
+/** A user's text in brackets; the newline ends a comment on its last line. */
+static void part(struct buf *b, const char *text)
+{
+    buf_cstr(b, "(\n");
+    buf_cstr(b, text);
+    buf_cstr(b, "\n)");
+}
+
+bool program_needed(const struct conf_route *r)
+{
+    return r->when || r->split || r->map || r->choose;
+}
+
+void program_compose(struct buf *b, const struct conf_route *r)
+{
+    if (r->when) {
+        buf_cstr(b, "if ");
+        part(b, r->when);
+        buf_cstr(b, " then ");
+    }
+    if (r->split) {
+        part(b, r->split);
+        buf_cstr(b, " | if type == \"object\" and has(\"key\") and has(\"body\") then . else "
+                    "error(\"split: every output must be an object {key, body}\") end");
+    } else {
+        buf_cstr(b, "{key: \"\", body: .}");
+    }
+    buf_cstr(b, " | (.key | if type == \"string\" then . else tojson end) as $sluice_key | .body");
+    if (r->map) {
+        buf_cstr(b, " | [");
+        part(b, r->map);
+        buf_cstr(b, "] | if length == 1 then .[0] else error(\"map: wants exactly one output, got "
+                    "\\(length)\") end");
+    }
+    buf_cstr(b, " | {key: $sluice_key, body: .} | .key, ");
+    if (r->choose) {
+        buf_cstr(b, "([");
+        part(b, r->choose);
+        buf_cstr(b, "] | if length == 1 then .[0] else error(\"choose: wants exactly one output, "
+                    "got \\(length)\") end)");
+    } else {
+        buf_cstr(b, "null");
+    }
+    buf_cstr(b, ", .body");
+    if (r->when)
+        buf_cstr(b, " else empty end");
+}

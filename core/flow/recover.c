@@ -1,0 +1,231 @@
+/*
+ * recover.c - what the process before left live: claimed lane by lane from the index.
+ *
+ * Ready and waiting deliveries go back to their lanes. What was sent without an outcome is resumed
+ * from its batch's checkpoint where the adapter can, and is unknown otherwise. What has lost its
+ * route is held as `orphaned`. Nothing is sent here.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+
+/** A batch that was out when the process ended. */
+struct left_batch {
+    UT_hash_handle hh; /* flow.left, by id */
+    uint64_t id;
+    struct flow *flow;
+    struct lane *lane;
+    char *token;
+    size_t token_len;
+    uint64_t *nums;
+    size_t n, pending;
+};
+
+void recover_step(struct flow *f)
+{
+    f->recovering++;
+}
+
+void recover_step_done(struct flow *f)
+{
+    if (--f->recovering || f->recovered)
+        return;
+    f->recovered = true;
+    log_info(&f->log, "recovered: %u deliveries in memory", HASH_COUNT(f->deliveries));
+}
+
+void recover_start(struct flow *f)
+{
+    recover_step(f);
+    for (size_t i = 0; i < f->n_lanes; i++) {
+        for (int p = 0; p < PRIORITY__COUNT; p++)
+            f->lanes[i].windows[p].spilled = true;
+        lane_refill(&f->lanes[i]);
+    }
+    for (int p = 0; p < PRIORITY__COUNT; p++)
+        f->nowhere.windows[p].spilled = true;
+    lane_refill(&f->nowhere);
+    recover_step_done(f);
+}
+
+void recover_finish(struct flow *f)
+{
+    struct left_batch *b, *tmp;
+
+    HASH_ITER(hh, f->left, b, tmp)
+    {
+        HASH_DEL(f->left, b);
+        free(b->token);
+        free(b->nums);
+        free(b);
+    }
+}
+
+const struct conf_target *find_target(const struct conf_route *r, const struct lane *l,
+                                      sl_str action)
+{
+    for (size_t i = 0; r && i < r->n_targets; i++) {
+        const struct conf_target *t = &r->targets[i];
+        if (t->kind == TARGET_SEND && t->endpoint == l->conf &&
+            (!action.len ||
+             str_eq(str_of(t->endpoint->plugin->actions[t->action].name), action)))
+            return t;
+    }
+    return NULL;
+}
+
+static struct delivery *from_row(struct flow *f, struct lane *l, const struct store_delivery *row)
+{
+    struct delivery *d = mem_zero(sizeof(*d));
+
+    d->num = row->num;
+    memcpy(d->id, row->id, sizeof(d->id));
+    d->state = row->state;
+    d->priority = row->priority < PRIORITY__COUNT ? row->priority : PRIORITY_LOW;
+    d->attempts = row->attempts;
+    d->generation = row->generation;
+    d->next_ms = row->next_ms;
+    d->received_ms = row->received_ms;
+    d->first_sent_ms = row->first_sent_ms;
+    d->since_ms = row->first_sent_ms;
+    d->unknown_ms = clock_wall_ms();
+    d->batch_id = row->batch;
+    d->body_len = row->body_bytes;
+    d->subject = mem_dup(row->subject);
+    d->piece = mem_dup(row->piece);
+    d->topic = mem_dup(row->topic);
+    d->route = config_route(f->config, row->route);
+    d->target = find_target(d->route, l, row->action);
+    return d;
+}
+
+/** One move of one delivery that recovery itself decides. */
+static void write_one(struct delivery *d, struct rec_move *m)
+{
+    struct rec_move *moves = mem_array(1, sizeof(*moves));
+    struct extras none = { 0 };
+
+    moves[0] = *m;
+    d->settling = true;
+    settle_write(d->lane, d->batch_id, "recovery", moves, 1, &none, NULL, NULL);
+}
+
+static void hold_orphan(struct delivery *d)
+{
+    struct rec_move m = { .num = d->num, .state = DS_HELD, .generation = d->generation };
+    const char *why = d->state == DS_INFLIGHT || d->state == DS_UNKNOWN ?
+                          "its route or target is no longer in the configuration; it was sent and "
+                          "its outcome is unknown" :
+                          "its route or target is no longer in the configuration";
+
+    m.hold_type = (sl_str){ mem_str("orphaned"), strlen("orphaned") };
+    m.reason = (sl_str){ mem_str(why), strlen(why) };
+    write_one(d, &m);
+}
+
+static void now_unknown(struct delivery *d)
+{
+    sl_outcome o = {
+        .size = sizeof(o),
+        .kind = SL_UNKNOWN,
+        .why = STR("the process ended before an answer was understood"),
+    };
+    struct rec_move m;
+
+    settle_outcome(d, &o, d->attempts + 1, 0, &m);
+    write_one(d, &m);
+}
+
+/* ---- batches that were out ---- */
+
+static void left_ready(struct left_batch *b)
+{
+    struct delivery **members = mem_array(b->n ? b->n : 1, sizeof(*members));
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->n; i++) {
+        struct delivery *d = flow_delivery(b->flow, b->nums[i]);
+        if (d && d->state == DS_INFLIGHT && !d->settling && !d->batch && d->target)
+            members[n++] = d;
+    }
+    if (n && b->token_len && b->lane->adapter->plugin->resume)
+        batch_resume(b->lane, b->id, members, n, (sl_str){ b->token, b->token_len });
+    else
+        for (size_t i = 0; i < n; i++)
+            now_unknown(members[i]);
+    free(members);
+    recover_step_done(b->flow);
+}
+
+static void on_member(void *ctx, int status, const struct store_delivery *row, sl_str body,
+                      sl_str request)
+{
+    struct left_batch *b = ctx;
+
+    (void)body;
+    (void)request;
+    if (status == 0 && !flow_delivery(b->flow, row->num) && !delivery_state_final(row->state))
+        recover_row(b->flow, b->lane, row);
+    if (--b->pending == 0)
+        left_ready(b);
+}
+
+static void on_left_batch(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n)
+{
+    struct left_batch *b = ctx;
+
+    if (status < 0) {
+        if (status != UV_ECANCELED)
+            log_error(&b->flow->log, "cannot read batch %" PRIu64 ": err=%s", b->id,
+                      uv_strerror(status));
+        recover_step_done(b->flow);
+        return;
+    }
+    b->token = mem_dup(token);
+    b->token_len = token.len;
+    b->nums = mem_array(n ? n : 1, sizeof(*b->nums));
+    memcpy(b->nums, nums, n * sizeof(*nums));
+    b->n = n;
+    b->pending = 1;
+    for (size_t i = 0; i < n; i++)
+        if (!flow_delivery(b->flow, nums[i]) &&
+            store_delivery_get(b->flow->store, nums[i], on_member, b) == 0)
+            b->pending++;
+    if (--b->pending == 0)
+        left_ready(b);
+}
+
+static void recover_batch(struct flow *f, struct lane *l, uint64_t id)
+{
+    struct left_batch *b;
+
+    HASH_FIND(hh, f->left, &id, sizeof(id), b);
+    if (b)
+        return;
+    b = mem_zero(sizeof(*b));
+    b->id = id;
+    b->flow = f;
+    b->lane = l;
+    HASH_ADD(hh, f->left, id, sizeof(b->id), b);
+    recover_step(f);
+    if (store_batch_get(f->store, id, on_left_batch, b) < 0)
+        recover_step_done(f);
+}
+
+void recover_row(struct flow *f, struct lane *l, const struct store_delivery *row)
+{
+    struct delivery *d = from_row(f, l, row);
+    enum delivery_state state = d->state;
+    bool orphan = !d->route || (l->conf && !d->target);
+
+    lane_add(l, d);
+    if (orphan) {
+        if (state != DS_HELD)
+            hold_orphan(d);
+        return;
+    }
+    if (state == DS_INFLIGHT)
+        recover_batch(f, l, d->batch_id);
+}

@@ -1,0 +1,329 @@
+#include "flow/routing.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/mem.h"
+#include "flow/program.h"
+
+#define MAX_ABOUTS 16
+#define MAX_REFS   32
+
+struct routing *routing_new(struct flow *f, struct event *e)
+{
+    struct routing *rt = mem_zero(sizeof(*rt));
+
+    rt->flow = f;
+    rt->event = e;
+    list_init(&rt->node);
+    list_init(&rt->behind);
+    return rt;
+}
+
+static void piece_free(struct piece *p)
+{
+    free(p->key);
+    free(p->body);
+    free(p->error);
+}
+
+void routing_free(struct routing *rt)
+{
+    for (size_t i = 0; i < rt->n_abouts; i++) {
+        free(rt->abouts[i].subject);
+        free(rt->abouts[i].version);
+        free(rt->abouts[i].event_key);
+    }
+    for (size_t i = 0; i < rt->n_refs; i++) {
+        free(rt->refs[i].kind);
+        free(rt->refs[i].id);
+    }
+    for (size_t i = 0; i < rt->n_pieces; i++)
+        piece_free(&rt->pieces[i]);
+    free(rt->abouts);
+    free(rt->refs);
+    free(rt->pieces);
+    free(rt->matched);
+    free(rt->note);
+    free(rt->turn);
+    event_free(rt->event);
+    free(rt);
+}
+
+/* ---- describe ---- */
+
+static void set_note(struct routing *rt, sl_str text)
+{
+    free(rt->note);
+    rt->note = mem_dup(text);
+}
+
+static void on_subject(void *ctx, sl_str subject, sl_str version, sl_str event_key,
+                       const sl_ref *refs, size_t n_refs)
+{
+    struct routing *rt = ctx;
+
+    for (size_t i = 0; i < n_refs && rt->n_refs < MAX_REFS; i++) {
+        rt->refs = mem_grow(rt->refs, (rt->n_refs + 1) * sizeof(*rt->refs));
+        rt->refs[rt->n_refs++] = (struct about_ref){ mem_dup(refs[i].kind), mem_dup(refs[i].id) };
+    }
+    if (!subject.len || rt->n_abouts == MAX_ABOUTS)
+        return;
+    rt->abouts = mem_grow(rt->abouts, (rt->n_abouts + 1) * sizeof(*rt->abouts));
+    rt->abouts[rt->n_abouts++] =
+        (struct about){ mem_dup(subject), mem_dup(version), mem_dup(event_key) };
+}
+
+void routing_about(struct routing *rt, sl_str subject)
+{
+    on_subject(rt, subject, STR(""), STR(""), NULL, 0);
+}
+
+static void on_note(void *ctx, sl_str text)
+{
+    set_note(ctx, text);
+}
+
+int routing_describe(struct routing *rt)
+{
+    struct event *e = rt->event;
+    struct lane *l = flow_lane(rt->flow, str_of(e->endpoint));
+    sl_describe_out out = { .size = sizeof(out), .ctx = rt, .subject = on_subject, .note = on_note };
+    sl_fail fail = { .size = sizeof(fail) };
+    sl_event ev = {
+        .size = sizeof(ev),
+        .id = e->id,
+        .received_ms = e->received_ms,
+        .endpoint = str_of(e->endpoint),
+        .topic = str_of(e->topic),
+        .sender_id = str_of(e->sender_id),
+        .headers = e->headers,
+        .n_headers = e->n_headers,
+        .body = { e->body, e->body_len },
+    };
+
+    if (e->origin == EO_EMITTED || !l || !l->adapter->plugin->describe) {
+        if (e->subject[0])
+            on_subject(rt, str_of(e->subject), STR(""), STR(""), NULL, 0);
+        return 0;
+    }
+    if (l->adapter->plugin->describe(l->adapter->self, &ev, &out, &fail) == SL_OK)
+        return 0;
+    fail.text[sizeof(fail.text) - 1] = 0;
+    set_note(rt, str_of(fail.text));
+    return UV_EINVAL;
+}
+
+const char *routing_subject(const struct routing *rt)
+{
+    return rt->n_abouts ? rt->abouts[0].subject : "";
+}
+
+bool routing_event_key(const struct routing *rt, uint8_t out[16])
+{
+    const struct event *e = rt->event;
+    sl_str parts[4 + 2 * MAX_ABOUTS];
+    uint8_t full[DIGEST_SHA256];
+    size_t n = 0;
+
+    if (e->origin == EO_EMITTED || e->again || !rt->n_abouts)
+        return false;
+    parts[n++] = STR("event");
+    parts[n++] = str_of(e->endpoint);
+    parts[n++] = str_of(e->topic);
+    for (size_t i = 0; i < rt->n_abouts; i++) {
+        const struct about *a = &rt->abouts[i];
+        parts[n++] = str_of(a->subject);
+        if (a->event_key[0])
+            parts[n++] = str_of(a->event_key);
+        else if (a->version[0])
+            parts[n++] = str_of(a->version);
+        else
+            return false;
+    }
+    digest_parts(parts, n, full);
+    memcpy(out, full, 16);
+    return true;
+}
+
+/* ---- pieces ---- */
+
+static struct piece *piece_add(struct routing *rt, const struct conf_route *r)
+{
+    rt->pieces = mem_grow(rt->pieces, (rt->n_pieces + 1) * sizeof(*rt->pieces));
+    struct piece *p = &rt->pieces[rt->n_pieces++];
+    *p = (struct piece){ .route = r };
+    return p;
+}
+
+static void piece_error(struct routing *rt, const struct conf_route *r, const char *fmt, sl_str why)
+{
+    struct piece *p = piece_add(rt, r);
+    struct buf b = { 0 };
+
+    buf_cstr(&b, fmt);
+    buf_str(&b, why);
+    p->key = mem_str("");
+    p->error = buf_steal(&b, NULL);
+}
+
+/** The text of a JSON string, own; NULL: it is not a string. */
+static char *json_text(sl_str json)
+{
+    json_t *j = json_loadb(json.ptr, json.len, JSON_DECODE_ANY, NULL);
+    char *text = mem_str(json_string_value(j));
+
+    json_decref(j);
+    return text;
+}
+
+static const struct conf_target *choose_target(const struct conf_route *r, const char *choice)
+{
+    const struct conf_target *otherwise = NULL;
+
+    for (size_t i = 0; i < r->n_targets; i++) {
+        const struct conf_target *t = &r->targets[i];
+        if (!t->when)
+            otherwise = t;
+        else if (choice && !strcmp(t->when, choice))
+            return t;
+    }
+    return otherwise;
+}
+
+static bool same_key_before(const struct routing *rt, const struct conf_route *r, const char *key)
+{
+    for (size_t i = 0; i < rt->n_pieces; i++)
+        if (rt->pieces[i].route == r && rt->pieces[i].key && !strcmp(rt->pieces[i].key, key))
+            return true;
+    return false;
+}
+
+/** Outputs come in threes: key, choice, body. */
+static void pieces_from(struct routing *rt, const struct conf_route *r, const struct map_result *m)
+{
+    for (size_t i = 0; i + 3 <= m->n_outputs; i += 3) {
+        char *key = json_text(m->outputs[i]);
+        char *choice = json_text(m->outputs[i + 1]);
+        if (!key)
+            key = mem_str("");
+        if (same_key_before(rt, r, key)) {
+            piece_error(rt, r, "split gave two pieces of the key ", str_of(key));
+            free(key);
+        } else {
+            struct piece *p = piece_add(rt, r);
+            p->key = key;
+            p->target = choose_target(r, choice);
+            p->body = mem_dup(m->outputs[i + 2]);
+            p->body_len = m->outputs[i + 2].len;
+        }
+        free(choice);
+    }
+}
+
+static void note_errors(struct routing *rt, const struct conf_route *r, const struct map_result *m)
+{
+    if (rt->router)
+        router_route_result(rt->router, r, m->status == 0 ? STR("") : m->why);
+}
+
+static void on_mapped(void *ctx, const struct map_result *results, size_t n)
+{
+    struct routing *rt = ctx;
+    size_t next = 0;
+
+    for (size_t i = 0; i < rt->n_run && next < n; i++) {
+        const struct conf_route *r = rt->run[i];
+        const struct map_result *m = &results[next++];
+        if (m->status == UV_ECANCELED)
+            continue;
+        note_errors(rt, r, m);
+        if (m->status == 0)
+            pieces_from(rt, r, m);
+        else
+            piece_error(rt, r, "map: ", m->why);
+    }
+    rt->cancelled = n && results[0].status == UV_ECANCELED;
+    rt->done(rt);
+}
+
+static void match(struct routing *rt)
+{
+    const struct config *c = rt->flow->config;
+    const struct event *e = rt->event;
+
+    rt->matched = mem_array(c->n_routes ? c->n_routes : 1, sizeof(*rt->matched));
+    for (size_t i = 0; i < c->n_routes; i++) {
+        const struct conf_route *r = &c->routes[i];
+        if (e->only && e->only != r)
+            continue;
+        if (conf_route_matches(r, str_of(e->endpoint), str_of(e->topic)))
+            rt->matched[rt->n_matched++] = r;
+    }
+}
+
+/** Nothing to run: the callback still must not come before the call returned. */
+static void on_soon_closed(uv_handle_t *h)
+{
+    struct routing *rt = uv_handle_get_data(h);
+
+    free(h);
+    rt->done(rt);
+}
+
+static void done_soon(struct routing *rt)
+{
+    uv_timer_t *t = mem_zero(sizeof(*t));
+
+    uv_timer_init(rt->flow->loop, t);
+    uv_handle_set_data((uv_handle_t *)t, rt);
+    uv_close((uv_handle_t *)t, on_soon_closed);
+}
+
+void routing_map(struct routing *rt)
+{
+    const struct event *e = rt->event;
+    struct map_run runs[MAX_ROUTES_PER_EVENT];
+    size_t n = 0;
+    struct buf vars = { 0 };
+    char when[32];
+
+    match(rt);
+    clock_format(e->received_ms, when);
+    buf_printf(&vars, "{\"received\":\"%s\",\"delivery\":null}", when);
+    for (size_t i = 0; i < rt->n_matched; i++) {
+        const struct conf_route *r = rt->matched[i];
+        if (program_needed(r) && rt->router && rt->router->routes[r->index].paused) {
+            piece_error(rt, r, "its route is paused after: ",
+                        str_of(rt->router->routes[r->index].last_error));
+            rt->pieces[rt->n_pieces - 1].paused = true;
+            continue;
+        }
+        if (program_needed(r)) {
+            if (n == MAX_ROUTES_PER_EVENT) {
+                piece_error(rt, r, "more than 64 routes match one event", STR(""));
+                continue;
+            }
+            rt->run[n] = r;
+            runs[n++] = (struct map_run){ rt->flow->router.routes[r->index].program,
+                                          buf_view(&vars) };
+            continue;
+        }
+        struct piece *p = piece_add(rt, r);
+        p->key = mem_str("");
+        p->target = &r->targets[0];
+        p->body = mem_dup((sl_str){ e->body, e->body_len });
+        p->body_len = e->body_len;
+    }
+    rt->n_run = n;
+    if (n == 0) {
+        done_soon(rt);
+    } else if (mapper_run(rt->flow->mapper, (sl_str){ e->body, e->body_len }, runs, n, on_mapped,
+                          rt) < 0) {
+        rt->cancelled = true; /* the mapper is closing: it is routed at the next start */
+        done_soon(rt);
+    }
+    buf_finish(&vars);
+}

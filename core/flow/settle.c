@@ -1,0 +1,340 @@
+/*
+ * settle.c - from an adapter's answer to a durable move, and from a durable move to memory.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+#include "flow/retry.h"
+#include "flow/settle.h"
+
+#define STORE_AGAIN_MS 1000
+
+/* ---- what an outcome brings beside its move ---- */
+
+static sl_str own(sl_str s)
+{
+    return (sl_str){ mem_dup(s), s.len };
+}
+
+static void disown(sl_str *s)
+{
+    free((char *)s->ptr);
+    *s = (sl_str){ 0 };
+}
+
+void extras_link(struct extras *x, const struct delivery *d, const sl_link *links, size_t n)
+{
+    if (!n)
+        return;
+    x->links = mem_grow(x->links, (x->n_links + n) * sizeof(*x->links));
+    for (size_t i = 0; i < n; i++)
+        x->links[x->n_links++] = (struct rec_link){
+            .endpoint = own(str_of(d->lane->conf->name)),
+            .kind = own(links[i].kind),
+            .id = own(links[i].id),
+            .subject = own(str_of(d->subject)),
+            .num = d->num,
+        };
+}
+
+void extras_emit(struct extras *x, const struct delivery *d, const sl_emit *emits, size_t n,
+                 int64_t wall_ms)
+{
+    if (!n)
+        return;
+    x->emits = mem_grow(x->emits, (x->n_emits + n) * sizeof(*x->emits));
+    for (size_t i = 0; i < n; i++)
+        x->emits[x->n_emits++] = (struct rec_receipt){
+            .origin = EO_EMITTED,
+            .received_ms = wall_ms,
+            .cause = d->num,
+            .endpoint = own(str_of(d->lane->conf->name)),
+            .topic = own(emits[i].topic),
+            .subject = own(str_of(d->subject)),
+            .body = own(emits[i].body),
+        };
+}
+
+void extras_free(struct extras *x)
+{
+    for (size_t i = 0; i < x->n_links; i++) {
+        disown(&x->links[i].endpoint);
+        disown(&x->links[i].kind);
+        disown(&x->links[i].id);
+        disown(&x->links[i].subject);
+    }
+    for (size_t i = 0; i < x->n_emits; i++) {
+        disown(&x->emits[i].endpoint);
+        disown(&x->emits[i].topic);
+        disown(&x->emits[i].subject);
+        disown(&x->emits[i].body);
+    }
+    free(x->links);
+    free(x->emits);
+    *x = (struct extras){ 0 };
+}
+
+void move_free(struct rec_move *m)
+{
+    disown(&m->reason);
+    disown(&m->reference);
+    disown(&m->hold_type);
+    disown(&m->endpoint);
+}
+
+/* ---- from an outcome to a move ---- */
+
+static const struct conf_retry *retry_of(const struct delivery *d)
+{
+    if (d->route->has_retry || !d->lane->conf->has_retry)
+        return &d->route->retry;
+    return &d->lane->conf->retry;
+}
+
+/** Not done, may be tried again: when, or is it enough? */
+void settle_retry(const struct delivery *d, uint32_t attempts, int64_t after_ms, sl_str why,
+                  struct rec_move *m)
+{
+    const struct conf_retry *conf = retry_of(d);
+    int64_t now = clock_wall_ms();
+    int64_t age = d->since_ms ? now - d->since_ms : 0;
+    int64_t delay = retry_delay(conf, attempts ? attempts : 1, after_ms, &d->lane->flow->rng);
+
+    if (!retry_exhausted(conf, attempts, age, delay)) {
+        m->state = DS_WAITING;
+        m->next_ms = now + delay;
+        m->reason = own(why);
+        return;
+    }
+    struct buf text = { 0 };
+    buf_printf(&text, "given up after %u attempts: " STR_FMT, attempts, STR_ARG(why));
+    m->state = DS_DEAD;
+    m->reason.ptr = buf_steal(&text, &m->reason.len);
+}
+
+static void settle_unknown(struct delivery *d, const sl_outcome *o, struct rec_move *m)
+{
+    const sl_plugin *p = d->lane->adapter->plugin;
+
+    if (p->actions[d->target->action].flags & SL_ACTION_IDEMPOTENT) {
+        settle_retry(d, d->attempts + 1, o->after_ms, o->why, m);
+    } else if (p->confirm) {
+        m->state = DS_UNKNOWN;
+        m->next_ms = clock_wall_ms() + d->lane->conf->confirm_after_ms;
+        m->reason = own(o->why);
+    } else {
+        m->state = DS_HELD;
+        m->hold_type = own(STR("unknown-outcome"));
+        m->reason = own(o->why);
+    }
+}
+
+void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, uint32_t latency_ms,
+                    struct rec_move *m)
+{
+    *m = (struct rec_move){
+        .num = d->num,
+        .burnt = 1,
+        .attempt = attempt,
+        .generation = d->generation,
+        .status = o->status,
+        .latency_ms = latency_ms,
+    };
+    switch (o->kind) {
+    case SL_DELIVERED:
+        m->state = DS_DELIVERED;
+        m->reason = own(o->why);
+        m->reference = own(o->reference);
+        break;
+    case SL_RETRY:
+        settle_retry(d, attempt, o->after_ms, o->why, m);
+        break;
+    case SL_THROTTLED:
+        m->state = DS_READY;
+        m->burnt = 0;
+        m->reason = own(o->why);
+        d->lane->throttled++;
+        break;
+    case SL_REJECTED:
+        m->state = DS_DEAD;
+        m->generation = d->generation + 1; /* definitely not done: a replay gets a new key */
+        m->reason = own(o->why);
+        m->reference = own(o->reference);
+        break;
+    case SL_REVIEW:
+        m->state = DS_HELD;
+        m->hold_type = own(STR("review"));
+        m->reason = own(o->why);
+        break;
+    default:
+        settle_unknown(d, o, m);
+        break;
+    }
+}
+
+/* ---- from a durable move to memory ---- */
+
+static void count_lag(struct lane *l, const struct delivery *d)
+{
+    int64_t lag = clock_wall_ms() - d->received_ms;
+    unsigned i = 0;
+
+    if (lag < 0)
+        lag = 0;
+    while (i < 15 && lag > (int64_t)10 << i)
+        i++;
+    l->lag_ms_buckets[i]++;
+    l->lag_ms_sum += (uint64_t)lag;
+}
+
+static void count_move(struct delivery *d, const struct rec_move *m)
+{
+    struct lane *l = d->lane;
+
+    switch (m->state) {
+    case DS_DELIVERED:
+        l->delivered++;
+        count_lag(l, d);
+        break;
+    case DS_DEAD:
+        l->dead++;
+        flow_notice(l->flow, NOTICE_DEAD, l, d, NULL, m->reason);
+        break;
+    case DS_HELD:
+        flow_notice(l->flow, NOTICE_HELD, l, d, NULL, m->reason);
+        break;
+    case DS_WAITING:
+        l->retries++;
+        break;
+    case DS_UNKNOWN:
+        l->unknowns++;
+        break;
+    default:
+        break;
+    }
+}
+
+static void apply(struct flow *f, const struct rec_move *m)
+{
+    struct delivery *d = flow_delivery(f, m->num);
+
+    if (!d)
+        return;
+    d->settling = false;
+    d->batch = NULL;
+    d->attempts += m->burnt;
+    d->generation = m->generation;
+    d->next_ms = m->next_ms;
+    if (m->state == DS_UNKNOWN && d->state != DS_UNKNOWN)
+        d->unknown_ms = clock_wall_ms();
+    if (m->state != DS_READY)
+        delivery_drop_bytes(d);
+    count_move(d, m);
+    lane_enter(d, m->state);
+    lane_place(d);
+}
+
+struct settle {
+    struct lane *lane;
+    struct flow *flow;
+    uint64_t batch;
+    const char *who;
+    struct rec_move *moves;
+    size_t n;
+    struct extras extras;
+    void (*then)(struct flow *f, int status, void *ctx);
+    void *ctx;
+    uv_timer_t again;
+};
+
+static void settle_commit(struct settle *s);
+
+static void on_again_closed(uv_handle_t *h)
+{
+    struct settle *s = container_of((uv_timer_t *)h, struct settle, again);
+    settle_commit(s);
+}
+
+static void on_again(uv_timer_t *t)
+{
+    uv_close((uv_handle_t *)t, on_again_closed);
+}
+
+static void settle_free(struct settle *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        move_free(&s->moves[i]);
+    free(s->moves);
+    extras_free(&s->extras);
+    free(s);
+}
+
+static void on_settled(struct flow *f, struct commit *c, int status)
+{
+    struct settle *s = c->ctx;
+
+    if (status == UV_ENOSPC || status == UV_ENOBUFS || status == UV_ENOMEM) {
+        /* What was learnt must not be lost: it waits here until there is room again. */
+        uv_timer_init(f->loop, &s->again);
+        uv_timer_start(&s->again, on_again, STORE_AGAIN_MS, 0);
+        return;
+    }
+    if (status == 0) {
+        for (size_t i = 0; i < s->n; i++)
+            apply(f, &s->moves[i]);
+        for (size_t i = 0; i < s->extras.n_emits; i++) {
+            f->stats.emitted++;
+            router_submit(&f->router,
+                          event_from_receipt(c->records[1 + i].seq, &s->extras.emits[i]));
+        }
+        for (size_t i = 0; i < s->extras.n_links; i++)
+            router_link_written(&f->router, s->extras.links[i].endpoint, s->extras.links[i].kind,
+                                s->extras.links[i].id);
+    }
+    struct lane *l = s->lane;
+    if (s->then)
+        s->then(f, status, s->ctx);
+    settle_free(s);
+    lane_pump(l);
+}
+
+static void settle_commit(struct settle *s)
+{
+    struct commit *c = commit_new(s->flow, on_settled, s);
+    struct rec_moves rec = {
+        .at_ms = clock_wall_ms(),
+        .batch = s->batch,
+        .who = str_of(s->who),
+        .moves = s->moves,
+        .n_moves = s->n,
+        .links = s->extras.links,
+        .n_links = s->extras.n_links,
+    };
+
+    rec_moves_encode(&commit_record(c, REC_OUTCOME)->payload, &rec);
+    for (size_t i = 0; i < s->extras.n_emits; i++)
+        rec_receipt_encode(&commit_record(c, REC_RECEIPT)->payload, &s->extras.emits[i]);
+    commit_go(c);
+}
+
+void settle_write(struct lane *l, uint64_t batch, const char *who, struct rec_move *moves, size_t n,
+                  struct extras *x, void (*then)(struct flow *f, int status, void *ctx), void *ctx)
+{
+    struct settle *s = mem_zero(sizeof(*s));
+
+    *s = (struct settle){
+        .lane = l,
+        .flow = l->flow,
+        .batch = batch,
+        .who = who,
+        .moves = moves,
+        .n = n,
+        .extras = *x,
+        .then = then,
+        .ctx = ctx,
+    };
+    *x = (struct extras){ 0 };
+    settle_commit(s);
+}

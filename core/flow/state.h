@@ -1,0 +1,301 @@
+/*
+ * state.h - the flow's own structures, shared by the files of this room and nobody else.
+ */
+#pragma once
+
+#include <uthash.h>
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "flow/breaker.h"
+#include "flow/bucket.h"
+#include "flow/delivery.h"
+#include "flow/flow.h"
+
+/* ---- chains: order per (route, subject, piece) ---- */
+
+/** Live deliveries of one route, subject and piece, by rising num. Only the first may leave. */
+struct chain {
+    uint8_t key[16];
+    struct list members;
+    UT_hash_handle hh;
+};
+
+/* ---- lanes ---- */
+
+/** Ready deliveries of one target that may leave: they can share a batch. */
+struct pile {
+    const struct conf_route *route;
+    const struct conf_target *target;
+    struct lane *lane;
+    struct list node;  /* in lane->piles */
+    uint8_t priority;
+    struct list ready; /* struct delivery.pile_node */
+    size_t n;
+    uint64_t bytes;
+    uint64_t since_ms; /* monotonic: when it became non-empty; the age of its batch */
+    uint32_t max_records;
+    uint64_t max_bytes;
+    uint64_t age_ms;
+};
+
+/** What is known of one priority's deliveries beyond the window in memory. */
+struct window {
+    uint64_t last;      /* highest num that was loaded from the index or put in memory */
+    uint64_t skipped;   /* deliveries left in the index since the last claim was asked for */
+    size_t n;           /* in memory, held ones aside */
+    bool spilled;       /* the index has more */
+    bool claiming;
+};
+
+struct lane {
+    struct flow *flow;
+    struct adapter *adapter;
+    const struct conf_endpoint *conf;
+    struct logger log;
+    struct bucket bucket;
+    struct breaker breaker;
+    struct list piles;
+    struct window windows[PRIORITY__COUNT];
+    uint32_t credits[PRIORITY__COUNT]; /* weighted round: what is left of this round */
+    struct heap timers;                /* WAITING and UNKNOWN, by next_ms */
+    uv_timer_t timer;
+    bool pumping, pump_again;
+    uint32_t under_way;                /* batches and confirms */
+    uint64_t prepaid;                  /* HTTP calls that batches under way took tokens for */
+    bool parked;                       /* one batch at a time goes as a probe after parked_until */
+    uint64_t parked_until;             /* monotonic */
+    char park_why[240];
+    struct list batches;
+    uint64_t counts[DS__COUNT];        /* in memory, by state */
+    uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
+    uint64_t lag_ms_buckets[16], lag_ms_sum;
+};
+
+/* ---- batches ---- */
+
+enum batch_state {
+    BATCH_LOADING,   /* bodies come from the store */
+    BATCH_PREPARING, /* the adapter freezes requests */
+    BATCH_SENDING,   /* the `sent` record is on its way to the disk */
+    BATCH_OUT,       /* with the adapter */
+    BATCH_SETTLING,  /* outcomes are on their way to the disk */
+    BATCH__COUNT
+};
+extern const char *const batch_state_names[BATCH__COUNT];
+
+struct batch_item {
+    struct delivery *d;
+    bool told;          /* the adapter gave an outcome */
+    bool freeze;        /* its request was made for this batch: goes into the `sent` record */
+    char key[40];
+    struct rec_move move;  /* what will be written; its reason and reference are owned */
+    uint32_t kind;         /* SL_* of the outcome, for the counters */
+};
+
+/** What an outcome brings beside its move: events to emit, links to write. Owned copies. */
+struct extras {
+    struct rec_receipt *emits; /* strings owned */
+    size_t n_emits;
+    struct rec_link *links;    /* strings owned */
+    size_t n_links;
+};
+
+struct batch {
+    struct list node; /* lane->batches */
+    struct lane *lane;
+    const struct conf_route *route;
+    const struct conf_target *target;
+    enum batch_state state;
+    uint64_t id;      /* of its `sent` record; 0 before */
+    struct batch_item *items;
+    size_t n;
+    size_t pending;   /* bodies or requests awaited */
+    uint64_t started_ms;  /* monotonic, when it went out */
+    int64_t started_wall_ms;
+    uint64_t breaker_trips; /* the breaker's trips when it was allowed */
+    bool probe;       /* it went out to see whether a parked lane works again */
+    bool parks;       /* the adapter parks the lane */
+    char park_why[240];
+    int64_t park_ms;
+    int64_t throttle_ms; /* the lane is to wait; 0: no */
+    char *token;      /* resumed from this checkpoint; own */
+    size_t token_len;
+    bool resumed;
+    sl_record *records;
+    sl_batch sl;
+    sl_done done;
+    struct extras extras;
+    uint32_t checkpoints; /* under way */
+    bool finished;
+};
+
+/* ---- the router ---- */
+
+/** An event on its way through the router. Owns its bytes. */
+struct event {
+    uint64_t id;
+    int64_t received_ms;
+    uint8_t origin;
+    uint64_t cause;
+    char *endpoint, *topic, *sender_id, *subject;
+    char *body;
+    size_t body_len;
+    sl_header *headers; /* one block: views into header_bytes */
+    size_t n_headers;
+    char *header_bytes;
+    uint32_t first_ordinal;           /* of its next delivery */
+    const struct conf_route *only;    /* remap: this route alone; NULL: all that match */
+    bool again;                       /* remap: no event key, no once */
+    bool waited;                      /* it is already stored as waiting for a link */
+};
+
+struct router {
+    struct flow *flow;
+    struct logger log;
+    struct list queue;       /* struct routing: not started */
+    size_t queued;
+    uint64_t queued_bytes;
+    size_t under_way;
+    struct routing *by_subject; /* hash: the one in flight for a subject */
+    uint64_t last;           /* highest event id seen */
+    bool spilled, claiming, pumping;
+    uint64_t skipped;
+    struct waiting_ref *waiting; /* hash by reference */
+    uint64_t n_waiting;
+    struct route_state *routes;  /* one per config->routes[i] */
+};
+
+/** What the router keeps for a route: its composed program and its run of equal errors. */
+struct route_state {
+    struct map_program *program; /* NULL: the body goes as it is */
+    uint32_t errors_in_row;
+    char last_error[160];
+    bool paused;
+};
+
+struct flow {
+    uv_loop_t *loop;
+    struct store *store;
+    struct mapper *mapper;
+    const struct config *config;
+    struct adapter *adapters;
+    struct flow_watch watch;
+    struct rng rng;
+    struct logger log;
+    struct lane *lanes; /* one per endpoint */
+    size_t n_lanes;
+    struct lane nowhere; /* deliveries without an endpoint: held by a route's choice, orphaned */
+    struct delivery *deliveries; /* hash by num: every live one in memory */
+    struct chain *chains;
+    struct router router;
+    struct flow_stats stats;
+    struct key_ring *rings; /* intake.c: keyed HMACs by secret */
+    int64_t refused_noticed_ms;
+    bool draining;
+    void (*idle)(void *ctx);
+    void *idle_ctx;
+    uv_timer_t drain_timer;
+    size_t recovering; /* steps of the start's recovery under way */
+    bool recovered;
+    struct left_batch *left; /* recover.c: batches that were out when the process ended */
+    size_t handles;    /* timers that live inside the flow; the last one closed frees it */
+    size_t appends;    /* under way with the store */
+};
+
+/* flow.c */
+void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
+                 const struct delivery *d, const struct conf_route *route, sl_str text);
+void flow_check_idle(struct flow *f);
+void flow_on_closed(uv_handle_t *h);
+struct delivery *flow_delivery(struct flow *f, uint64_t num); /* live and in memory, or NULL */
+struct lane *flow_lane(struct flow *f, sl_str endpoint); /* NULL: no such endpoint */
+
+/** One append with its own memory: fill records with flow_record(), then flow_commit(). */
+struct commit {
+    struct store_append append;
+    struct store_record *records;
+    size_t cap;
+    void (*cb)(struct flow *f, struct commit *c, int status);
+    struct flow *flow;
+    void *ctx;
+};
+struct commit *commit_new(struct flow *f, void (*cb)(struct flow *, struct commit *, int), void *ctx);
+/** Add a record; its payload is encoded by the caller into the returned record's payload. */
+struct store_record *commit_record(struct commit *c, enum record_type type);
+/** Submit as internal. A store that refuses (latched failed) makes the callback run with the error,
+ *  before this returns only in that case. Frees the commit after its callback. */
+void commit_go(struct commit *c);
+/** Submit as new work, which a full store may refuse: then a negative code, and `c` is freed. */
+int commit_offer(struct commit *c);
+
+/* lane.c */
+void lane_init(struct lane *l, struct flow *f, struct adapter *a);
+void lane_finish(struct lane *l);
+void lane_add(struct lane *l, struct delivery *d);  /* takes it over: chain, pile, timers */
+void lane_enter(struct delivery *d, enum delivery_state next); /* counts, legal moves */
+/** A delivery's state was changed by a settled move: put it where it belongs, or free it. */
+void lane_place(struct delivery *d);
+void lane_remove(struct delivery *d);               /* out of chain, pile, timers, hash; frees */
+void lane_pump(struct lane *l);                     /* start what may leave; re-arms the timer */
+void lane_pump_soon(struct lane *l);                /* at the loop's next turn */
+void lane_park(struct lane *l, sl_str why, int64_t ms);
+void lane_unpark(struct lane *l);
+void lane_result(struct lane *l, uint64_t trips_then, bool good);
+struct pile *lane_pile(struct lane *l, const struct conf_route *r, const struct conf_target *t);
+/** Shall this new delivery be kept in memory? No: the window is full, it is found by a claim later. */
+bool lane_admits(struct lane *l, uint8_t priority, uint64_t num);
+void lane_refill(struct lane *l); /* claim more when a window has room */
+
+/* batch.c */
+void batch_start(struct lane *l, struct delivery **members, size_t n);
+void batch_resume(struct lane *l, uint64_t id, struct delivery **members, size_t n, sl_str token);
+void batch_settle(struct batch *b);
+void batch_free(struct batch *b);
+
+/* settle.c: from an adapter's answer to durable moves */
+void extras_link(struct extras *x, const struct delivery *d, const sl_link *links, size_t n);
+void extras_emit(struct extras *x, const struct delivery *d, const sl_emit *emits, size_t n,
+                 int64_t wall_ms);
+void extras_free(struct extras *x);
+/** Make the move that an outcome means: state, next time, reason. Strings of *ret are owned. */
+void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, uint32_t latency_ms,
+                    struct rec_move *ret);
+void move_free(struct rec_move *m);
+/** Write moves and extras as one append; when durable, apply them to memory, route what was
+ *  emitted, tell the watchers, then call `then` (may be NULL). Takes `moves` and `x` over. */
+void settle_write(struct lane *l, uint64_t batch, const char *who, struct rec_move *moves, size_t n,
+                  struct extras *x, void (*then)(struct flow *f, int status, void *ctx), void *ctx);
+
+/* confirm.c */
+void confirm_start(struct delivery *d);
+
+/* recover.c: what was left live by the process before */
+void recover_start(struct flow *f);
+void recover_finish(struct flow *f);
+void recover_step(struct flow *f);      /* one more step of recovery is under way ... */
+void recover_step_done(struct flow *f); /* ... and done */
+/** A live delivery found in the index: into memory, or whatever its state asks for. */
+void recover_row(struct flow *f, struct lane *l, const struct store_delivery *row);
+/** The route's target at this lane's endpoint; an empty action: the first one. NULL: none. */
+const struct conf_target *find_target(const struct conf_route *r, const struct lane *l,
+                                      sl_str action);
+
+/* router.c */
+int router_open(struct router *r, struct flow *f, struct fail *fail);
+void router_close(struct router *r);
+/** Takes the event over. */
+void router_submit(struct router *r, struct event *e);
+void router_refill(struct router *r);        /* claim unrouted events when there is room */
+void router_claim_waiting(struct router *r); /* at start: events that wait for a link */
+struct routing;
+void router_store(struct routing *rt);       /* write what became of it */
+/** Route an event again (event.only, .again); `done` once it is durable, before the routing ends. */
+void router_remap(struct router *r, struct event *e, void (*done)(struct routing *rt, int status),
+                  void *ctx);
+void router_link_written(struct router *r, sl_str endpoint, sl_str kind, sl_str id);
+void event_free(struct event *e);
+struct event *event_from_receipt(uint64_t id, const struct rec_receipt *r);
+
+/** A route's program ran: why is empty when it went well. Twenty equal errors in a row pause it. */
+void router_route_result(struct router *r, const struct conf_route *route, sl_str why);

@@ -1,0 +1,473 @@
+#include "host/host.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "flow/flow.h"
+#include "flow/program.h"
+#include "net/http_client.h"
+
+#define SLOW_US 5000
+
+/** A jq program an instance has asked for; kept so that the workers keep it compiled. */
+struct kept_program {
+    UT_hash_handle hh;
+    struct map_program *program;
+    size_t len;
+    char text[];
+};
+
+struct host_timer {
+    UT_hash_handle hh; /* instance.timers, by id */
+    uint64_t id;
+    struct instance *instance;
+    uv_timer_t uv;
+    sl_timer_cb cb;
+    void *ctx;
+};
+
+/** One opened endpoint. `held` counts what must end before the plugin may be closed. */
+struct instance {
+    struct host *host;
+    struct adapter *adapter;
+    sl_host table;
+    struct http_client *client;
+    struct kept_program *programs;
+    struct host_timer *timers;
+    uint64_t next_timer;
+    size_t held;
+    bool closing;
+    struct logger log;
+    struct host_stats stats;
+    uint64_t slow_logged_ms;
+};
+
+struct host {
+    uv_loop_t *loop;
+    struct mapper *mapper;
+    const struct config *config;
+    struct adapter *adapters;
+    struct instance *instances;
+    size_t n, open;
+    void (*cb)(void *ctx);
+    void *ctx;
+};
+
+static void instance_release(struct instance *in);
+
+/* ---- every callback of a plugin is measured ---- */
+
+static void measured(struct instance *in, uint64_t began_us, const char *what)
+{
+    uint64_t us = clock_mono_us() - began_us;
+
+    if (us < SLOW_US)
+        return;
+    in->stats.slow_callbacks++;
+    if (clock_mono_ms() - in->slow_logged_ms < 10000 && in->slow_logged_ms)
+        return;
+    in->slow_logged_ms = clock_mono_ms();
+    log_warn(&in->log, "the adapter kept the loop for %" PRIu64 " ms in %s; 5 are allowed", us / 1000,
+             what);
+}
+
+/* ---- small services ---- */
+
+static void service_log(void *ctx, uint32_t level, sl_str text)
+{
+    static const enum log_level levels[] = { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+    struct instance *in = ctx;
+
+    log_at(&in->log, level < 4 ? levels[level] : LOG_DEBUG, STR_FMT, STR_ARG(text));
+}
+
+static int64_t service_wall_ms(void *ctx)
+{
+    (void)ctx;
+    return clock_wall_ms();
+}
+
+static uint64_t service_mono_ms(void *ctx)
+{
+    (void)ctx;
+    return clock_mono_ms();
+}
+
+static void service_random(void *ctx, void *out, size_t n)
+{
+    (void)ctx;
+    rng_system(out, n);
+}
+
+/* ---- HTTP ---- */
+
+struct service_call {
+    struct instance *instance;
+    sl_http_cb cb;
+    void *ctx;
+};
+
+static int32_t status_of(int error)
+{
+    switch (error) {
+    case 0:
+        return SL_OK;
+    case UV_ETIMEDOUT:
+        return SL_E_TIMEOUT;
+    case UV_ECANCELED:
+        return SL_E_CANCELLED;
+    case UV_EPROTO:
+        return SL_E_PROTOCOL;
+    case UV_E2BIG:
+        return SL_E_LIMIT;
+    case UV_ENOMEM:
+        return SL_E_NO_MEMORY;
+    case HTTP_E_TLS:
+        return SL_E_TLS;
+    default:
+        return error <= UV_EAI_ADDRFAMILY && error >= UV_EAI_SOCKTYPE - 20 ? SL_E_DNS :
+                                                                             SL_E_NETWORK;
+    }
+}
+
+static void on_answer(void *ctx, const struct http_result *r)
+{
+    struct service_call *call = ctx;
+    struct instance *in = call->instance;
+    uint64_t began = clock_mono_us();
+    sl_http_answer a = {
+        .size = sizeof(a),
+        .error = status_of(r->error),
+        .sent = r->sent,
+        .status = r->error ? 0 : (uint32_t)r->status,
+        .headers = r->headers,
+        .n_headers = r->n_headers,
+        .body = r->body,
+        .why = str_of(r->why),
+        .retry_after_ms = r->error ? -1 : http_retry_after_ms(r, clock_wall_ms()),
+    };
+
+    call->cb(call->ctx, &a);
+    measured(in, began, "an HTTP answer");
+    free(call);
+}
+
+static sl_status service_http(void *ctx, const sl_http_request *req, sl_http_cb cb, void *cb_ctx)
+{
+    struct instance *in = ctx;
+    struct fail fail = { 0 };
+    struct http_call_conf conf = {
+        .method = req->method,
+        .url = req->url,
+        .headers = req->headers,
+        .n_headers = req->n_headers,
+        .body = req->body,
+        .total_ms = req->total_ms > 0 ? (uint32_t)req->total_ms : 0,
+        .max_answer = req->max_answer,
+    };
+
+    if (in->closing)
+        return SL_E_CANCELLED;
+    struct service_call *call = mem_zero(sizeof(*call));
+    *call = (struct service_call){ in, cb, cb_ctx };
+    int r = http_client_call(in->client, &conf, on_answer, call, &fail);
+    if (r < 0) {
+        log_error(&in->log, "the adapter asked for an impossible request: %s", fail.text);
+        free(call);
+        return r == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_INVALID;
+    }
+    in->stats.calls++;
+    if (in->adapter->lane)
+        lane_charge(in->adapter->lane);
+    return SL_OK;
+}
+
+/* ---- timers ---- */
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct host_timer *t = container_of((uv_timer_t *)h, struct host_timer, uv);
+    struct instance *in = t->instance;
+
+    free(t);
+    instance_release(in);
+}
+
+static void timer_end(struct host_timer *t)
+{
+    HASH_DEL(t->instance->timers, t);
+    uv_close((uv_handle_t *)&t->uv, on_timer_closed);
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct host_timer *t = container_of(uv, struct host_timer, uv);
+    struct instance *in = t->instance;
+    uint64_t began = clock_mono_us();
+    sl_timer_cb cb = t->cb;
+    void *ctx = t->ctx;
+
+    timer_end(t);
+    cb(ctx);
+    measured(in, began, "a timer");
+}
+
+static uint64_t service_timer(void *ctx, int64_t ms, sl_timer_cb cb, void *cb_ctx)
+{
+    struct instance *in = ctx;
+    struct host_timer *t;
+
+    if (in->closing)
+        return 0;
+    t = mem_zero(sizeof(*t));
+    t->id = ++in->next_timer;
+    t->instance = in;
+    t->cb = cb;
+    t->ctx = cb_ctx;
+    uv_timer_init(in->host->loop, &t->uv);
+    uv_update_time(in->host->loop);
+    uv_timer_start(&t->uv, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+    in->held++;
+    HASH_ADD(hh, in->timers, id, sizeof(t->id), t);
+    return t->id;
+}
+
+static void service_timer_cancel(void *ctx, uint64_t id)
+{
+    struct instance *in = ctx;
+    struct host_timer *t;
+
+    HASH_FIND(hh, in->timers, &id, sizeof(id), t);
+    if (t)
+        timer_end(t);
+}
+
+/* ---- jq ---- */
+
+struct service_transform {
+    struct instance *instance;
+    sl_transform_cb cb;
+    void *ctx;
+};
+
+static void on_transformed(void *ctx, const struct map_result *r, size_t n)
+{
+    struct service_transform *t = ctx;
+    struct instance *in = t->instance;
+    uint64_t began = clock_mono_us();
+
+    (void)n;
+    if (r->status == UV_ECANCELED)
+        t->cb(t->ctx, SL_E_CANCELLED, STR(""), STR("closing"));
+    else if (r->status < 0)
+        t->cb(t->ctx, SL_E_INVALID, STR(""), r->why);
+    else if (r->n_outputs != 1)
+        t->cb(t->ctx, SL_E_INVALID, STR(""), STR("the program must give exactly one output"));
+    else
+        t->cb(t->ctx, SL_OK, r->outputs[0], STR(""));
+    measured(in, began, "a jq result");
+    free(t);
+    instance_release(in);
+}
+
+static struct map_program *program_of(struct instance *in, sl_str text)
+{
+    struct kept_program *k;
+
+    HASH_FIND(hh, in->programs, text.ptr, text.len, k);
+    if (k)
+        return k->program;
+    struct map_program *program = map_program_get(in->host->mapper, text, program_vars);
+    if (!program)
+        return NULL;
+    k = mem_zero(sizeof(*k) + text.len);
+    k->program = program;
+    k->len = text.len;
+    memcpy(k->text, text.ptr, text.len);
+    HASH_ADD_KEYPTR(hh, in->programs, k->text, k->len, k);
+    return program;
+}
+
+static sl_status service_transform(void *ctx, sl_str program, sl_str input, sl_str vars,
+                                   sl_transform_cb cb, void *cb_ctx)
+{
+    struct instance *in = ctx;
+    struct map_run run = { .program = program_of(in, program) };
+    struct buf all = { 0 };
+
+    if (in->closing)
+        return SL_E_CANCELLED;
+    if (!run.program)
+        return SL_E_NO_MEMORY;
+    /* every program has both variables; the caller gives {"delivery": ...} or nothing */
+    if (vars.len > 2 && vars.ptr[0] == '{')
+        buf_printf(&all, "{\"received\":null,%.*s", (int)vars.len - 1, vars.ptr + 1);
+    else
+        buf_cstr(&all, "{\"received\":null,\"delivery\":null}");
+    run.vars = buf_view(&all);
+    struct service_transform *t = mem_zero(sizeof(*t));
+    *t = (struct service_transform){ in, cb, cb_ctx };
+    in->held++;
+    int r = mapper_run(in->host->mapper, input, &run, 1, on_transformed, t);
+    buf_finish(&all);
+    if (r < 0) {
+        in->held--;
+        free(t);
+        return r == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_CANCELLED;
+    }
+    return SL_OK;
+}
+
+/* ---- life ---- */
+
+static int open_client(struct instance *in, struct fail *fail)
+{
+    const struct conf_endpoint *e = in->adapter->conf;
+    struct http_client_conf conf;
+
+    http_client_defaults(&conf);
+    conf.ca_file = e->ca_file;
+    conf.connect_ms = e->connect_ms;
+    conf.first_byte_ms = e->first_byte_ms;
+    conf.total_ms = e->total_ms;
+    conf.max_answer = e->max_answer;
+    conf.max_connections = e->concurrency + 2; /* a token renewal or a question beside the batches */
+    return http_client_open(&in->client, in->host->loop, &conf, fail);
+}
+
+static int open_instance(struct instance *in, struct host *h, size_t i, struct fail *fail)
+{
+    const struct conf_endpoint *e = &h->config->endpoints[i];
+    sl_fail why = { .size = sizeof(why) };
+
+    in->host = h;
+    in->adapter = &h->adapters[i];
+    in->log = (struct logger){ .room = e->adapter, .name = e->name };
+    *in->adapter = (struct adapter){ .plugin = e->plugin, .conf = e };
+    int r = open_client(in, fail);
+    if (r < 0) {
+        fail_prefix(fail, "endpoint %s: ", e->name);
+        return r;
+    }
+    in->held = 1; /* the client */
+    in->table = (sl_host){
+        .size = sizeof(in->table),
+        .abi_minor = SL_ABI_MINOR,
+        .ctx = in,
+        .settings = e->settings,
+        .values = config_values_api(),
+        .endpoint = str_of(e->name),
+        .log = service_log,
+        .wall_ms = service_wall_ms,
+        .mono_ms = service_mono_ms,
+        .random = service_random,
+        .http = service_http,
+        .timer = service_timer,
+        .timer_cancel = service_timer_cancel,
+        .transform = service_transform,
+    };
+    if (e->plugin->open(&in->table, &in->adapter->self, &why) < 0) {
+        why.text[sizeof(why.text) - 1] = 0;
+        in->adapter->self = NULL;
+        return fail_set(fail, UV_EINVAL, "endpoint %s: adapter %s cannot open: %s", e->name,
+                        e->adapter, why.text[0] ? why.text : "no reason given");
+    }
+    return 0;
+}
+
+static void host_free(struct host *h)
+{
+    void (*cb)(void *) = h->cb;
+    void *ctx = h->ctx;
+
+    free(h->adapters);
+    free(h->instances);
+    free(h);
+    if (cb)
+        cb(ctx);
+}
+
+/** The client, the timers and the transforms are over: now the plugin can go. */
+static void instance_release(struct instance *in)
+{
+    struct kept_program *k, *tmp;
+    struct host *h = in->host;
+
+    if (--in->held || !in->closing)
+        return;
+    if (in->adapter->self)
+        in->adapter->plugin->close(in->adapter->self);
+    HASH_ITER(hh, in->programs, k, tmp)
+    {
+        HASH_DEL(in->programs, k);
+        map_program_put(k->program);
+        free(k);
+    }
+    if (--h->open == 0)
+        host_free(h);
+}
+
+static void on_client_closed(void *ctx)
+{
+    instance_release(ctx);
+}
+
+static void instance_close(struct instance *in)
+{
+    struct host_timer *t, *tmp;
+
+    in->closing = true;
+    HASH_ITER(hh, in->timers, t, tmp)
+        timer_end(t);
+    http_client_close(in->client, on_client_closed, in);
+}
+
+void host_close(struct host *h, void (*cb)(void *ctx), void *ctx)
+{
+    h->cb = cb;
+    h->ctx = ctx;
+    h->open++; /* held until every close has begun */
+    for (size_t i = 0; i < h->n; i++)
+        if (h->instances[i].client)
+            instance_close(&h->instances[i]);
+    if (--h->open == 0)
+        host_free(h);
+}
+
+int host_open(struct host **ret, uv_loop_t *loop, const struct config *config, struct mapper *mapper,
+              struct fail *fail)
+{
+    struct host *h = mem_zero(sizeof(*h));
+
+    h->loop = loop;
+    h->mapper = mapper;
+    h->config = config;
+    h->n = config->n_endpoints;
+    h->adapters = mem_array(h->n ? h->n : 1, sizeof(*h->adapters));
+    h->instances = mem_array(h->n ? h->n : 1, sizeof(*h->instances));
+    for (size_t i = 0; i < h->n; i++) {
+        int r = open_instance(&h->instances[i], h, i, fail);
+        if (h->instances[i].client)
+            h->open++;
+        if (r < 0) {
+            host_close(h, NULL, NULL);
+            return r;
+        }
+    }
+    *ret = h;
+    return 0;
+}
+
+struct adapter *host_adapters(struct host *h)
+{
+    return h->adapters;
+}
+
+void host_stats(const struct host *h, size_t endpoint, struct host_stats *ret)
+{
+    *ret = h->instances[endpoint].stats;
+}

@@ -1,0 +1,165 @@
+/*
+ * metrics.c - the Prometheus page. Labels are endpoints of the configuration and fixed words, never
+ * shops, orders or addresses.
+ */
+#include "base/clock.h"
+#include "watch/watch_int.h"
+
+static void head(struct buf *b, const char *name, const char *type, const char *help)
+{
+    buf_printf(b, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\n", name, help, name, type);
+}
+
+static void plain(struct buf *b, const char *name, const char *type, const char *help, uint64_t v)
+{
+    head(b, name, type, help);
+    buf_printf(b, "sluice_%s %" PRIu64 "\n", name, v);
+}
+
+static void intake(struct buf *b, const struct flow_stats *s)
+{
+    const struct {
+        const char *result;
+        uint64_t n;
+    } results[] = {
+        { "received", s->received },         { "duplicate", s->duplicates },
+        { "bad_signature", s->bad_signature }, { "malformed", s->malformed },
+        { "too_large", s->too_large },       { "unknown_path", s->unknown_path },
+        { "refused", s->refused },
+    };
+
+    head(b, "webhooks_total", "counter", "Requests at the intake listener by what became of them.");
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+        buf_printf(b, "sluice_webhooks_total{result=\"%s\"} %" PRIu64 "\n", results[i].result,
+                   results[i].n);
+    plain(b, "events_routed_total", "counter", "Events whose deliveries were recorded.", s->routed);
+    plain(b, "events_same_total", "counter", "Events found to repeat an earlier one under a new id.",
+          s->same_events);
+    plain(b, "events_emitted_total", "counter", "Events that outcomes caused.", s->emitted);
+    plain(b, "routing_errors_total", "counter", "Events or pieces that could not be routed.",
+          s->routing_errors);
+    plain(b, "router_events", "gauge", "Events in memory that are not routed yet.", s->router_queue);
+    plain(b, "events_waiting_for_link", "gauge", "Events whose subject is not known yet.",
+          s->waiting_for_link);
+}
+
+static void store(struct buf *b, const struct store_stats *s)
+{
+    plain(b, "store_failed", "gauge", "1: the store has latched failed; restart after mending it.",
+          s->failed);
+    plain(b, "store_disk_low", "gauge", "1: free space is below the reserve; webhooks get 503.",
+          s->disk_low);
+    plain(b, "store_records_total", "counter", "Records in the log since the start.", s->records);
+    plain(b, "store_commits_total", "counter", "Group commits of the log.", s->commits);
+    head(b, "store_commit_seconds_total", "counter", "Time spent in group commits.");
+    buf_printf(b, "sluice_store_commit_seconds_total %.6f\n", (double)s->commit_us_sum / 1e6);
+    plain(b, "store_queue_bytes", "gauge", "Bytes waiting for the disk.", s->queue_bytes);
+    plain(b, "store_index_lag_records", "gauge", "How far the index is behind the log.",
+          s->log_seq - s->index_seq);
+}
+
+/** One metric over all lanes. */
+static void lanes(struct buf *b, const struct flow *f, const char *name, const char *type,
+                  const char *help, size_t offset)
+{
+    struct lane_stats s;
+
+    head(b, name, type, help);
+    for (size_t i = 0; i < flow_lanes(f); i++) {
+        flow_lane_stats(f, i, &s);
+        buf_printf(b, "sluice_%s{endpoint=\"%s\"} %" PRIu64 "\n", name, s.endpoint,
+                   *(const uint64_t *)((const char *)&s + offset));
+    }
+}
+
+static void lane_states(struct buf *b, const struct flow *f)
+{
+    struct lane_stats s;
+
+    head(b, "lane_deliveries", "gauge", "Deliveries in memory by state.");
+    for (size_t i = 0; i < flow_lanes(f); i++) {
+        flow_lane_stats(f, i, &s);
+        const struct {
+            const char *state;
+            uint64_t n;
+        } states[] = { { "ready", s.ready },
+                       { "inflight", s.inflight },
+                       { "waiting", s.waiting },
+                       { "unknown", s.unknown },
+                       { "held", s.held } };
+        for (size_t k = 0; k < sizeof(states) / sizeof(states[0]); k++)
+            buf_printf(b, "sluice_lane_deliveries{endpoint=\"%s\",state=\"%s\"} %" PRIu64 "\n",
+                       s.endpoint, states[k].state, states[k].n);
+    }
+    head(b, "lane_oldest_timestamp_seconds", "gauge",
+         "When the event of the oldest ready delivery was received; 0: none is ready.");
+    head(b, "breaker_open", "gauge", "1: the breaker is open or half-open.");
+    head(b, "endpoint_parked", "gauge", "1: the endpoint cannot be used at all at the moment.");
+    for (size_t i = 0; i < flow_lanes(f); i++) {
+        flow_lane_stats(f, i, &s);
+        buf_printf(b,
+                   "sluice_lane_oldest_timestamp_seconds{endpoint=\"%s\"} %.3f\n"
+                   "sluice_breaker_open{endpoint=\"%s\"} %d\n"
+                   "sluice_endpoint_parked{endpoint=\"%s\"} %d\n",
+                   s.endpoint, (double)s.oldest_ms / 1e3, s.endpoint, s.breaker[0] != 'c',
+                   s.endpoint, s.parked);
+    }
+}
+
+static void lane_lag(struct buf *b, const struct flow *f)
+{
+    struct lane_stats s;
+
+    head(b, "delivery_lag_seconds", "histogram", "From an event's receipt to its delivery.");
+    for (size_t i = 0; i < flow_lanes(f); i++) {
+        uint64_t sum = 0;
+        flow_lane_stats(f, i, &s);
+        for (unsigned k = 0; k < 15; k++) {
+            sum += s.lag_ms_buckets[k];
+            buf_printf(b,
+                       "sluice_delivery_lag_seconds_bucket{endpoint=\"%s\",le=\"%.2f\"} %" PRIu64
+                       "\n",
+                       s.endpoint, (double)(10u << k) / 1e3, sum);
+        }
+        sum += s.lag_ms_buckets[15];
+        buf_printf(b,
+                   "sluice_delivery_lag_seconds_bucket{endpoint=\"%s\",le=\"+Inf\"} %" PRIu64 "\n"
+                   "sluice_delivery_lag_seconds_sum{endpoint=\"%s\"} %.3f\n"
+                   "sluice_delivery_lag_seconds_count{endpoint=\"%s\"} %" PRIu64 "\n",
+                   s.endpoint, sum, s.endpoint, (double)s.lag_ms_sum / 1e3, s.endpoint, sum);
+    }
+}
+
+void watch_metrics(struct watch *w, struct buf *out)
+{
+    struct flow_stats fs;
+    struct store_stats ss;
+    struct mapper_stats ms;
+
+    head(out, "build_info", "gauge", "The running version.");
+    buf_printf(out, "sluice_build_info{version=\"%s\"} 1\n", SLUICE_VERSION);
+    if (!w->flow)
+        return;
+    flow_stats(w->flow, &fs);
+    intake(out, &fs);
+    store_stats(w->store, &ss);
+    store(out, &ss);
+    mapper_stats(w->mapper, &ms);
+    plain(out, "map_jobs_total", "counter", "Events given to the mapping workers.", ms.jobs);
+    plain(out, "map_worker_deaths_total", "counter", "Mapping workers that died or were killed.",
+          ms.deaths);
+    plain(out, "map_workers", "gauge", "Mapping workers that are up.", ms.workers_up);
+    lane_states(out, w->flow);
+#define LANES(name, type, help, field)                                                             \
+    lanes(out, w->flow, name, type, help, offsetof(struct lane_stats, field))
+    LANES("deliveries_delivered_total", "counter", "Deliveries that arrived.", delivered);
+    LANES("deliveries_dead_total", "counter", "Deliveries that became dead letters.", dead);
+    LANES("attempts_total", "counter", "Records handed to the adapter.", attempts);
+    LANES("retries_total", "counter", "Attempts that failed and are tried again.", retries);
+    LANES("throttled_total", "counter", "Attempts refused for pace.", throttled);
+    LANES("unknown_total", "counter", "Attempts whose outcome was not known.", unknowns);
+    LANES("confirms_total", "counter", "Questions whether something arrived.", confirms);
+    LANES("http_calls_total", "counter", "HTTP requests of the adapter.", calls);
+    LANES("breaker_trips_total", "counter", "How often the breaker opened.", breaker_trips);
+#undef LANES
+}

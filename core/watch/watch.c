@@ -1,0 +1,154 @@
+#include "watch/watch.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "watch/watch_int.h"
+
+/** Content-Type, and what `alerts: { headers }` says. */
+static void read_headers(struct watch *w)
+{
+    json_t *all = w->conf->headers_json ? json_loads(w->conf->headers_json, 0, NULL) : NULL;
+    const char *name;
+    json_t *value;
+
+    w->headers = mem_array(json_object_size(all) + 1, sizeof(*w->headers));
+    w->headers[w->n_headers++] = (sl_header){ str_of(mem_str("Content-Type")),
+                                              str_of(mem_str("application/json")) };
+    json_object_foreach(all, name, value)
+        w->headers[w->n_headers++] = (sl_header){ str_of(mem_str(name)),
+                                                  str_of(mem_str(json_string_value(value))) };
+    json_decref(all);
+}
+
+int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config, struct fail *fail)
+{
+    struct watch *w = mem_zero(sizeof(*w));
+    struct http_client_conf conf;
+
+    w->loop = loop;
+    w->conf = &config->alerts;
+    w->log = (struct logger){ .room = "watch" };
+    list_init(&w->alerts);
+    uv_timer_init(loop, &w->timer);
+    if (w->conf->url) {
+        http_client_defaults(&conf);
+        conf.total_ms = 10000;
+        conf.max_answer = 64 << 10;
+        conf.max_connections = 2;
+        int r = http_client_open(&w->client, loop, &conf, fail);
+        if (r < 0) {
+            fail_prefix(fail, "alerts: ");
+            return r; /* the process ends: see daemon_run */
+        }
+        read_headers(w);
+    }
+    *ret = w;
+    return 0;
+}
+
+void watch_attach(struct watch *w, struct flow *flow, struct store *store, struct mapper *mapper)
+{
+    w->flow = flow;
+    w->store = store;
+    w->mapper = mapper;
+}
+
+struct flow_watch watch_notices(struct watch *w)
+{
+    return (struct flow_watch){ .ctx = w, .notice = alerts_notice };
+}
+
+/* ---- readiness ---- */
+
+bool watch_ready(struct watch *w, struct buf *why)
+{
+    struct store_stats s;
+
+    if (w->draining)
+        buf_cstr(why, "shutting down\n");
+    if (!w->flow || !flow_recovered(w->flow)) {
+        buf_cstr(why, "still reading what was left from before\n");
+        return false;
+    }
+    store_stats(w->store, &s);
+    if (s.failed)
+        buf_cstr(why, "the store failed to write; mend the disk and restart\n");
+    if (s.disk_low)
+        buf_cstr(why, "the disk is nearly full\n");
+    return !w->draining && !s.failed && !s.disk_low;
+}
+
+void watch_draining(struct watch *w)
+{
+    w->draining = true;
+}
+
+/* ---- closing ---- */
+
+static void on_client_closed(void *ctx)
+{
+    struct watch *w = ctx;
+
+    w->client_gone = true;
+    watch_check_closed(w);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct watch *w = container_of((uv_timer_t *)h, struct watch, timer);
+
+    w->timer_gone = true;
+    watch_check_closed(w);
+}
+
+static void close_all(struct watch *w)
+{
+    if (w->closing)
+        return;
+    w->closing = true;
+    if (w->client)
+        http_client_close(w->client, on_client_closed, w);
+    else
+        w->client_gone = true;
+    uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+}
+
+void watch_check_closed(struct watch *w)
+{
+    if (!w->closed)
+        return;
+    if (!w->closing && w->sending == 0)
+        close_all(w);
+    if (!w->client_gone)
+        return;
+    if (!list_empty(&w->alerts)) {
+        alerts_close(w); /* only now: cancelled calls have told their alerts */
+        return;
+    }
+    if (!w->timer_gone || w->n_alerts)
+        return;
+    void (*closed)(void *) = w->closed;
+    void *ctx = w->ctx;
+    for (size_t i = 0; i < w->n_headers; i++) {
+        free((char *)w->headers[i].name.ptr);
+        free((char *)w->headers[i].value.ptr);
+    }
+    free(w->headers);
+    free(w);
+    closed(ctx);
+}
+
+static void on_time_over(uv_timer_t *t)
+{
+    close_all(container_of(t, struct watch, timer));
+}
+
+void watch_close(struct watch *w, uint64_t ms, void (*cb)(void *ctx), void *ctx)
+{
+    w->closed = cb;
+    w->ctx = ctx;
+    w->flow = NULL;
+    uv_timer_start(&w->timer, on_time_over, w->sending ? ms : 0, 0);
+}

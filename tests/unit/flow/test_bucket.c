@@ -1,0 +1,125 @@
+/*
+ * The token bucket: exact in integers, on a clock that is an argument.
+ */
+#include "../check.h"
+#include "flow/bucket.h"
+
+static void a_full_bucket_gives_its_burst_and_then_its_rate(void **state)
+{
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 10 * 1000, 2, 0);
+    CHECK_EQ(bucket_take(&b, 1, 0), 0);
+    CHECK_EQ(bucket_take(&b, 1, 0), 0);
+    CHECK_EQ(bucket_take(&b, 1, 0), 100);
+    CHECK_EQ(bucket_take(&b, 1, 99), 1);
+    CHECK_EQ(bucket_take(&b, 1, 100), 0);
+    CHECK_EQ(bucket_take(&b, 1, 100), 100);
+}
+
+static void a_rate_below_one_a_second_is_exact(void **state)
+{
+    struct bucket b;
+    unsigned taken = 0;
+
+    (void)state;
+    bucket_init(&b, 333, 1, 0); /* a third of a token a second, nearly */
+    for (uint64_t now = 0; now <= 1000 * 1000; now++)
+        taken += bucket_take(&b, 1, now) == 0;
+    CHECK_EQ(taken, 1 + 333);
+}
+
+static void asking_often_loses_nothing_to_rounding(void **state)
+{
+    struct bucket b;
+    unsigned taken = 0;
+
+    (void)state;
+    bucket_init(&b, 7 * 1000, 1, 0);
+    for (uint64_t now = 0; now <= 60 * 1000; now += 1)
+        taken += bucket_take(&b, 1, now) == 0;
+    CHECK_EQ(taken, 1 + 7 * 60);
+}
+
+static void what_was_promised_as_wait_is_enough(void **state)
+{
+    (void)state;
+    for (uint64_t rate = 1; rate < 5000; rate += 37) {
+        struct bucket b;
+        uint64_t now = 5;
+        bucket_init(&b, rate, 1, now);
+        CHECK_EQ(bucket_take(&b, 1, now), 0);
+        uint64_t wait = bucket_take(&b, 1, now);
+        CHECK(wait > 0);
+        CHECK(bucket_wait(&b, 1, now + wait - 1) > 0);
+        CHECK_EQ(bucket_take(&b, 1, now + wait), 0);
+    }
+}
+
+static void a_charge_makes_debt_that_is_paid_before_the_next(void **state)
+{
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 1000, 1, 0);
+    bucket_charge(&b, 4, 0);
+    CHECK_EQ(bucket_take(&b, 1, 0), 4000);
+    CHECK_EQ(bucket_take(&b, 1, 3999), 1);
+    CHECK_EQ(bucket_take(&b, 1, 4000), 0);
+}
+
+static void a_block_empties_it_until_then(void **state)
+{
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 1000, 5, 0);
+    bucket_block(&b, 2000, 0);
+    CHECK_EQ(bucket_take(&b, 1, 0), 2000);
+    CHECK_EQ(bucket_take(&b, 1, 2000), 1000);
+    CHECK_EQ(bucket_take(&b, 1, 3000), 0);
+    bucket_block(&b, 2500, 3000); /* in the past: nothing */
+    CHECK_EQ(bucket_take(&b, 1, 4000), 0);
+}
+
+static void without_a_rate_only_a_block_holds(void **state)
+{
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 0, 1, 0);
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQ(bucket_take(&b, 1, 0), 0);
+    bucket_block(&b, 50, 0);
+    CHECK_EQ(bucket_take(&b, 1, 10), 40);
+    CHECK_EQ(bucket_take(&b, 1, 50), 0);
+}
+
+static void a_long_sleep_fills_it_and_no_more(void **state)
+{
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 1000000000, 3, 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(bucket_take(&b, 1, 0), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(bucket_take(&b, 1, UINT64_MAX / 2), 0);
+    CHECK(bucket_take(&b, 1, UINT64_MAX / 2) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_bucket_gives_its_burst_and_then_its_rate),
+        cmocka_unit_test(a_rate_below_one_a_second_is_exact),
+        cmocka_unit_test(asking_often_loses_nothing_to_rounding),
+        cmocka_unit_test(what_was_promised_as_wait_is_enough),
+        cmocka_unit_test(a_charge_makes_debt_that_is_paid_before_the_next),
+        cmocka_unit_test(a_block_empties_it_until_then),
+        cmocka_unit_test(without_a_rate_only_a_block_holds),
+        cmocka_unit_test(a_long_sleep_fills_it_and_no_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

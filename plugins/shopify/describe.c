@@ -5,9 +5,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH 64  /* of the JSON; Shopify's own bodies stay below 12 */
 #define MAX_ID    128 /* bytes of one id */
 #define MAX_TEXT  512 /* of a subject, an event key, a reference */
 #define MAX_FOUND 16  /* values that one path may give */
@@ -41,52 +41,28 @@ static sl_str view(const struct text *t)
 
 /* ---- the body ------------------------------------------------------------------------------ */
 
-/* jansson recurses; a cheap look beforehand bounds how deep. */
-static int too_deep(sl_str body)
+/* What describe() reads of the body; own. NULL with `fail`: the text names the place and never
+ * quotes the body. */
+static json_t *parse(sl_str body, sl_str topic, sl_fail *fail)
 {
-    int depth = 0, in_string = 0;
-
-    for (size_t i = 0; i < body.len; i++) {
-        char c = body.ptr[i];
-
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = 0;
-        } else if (c == '"') {
-            in_string = 1;
-        } else if (c == '{' || c == '[') {
-            if (++depth > MAX_DEPTH)
-                return 1;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return 0;
-}
-
-/* Own. NULL with `fail`: the text names the place and never quotes the body. */
-static json_t *parse(sl_str body, sl_fail *fail)
-{
-    json_error_t error;
+    size_t at;
+    sl_str kept;
+    sl_status r = skim(body, topic, &kept, &at);
     json_t *root;
 
-    if (too_deep(body)) {
-        shopify_fail(fail, SL_E_INVALID, "the body is JSON nested deeper than %d levels",
-                     MAX_DEPTH);
+    if (r == SL_E_LIMIT)
+        shopify_fail(fail, r, "the body is JSON nested deeper than %d levels", SKIM_MAX_DEPTH);
+    else if (r == SL_E_NO_MEMORY)
+        shopify_fail(fail, r, "no memory to read the body");
+    else if (r < 0)
+        shopify_fail(fail, r, "the body is not a JSON object: at byte %zu", at);
+    if (r < 0)
         return NULL;
-    }
-    root = json_loadb(body.ptr ? body.ptr : "", body.len, JSON_ALLOW_NUL, &error);
+    root = json_loadb(kept.ptr, kept.len, JSON_ALLOW_NUL, NULL);
+    free((char *)kept.ptr);
     if (!root)
-        shopify_fail(fail, SL_E_INVALID, "the body is not JSON: at byte %d, line %d",
-                     error.position, error.line);
-    else if (!json_is_object(root))
-        shopify_fail(fail, SL_E_INVALID, "the body is a JSON array, expected an object");
-    if (json_is_object(root))
-        return root;
-    json_decref(root);
-    return NULL;
+        shopify_fail(fail, SL_E_INVALID, "the body is not JSON where its ids or times stand");
+    return root;
 }
 
 /* ---- paths --------------------------------------------------------------------------------- */
@@ -325,7 +301,7 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
     struct refs refs;
     char version[TIME_TEXT_SIZE];
     sl_status r = SL_OK;
-    json_t *root = parse(event->body, fail);
+    json_t *root = parse(event->body, event->topic, fail);
 
     if (!root)
         return SL_E_INVALID;

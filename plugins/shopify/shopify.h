@@ -55,6 +55,18 @@ struct topic_rule {
  *  one: the generic rule. The first rule whose id is in the body holds. */
 const struct topic_rule *topic_rule(sl_str topic, size_t index);
 
+/** Does describe() read this member of the topic's bodies? */
+int topic_reads(sl_str topic, sl_str name);
+
+/* ---- skim.c ---- */
+
+#define SKIM_MAX_DEPTH 64 /* of a body; Shopify's own stay below 12 */
+
+/** The body's top object with only the members that topic_reads(). `ret`: own, free() its ptr.
+ *  SL_E_INVALID: not a JSON object in its structure, SL_E_LIMIT: too deep, SL_E_NO_MEMORY; then
+ *  `*ret_at` is the byte where. What is stepped over is not checked further. */
+sl_status skim(sl_str body, sl_str topic, sl_str *ret, size_t *ret_at);
+
 /* ---- time.c ---- */
 
 #define TIME_TEXT_SIZE sizeof("2026-11-20T09:15:32.000Z")

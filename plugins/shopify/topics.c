@@ -149,3 +149,34 @@ const struct topic_rule *topic_rule(sl_str topic, size_t index)
             return &rules[i];
     return known == 0 && index == 0 ? &generic : NULL;
 }
+
+/* Is `name` the first step of a path in the list? */
+static int begins_a_path(const char *list, sl_str name)
+{
+    while (list && *list) {
+        size_t len = strcspn(list, " |");
+        size_t first = strcspn(list, " |.");
+
+        if (first == name.len && memcmp(list, name.ptr, first) == 0)
+            return 1;
+        list += len + (list[len] != '\0');
+    }
+    return 0;
+}
+
+int topic_reads(sl_str topic, sl_str name)
+{
+    const struct topic_rule *r;
+
+    if (name.len == 4 && memcmp(name.ptr, "test", 4) == 0)
+        return 1; /* noted whatever the topic */
+    for (size_t i = 0; (r = topic_rule(topic, i)) != NULL; i++) {
+        if (begins_a_path(r->id, name) || begins_a_path(r->version, name) ||
+            begins_a_path(r->key, name))
+            return 1;
+        for (size_t k = 0; k < TOPIC_MAX_REFS; k++)
+            if (begins_a_path(r->refs[k].path, name))
+                return 1;
+    }
+    return 0;
+}

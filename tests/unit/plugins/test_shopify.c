@@ -515,9 +515,9 @@ static void a_body_that_is_not_understood_is_refused_with_the_reason(void **stat
     char deep[400];
     size_t n = 0;
 
-    describe_refused(x->self, "orders/create", "", "not JSON");
-    describe_refused(x->self, "orders/create", "{\"id\":1", "not JSON: at byte");
-    describe_refused(x->self, "orders/create", "[1]", "expected an object");
+    describe_refused(x->self, "orders/create", "", "not a JSON object");
+    describe_refused(x->self, "orders/create", "{\"id\":1", "not a JSON object: at byte 7");
+    describe_refused(x->self, "orders/create", "[1]", "not a JSON object: at byte 0");
     describe_refused(x->self, "orders/create", "{\"id\":null}", "no id at id|");
     describe_refused(x->self, "orders/create", "{\"id\":1.5}", "no id");
     describe_refused(x->self, "orders/create", "{\"id\":\"a b\"}", "no id");
@@ -542,6 +542,34 @@ static void a_body_that_is_not_understood_is_refused_with_the_reason(void **stat
                  "[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[[\\u0000\"}")
             .subject,
         "order:" SHOP "/1");
+}
+
+static void what_is_stepped_over_must_still_be_balanced(void **state)
+{
+    static const char *const wrong[] = {
+        "{\"a\":[1,{\"b\":2]},\"id\":1}",
+        "{\"a\":[1,\"id\":1}",
+        "{\"a\":\"x,\"id\":1}",
+        "{\"a\":,\"id\":1}",
+        "{\"id\":1}}",
+        "{\"id\":1,}",
+        "{\"id\" 1}",
+        "{id:1}",
+        "{\"id\":1} x",
+        "{\"a\":\"\\\",\"id\":1}",
+        "{\"id\":1 \"a\":2}",
+        "null",
+    };
+    struct fixture *x = *state;
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        describe_refused(x->self, "orders/create", wrong[i], "not a JSON object: at byte");
+    describe_refused(x->self, "orders/create", "{\"id\":1.2.3}", "not JSON where its ids");
+    CHECK_STR(describe(x->self, "orders/create",
+                       " {\n\"a\" : \"\\\\\\\"}{[\" ,\"b\":[{\"id\":5},[]],\"n\":-1.5E+3,"
+                       "\"\\u0069d\":7,\"c\":null}\n")
+                  .subject,
+              "order:" SHOP "/7"); /* an escaped name is the same name */
 }
 
 static void versions_are_utc_with_milliseconds_and_sort_as_text(void **state)
@@ -646,6 +674,7 @@ int main(void)
         cmocka_unit_test(a_return_without_its_order_is_its_own_subject),
         cmocka_unit_test(an_unknown_topic_is_described_by_its_resource_and_id),
         cmocka_unit_test(a_body_that_is_not_understood_is_refused_with_the_reason),
+        cmocka_unit_test(what_is_stepped_over_must_still_be_balanced),
         cmocka_unit_test(versions_are_utc_with_milliseconds_and_sort_as_text),
         cmocka_unit_test(a_test_notification_is_noted),
         cmocka_unit_test(a_shop_that_is_not_a_permanent_domain_is_refused),

@@ -20,12 +20,13 @@
 
 struct config_env {
     void *ctx;
-    /** The adapter's plugin, or NULL with `fail` saying why (not there; refused and why). */
+    /** The adapter's plugin, or NULL with `fail` saying why: UV_ENOENT when there is none of this
+     *  name (the nearest is offered then), any other code when it was refused, and why. */
     const sl_plugin *(*adapter)(void *ctx, const char *name, struct fail *fail);
     /** Names of the adapters there are, for "did you mean"; index from 0, NULL ends. */
     const char *(*adapter_name)(void *ctx, size_t index);
     /** Compile a jq program; 0, or a negative code with `fail` (jq's own message). NULL: not
-     *  compiled. `names` are the variables the program may use ("received", "delivery"). */
+     *  compiled. */
     int (*compile)(void *ctx, sl_str program, struct fail *fail);
     bool skip_secrets; /* do not read env, files and credentials: a check on another machine */
 };
@@ -73,9 +74,10 @@ struct conf_endpoint {
     char *name;
     char *adapter;
     const sl_plugin *plugin;
-    sl_values *settings;       /* the adapter's own settings */
-    uint64_t rate_milli_per_s; /* tokens per 1000 s: "per_second" x 1000; fractions allowed (0.5) */
-    uint32_t burst;
+    sl_values *settings; /* the adapter's own settings */
+    uint64_t
+        rate_milli_per_s;   /* tokens per 1000 s: "per_second" x 1000, so 0.5 is 500; 0: no limit */
+    uint32_t burst;         /* at least 1; not given: a second's worth, rounded up */
     uint32_t concurrency;   /* batches under way at once: 8 */
     uint32_t batch_records; /* 0: the action's */
     uint64_t batch_bytes;   /* 0: the action's */
@@ -159,8 +161,9 @@ struct config {
     size_t n_routes;
 };
 
-/** Read and check. 0 with *ret owned; or UV_EINVAL with `errors` filled (call
- *  config_errors_finish), or UV_ENOMEM. Relative paths in the file are relative to its folder. */
+/** Read and check. 0 with *ret owned and `errors` empty; or UV_EINVAL with `errors` filled (call
+ *  config_errors_finish), a file that is not there included. Without memory it aborts, as mem.h
+ *  says. Relative paths in the file are relative to its folder. */
 int config_load(const char *file, const struct config_env *env, struct config **ret,
                 struct config_errors *errors);
 void config_destroy(struct config *c); /* NULL is fine; unbinds handles, wipes secrets */

@@ -1,8 +1,8 @@
 /*
  * reference.c - the option tables as a commented YAML file that loads again.
  *
- * A key with a default stands there with it; a required one with an example; the others are
- * commented out.
+ * Only required keys stand there, with an example; the others are commented out, with their default
+ * or an example.
  */
 #include "config/config.h"
 
@@ -153,7 +153,7 @@ static void print_range(struct buf *out, const sl_option *o)
 
 static void print_option(struct buf *out, const sl_option *o, const char *key, unsigned depth)
 {
-    bool active = o->deflt || (o->flags & SL_OPT_REQUIRED);
+    bool active = o->flags & SL_OPT_REQUIRED; /* a default that is written out may mean more */
 
     indent(out, depth);
     buf_printf(out, "# %s%s", o->help ? o->help : key,
@@ -298,7 +298,9 @@ void config_print_reference(struct buf *out, const sl_plugin *plugin)
     struct buf sketch = { 0 };
 
     page.tables[0] = table_of_fields(options_top);
-    buf_cstr(out, "# Every key with its default; what is commented out has none.\n\n");
+    buf_cstr(
+        out,
+        "# Every key. What is commented out shows the default, or an example where there is none.\n\n");
     print_block(&page, STR(""), 0);
     if (!plugin) {
         print_endpoint(&sketch, NULL);

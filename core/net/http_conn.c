@@ -337,9 +337,9 @@ static void conn_pump(struct conn *c)
 static void conn_next(struct conn *c)
 {
     conn_enter(c, CONN_IDLE);
-    conn_arm(c, c->server->conf.idle_ms);
+    conn_arm(c, c->server->draining ? HTTP_DRAIN_IDLE_MS : c->server->conf.idle_ms);
     conn_pump(c);
-    if ((c->eof && conn_hungry(c)) || (c->server->draining && c->state == CONN_IDLE))
+    if (c->eof && conn_hungry(c))
         conn_close(c);
     conn_pace(c);
 }
@@ -451,8 +451,8 @@ void conn_close(struct conn *c)
 
 void conn_drain(struct conn *c)
 {
-    if (c->state == CONN_IDLE && !unread(c))
-        conn_close(c);
+    if (c->state == CONN_IDLE)
+        conn_arm(c, HTTP_DRAIN_IDLE_MS);
 }
 
 /* ---- the beginning ---- */

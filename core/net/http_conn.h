@@ -10,11 +10,18 @@
 #include "net/http_reader.h"
 #include "net/http_server.h"
 
-#define HTTP_READ_BYTES   65536      /* one read, and the most that waits behind a request */
-#define HTTP_LINGER_MS    2000       /* after an early answer: for the peer to take it ... */
-#define HTTP_LINGER_BYTES (4u << 20) /* ... and what is read and thrown away meanwhile */
-#define HTTP_ACCEPT_MS    100        /* after accept() found no descriptor */
-#define HTTP_BODY_FLOOR   8192       /* bytes of body a second */
+/* One read, and the most that waits behind a request. */
+#define HTTP_READ_BYTES 65536
+/* The least speed of a body, bytes a second. */
+#define HTTP_BODY_FLOOR 8192
+/* Until the next try when accept() found no descriptor. */
+#define HTTP_ACCEPT_MS 100
+/* When draining starts, an idle connection stays this long: a request may be on its way. */
+#define HTTP_DRAIN_IDLE_MS 100
+/* After an early answer: time for the peer to take it, and what is thrown away meanwhile. A proxy
+ * may send all of a body before it looks at the answer. */
+#define HTTP_LINGER_MS    2000
+#define HTTP_LINGER_BYTES (32 << 20)
 
 enum conn_state {
     CONN_IDLE,    /* no byte of a request yet */
@@ -97,7 +104,7 @@ struct http_server {
 int conn_open(struct http_server *s, int fd, const char *peer, int64_t peer_uid);
 /** Close now; a request without an answer is given up. Twice does nothing. */
 void conn_close(struct conn *c);
-/** The server drains: close if nothing is under way. */
+/** The server drains: close soon if nothing is under way. */
 void conn_drain(struct conn *c);
 /** Send c->out. `keep`: another request may follow. */
 void conn_send(struct conn *c, bool keep);

@@ -89,15 +89,8 @@ static void accept_pause(struct http_server *s, int err)
              s->n_conns);
 }
 
-static void on_acceptable(uv_poll_t *poll, int status, int events)
+static void accept_some(struct http_server *s)
 {
-    struct http_server *s = poll->data;
-
-    (void)events;
-    if (status < 0) {
-        accept_pause(s, status);
-        return;
-    }
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         char peer[48];
         int64_t uid;
@@ -119,6 +112,17 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         conn_open(s, fd, peer, uid); /* what cannot be served is closed */
         s->starved = false;
     }
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *s = poll->data;
+
+    (void)events;
+    if (status < 0)
+        accept_pause(s, status);
+    else
+        accept_some(s);
 }
 
 /* ---- the end ---- */
@@ -187,6 +191,8 @@ void http_server_close(struct http_server *s, uint32_t ms, void (*cb)(void *ctx)
         s->on_closed_ctx = ctx;
     }
     if (!s->draining) {
+        if (s->accepting && ms > 0)
+            accept_some(s); /* who waits in the backlog may have sent a request already */
         s->draining = true;
         server_stop_accepting(s);
         list_each_safe (pos, tmp, &s->conns)

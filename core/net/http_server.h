@@ -70,9 +70,10 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
 int http_server_port(const struct http_server *s);
 uint32_t http_server_connections(const struct http_server *s);
 
-/** Stop accepting, close idle connections, finish requests under way with "Connection: close", for
- *  at most `ms`; then close. `cb` runs once all is freed, never before this returns. Calling it
- *  again with 0 ends it now (`cb` may be NULL then: the first one stays). */
+/** Stop accepting, close idle connections (after 100 ms: a request may be on its way), finish
+ * requests under way with "Connection: close", for at most `ms`; then close. `cb` runs once all is
+ * freed, never before this returns. Calling it again with 0 ends it now (`cb` may be NULL then: the
+ * first one stays). */
 void http_server_close(struct http_server *s, uint32_t ms, void (*cb)(void *ctx), void *ctx);
 
 /* ---- a request: valid from on_head to http_reply() or on_gone ---- */

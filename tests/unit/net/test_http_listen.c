@@ -377,20 +377,25 @@ static void draining_finishes_what_is_under_way_and_takes_nothing_new(void **sta
 
 static void a_request_that_was_sent_before_the_drain_is_answered(void **state)
 {
-    struct peer p;
+    struct peer p, q;
     struct rig g;
 
     (void)state;
     open_default(&g, &p);
     peer_text(&p, &g, GET);
     peer_expect(&p, &g, "200 OK", 1);
+    peer_connect(&q, &g);
     assert_true(send(p.fd, GET, strlen(GET), 0) > 0); /* in the socket, not yet read */
+    assert_true(send(q.fd, GET, strlen(GET), 0) > 0); /* in the backlog, not yet accepted */
     http_server_close(g.server, 60000, rig_on_closed, &g);
     peer_expect_eof(&p, &g);
     assert_int_equal(peer_count(&p, "200 OK"), 2);
     assert_int_equal(peer_count(&p, "Connection: close"), 1);
+    peer_expect_eof(&q, &g);
+    assert_int_equal(peer_count(&q, "200 OK"), 1);
     rig_until(&g, &g.closed, 1);
     peer_close(&p);
+    peer_close(&q);
     rig_finish(&g);
 }
 
@@ -409,6 +414,25 @@ static void a_connection_kept_by_an_answer_just_before_the_drain_is_closed_after
     rig_until(&g, &g.closed, 1);
     peer_expect_eof(&p, &g);
     assert_int_equal(peer_count(&p, "kept"), 1);
+    peer_close(&p);
+    rig_finish(&g);
+}
+
+static void a_request_that_is_on_its_way_when_the_drain_begins_is_answered(void **state)
+{
+    struct peer p;
+    struct rig g;
+
+    (void)state;
+    open_default(&g, &p);
+    peer_text(&p, &g, GET);
+    peer_expect(&p, &g, "200 OK", 1);
+    http_server_close(g.server, 60000, rig_on_closed, &g);
+    rig_turn(&g);
+    peer_text(&p, &g, GET);
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "200 OK"), 2);
+    rig_until(&g, &g.closed, 1);
     peer_close(&p);
     rig_finish(&g);
 }
@@ -468,6 +492,7 @@ int main(void)
         cmocka_unit_test(draining_finishes_what_is_under_way_and_takes_nothing_new),
         cmocka_unit_test(a_request_that_was_sent_before_the_drain_is_answered),
         cmocka_unit_test(a_connection_kept_by_an_answer_just_before_the_drain_is_closed_after_it),
+        cmocka_unit_test(a_request_that_is_on_its_way_when_the_drain_begins_is_answered),
         cmocka_unit_test(a_drain_ends_after_its_time),
         cmocka_unit_test(a_second_close_ends_the_drain_now),
     };

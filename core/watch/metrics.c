@@ -150,6 +150,7 @@ void watch_metrics(struct watch *w, struct buf *out)
           ms.deaths);
     plain(out, "map_workers", "gauge", "Mapping workers that are up.", ms.workers_up);
     lane_states(out, w->flow);
+    lane_lag(out, w->flow);
 #define LANES(name, type, help, field)                                                             \
     lanes(out, w->flow, name, type, help, offsetof(struct lane_stats, field))
     LANES("deliveries_delivered_total", "counter", "Deliveries that arrived.", delivered);

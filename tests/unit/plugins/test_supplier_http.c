@@ -476,6 +476,23 @@ static void a_no_counts_only_after_the_settling_time(void **state)
     check_confirm(slow, &missing, 60000, SL_CONFIRM_NO, 0, "");
 }
 
+static void a_no_about_an_order_sent_nobody_knows_when_is_too_early(void **state)
+{
+    struct fixture x = open_with(basic);
+    struct fake_confirmed c = { .host = x.host };
+    sl_record record = record_at(1); /* first_sent_ms is 0 */
+
+    (void)state;
+    FAKE_EXPECT(x.host, .status = 404);
+    x.plugin->confirm(x.self, NULL, &record, fake_on_confirmed, &c);
+    fake_host_run(x.host);
+    CHECK_EQ(c.verdict, SL_CONFIRM_EARLY);
+    CHECK_EQ(c.outcome.after_ms, 2000);
+    check_has(c.outcome.why, "not known when it was sent");
+    fake_confirmed_finish(&c);
+    close_all(&x);
+}
+
 static void what_hinders_the_question_is_asked_again(void **state)
 {
     static const struct fake_exchange answers[] = {
@@ -623,6 +640,7 @@ int main(void)
         cmocka_unit_test(an_answer_waiting_for_its_turn_is_told_at_close),
         cmocka_unit_test(an_order_that_is_there_is_confirmed_with_all_that_follows),
         cmocka_unit_test(a_no_counts_only_after_the_settling_time),
+        cmocka_unit_test(a_no_about_an_order_sent_nobody_knows_when_is_too_early),
         cmocka_unit_test(what_hinders_the_question_is_asked_again),
         cmocka_unit_test(what_the_settings_do_not_name_is_for_a_person),
         cmocka_unit_test(a_list_with_one_order_is_a_yes_an_empty_one_a_no),

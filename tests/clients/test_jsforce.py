@@ -24,7 +24,8 @@ def node():
     if not os.path.exists(os.path.join(HERE, "node_modules", "jsforce")):
         if shutil.which("npm") is None:
             pytest.skip("npm is not installed")
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=HERE, check=True, timeout=600)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=HERE, check=True,
+                       timeout=600)
     if not os.path.exists(NODE):
         pytest.skip(f"there is no Node for {CPU}")
     return NODE
@@ -33,8 +34,10 @@ def node():
 @pytest.fixture(scope="module")
 def seen(node):
     """What jsforce saw, and the books after it."""
-    with Process("salesforce", "--client-id", "CID", "--client-secret", "SEC", "--processing-ms", 60) as salesforce:
-        run = subprocess.run([node, os.path.join(HERE, "jsforce_bulk2.mjs"), salesforce.url, "CID", "SEC"], text=True,
+    with Process("salesforce", "--client-id", "CID", "--client-secret", "SEC", "--processing-ms",
+                 60) as salesforce:
+        run = subprocess.run([node, os.path.join(HERE, "jsforce_bulk2.mjs"), salesforce.url, "CID", "SEC"],
+                             text=True,
                              capture_output=True, timeout=120)
         assert run.returncode == 0, run.stderr
         return {**json.loads(run.stdout), "books": salesforce.books(), "url": salesforce.url}

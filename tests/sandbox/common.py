@@ -403,6 +403,7 @@ class StandIn:
             *self.control_routes(),
             web.route("*", "/{path:.*}", self.gate),
         ])
+        app.on_response_prepare.append(no_type_without_body)
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=75)
         await self._runner.setup()
         context = None
@@ -428,6 +429,12 @@ class StandIn:
     @property
     def url(self):
         return f"{self.scheme}://{self.host}:{self.port}"
+
+
+async def no_type_without_body(request, response):
+    """aiohttp gives every answer a Content-Type; one without a body has none."""
+    if not getattr(response, "body", None):
+        response.headers.pop("Content-Type", None)
 
 
 def as_json(value, status=200, headers=None):

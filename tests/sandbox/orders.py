@@ -22,19 +22,26 @@ BYRON, NORD, UNMAPPED = "Byron Gears", "Supplier Nord", "Atelier Zéphyr"
 
 # vendor: [(sku, title, variant, grams, lowest and highest price in cents)]
 CATALOGUE = {
-    BYRON: [("GEAR-BEV-20", "Bevel gear", "20T", 800, 3500, 4500), ("GEAR-SPUR-12", "Spur gear", "12T", 350, 899, 1499),
-            ("GEAR-WORM-05", "Worm gear", "5:1", 1200, 7999, 12999), ("SHAFT-8x200", "Shaft", '8" × 200', 400, 1, 999)],
-    NORD: [("PLATE-CUST-01", "Name plate", "Brass", 150, 1490, 2490), ("PLATE-CUST-02", "Name plate", "Steel, brushed",
-           180, 1890, 3190), ("STAND-OAK", "Oak stand", None, 900, 4999, 8999)],
+    BYRON: [("GEAR-BEV-20", "Bevel gear", "20T", 800, 3500, 4500),
+            ("GEAR-SPUR-12", "Spur gear", "12T", 350, 899, 1499),
+            ("GEAR-WORM-05", "Worm gear", "5:1", 1200, 7999, 12999),
+            ("SHAFT-8x200", "Shaft", '8" × 200', 400, 1, 999)],
+    NORD: [("PLATE-CUST-01", "Name plate", "Brass", 150, 1490, 2490),
+           ("PLATE-CUST-02", "Name plate", "Steel, brushed", 180, 1890, 3190),
+           ("STAND-OAK", "Oak stand", None, 900, 4999, 8999)],
     UNMAPPED: [("AFFICHE-A2", "Affiche", "A2", 60, 1200, 3900), (None, "Custom item", None, 0, 500, 50000)],
 }
 
-FIRST = ["Ada", "Zoë", "Ngọc", "Łukasz", "محمد", "Jean-Luc", "Grace", "李", "Øyvind", "Ana María", "Siobhán", "T.J."]
-LAST = ["Byron", "O'Hara", "Nguyễn", "Żółć", "الفارسي", 'van "Dutch" Berg', "Hopper", "小龍", "Ærø", "Núñez, Jr.", "Müller",
-        "Smith & Sons"]
-NOTES = [None, None, "Leave with reception", 'Say "hello" first, then ring; twice', "Line one\nLine two\n\tindented",
-         "Gift: ☕ & 🎁 - naïve façade №7", "=1+1,'; DROP TABLE orders;--", "back\\slash / slash", "ends with a blank "]
-STREETS = ["12 Mill Lane", "4, Quay St\nUnit 4", "Straße des 17. Juni 135", "Calle 5 #12-34", 'The "Old" Barn', "東京都港区1-2-3"]
+FIRST = ["Ada", "Zoë", "Ngọc", "Łukasz", "محمد", "Jean-Luc", "Grace", "李", "Øyvind", "Ana María", "Siobhán",
+         "T.J."]
+LAST = ["Byron", "O'Hara", "Nguyễn", "Żółć", "الفارسي", 'van "Dutch" Berg', "Hopper", "小龍", "Ærø",
+        "Núñez, Jr.", "Müller", "Smith & Sons"]
+NOTES = [None, None, "Leave with reception", 'Say "hello" first, then ring; twice',
+         "Line one\nLine two\n\tindented",
+         "Gift: ☕ & 🎁 - naïve façade №7", "=1+1,'; DROP TABLE orders;--", "back\\slash / slash",
+         "ends with a blank "]
+STREETS = ["12 Mill Lane", "4, Quay St\nUnit 4", "Straße des 17. Juni 135", "Calle 5 #12-34",
+           'The "Old" Barn', "東京都港区1-2-3"]
 TAGS = ["b2c, engraved, express", "", "b2b", "vip, ☕"]
 
 
@@ -78,7 +85,8 @@ def summarise(document, body):
         by_vendor.setdefault(line["vendor"], []).append(line)
     return {
         "id": document["id"], "name": document["name"], "email": document["email"], "note": document["note"],
-        "tags": document["tags"], "currency": document["currency"], "customer_id": customer and customer["id"],
+        "tags": document["tags"], "currency": document["currency"],
+        "customer_id": customer and customer["id"],
         "total_price": document["total_price"], "subtotal_price": document["subtotal_price"],
         "total_tax": document["total_tax"], "total_discounts": document["total_discounts"],
         "created_at": document["created_at"], "updated_at": document["updated_at"],
@@ -135,7 +143,8 @@ class OrderFactory:
             "id": order_id, "admin_graphql_api_id": f"gid://shopify/Order/{order_id}",
             "number": number + 1, "order_number": number + 1001, "name": f"#{number + 1001}",
             "created_at": local, "processed_at": local, "updated_at": local, "token": token,
-            "checkout_token": "%032x" % rng.getrandbits(128), "confirmation_number": "X%08X" % rng.getrandbits(32),
+            "checkout_token": "%032x" % rng.getrandbits(128),
+            "confirmation_number": "X%08X" % rng.getrandbits(32),
             "order_status_url": f"https://example.myshopify.com/70000000001/orders/{token}/authenticate?key=testkey",
             "po_number": f"PO-{number}" if rng.random() < 0.3 else None, "test": False,
         })
@@ -144,9 +153,11 @@ class OrderFactory:
     def people(self, document, number, rng):
         first, last = rng.choice(FIRST), rng.choice(LAST)
         mail = f"buyer{self.seed}.{number}@example.com"
-        for address in (document["shipping_address"], document["billing_address"], document["customer"]["default_address"]):
+        for address in (document["shipping_address"], document["billing_address"],
+                        document["customer"]["default_address"]):
             address.update({"first_name": first, "last_name": last, "name": f"{first} {last}",
-                            "address1": rng.choice(STREETS), "company": rng.choice([None, "Byron Gears Ltd", "Æ, \"Ø\" & Å"]),
+                            "address1": rng.choice(STREETS),
+                            "company": rng.choice([None, "Byron Gears Ltd", "Æ, \"Ø\" & Å"]),
                             "address2": rng.choice([None, "Unit 3"])})
         document["email"] = document["contact_email"] = mail
         customer = document["customer"]
@@ -186,7 +197,8 @@ def money_set(amount):
 
 
 def tax_line(amount):
-    return {"channel_liable": False, "price": str(amount), "price_set": money_set(amount), "rate": 0.2, "title": "VAT"}
+    return {"channel_liable": False, "price": str(amount), "price_set": money_set(amount), "rate": 0.2,
+            "title": "VAT"}
 
 
 def make_line(line, line_id, vendor, product, rng, discount):
@@ -194,16 +206,18 @@ def make_line(line, line_id, vendor, product, rng, discount):
     price = Decimal(rng.randint(low, high)) / 100
     quantity = rng.choice([1, 1, 1, 2, 3, 12])
     off = cents(price * quantity * discount)
+    engraving = {"name": "Engraving", "value": rng.choice(["No. 7", 'Ångström & Söhne "№7"', "two\nlines"])}
     line.update({
-        "id": line_id, "admin_graphql_api_id": f"gid://shopify/LineItem/{line_id}", "sku": sku, "title": title,
+        "id": line_id, "admin_graphql_api_id": f"gid://shopify/LineItem/{line_id}", "sku": sku,
+        "title": title,
         "variant_title": variant, "name": f"{title} - {variant}" if variant else title, "vendor": vendor,
         "grams": grams, "price": str(cents(price)), "price_set": money_set(price), "quantity": quantity,
         "current_quantity": quantity, "fulfillable_quantity": quantity,
         "fulfillment_service": "supplier-nord-dropship" if vendor == NORD else "manual",
-        "properties": [{"name": "Engraving", "value": rng.choice(["No. 7", 'Ångström & Söhne "№7"', "two\nlines"])}]
-        if rng.random() < 0.4 else [],
+        "properties": [engraving] if rng.random() < 0.4 else [],
         "tax_lines": [tax_line(cents((price * quantity - off) * Decimal("0.2")))],
-        "discount_allocations": [{"amount": str(off), "amount_set": money_set(off), "discount_application_index": 0}]
+        "discount_allocations": [{"amount": str(off), "amount_set": money_set(off),
+                                  "discount_application_index": 0}]
         if off else [],
     })
     if sku is None:
@@ -218,7 +232,8 @@ def total_up(document, lines, discount, shipping):
     shipping_tax = cents(shipping * Decimal("0.2"))
     tax = sum((Decimal(one["tax_lines"][0]["price"]) for one in lines), shipping_tax)
     total = gross - off + shipping + tax
-    amounts = {"total_line_items_price": gross, "total_discounts": off, "subtotal_price": gross - off, "total_tax": tax,
+    amounts = {"total_line_items_price": gross, "total_discounts": off, "subtotal_price": gross - off,
+               "total_tax": tax,
                "total_price": total, "current_total_discounts": off, "current_subtotal_price": gross - off,
                "current_total_tax": tax, "current_total_price": total}
     for name, amount in amounts.items():

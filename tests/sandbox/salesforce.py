@@ -49,8 +49,8 @@ def one_error(status, code, message):
 class Salesforce(common.StandIn):
     name = "salesforce"
     data_actions = ("job_failed", "all_rows_failed", "row_error", "rows_missing", "slow_job")
-    rule_keys = ("code", "message", "field", "times", "keys", "every", "fraction", "where", "written", "error",
-                 "error_description")
+    rule_keys = ("code", "message", "field", "times", "keys", "every", "fraction", "where", "written",
+                 "error", "error_description")
 
     def __init__(self, auth, processing_ms=200, daily_limit=100_000, schema=None, books_file=None):
         super().__init__(books_file)
@@ -77,16 +77,19 @@ class Salesforce(common.StandIn):
         return one_error(503, "SERVER_UNAVAILABLE", "Server too busy")
 
     def unavailable_html(self, rule, request):
-        page = "<html><head><title>Maintenance</title></head><body><h1>We are down for maintenance.</h1></body></html>"
+        page = ("<html><head><title>Maintenance</title></head>"
+                "<body><h1>We are down for maintenance.</h1></body></html>")
         return web.Response(status=rule.get("status", 503), text=page, content_type="text/html")
 
     def oauth_error(self, rule, request):
         wrong = OAuthError(rule.get("error", "invalid_grant"),
                            rule.get("error_description", "request not supported on this domain"))
-        return web.Response(status=rule.get("status", 400), text=error_body(wrong), headers={"Content-Type": JSON})
+        return web.Response(status=rule.get("status", 400), text=error_body(wrong),
+                            headers={"Content-Type": JSON, "Cache-Control": "no-store"})
 
     answer_actions = {"expired": expire, "limit_total": limit_total, "limit_concurrent": limit_concurrent,
-                      "unavailable": unavailable, "unavailable_html": unavailable_html, "oauth_error": oauth_error}
+                      "unavailable": unavailable, "unavailable_html": unavailable_html,
+                      "oauth_error": oauth_error}
 
     # ---- dispatch ----
 
@@ -197,15 +200,18 @@ class Salesforce(common.StandIn):
         if sobject is None:
             raise RestError(400, "INVALIDENTITY", f"Unable to find object: {spec['object']}")
         spec["object"] = sobject
-        for name, legal in (("contentType", ("CSV",)), ("lineEnding", ENDINGS), ("columnDelimiter", DELIMITERS)):
+        for name, legal in (("contentType", ("CSV",)), ("lineEnding", ENDINGS),
+                            ("columnDelimiter", DELIMITERS)):
             if spec.get(name) is not None and spec[name] not in legal:
                 raise RestError(400, "INVALIDJOB", f"{name} {spec[name]} is not known")
         if spec["operation"] == "upsert":
-            spec["externalIdFieldName"] = self.key_field(sobject, spec.get("externalIdFieldName"), "INVALIDJOB", 400)
+            spec["externalIdFieldName"] = self.key_field(sobject, spec.get("externalIdFieldName"),
+                                                         "INVALIDJOB", 400)
 
     def key_field(self, sobject, name, code="NOT_FOUND", status=404):
         if not name or not self.schema.is_key(sobject, name):
-            raise RestError(status, code, f"Provided external ID field does not exist or is not accessible: {name}")
+            raise RestError(status, code,
+                            f"Provided external ID field does not exist or is not accessible: {name}")
         return self.schema.field(sobject, name)[0]
 
     def job(self, job_id):
@@ -220,7 +226,8 @@ class Salesforce(common.StandIn):
             raise RestError(415, "UNSUPPORTEDCONTENTTYPE", "the content of a job is text/csv")
         if job.data is not None:  # status and code of this refusal are not published; the text is
             job.puts_refused += 1
-            raise RestError(400, "INVALIDBATCH", f"Found multiple contents for job: <{job.id}>, please 'Close' / "
+            raise RestError(400, "INVALIDBATCH",
+                            f"Found multiple contents for job: <{job.id}>, please 'Close' / "
                             "'Abort' / 'Delete' the current Job then create a new Job and make sure you only do "
                             "'PUT' once on a given Job.")
         if job.state != "Open":
@@ -231,7 +238,8 @@ class Salesforce(common.StandIn):
     async def on_patch(self, request, version, id):
         job = self.job(id)
         state = (await self.read_json(request)).get("state")
-        allowed = {"UploadComplete": ("Open",), "Aborted": ("Open", "UploadComplete", "InProgress")}.get(state)
+        allowed = {"UploadComplete": ("Open",),
+                   "Aborted": ("Open", "UploadComplete", "InProgress")}.get(state)
         if allowed is None:
             raise RestError(400, "INVALIDJOB", f"a job cannot be set to {state}")
         if job.state not in allowed:  # code of this refusal is not published
@@ -255,7 +263,8 @@ class Salesforce(common.StandIn):
 
     async def on_results(self, request, version, id, which):
         job = self.job(id)
-        which = {"successfulresults": "successful", "failedresults": "failed"}.get(which.lower(), "unprocessed")
+        names = {"successfulresults": "successful", "failedresults": "failed"}
+        which = names.get(which.lower(), "unprocessed")
         if not job.over:  # not promised before the end; what comes earlier is not published
             raise RestError(400, "INVALIDJOBSTATE", f"the job is {job.state}; it has no results yet")
         return web.Response(body=job.results(which), headers={"Content-Type": "text/csv"})
@@ -263,7 +272,8 @@ class Salesforce(common.StandIn):
     async def on_delete(self, request, version, id):
         job = self.job(id)
         if job.state in ("Open", "InProgress"):
-            raise RestError(400, "API_ERROR", "Error encountered when deleting the job because the job is not "
+            raise RestError(400, "API_ERROR",
+                            "Error encountered when deleting the job because the job is not "
                             "terminated")
         self.engine.deleted.append(job.books())
         del self.engine.jobs[job.id]
@@ -296,16 +306,19 @@ class Salesforce(common.StandIn):
                 lookup, _ = self.schema.relationship(sobject, name)
                 keys = [key for key in value if key != "attributes"]
                 if lookup is None or len(keys) != 1:
-                    raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject}", [name])
+                    raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject}",
+                                   [name])
                 out[lookup] = self.store.parent(sobject, name, keys[0], value[keys[0]])[1]
                 continue
             known, spec = self.schema.field(sobject, name)
             if known is None:
-                raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject}", [name])
+                raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject}",
+                               [name])
             if spec.get("read_only"):
                 raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE",
                                f"Unable to create/update fields: {known}. Please check the security settings of this "
-                               "field and verify that it is read/write for your profile or permission set.", [known])
+                               "field and verify that it is read/write for your profile or permission set.",
+                               [known])
             out[known] = CLEAR if value is None else value
         return out
 
@@ -316,7 +329,8 @@ class Salesforce(common.StandIn):
         try:
             values = self.values(sobject, body)
             if key in values or "Id" in values:
-                raise RowError("INVALID_FIELD", f"The {key} field should not be specified in the sobject data.", [key])
+                raise RowError("INVALID_FIELD",
+                               f"The {key} field should not be specified in the sobject data.", [key])
             values[key] = value
             record_id, created = self.store.upsert(sobject, key, values, "rest",
                                                    request.query.get("updateOnly", "") == "true")
@@ -327,7 +341,8 @@ class Salesforce(common.StandIn):
             raise RestError(404 if bad.code == "NOT_FOUND" else 400, bad.code, bad.message, **more) from None
         if not created and float(version) < 46:
             return web.Response(status=204)
-        return answer({"id": record_id, "success": True, "errors": [], "created": created}, 201 if created else 200)
+        status = 201 if created else 200
+        return answer({"id": record_id, "success": True, "errors": [], "created": created}, status)
 
     async def on_get(self, request, version, object, field, value=None):
         sobject = self.object_name(object)
@@ -356,9 +371,11 @@ class Salesforce(common.StandIn):
         results = [self.one_of_collection(sobject, key, record) for record in records]
         if before is not None and not all(result["success"] for result in results):
             self.store.roll_back(sobject, before)
-            undone = {"statusCode": "ALL_OR_NONE_OPERATION_ROLLED_BACK", "fields": [], "message": "Record rolled back "
-                      "because not all records were valid and the request was using AllOrNone header"}
-            results = [{"success": False, "errors": [undone]} if result["success"] else result for result in results]
+            undone = {"statusCode": "ALL_OR_NONE_OPERATION_ROLLED_BACK", "fields": [],
+                      "message": "Record rolled back because not all records were valid and "
+                                 "the request was using AllOrNone header"}
+            results = [{"success": False, "errors": [undone]} if result["success"] else result
+                       for result in results]
         return answer(results)
 
     def one_of_collection(self, sobject, key, record):
@@ -386,7 +403,8 @@ class Salesforce(common.StandIn):
         return answer({"totalSize": len(rows), "done": True, "records": rows})
 
     async def on_limits(self, request, version):
-        return answer({"DailyApiRequests": {"Max": self.daily_limit, "Remaining": self.daily_limit - self.usage},
+        return answer({"DailyApiRequests": {"Max": self.daily_limit,
+                                            "Remaining": self.daily_limit - self.usage},
                        "DailyBulkApiBatches": {"Max": 15000, "Remaining": 15000 - self.engine.count},
                        "DailyBulkV2QueryJobs": {"Max": 10000, "Remaining": 10000},
                        "DataStorageMB": {"Max": 1024, "Remaining": 1000}})
@@ -438,7 +456,8 @@ class Salesforce(common.StandIn):
         return as_json({"ok": True})
 
     def control_routes(self):
-        return [web.get("/_control/records", self.on_control_records), web.post("/_control/records", self.on_seed),
+        return [web.get("/_control/records", self.on_control_records),
+                web.post("/_control/records", self.on_seed),
                 web.post("/_control/schema", self.on_schema), web.post("/_control/expire", self.on_expire)]
 
 
@@ -455,13 +474,15 @@ ROUTES = [
     route("patch", "PATCH", "/jobs/ingest/(?P<id>[^/]+)", Salesforce.on_patch),
     route("info", "GET", "/jobs/ingest/(?P<id>[^/]+)", Salesforce.on_info),
     route("delete", "DELETE", "/jobs/ingest/(?P<id>[^/]+)", Salesforce.on_delete),
-    route("successful", "GET", "/jobs/ingest/(?P<id>[^/]+)/(?P<which>(?i:successfulresults))", Salesforce.on_results),
+    route("successful", "GET", "/jobs/ingest/(?P<id>[^/]+)/(?P<which>(?i:successfulresults))",
+          Salesforce.on_results),
     route("failed", "GET", "/jobs/ingest/(?P<id>[^/]+)/(?P<which>(?i:failedresults))", Salesforce.on_results),
     route("unprocessed", "GET", "/jobs/ingest/(?P<id>[^/]+)/(?P<which>(?i:unprocessedrecords))",
           Salesforce.on_results),
     route("collections", "PATCH", "/composite/sobjects/(?P<object>[^/]+)/(?P<field>[^/]+)",
           Salesforce.on_collections),
-    route("upsert", "PATCH", "/sobjects/(?P<object>[^/]+)/(?P<field>[^/]+)/(?P<value>.+)", Salesforce.on_upsert),
+    route("upsert", "PATCH", "/sobjects/(?P<object>[^/]+)/(?P<field>[^/]+)/(?P<value>.+)",
+          Salesforce.on_upsert),
     route("get", "GET", "/sobjects/(?P<object>[^/]+)/(?P<field>[^/]+)(?:/(?P<value>.+))?", Salesforce.on_get),
     route("query", "GET", "/query", Salesforce.on_query),
     route("limits", "GET", "/limits", Salesforce.on_limits),
@@ -476,7 +497,8 @@ def main():
     parser.add_argument("--public-key", metavar="PEM", help="public key or certificate that checks the JWT")
     parser.add_argument("--audience", action="append", default=[], help="one more accepted aud")
     parser.add_argument("--token-life", type=float, default=7200, metavar="SECONDS")
-    parser.add_argument("--processing-ms", type=float, default=200, help="from UploadComplete to the end of a job")
+    parser.add_argument("--processing-ms", type=float, default=200,
+                        help="from UploadComplete to the end of a job")
     parser.add_argument("--daily-limit", type=int, default=100_000, help="API calls before 403")
     parser.add_argument("--schema", metavar="FILE", help="JSON: more objects and fields")
     args = parser.parse_args()

@@ -17,7 +17,8 @@ OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
 
 # What a forced row error says when the rule names only the code.
 MESSAGES = {
-    "UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record or 200 records: 0015g00000Acc01AAB",
+    "UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record or 200 records: "
+                          "0015g00000Acc01AAB",
     "REQUIRED_FIELD_MISSING": "Required fields are missing: [{field}]",
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": "a validation rule says no",
     "DUPLICATES_DETECTED": "Use one of these records?",
@@ -83,7 +84,8 @@ def check_line_ending(text, name):
         outside = re.sub('"(?:[^"]|"")*"', "", text)
         wrong = re.search("(?<!\r)\n", outside) is not None
     if wrong:
-        raise JobFailed(f"ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is {name}")
+        raise JobFailed("ClientInputError : LineEnding is invalid on user data. "
+                        f"Current LineEnding setting is {name}")
 
 
 def quote(value):
@@ -302,7 +304,8 @@ class Engine:
         try:
             for column, cell in zip(job.columns, row.cells):
                 if column.relationship and cell not in ("", "#N/A"):
-                    lookup, parent = self.store.parent(job.object, column.relationship, column.parent_field, cell)
+                    lookup, parent = self.store.parent(job.object, column.relationship, column.parent_field,
+                                                       cell)
                     values[lookup] = parent
                 elif column.relationship and cell == "#N/A":
                     values[self.schema.relationship(job.object, column.relationship)[0]] = CLEAR
@@ -323,7 +326,8 @@ class Engine:
         return {key for key, times in keys.items() if times > 1}
 
     def one_row(self, job, row, values, doubled, all_fail):
-        key_at = next((at for at, column in enumerate(job.columns) if column.field == (job.key or "Id")), None)
+        key_at = next((at for at, column in enumerate(job.columns) if column.field == (job.key or "Id")),
+                      None)
         key = row.cells[key_at] if key_at is not None and key_at < len(row.cells) else ""
         missing = self.row_rule("rows_missing", job, row, key)
         if missing and not missing.get("written"):
@@ -359,7 +363,8 @@ class Engine:
     def row_rule(self, action, job, row, key):
         """The first rule of that action that strikes this row. The same rows are struck on every try."""
         for rule in self.faults.of(action):
-            if not rule.covers(["job", job.object]) or not rule.in_window() or not row_chosen(rule, job, row, key):
+            if not rule.covers(["job", job.object]) or not rule.in_window() or not row_chosen(rule, job, row,
+                                                                                              key):
                 continue
             tried = (rule.id, job.object, key)
             self.row_tries[tried] += 1

@@ -50,14 +50,17 @@ OBJECTS = {
         "LastName": text(80, required=True), "FirstName": text(40), "Salutation": text(40),
         "Name": text(121, read_only=True), "AccountId": parent("Account"),
         "ReportsToId": parent("Contact", "ReportsTo"),
-        "Email": {"type": "email", "length": 80, "id_lookup": True}, "Phone": text(40), "MobilePhone": text(40),
-        **address("Mailing", "Other"), "Birthdate": {"type": "date"}, "Title": text(128), "LeadSource": text(40),
+        "Email": {"type": "email", "length": 80, "id_lookup": True}, "Phone": text(40),
+        "MobilePhone": text(40),
+        **address("Mailing", "Other"), "Birthdate": {"type": "date"}, "Title": text(128),
+        "LeadSource": text(40),
         "Description": text(32000), "Shopify_Customer_Id__c": key(), "Ext__c": key()}},
     "Opportunity": {"prefix": "006", "fields": {
         "Name": text(120, required=True, id_lookup=True), "StageName": text(40, required=True),
         "CloseDate": {"type": "date", "required": True}, "Amount": number(), "AccountId": parent("Account"),
         "ContactId": parent("Contact"), "Pricebook2Id": text(18), "Probability": number(3, 0),
-        "Description": text(32000), "LeadSource": text(40), "IsClosed": {"type": "boolean", "read_only": True},
+        "Description": text(32000), "LeadSource": text(40),
+        "IsClosed": {"type": "boolean", "read_only": True},
         "IsWon": {"type": "boolean", "read_only": True}, "Shopify_Order_Id__c": key(), "Ext__c": key(),
         "Shopify_Order_Name__c": text(80), "Currency__c": text(3), "Note__c": text(32000),
         "Total_Tax__c": number(), "Order_Updated_At__c": {"type": "datetime"}}},
@@ -65,7 +68,8 @@ OBJECTS = {
         "AccountId": parent("Account", required=True), "EffectiveDate": {"type": "date", "required": True},
         "Status": text(40, required=True), "Pricebook2Id": text(18), "Description": text(32000),
         "OrderNumber": text(30, read_only=True), "TotalAmount": number(read_only=True),
-        **address("Billing", "Shipping"), "PoNumber": text(80), "Shopify_Order_Id__c": key(), "Ext__c": key()}},
+        **address("Billing", "Shipping"), "PoNumber": text(80), "Shopify_Order_Id__c": key(),
+        "Ext__c": key()}},
     "OrderItem": {"prefix": "802", "fields": {
         "OrderId": parent("Order", required=True), "PricebookEntryId": parent("PricebookEntry"),
         "Quantity": number(12, 2, required=True), "UnitPrice": number(), "ServiceDate": {"type": "date"},
@@ -183,7 +187,10 @@ class Schema:
 
 
 def parse(name, spec, value):
-    """A wire value (text, or a JSON value) as stored: Decimal, bool, int or str. BadValue if it does not fit."""
+    """A wire value (text, or a JSON value) as stored: Decimal, bool, int or str.
+
+    BadValue if it does not fit.
+    """
     kind = spec["type"]
     if kind in ("double", "currency", "percent"):
         return parse_number(name, spec, value)

@@ -24,7 +24,8 @@ class RowError(Exception):
 
 class Ambiguous(RowError):
     def __init__(self, field, ids):
-        super().__init__("DUPLICATE_EXTERNAL_ID", f"{field}: more than one record found for external id field: "
+        super().__init__("DUPLICATE_EXTERNAL_ID",
+                         f"{field}: more than one record found for external id field: "
                          f"[{', '.join(ids)}]")
         self.ids = ids
 

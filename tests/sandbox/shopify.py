@@ -84,8 +84,8 @@ class ShopifySender:
     async def __aexit__(self, *unused):
         await self.session.close()
 
-    def headers(self, body, topic, webhook_id=None, event_id=None, triggered_at=None, secret=None, signature=None,
-                test=False):
+    def headers(self, body, topic, webhook_id=None, event_id=None, triggered_at=None, secret=None,
+                signature=None, test=False):
         """What the platform sends with a body; the rest are the switches of a bad day."""
         out = {
             "X-Shopify-Topic": topic,
@@ -106,10 +106,12 @@ class ShopifySender:
             out["X-Shopify-Test"] = "true"
         return out
 
-    async def send(self, body, topic="orders/create", tag=None, lower_case=False, drop=(), retry=True, **switches):
+    async def send(self, body, topic="orders/create", tag=None, lower_case=False, drop=(), retry=True,
+                   **switches):
         """Delivers until a 2xx or the last retry. tag: the caller's name for it, kept in the books.
 
-        switches: webhook_id, event_id, triggered_at, secret (sign with another one), signature (as it is), test.
+        switches: webhook_id, event_id, triggered_at, secret (sign with another one), signature (as it
+        is), test.
         """
         headers = self.headers(body, topic, **switches)
         delivery = Delivery(body, headers, tag)
@@ -159,8 +161,11 @@ class ShopifySender:
         for delivery in self.deliveries:
             finals[delivery.final] = finals.get(delivery.final, 0) + 1
         times = sorted(one["ms"] for one in attempts if one["status"])
-        latency = {f"p{p}": times[min(len(times) - 1, len(times) * p // 100)] for p in (50, 99, 100)} if times else {}
-        out = {"deliveries": len(self.deliveries), "webhook_ids": len({one.webhook_id for one in self.deliveries}),
+        latency = {}
+        if times:
+            latency = {f"p{p}": times[min(len(times) - 1, len(times) * p // 100)] for p in (50, 99, 100)}
+        out = {"deliveries": len(self.deliveries),
+               "webhook_ids": len({one.webhook_id for one in self.deliveries}),
                "attempts": len(attempts), "by_status": statuses, "final": finals, "latency_ms": latency,
                "worst_failures_in_row": self.worst_row, "subscription_removed": self.removed}
         if deliveries:
@@ -170,8 +175,11 @@ class ShopifySender:
 
 async def send_orders(sender, orders, duplicates=0.0, bad_signature=0.0, updates=0.0, rate=None, seed=1,
                       topic="orders/create"):
-    """Sends the orders as a burst (or at `rate` a second): some twice under one id, some forged, some followed by
-    orders/updated of the same event. Returns {"sent", "forged", "twice"}: lists of order numbers."""
+    """Sends the orders as a burst (or at `rate` a second).
+
+    Some go twice under one id, some forged, some followed by orders/updated of the same event.
+    Returns {"sent", "forged", "twice"}: lists of order numbers.
+    """
     rng = random.Random(seed)
     plan, done = [], {"sent": [], "forged": [], "twice": []}
     for order in orders:
@@ -258,8 +266,8 @@ async def send_once(sender, args):
             await sender.send(source.read(), topic=args.topic)
     else:
         orders = OrderFactory(args.seed).orders(args.count, args.first)
-        await send_orders(sender, orders, args.duplicates, args.bad_signature, args.updates, args.rate, args.seed,
-                          args.topic)
+        await send_orders(sender, orders, args.duplicates, args.bad_signature, args.updates, args.rate,
+                          args.seed, args.topic)
 
 
 def main():
@@ -284,8 +292,8 @@ def main():
     parser.add_argument("--insecure", action="store_true", help="take any certificate")
     parser.add_argument("--serve", action="store_true", help="listen for POST /_control/send instead")
     args = parser.parse_args()
-    sender = ShopifySender(args.url, args.secret, args.shop, args.api_version, args.name, args.clock, args.concurrency,
-                           removable=args.removable, verify=not args.insecure)
+    sender = ShopifySender(args.url, args.secret, args.shop, args.api_version, args.name, args.clock,
+                           args.concurrency, removable=args.removable, verify=not args.insecure)
     if args.serve:
         return common.serve(ShopifyStandIn(sender, args.books), args)
     if not args.url:
@@ -299,7 +307,8 @@ def main():
     if args.books:
         common.write_whole(args.books, json.dumps(sender.books()))
     print(json.dumps(sender.books(deliveries=False)))
-    return 0 if set(sender.books(False)["final"]) <= {"delivered"} else 1
+    honest = [one for one in sender.deliveries if not str(one.tag).startswith("forged:")]
+    return 0 if all(one.final == "delivered" for one in honest) else 1
 
 
 if __name__ == "__main__":

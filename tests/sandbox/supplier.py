@@ -116,14 +116,17 @@ class Supplier(common.StandIn):
         if path == "/orders":
             return self.find(request)
         if path.startswith("/orders/@"):
-            found = self.by_our_id.get(path[len("/orders/@"):])
-            return as_json(found[0]["answer"]) if found else refusal(404, "not_found", "no order with that id of yours")
+            found = self.by_our_id.get(path[len("/orders/@"):], [None])[0]
+            return self.show(found, "no order with that id of yours")
         found = self.by_id.get(path[len("/orders/"):]) if path.startswith("/orders/") else None
-        return as_json(found["answer"]) if found else refusal(404, "not_found", "no such order")
+        return self.show(found, "no such order")
+
+    def show(self, order, otherwise):
+        return as_json(order["answer"]) if order else refusal(404, "not_found", otherwise)
 
     def find(self, request):
-        wanted = (request.query.getall("merchantReference", []) + request.query.getall("merchantReferences[]", [])
-                  + request.query.getall("external_id", []))
+        wanted = [value for name in ("merchantReference", "merchantReferences[]", "external_id")
+                  for value in request.query.getall(name, [])]
         found = [order for one in wanted for order in self.by_our_id.get(one, [])]
         if not wanted:
             found = self.orders[-100:]
@@ -134,7 +137,8 @@ class Supplier(common.StandIn):
         key = request.headers.get("Idempotency-Key")
         earlier = self.by_key.get(key) if key and self.idempotency == "key" else None
         if earlier:
-            self.replays.append({"key": key, "order": earlier["id"], "at": now_ms(), "same_body": earlier["raw_bytes"] == raw})
+            self.replays.append({"key": key, "order": earlier["id"], "at": now_ms(),
+                                 "same_body": earlier["raw_bytes"] == raw})
             return as_json({**earlier["answer"], "outcome": "AlreadyExists"})
         try:
             body = self.check(raw)
@@ -193,7 +197,8 @@ class Supplier(common.StandIn):
     # ---- books ----
 
     def books(self):
-        orders = [{"id": one["id"], "our_id": one["our_id"], "key": one["key"], "at": one["at"], "body": one["body"],
+        orders = [{"id": one["id"], "our_id": one["our_id"], "key": one["key"], "at": one["at"],
+                   "body": one["body"],
                    "raw": one["raw_bytes"].decode("utf-8", "replace")} for one in self.orders]
         by_our_id = {ours: [one["id"] for one in found] for ours, found in self.by_our_id.items()}
         return {"idempotency": self.idempotency, "orders": orders, "by_our_id": by_our_id,
@@ -202,7 +207,8 @@ class Supplier(common.StandIn):
 
     async def on_counts(self, request):
         """The books' sums alone, for a progress display."""
-        return as_json({"orders": len(self.orders), "our_ids": len(self.by_our_id), "replays": len(self.replays),
+        return as_json({"orders": len(self.orders), "our_ids": len(self.by_our_id),
+                        "replays": len(self.replays),
                         "rejected": len(self.rejected), "requests": self.requests["total"],
                         "by_status": dict(self.by_status)})
 
@@ -229,7 +235,8 @@ def main():
     parser.add_argument("--name", default="supplier", help="part of its order ids")
     parser.add_argument("--rate", type=rate, metavar="N/s", help="more than that is answered 429")
     parser.add_argument("--burst", type=int, help="bucket size of the rate; a second's worth unless told")
-    parser.add_argument("--retry-after", choices=HINTS, default="seconds", help="what a 429 says about waiting")
+    parser.add_argument("--retry-after", choices=HINTS, default="seconds",
+                        help="what a 429 says about waiting")
     parser.add_argument("--reject-sku", metavar="REGEX", help="items with such a sku make the order a 422")
     args = parser.parse_args()
     stand_in = Supplier(args.idempotency, args.token, args.name, args.rate, args.burst, args.retry_after,

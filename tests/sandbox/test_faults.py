@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import time
 
 import pytest
@@ -142,8 +143,10 @@ def test_count_skip_and_match_choose_the_requests(supplier):
 
 def test_chance_is_seeded(supplier):
     def pattern(seed):
-        supplier.faults([{"action": "status", "status": 500, "at": "order", "probability": 0.5, "seed": seed}])
-        return [request(supplier.url, "POST", "/orders", {**ORDER, "external_id": f"GW-{n}"})[0] for n in range(12)]
+        supplier.faults([{"action": "status", "status": 500, "at": "order", "probability": 0.5,
+                          "seed": seed}])
+        return [request(supplier.url, "POST", "/orders", {**ORDER, "external_id": f"GW-{n}"})[0]
+                for n in range(12)]
 
     assert pattern(7) == pattern(7)
     assert set(pattern(7)) == {201, 500}
@@ -193,7 +196,22 @@ def test_books_outlive_the_process(tmp_path):
 
 def test_faults_and_port_can_be_given_at_the_start(tmp_path):
     port_file = tmp_path / "port"
-    with Process("supplier", "--port-file", port_file, "--faults", '[{"action":"status","status":418}]') as supplier:
+    with Process("supplier", "--port-file", port_file, "--faults",
+                 '[{"action":"status","status":418}]') as supplier:
         assert int(port_file.read_text()) == supplier.port
         assert request(supplier.url, "GET", "/orders")[0] == 418
         assert supplier.health()["ok"]
+
+
+def test_https_and_a_cut_line_under_it(tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                    "/CN=localhost",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    with Process("supplier", "--tls-cert", cert, "--tls-key", key) as supplier:
+        assert supplier.url.startswith("https://")
+        assert request(supplier.url, "POST", "/orders", ORDER)[0] == 201
+        supplier.fault(action="cut_after", how="reset", count=1)
+        with pytest.raises(OSError):
+            request(supplier.url, "POST", "/orders", {**ORDER, "external_id": "GW-2"})
+        assert orders(supplier) == ["GW-1", "GW-2"]

@@ -103,7 +103,8 @@ def test_a_failure_is_tried_again_with_the_same_ids():
     delivery, receiver, _ = deliver([500, 302, 404])
     assert [one["status"] for one in delivery.attempts] == [500, 302, 404, 200]
     assert delivery.final == "delivered"
-    for name in ("X-Shopify-Webhook-Id", "X-Shopify-Event-Id", "X-Shopify-Triggered-At", "X-Shopify-Hmac-Sha256"):
+    for name in ("X-Shopify-Webhook-Id", "X-Shopify-Event-Id", "X-Shopify-Triggered-At",
+                 "X-Shopify-Hmac-Sha256"):
         assert len({headers[name] for _, headers, _ in receiver.got}) == 1
 
 
@@ -163,7 +164,8 @@ def test_a_burst_reuses_lines_and_knows_what_it_sent():
 def test_the_sender_can_be_told_over_its_control_api():
     with Process("supplier") as anybody, Process("shopify", "--serve", "--clock", "0.0001") as shop:
         anybody.fault(action="status", status=200)
-        status, _, _ = request(shop.url, "POST", "/_control/send", {"count": 5, "url": anybody.url + "/in/shop"})
+        status, _, _ = request(shop.url, "POST", "/_control/send",
+                               {"count": 5, "url": anybody.url + "/in/shop"})
         assert status == 202
         while shop.books()["final"].get("delivered") != 5:
             pass
@@ -216,7 +218,8 @@ def test_money_adds_up_to_the_cent(made):
         lines = document["line_items"]
         gross = sum(Decimal(line["price"]) * line["quantity"] for line in lines)
         off = sum(Decimal(part["amount"]) for line in lines for part in line["discount_allocations"])
-        tax = sum(Decimal(part["price"]) for line in lines + document["shipping_lines"] for part in line["tax_lines"])
+        tax = sum(Decimal(part["price"]) for line in lines + document["shipping_lines"]
+                  for part in line["tax_lines"])
         shipping = sum(Decimal(line["price"]) for line in document["shipping_lines"])
         assert gross == Decimal(document["total_line_items_price"])
         assert off == Decimal(document["total_discounts"])

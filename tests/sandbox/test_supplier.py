@@ -80,7 +80,8 @@ def test_without_idempotency_a_second_post_is_a_second_order(plain):
 
 def test_our_id_finds_the_order(plain):
     assert get(plain, "/orders/@GW-9")[0] == 404
-    assert get(plain, "/orders?merchantReference=GW-9") == (200, {"outcome": "Ok", "orders": [], "hasMore": False})
+    assert get(plain, "/orders?merchantReference=GW-9") == (200,
+                                                            {"outcome": "Ok", "orders": [], "hasMore": False})
     made = post(plain, {**ORDER, "merchantReference": "GW-9"})[1]
     assert get(plain, "/orders/@GW-9")[1]["id"] == made["id"]
     assert get(plain, "/orders/" + made["id"])[1]["merchantReference"] == "GW-9"

@@ -7,6 +7,8 @@
  * 101 is an error. A stale pooled connection is not silently retried once a byte was written:
  * before that it is replaced by a fresh one.
  *
+ * The process must ignore SIGPIPE: libuv writes without guarding against it.
+ *
  * Thread: all functions and callbacks run on the loop; names are resolved off it.
  */
 #pragma once

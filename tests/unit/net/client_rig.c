@@ -1,12 +1,11 @@
 /*
  * client_rig.c - see client_rig.h.
  */
+#include "../check.h"
+
 #include "client_rig.h"
 
-#include <cmocka.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 void rig_open(struct rig *r, SSL_CTX *tls)

@@ -31,7 +31,7 @@ struct rig {
     struct outcome out[RIG_CALLS];
     unsigned n, done;
     bool closed;
-    char base[64]; /* "http://127.0.0.1:port" */
+    char base[128]; /* "http://127.0.0.1:port" */
     void (*on_done)(struct outcome *o);
 };
 

@@ -300,6 +300,16 @@ void peer_drop(struct peer *p, enum peer_then how)
         end(list_entry(list_first(&p->conns), struct peer_conn, link), how);
 }
 
+void peer_fin(struct peer *p)
+{
+    list_each (pos, &p->conns) {
+        uv_os_fd_t fd;
+
+        uv_fileno((uv_handle_t *)&list_entry(pos, struct peer_conn, link)->tcp, &fd);
+        shutdown(fd, SHUT_WR);
+    }
+}
+
 void peer_close(struct peer *p)
 {
     peer_drop(p, PEER_CUT);

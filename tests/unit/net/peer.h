@@ -54,6 +54,8 @@ void peer_say_bytes(struct peer *p, const char *bytes, size_t len, enum peer_the
 void peer_shout(struct peer *p, const char *bytes);
 /** Close (or reset) every open connection now. */
 void peer_drop(struct peer *p, enum peer_then how);
+/** Send FIN on every open connection at once, without a turn of the loop. */
+void peer_fin(struct peer *p);
 void peer_close(struct peer *p);
 /** After the loop is done. */
 void peer_finish(struct peer *p);

@@ -1,9 +1,8 @@
 /*
  * What the client makes of whole answers: framing, what is sent, and the interface.
  */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include "client_rig.h"

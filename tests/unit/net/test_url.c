@@ -1,9 +1,8 @@
 /*
  * URLs: what is read, and what is refused.
  */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../check.h"
+
 #include <stdio.h>
 #include <uv.h>
 #include "base/buf.h"

@@ -154,7 +154,7 @@ def test_chance_is_seeded(supplier):
 
 
 def test_a_window_opens_and_closes(supplier):
-    supplier.fault(action="status", status=503, after_ms=150, for_ms=250)
+    supplier.fault(action="status", status=503, after_ms=800, for_ms=500)
     assert request(supplier.url, "GET", "/orders")[0] == 200
     wait_for(lambda: request(supplier.url, "GET", "/orders")[0] == 503)
     wait_for(lambda: request(supplier.url, "GET", "/orders")[0] == 200)

@@ -223,6 +223,7 @@ static void fill_record(struct batch *b, size_t i, sl_record *r, char name[32])
         .request = { d->request ? d->request : d->body,
                      d->request ? d->request_len : d->body_len },
         .first_sent_ms = d->first_sent_ms,
+        .last_sent_ms = d->last_sent_ms,
     };
 }
 
@@ -439,6 +440,12 @@ static void batch_deliver(struct batch *b)
     batch_enter(b, BATCH_OUT);
     fill_records(b);
     b->started_ms = uv_now(b->lane->flow->loop);
+    for (size_t i = 0; i < b->n && !b->resumed; i++) {
+        struct delivery *d = b->items[i].d;
+        d->last_sent_ms = b->started_wall_ms;
+        if (!d->first_sent_ms)
+            d->first_sent_ms = b->started_wall_ms;
+    }
     b->lane->attempts += b->n;
     b->done = (sl_done){
         .size = sizeof(b->done),

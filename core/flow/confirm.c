@@ -125,6 +125,7 @@ static void ask(struct confirm *c)
         .request = { d->request ? d->request : d->body,
                      d->request ? d->request_len : d->body_len },
         .first_sent_ms = d->first_sent_ms,
+        .last_sent_ms = d->last_sent_ms,
     };
 
     c->lane->confirms++;

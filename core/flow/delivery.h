@@ -27,6 +27,7 @@ struct delivery {
     int64_t next_ms;    /* wall clock: WAITING, UNKNOWN */
     int64_t received_ms;
     int64_t first_sent_ms; /* 0: never */
+    int64_t last_sent_ms;  /* by this process; what was read back has its first_sent_ms */
     int64_t since_ms;   /* of the retry policy's age: first sent, or the last decision */
     int64_t unknown_ms; /* since when it is unknown */
     uint64_t batch_id;  /* INFLIGHT */

@@ -89,6 +89,9 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     d->next_ms = row->next_ms;
     d->received_ms = row->received_ms;
     d->first_sent_ms = row->first_sent_ms;
+    /* When exactly the newest attempt left is not known: as late as can be, so that no question
+     * whether it arrived is believed too early. */
+    d->last_sent_ms = row->first_sent_ms ? clock_wall_ms() : 0;
     d->since_ms = row->first_sent_ms;
     d->unknown_ms = clock_wall_ms();
     d->batch_id = row->batch;

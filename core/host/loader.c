@@ -18,6 +18,8 @@ struct loaded {
     UT_hash_handle hh;
     char *name;
     void *library;
+    int fd; /* stays open: the dynamic linker knows the library by the descriptor's name, and
+               would take the next one opened under the same number for this one */
     sl_plugin table; /* zeroed beyond what the plugin knew */
 };
 
@@ -46,6 +48,7 @@ static void loaded_free(struct loaded *l)
     if (l->library)
         dlclose(l->library);
 #endif
+    close(l->fd);
     free(l->name);
     free(l);
 }
@@ -232,6 +235,7 @@ static int load_file(const char *path, const char *name, struct loaded **ret, st
         return fd;
     struct loaded *l = mem_zero(sizeof(*l));
     l->name = mem_str(name);
+    l->fd = fd;
     /* By descriptor: what was checked is what is loaded, whatever happens to the name. */
     snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
     l->library = dlopen(by_fd, RTLD_NOW | RTLD_LOCAL);
@@ -244,7 +248,6 @@ static int load_file(const char *path, const char *name, struct loaded **ret, st
     } else {
         r = load_table(path, name, l->library, &l->table, fail);
     }
-    close(fd);
     if (r < 0) {
         loaded_free(l);
         return r;

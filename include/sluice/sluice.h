@@ -224,6 +224,7 @@ typedef struct sl_record {
     sl_str body;        /* what map/split made of the event: JSON */
     sl_str request;     /* frozen by prepare() before the first attempt; without prepare(): = body */
     int64_t first_sent_ms; /* wall clock of the first attempt; 0 on the first */
+    int64_t last_sent_ms;  /* of the newest attempt, as far as the host remembers; 0 on the first */
 } sl_record;
 
 /** Records that go together, in a frozen order. A single delivery is a batch of one. */

@@ -33,7 +33,7 @@ struct call *call_create(struct supplier *s, const sl_record *record,
     c->key = keep(&room, record->key);
     c->subject = keep(&room, record->subject);
     c->piece = keep(&room, record->piece);
-    c->first_sent_ms = record->first_sent_ms;
+    c->sent_ms = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
     c->attempt = record->attempt;
     c->next = s->calls;
     c->link = &s->calls;

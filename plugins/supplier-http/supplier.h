@@ -69,7 +69,7 @@ struct call {
     void (*on_answer)(struct call *c, const sl_http_answer *a);
     /* views into the call: of the record, which may be gone by then */
     sl_str key, subject, piece;
-    int64_t first_sent_ms;
+    int64_t sent_ms;
     uint32_t attempt;
     union {
         const sl_done *done;

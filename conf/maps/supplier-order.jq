@@ -1,0 +1,22 @@
+# What the suppliers of the demonstration take as an order. $delivery.key is our order id there.
+{
+  external_id: $delivery.key,
+  reference: .order_name,
+  shop_order_id: int64(.order_id),
+  recipient: {
+    name: (.ship_to.name // "unknown"),
+    address1: .ship_to.address1,
+    city: .ship_to.city,
+    zip: .ship_to.zip,
+    country_code: .ship_to.country_code,
+    email: .email
+  },
+  items: [.lines[] | {
+    external_id: .id,
+    sku: (.sku // "none"),
+    quantity,
+    retail_price: .price,
+    properties
+  }],
+  currency
+}

@@ -204,7 +204,7 @@ void index_close(struct index *ix)
         return;
     for (int i = 0; i < IX__COUNT; i++)
         sqlite3_finalize(ix->st[i]);
-    if (ix->db)
+    if (ix->db && !ix->failed)
         sqlite3_wal_checkpoint_v2(ix->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sql_close(ix->db);
     buf_finish(&ix->scratch);
@@ -234,6 +234,7 @@ int index_commit(struct index *ix)
     if (r == 0)
         r = sql_run(ix->st[IX_COMMIT]);
     if (r < 0) {
+        ix->failed |= r == UV_EIO;
         index_rollback(ix);
         return r;
     }
@@ -259,6 +260,7 @@ int index_tidy(struct index *ix)
     int rc = sqlite3_wal_checkpoint_v2(ix->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     int r = rc == SQLITE_OK ? 0 : sql_code(ix->db, rc);
 
+    ix->failed |= r == UV_EIO;
     ix->wal_pages = 0;
     return r == UV_EBUSY ? 0 : r;
 }

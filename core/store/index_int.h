@@ -53,6 +53,7 @@ struct index {
     uint64_t watermark, committed; /* the former runs ahead while a transaction is open */
     uint64_t events, committed_events;
     int wal_pages;
+    bool failed;        /* as the log's */
     struct buf scratch; /* of index_apply.c */
 };
 

@@ -13,8 +13,10 @@
 #include "store/sql.h"
 #include "store/store.h"
 
-#define WAL_IDLE_PAGES 1024 /* 4 MiB: worth folding in when nothing else is to do */
-#define WAL_MOST_PAGES 4096 /* 16 MiB: fold in even under load */
+/* Fold the -wal file into the main one when nothing else is to do; under load later and seldom, for
+ * it waits for the disk. */
+#define WAL_IDLE_PAGES 1024 /* 4 MiB */
+#define WAL_MOST_PAGES 8192 /* 32 MiB */
 
 enum { ST_BEGIN, ST_COMMIT, ST_RECORD, ST_KEY_ADD, ST_KEY_FIND, ST__COUNT };
 
@@ -26,7 +28,10 @@ static const char *const st_sql[ST__COUNT] = {
     [ST_KEY_FIND] = "SELECT seq, value FROM keys WHERE hash = ?",
 };
 
-struct mark { /* a payload byte that was written over, should the group fail */
+/* What a decision wrote over, should the group fail: its owner may append the same again. */
+struct undo {
+    struct store_key *key; /* whose value it was, or NULL: a payload's byte */
+    uint64_t value;
     uint8_t *at;
     uint8_t was;
 };
@@ -38,8 +43,9 @@ struct reclog {
     uint64_t last; /* durable */
     uint64_t next; /* of the open group */
     int wal_pages;
-    struct mark *marks;
-    size_t n_marks, cap_marks;
+    bool failed; /* a sync or a write was lost: nothing is synced again by this process */
+    struct undo *undo;
+    size_t n_undo, cap_undo;
 };
 
 static void path_of(char *out, size_t size, const char *dir)
@@ -126,11 +132,11 @@ void reclog_close(struct reclog *l)
         return;
     for (int i = 0; i < ST__COUNT; i++)
         sqlite3_finalize(l->st[i]);
-    /* A failure leaves the -wal file as it is: the next opening reads it. */
-    if (l->db)
+    /* A failure leaves the -wal file as it is: the next opening reads it and writes it anew. */
+    if (l->db && !l->failed)
         sqlite3_wal_checkpoint_v2(l->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sql_close(l->db);
-    free(l->marks);
+    free(l->undo);
     free(l);
 }
 
@@ -146,7 +152,34 @@ uint64_t reclog_last(const struct reclog *l)
 
 /* ---- append ---- */
 
-/* 1: known, with `first` filled; 0: not; or a code. */
+static int push_undo(struct reclog *l, struct undo undo)
+{
+    if (l->n_undo == l->cap_undo) {
+        size_t cap = l->cap_undo ? 2 * l->cap_undo : 64;
+        struct undo *more = realloc(l->undo, cap * sizeof(*more));
+
+        if (!more)
+            return UV_ENOMEM;
+        l->undo = more;
+        l->cap_undo = cap;
+    }
+    l->undo[l->n_undo++] = undo;
+    return 0;
+}
+
+static void undo_all(struct reclog *l)
+{
+    while (l->n_undo > 0) {
+        const struct undo *u = &l->undo[--l->n_undo];
+
+        if (u->key)
+            u->key->value = u->value;
+        else
+            *u->at = u->was;
+    }
+}
+
+/* 1: known, with `first` and `value` filled; 0: not; or a code. */
 static int find_key(struct reclog *l, struct store_key *k)
 {
     sqlite3_stmt *st = l->st[ST_KEY_FIND];
@@ -154,13 +187,16 @@ static int find_key(struct reclog *l, struct store_key *k)
 
     sql_bind_bytes(st, 1, (sl_str){ (const char *)k->hash, sizeof(k->hash) });
     r = sql_row(st);
-    if (r > 0) {
+    if (r <= 0)
+        return r;
+    r = push_undo(l, (struct undo){ .key = k, .value = k->value });
+    if (r == 0) {
         k->known = true;
         k->first = sql_u64(st, 0);
         k->value = sql_u64(st, 1);
-        sqlite3_reset(st);
     }
-    return r;
+    sqlite3_reset(st);
+    return r < 0 ? r : 1;
 }
 
 /* Enter a key for the record `seq`, or learn who brought it. */
@@ -185,19 +221,11 @@ static int take_key(struct reclog *l, struct store_key *k, uint64_t seq)
 static int write_mark(struct reclog *l, struct store_record *rec, const struct store_key *k)
 {
     uint8_t *at = (uint8_t *)rec->payload.data + k->mark_at;
+    int r = push_undo(l, (struct undo){ .at = at, .was = *at });
 
-    if (l->n_marks == l->cap_marks) {
-        size_t cap = l->cap_marks ? 2 * l->cap_marks : 64;
-        struct mark *marks = realloc(l->marks, cap * sizeof(*marks));
-
-        if (!marks)
-            return UV_ENOMEM;
-        l->marks = marks;
-        l->cap_marks = cap;
-    }
-    l->marks[l->n_marks++] = (struct mark){ .at = at, .was = *at };
-    *at = k->mark_value;
-    return 0;
+    if (r == 0)
+        *at = k->mark_value;
+    return r;
 }
 
 /* Is a `refuse` key known? A single one is entered by the same step: nearly all records have one,
@@ -293,7 +321,7 @@ int reclog_append(struct reclog *l, struct list *group, struct reclog_result *re
     int r;
 
     l->next = l->last + 1;
-    l->n_marks = 0;
+    l->n_undo = 0;
     reset_results(group);
     r = sql_run(l->st[ST_BEGIN]);
     if (r == 0)
@@ -304,11 +332,9 @@ int reclog_append(struct reclog *l, struct list *group, struct reclog_result *re
         res.commit_us = clock_mono_us() - started;
     }
     if (r < 0) {
+        l->failed |= r == UV_EIO;
         sql_rollback(l->db);
-        while (l->n_marks > 0) {
-            l->n_marks--;
-            *l->marks[l->n_marks].at = l->marks[l->n_marks].was;
-        }
+        undo_all(l);
         reset_results(group);
         return r;
     }
@@ -330,6 +356,7 @@ int reclog_tidy(struct reclog *l)
     int rc = sqlite3_wal_checkpoint_v2(l->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     int r = rc == SQLITE_OK ? 0 : sql_code(l->db, rc);
 
+    l->failed |= r == UV_EIO;
     l->wal_pages = 0; /* the next commit's hook says how much there really is */
     return r == UV_EBUSY ? 0 : r;
 }

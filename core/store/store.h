@@ -78,14 +78,19 @@ struct store_append {
     uint64_t bytes;
 };
 
-/** 0; or UV_ENOBUFS (queue full), UV_EIO (latched failed), UV_ENOSPC (reserve reached): then no
- *  callback and the caller keeps everything. `internal` appends (outcomes, decisions) are admitted
+/** 0; or UV_ENOBUFS (queue full), UV_EIO (latched failed), UV_ENOSPC (reserve reached), UV_EINVAL
+ *  (empty or failed payload, mark outside it), UV_ECANCELED (closing): then no callback and the
+ *  caller keeps everything. `internal` appends (outcomes, decisions) are admitted
  *  beyond the queue limit and into the reserve, since refusing them would lose knowledge. */
 int store_append(struct store *s, struct store_append *a, bool internal);
 /** Frees the payloads and keys of an append's records (not the append). */
 void store_append_finish(struct store_append *a);
 
-/* ---- queries: answered by the index, after everything appended (and called back) before ---- */
+/* ---- queries: answered by the index, after everything appended (and called back) before ----
+ *
+ * Each gives 0, and its callback comes once; or UV_ENOMEM, UV_ECANCELED (closing), and none comes.
+ * A status may also be UV_ENOSPC (the index has no room to follow; ask again) or UV_EIO (it has
+ * failed, and so has the store). Arguments are copied. */
 
 /** A live delivery as the lanes want it; views borrowed during the callback. */
 struct store_delivery {
@@ -139,7 +144,10 @@ int store_batch_get(struct store *s, uint64_t batch,
                     void (*cb)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n),
                     void *ctx);
 
-/** Answers for people, as JSON text: the admin's only source. */
+/** Answers for people, as JSON text: the admin's only source. A list is an array. Times are RFC
+ * 3339 strings or null, ids of events numbers, ids of deliveries strings. A body is a string of its
+ * raw text, with "body_is_json" and "body_replaced" (bytes that are no UTF-8 were); "request" as
+ * well, or null when it is the body. A header that carries a secret has "hidden": true. */
 enum store_report {
     REPORT_SUMMARY,    /* {"events":N,"deliveries":{"<endpoint>":{"<state>":N}},"routes":{...},
                           "unrouted":N,"waiting_for_link":N,"watermark":N} */
@@ -150,7 +158,8 @@ enum store_report {
     REPORT_DELIVERIES, /* list, oldest first: id "1042.0", route, piece, endpoint, action, subject,
                           state, reason, attempts, next_at, hold_type, reference, updated_at */
     REPORT_DELIVERY    /* one (id): the above, body, request, key, attempts[] with their own error,
-                          moves[] with reason and who, links[] */
+                          moves[] with reason and who, links[], emitted[]; the number of attempts
+                          is "attempts_burnt" here */
 };
 
 struct store_filter {

@@ -1,0 +1,118 @@
+/*
+ * api.h - what the parts of the admin API share: the listeners, and a call from its head to its
+ * answer.
+ *
+ * Ownership: a call is made when its head is complete and freed by the one function that answers
+ * it. Whoever asks the store or the flow takes the call along; the peer may be gone before they
+ * answer, then the answer is dropped and the call freed all the same. The admin is closed only
+ * after its last call has ended.
+ * Thread: loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sluice/sluice.h>
+#include "admin/admin.h"
+#include "net/http_server.h"
+
+#define API_BODY_BYTES (8u << 20)
+
+struct listener {
+    struct admin *admin;
+    struct http_server *server; /* NULL: not open */
+    bool tcp;
+};
+
+struct admin {
+    struct admin_conf conf;
+    struct listener tcp, local;
+    char *tcp_host;      /* own; the host part of admin.listen, in brackets if it was; NULL: none */
+    bool tcp_any;        /* ... which is every address of the machine */
+    uint64_t started_ms; /* monotonic */
+    size_t servers;      /* open */
+    size_t calls;        /* under way */
+    void (*closed)(void *ctx); /* NULL: not closing */
+    void *ctx;
+};
+
+enum call_state {
+    CALL_READING,   /* its body is on the way */
+    CALL_WORKING,   /* the store or the flow is asked */
+    CALL_ABANDONED, /* as WORKING, but nobody waits for the answer */
+};
+
+struct call {
+    struct admin *admin;
+    struct http_request *request; /* NULL when abandoned */
+    enum call_state state;
+    const struct api_route *route;
+    char *name;   /* own; what stood for {} in the path, decoded; "" when the path has none */
+    char who[32]; /* "uid 0", "token" */
+};
+
+struct api_route {
+    const char *method;
+    const char *path;            /* "/v1/events/{}": {} is one segment, not empty */
+    void (*run)(struct call *c); /* the body is complete; answers now or later */
+};
+extern const struct api_route api_routes[]; /* ended by a NULL path */
+
+/* ---- ending a call ---- */
+
+/** Answer with JSON text; the call is gone. */
+void call_json(struct call *c, int status, sl_str json);
+/** ... with application/problem+json. The text says what is wrong and what would be right. */
+void call_problem(struct call *c, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/** ... for a negative code of the store or the flow. */
+void call_failed(struct call *c, int code);
+void call_text(struct call *c, int status, const char *type, sl_str body);
+
+/* ---- problem.c ---- */
+
+/** A problem document as the answer to a request. */
+void problem_reply(struct http_request *r, int status, const sl_header *headers, size_t n_headers,
+                   const char *detail);
+
+/* ---- ask.c: what a list is asked for ---- */
+
+enum ask {
+    ASK_ENDPOINT = 1 << 0,
+    ASK_ROUTE = 1 << 1,
+    ASK_TOPIC = 1 << 2,
+    ASK_SUBJECT = 1 << 3,
+    ASK_STATE = 1 << 4,
+    ASK_HOLD_TYPE = 1 << 5,
+    ASK_AFTER_EVENT = 1 << 6,
+    ASK_AFTER_DELIVERY = 1 << 7,
+    ASK_LIMIT = 1 << 8,
+};
+
+/** Percent-decoding; '+' is a space when `form`. Own text without NUL, or NULL: malformed. */
+char *ask_decode(sl_str s, bool form);
+/** One parameter into the filter. 0, or UV_EINVAL with `fail` saying what would be right. */
+int ask_set(struct store_filter *f, unsigned allowed, const char *name, const char *value,
+            struct fail *fail);
+/** The whole query string. On failure what was read is freed. */
+int ask_query(struct store_filter *f, unsigned allowed, sl_str query, struct fail *fail);
+void ask_finish(struct store_filter *f); /* frees the texts */
+
+/* ---- handlers ---- */
+
+void api_livez(struct call *c);
+void api_readyz(struct call *c);
+void api_metrics(struct call *c);
+void api_status(struct call *c);
+void api_events(struct call *c);
+void api_event(struct call *c);
+void api_deliveries(struct call *c);
+void api_delivery(struct call *c);
+void api_decide(struct call *c);
+void api_try(struct call *c);
+void api_trip(struct call *c);
+void api_reset(struct call *c);
+void api_unpark(struct call *c);
+void api_resume(struct call *c);
+
+/** One lane as JSON. */
+void api_lane_json(struct buf *b, const struct lane_stats *s);

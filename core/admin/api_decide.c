@@ -1,0 +1,413 @@
+/*
+ * api_decide.c - decisions about deliveries: by id, or all that a filter matches.
+ *
+ *   READ -> GATHER (a filter's pages) -> PLAN (a dry run) or DECIDE, a chunk after another ->
+ * answer
+ *
+ * At most DECIDE_MAX at once, decided in chunks so that the loop and the memory stay free. Who
+ * asked may leave meanwhile: what was decided is done all the same.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "admin/api.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define DECIDE_MAX   10000
+#define DECIDE_PAGE  1000
+#define DECIDE_CHUNK 500
+
+struct deciding {
+    struct call *call;
+    json_t *body; /* own; the texts below are its */
+    enum decision what;
+    sl_str why, to;
+    bool remap, force, dry_run, by_filter;
+    bool more;                  /* the filter matches further ones */
+    struct store_filter filter; /* own texts */
+    uint64_t *nums;             /* own; rising, each once */
+    size_t n, at;               /* at: the first that is not decided yet */
+    size_t pending;             /* PLAN: rows that are still read */
+    struct planned *plan;       /* own; PLAN: one for each of nums */
+    size_t done, failed;
+    struct buf results; /* members of "results" so far */
+};
+
+struct planned {
+    struct deciding *all;
+    int status;
+    char text[160];
+};
+
+static const struct logger log_ = { .room = "admin" };
+
+static const char *const actions[] = { "replay", "discard", "release", "reject", "arrived" };
+#define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
+
+/** The state that an action's filter means when it names none. */
+static const char *const usual_state[] = { "dead", "dead", "held", "held", "held" };
+
+static void deciding_free(struct deciding *d)
+{
+    json_decref(d->body);
+    ask_finish(&d->filter);
+    free(d->nums);
+    free(d->plan);
+    buf_finish(&d->results);
+    free(d);
+}
+
+static void failed(struct deciding *d, int code)
+{
+    call_failed(d->call, code);
+    deciding_free(d);
+}
+
+/* ---- READ ---- */
+
+static int read_flag(json_t *value, const char *name, bool *ret, struct fail *fail)
+{
+    if (!json_is_boolean(value))
+        return fail_set(fail, UV_EINVAL, "\"%s\" must be true or false", name);
+    *ret = json_is_true(value);
+    return 0;
+}
+
+static int read_text(json_t *value, const char *name, sl_str *ret, struct fail *fail)
+{
+    if (!json_is_string(value) || json_string_length(value) > 1024)
+        return fail_set(fail, UV_EINVAL, "\"%s\" must be a text of at most 1024 bytes", name);
+    *ret = (sl_str){ json_string_value(value), json_string_length(value) };
+    return 0;
+}
+
+static int read_action(struct deciding *d, json_t *value, struct fail *fail)
+{
+    const char *name = json_string_value(value);
+
+    for (size_t i = 0; name && i < N_ACTIONS; i++)
+        if (strcmp(actions[i], name) == 0) {
+            d->what = (enum decision)i;
+            return 0;
+        }
+    return fail_set(fail, UV_EINVAL,
+                    "\"action\" must be one of replay, discard, release, reject, arrived");
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static int read_ids(struct deciding *d, json_t *ids, struct fail *fail)
+{
+    size_t i, n = json_array_size(ids);
+    json_t *id;
+
+    if (!json_is_array(ids) || n == 0 || n > DECIDE_MAX)
+        return fail_set(fail, UV_EINVAL, "\"ids\" must be a list of 1 to %d ids", DECIDE_MAX);
+    d->nums = mem_array(n, sizeof(*d->nums));
+    json_array_foreach(ids, i, id)
+    {
+        const char *name = json_string_value(id);
+        if (!name || delivery_parse(str_of(name), &d->nums[i]) < 0)
+            return fail_set(fail, UV_EINVAL, "an id is a text like \"1042.0\"%s%.40s%s",
+                            name ? ", not \"" : "", name ? name : "", name ? "\"" : "");
+    }
+    qsort(d->nums, n, sizeof(*d->nums), compare);
+    for (i = 0; i < n; i++)
+        if (d->n == 0 || d->nums[d->n - 1] != d->nums[i])
+            d->nums[d->n++] = d->nums[i];
+    return 0;
+}
+
+static int read_filter(struct deciding *d, json_t *filter, struct fail *fail)
+{
+    const char *name;
+    json_t *value;
+    int r;
+
+    if (!json_is_object(filter))
+        return fail_set(fail, UV_EINVAL, "\"filter\" must be an object of texts");
+    d->by_filter = true;
+    json_object_foreach(filter, name, value)
+    {
+        if (!json_is_string(value))
+            return fail_set(fail, UV_EINVAL, "filter: \"%.40s\" must be a text", name);
+        r = ask_set(&d->filter,
+                    ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC | ASK_HOLD_TYPE,
+                    name, json_string_value(value), fail);
+        if (r < 0) {
+            fail_prefix(fail, "filter: ");
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int read_member(struct deciding *d, const char *name, json_t *value, struct fail *fail)
+{
+    if (strcmp(name, "action") == 0)
+        return read_action(d, value, fail);
+    if (strcmp(name, "ids") == 0)
+        return read_ids(d, value, fail);
+    if (strcmp(name, "filter") == 0)
+        return read_filter(d, value, fail);
+    if (strcmp(name, "why") == 0)
+        return read_text(value, name, &d->why, fail);
+    if (strcmp(name, "to") == 0)
+        return read_text(value, name, &d->to, fail);
+    if (strcmp(name, "remap") == 0)
+        return read_flag(value, name, &d->remap, fail);
+    if (strcmp(name, "force") == 0)
+        return read_flag(value, name, &d->force, fail);
+    if (strcmp(name, "dry_run") == 0)
+        return read_flag(value, name, &d->dry_run, fail);
+    return fail_set(fail, UV_EINVAL,
+                    "unknown member \"%.40s\"; there are: action, ids, filter, why, to, remap, "
+                    "force, dry_run",
+                    name);
+}
+
+static int read_body(struct deciding *d, struct fail *fail)
+{
+    sl_str body = http_body(d->call->request);
+    json_error_t error;
+    const char *name;
+    json_t *value;
+    int r;
+
+    d->body = json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, &error);
+    if (!d->body)
+        return fail_set(fail, UV_EINVAL, "the body is not JSON: %s, line %d", error.text,
+                        error.line);
+    if (!json_is_object(d->body) || !json_object_get(d->body, "action"))
+        return fail_set(fail, UV_EINVAL, "wanted a JSON object with \"action\"");
+    json_object_foreach(d->body, name, value)
+    {
+        if ((r = read_member(d, name, value, fail)) < 0)
+            return r;
+    }
+    if (d->by_filter == (d->nums != NULL))
+        return fail_set(fail, UV_EINVAL, "wanted either \"ids\" or \"filter\"");
+    if (d->what != DECISION_REPLAY && (d->remap || d->force))
+        return fail_set(fail, UV_EINVAL, "\"remap\" and \"force\" are for \"replay\"");
+    if (d->to.len && d->what != DECISION_RELEASE)
+        return fail_set(fail, UV_EINVAL, "\"to\" is for \"release\"");
+    if (d->to.len && !config_endpoint(d->call->admin->conf.config, d->to))
+        return fail_set(fail, UV_EINVAL, "to: there is no endpoint \"%.80s\"", d->to.ptr);
+    return 0;
+}
+
+/* ---- answer ---- */
+
+static void finish(struct deciding *d)
+{
+    struct buf b = { 0 };
+
+    buf_cstr(&b, "{\"results\":[");
+    buf_str(&b, buf_view(&d->results));
+    buf_printf(&b, "],\"done\":%zu,\"failed\":%zu,\"matched\":%zu,\"more\":%s,\"dry_run\":%s}",
+               d->done, d->failed, d->n, d->more ? "true" : "false", d->dry_run ? "true" : "false");
+    if (!d->dry_run)
+        log_info(&log_, "decided: action=%s who=%s done=%zu failed=%zu", actions[d->what],
+                 d->call->who, d->done, d->failed);
+    if (b.failed || d->results.failed)
+        call_failed(d->call, UV_ENOMEM);
+    else
+        call_json(d->call, 200, buf_view(&b));
+    buf_finish(&b);
+    deciding_free(d);
+}
+
+static void put_result(struct deciding *d, uint64_t num, const char *status, const char *text)
+{
+    char name[32];
+
+    delivery_name(num, name);
+    buf_printf(&d->results,
+               "%s{\"id\":\"%s\",\"status\":\"%s\",\"text\":", d->results.len ? "," : "", name,
+               status);
+    buf_json_str(&d->results, str_of(text));
+    buf_char(&d->results, '}');
+}
+
+/* ---- DECIDE ---- */
+
+static void decide_chunk(struct deciding *d);
+
+static const char *word_of(int status)
+{
+    switch (status) {
+    case 0:
+        return "done";
+    case UV_ENOENT:
+        return "not_found";
+    case UV_EINVAL:
+        return "refused";
+    case UV_EBUSY:
+        return "busy";
+    default:
+        return "failed";
+    }
+}
+
+static void on_decided(void *ctx, const struct decided *results, size_t n)
+{
+    struct deciding *d = ctx;
+
+    for (size_t i = 0; i < n; i++) {
+        put_result(d, results[i].num, word_of(results[i].status), results[i].text);
+        d->done += results[i].status == 0;
+        d->failed += results[i].status != 0;
+    }
+    d->at += n;
+    decide_chunk(d);
+}
+
+static void decide_chunk(struct deciding *d)
+{
+    size_t n = d->n - d->at < DECIDE_CHUNK ? d->n - d->at : DECIDE_CHUNK;
+    struct decide decide = {
+        .what = d->what,
+        .who = str_of(d->call->who),
+        .why = d->why,
+        .endpoint = d->to,
+        .remap = d->remap,
+        .force = d->force,
+        .nums = d->nums + d->at,
+        .n = n,
+    };
+
+    if (n == 0) {
+        finish(d);
+        return;
+    }
+    int r = flow_decide(d->call->admin->conf.flow, &decide, on_decided, d);
+    if (r == 0)
+        return;
+    if (d->at == 0) {
+        failed(d, r);
+        return;
+    }
+    for (; d->at < d->n; d->at++, d->failed++)
+        put_result(d, d->nums[d->at], "failed", "the daemon is shutting down");
+    finish(d);
+}
+
+/* ---- PLAN: what a dry run says ---- */
+
+static void plan_done(struct deciding *d)
+{
+    if (--d->pending)
+        return;
+    for (size_t i = 0; i < d->n; i++) {
+        d->failed += d->plan[i].status != 0;
+        put_result(d, d->nums[i], d->plan[i].status ? word_of(d->plan[i].status) : "would",
+                   d->plan[i].text);
+    }
+    finish(d);
+}
+
+static void on_row(void *ctx, int status, const struct store_delivery *row, sl_str body,
+                   sl_str request)
+{
+    struct planned *p = ctx;
+
+    (void)body;
+    (void)request;
+    p->status = status;
+    if (status < 0)
+        snprintf(p->text, sizeof(p->text), "%s",
+                 status == UV_ENOENT ? "there is no such delivery" : uv_strerror(status));
+    else
+        snprintf(p->text, sizeof(p->text), "%s: " STR_FMT " -> " STR_FMT,
+                 delivery_state_names[row->state], STR_ARG(row->route),
+                 STR_ARG(row->endpoint.len ? row->endpoint : STR("?")));
+    plan_done(p->all);
+}
+
+static void plan(struct deciding *d)
+{
+    d->plan = mem_array(d->n ? d->n : 1, sizeof(*d->plan));
+    d->pending = d->n + 1;
+    for (size_t i = 0; i < d->n; i++) {
+        struct planned *p = &d->plan[i];
+        p->all = d;
+        p->status = store_delivery_get(d->call->admin->conf.store, d->nums[i], on_row, p);
+        if (p->status < 0) {
+            snprintf(p->text, sizeof(p->text), "%s", uv_strerror(p->status));
+            d->pending--;
+        }
+    }
+    plan_done(d);
+}
+
+/* ---- GATHER ---- */
+
+static void gathered(struct deciding *d)
+{
+    if (d->dry_run)
+        plan(d);
+    else
+        decide_chunk(d);
+}
+
+static void gather(struct deciding *d);
+
+static void on_page(void *ctx, int status, const uint64_t *nums, size_t n)
+{
+    struct deciding *d = ctx;
+
+    if (status < 0) {
+        failed(d, status);
+        return;
+    }
+    if (d->n == DECIDE_MAX) {
+        d->more = n > 0;
+        gathered(d);
+        return;
+    }
+    d->nums = mem_grow(d->nums, (d->n + n + 1) * sizeof(*d->nums));
+    if (n)
+        memcpy(d->nums + d->n, nums, n * sizeof(*nums));
+    d->n += n;
+    if (n < d->filter.limit)
+        gathered(d);
+    else
+        gather(d);
+}
+
+/** The next page; after the last that is taken, one more row says whether there is more. */
+static void gather(struct deciding *d)
+{
+    int r;
+
+    d->filter.after = d->n ? d->nums[d->n - 1] : 0;
+    d->filter.limit = d->n == DECIDE_MAX ? 1 : DECIDE_PAGE;
+    if ((r = store_select(d->call->admin->conf.store, &d->filter, on_page, d)) < 0)
+        failed(d, r);
+}
+
+void api_decide(struct call *c)
+{
+    struct deciding *d = mem_zero(sizeof(*d));
+    struct fail fail = { 0 };
+
+    d->call = c;
+    if (read_body(d, &fail) < 0) {
+        call_problem(c, 400, "%s", fail.text);
+        deciding_free(d);
+        return;
+    }
+    if (!d->by_filter) {
+        gathered(d);
+        return;
+    }
+    if (!d->filter.state)
+        d->filter.state = mem_str(usual_state[d->what]);
+    gather(d);
+}

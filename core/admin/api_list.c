@@ -1,0 +1,89 @@
+/*
+ * api_list.c - events and deliveries, as lists and one by one.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "admin/api.h"
+
+static void on_list(void *ctx, int status, sl_str json)
+{
+    if (status < 0)
+        call_failed(ctx, status);
+    else
+        call_json(ctx, 200, json);
+}
+
+static void list(struct call *c, enum store_report what, unsigned allowed)
+{
+    struct store_filter filter;
+    struct fail fail = { 0 };
+    int r;
+
+    if (ask_query(&filter, allowed, http_query(c->request), &fail) < 0) {
+        call_problem(c, 400, "%s", fail.text);
+        return;
+    }
+    r = store_report(c->admin->conf.store, what, &filter, on_list, c);
+    ask_finish(&filter);
+    if (r < 0)
+        call_failed(c, r);
+}
+
+void api_events(struct call *c)
+{
+    list(c, REPORT_EVENTS, ASK_ENDPOINT | ASK_TOPIC | ASK_SUBJECT | ASK_AFTER_EVENT | ASK_LIMIT);
+}
+
+void api_deliveries(struct call *c)
+{
+    list(c, REPORT_DELIVERIES,
+         ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC | ASK_HOLD_TYPE |
+             ASK_AFTER_DELIVERY | ASK_LIMIT);
+}
+
+/* ---- one ---- */
+
+static void on_one(void *ctx, int status, sl_str json)
+{
+    struct call *c = ctx;
+
+    if (status == UV_ENOENT)
+        call_problem(c, 404, "there is no %s %s",
+                     strstr(c->route->path, "events") ? "event" : "delivery", c->name);
+    else
+        on_list(c, status, json);
+}
+
+static void one(struct call *c, enum store_report what, uint64_t id)
+{
+    struct store_filter filter = { .id = id, .limit = 1 };
+    int r;
+
+    if (http_query(c->request).len) {
+        call_problem(c, 400, "this path takes no parameters");
+        return;
+    }
+    r = store_report(c->admin->conf.store, what, &filter, on_one, c);
+    if (r < 0)
+        call_failed(c, r);
+}
+
+void api_event(struct call *c)
+{
+    struct store_filter filter = { 0 };
+
+    if (ask_set(&filter, ASK_AFTER_EVENT, "after", c->name, NULL) < 0)
+        call_problem(c, 400, "an event's id is a number such as 1042, not \"%.60s\"", c->name);
+    else
+        one(c, REPORT_EVENT, filter.after);
+}
+
+void api_delivery(struct call *c)
+{
+    uint64_t num;
+
+    if (delivery_parse(str_of(c->name), &num) < 0)
+        call_problem(c, 400, "a delivery's id is like 1042.0, not \"%.60s\"", c->name);
+    else
+        one(c, REPORT_DELIVERY, num);
+}

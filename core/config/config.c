@@ -170,39 +170,82 @@ void config_destroy(struct config *c)
     free(c);
 }
 
-/* ---- the plugins' folders alone ---- */
+/* ---- one value alone, leniently: the rest of the file may be wrong ---- */
+
+struct peek {
+    struct reader rd;
+    struct text text;
+    struct yaml_node *root;
+};
+
+static int peek_open(struct peek *p, const char *file)
+{
+    static const struct config_env none = { .skip_secrets = true };
+
+    *p = (struct peek){ .rd = { .env = &none } };
+    return read_file(&p->rd, file, &p->text, &p->root);
+}
+
+/* 0 with *ret filled (VALUE_NONE: not given, no default); or UV_EINVAL with the mistake reported.
+ */
+static int peek_value(struct peek *p, const char *name, struct value *ret)
+{
+    struct yaml_item at = { .line = 1, .column = 1 };
+    const struct yaml_node *node = yaml_find(p->root, name);
+
+    for (size_t i = 0; options_top[i].option.name; i++)
+        if (strcmp(options_top[i].option.name, name) == 0)
+            ret->option = &options_top[i].option;
+    if (!node && !ret->option->deflt)
+        return 0;
+    if (!(node ? value_read(&p->rd, node, ret) : value_read_default(&p->rd, &at, ret)))
+        return UV_EINVAL;
+    ret->from = node ? VALUE_GIVEN : VALUE_DEFAULT;
+    return 0;
+}
+
+/* On success what was reported on the way (duplicate keys) is left to the full check. */
+static int peek_close(struct peek *p, int r, struct config_errors *errors)
+{
+    report_finish(&p->rd.report, errors);
+    if (r == 0)
+        config_errors_finish(errors);
+    yaml_destroy(p->root);
+    text_wipe(&p->text);
+    free(p->rd.dir);
+    return r;
+}
 
 int config_plugin_dirs(const char *file, char ***ret, struct config_errors *errors)
 {
-    static const struct config_env none = { .skip_secrets = true };
-    struct reader rd = { .env = &none };
-    struct yaml_item at = { .line = 1, .column = 1 };
-    struct yaml_node *root = NULL;
     struct value v = { 0 };
-    struct text text = { 0 };
-    const struct yaml_node *node;
+    struct peek p;
     size_t n;
-    int r;
+    int r = peek_open(&p, file);
 
-    for (size_t i = 0; options_top[i].option.name; i++)
-        if (strcmp(options_top[i].option.name, "plugins") == 0)
-            v.option = &options_top[i].option;
-    r = read_file(&rd, file, &text, &root);
-    if (r == 0) {
-        node = yaml_find(root, "plugins");
-        if (node ? value_read(&rd, node, &v) : value_read_default(&rd, &at, &v))
-            *ret = value_list(&v, &n);
-        else
-            r = UV_EINVAL;
-    }
-    report_finish(&rd.report, errors);
-    if (r == 0)
-        config_errors_finish(errors); /* duplicate keys: the full check tells them */
+    if (r == 0 && (r = peek_value(&p, "plugins", &v)) == 0)
+        *ret = value_list(&v, &n);
     value_clear(&v);
-    yaml_destroy(root);
-    text_wipe(&text);
-    free(rd.dir);
-    return r;
+    return peek_close(&p, r, errors);
+}
+
+int config_admin_socket(const char *file, char **ret, struct config_errors *errors)
+{
+    struct value socket = { 0 }, store = { 0 };
+    struct buf path = { 0 };
+    struct peek p;
+    int r = peek_open(&p, file);
+
+    if (r == 0 && (r = peek_value(&p, "admin.socket", &socket)) == 0 && socket.from == VALUE_NONE)
+        r = peek_value(&p, "store.path", &store);
+    if (r == 0) {
+        buf_cstr(&path, socket.from == VALUE_NONE ? store.text.data : socket.text.data);
+        buf_cstr(&path, socket.from == VALUE_NONE ? "/admin.sock" : "");
+        *ret = buf_steal(&path, NULL);
+    }
+    value_clear(&socket);
+    value_clear(&store);
+    return peek_close(&p, r, errors);
 }
 
 /* ---- look-ups ---- */

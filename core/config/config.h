@@ -172,6 +172,10 @@ void config_destroy(struct config *c); /* NULL is fine; unbinds handles, wipes s
  *  UV_EINVAL / UV_ENOENT with `errors`. The array ends with NULL; own. */
 int config_plugin_dirs(const char *file, char ***ret, struct config_errors *errors);
 
+/** Only the path of the admin socket, leniently and without reading a secret: for commands that talk
+ *  to the daemon. Codes as above; *ret is own. */
+int config_admin_socket(const char *file, char **ret, struct config_errors *errors);
+
 struct conf_endpoint *config_endpoint(const struct config *c, sl_str name); /* NULL: none */
 struct conf_route *config_route(const struct config *c, sl_str name);       /* NULL: none */
 bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic);

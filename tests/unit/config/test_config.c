@@ -326,6 +326,32 @@ static void the_plugins_folders_can_be_read_before_the_adapters_are_known(void *
     config_errors_finish(&errors);
 }
 
+static void the_admin_socket_is_found_without_a_secret_or_a_right_file(void **state)
+{
+    struct config_errors errors;
+    char *path = NULL;
+
+    (void)state;
+    scratch_write("s.yaml", "admin: { socket: run/a.sock, token: { file: none } }\nnonsense: 5\n",
+                  0644);
+    CHECK_EQ(config_admin_socket("s.yaml", &path, &errors), 0);
+    CHECK(strlen(path) > 10 && strcmp(path + strlen(path) - 10, "run/a.sock") == 0);
+    free(path);
+    scratch_write("s.yaml", "store: { path: /srv/state }\nendpoints: 7\n", 0644);
+    CHECK_EQ(config_admin_socket("s.yaml", &path, &errors), 0);
+    CHECK_STR(path, "/srv/state/admin.sock");
+    free(path);
+    scratch_write("s.yaml", "", 0644);
+    CHECK_EQ(config_admin_socket("s.yaml", &path, &errors), 0);
+    CHECK_STR(path, "/var/lib/sluice/admin.sock");
+    free(path);
+    CHECK_EQ(config_admin_socket("none.yaml", &path, &errors), UV_ENOENT);
+    config_errors_finish(&errors);
+    scratch_write("s.yaml", "admin: { socket: [ 5 ] }\n", 0644);
+    CHECK_EQ(config_admin_socket("s.yaml", &path, &errors), UV_EINVAL);
+    config_errors_finish(&errors);
+}
+
 static void check_loads_again(const sl_plugin *plugin)
 {
     struct config_env env = fake_env;
@@ -395,6 +421,7 @@ int main(void)
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
         cmocka_unit_test(retries_are_the_routes_then_the_endpoints_then_the_default),
         cmocka_unit_test(the_plugins_folders_can_be_read_before_the_adapters_are_known),
+        cmocka_unit_test(the_admin_socket_is_found_without_a_secret_or_a_right_file),
         cmocka_unit_test(the_reference_of_every_key_loads_again),
         cmocka_unit_test(every_commented_key_of_the_reference_loads_too),
     };

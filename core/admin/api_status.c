@@ -38,11 +38,11 @@ struct number {
     uint64_t value;
 };
 
-/** {"name":1,...} without the closing brace. */
+/** "name":1,... */
 static void put_numbers(struct buf *b, const struct number *n, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        buf_printf(b, "%c\"%s\":%" PRIu64, i ? ',' : '{', n[i].name, n[i].value);
+        buf_printf(b, "%s\"%s\":%" PRIu64, i ? "," : "", n[i].name, n[i].value);
 }
 #define PUT_NUMBERS(b, ...)                          \
     put_numbers(b, (struct number[]){ __VA_ARGS__ }, \
@@ -71,6 +71,14 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
 
     for (size_t i = 0; i < 16; i++)
         done += s->lag_ms_buckets[i];
+    buf_cstr(b, "{\"endpoint\":");
+    buf_json_str(b, str_of(s->endpoint));
+    put_field(b, "breaker", s->breaker);
+    buf_printf(b, ",\"spilled\":%s,\"parked\":%s", s->spilled ? "true" : "false",
+               s->parked ? "true" : "false");
+    put_field(b, "park_why", s->park_why);
+    put_time(b, "oldest_at", s->oldest_ms);
+    buf_char(b, ',');
     PUT_NUMBERS(b, { "ready", s->ready }, { "inflight", s->inflight }, { "waiting", s->waiting },
                 { "unknown", s->unknown }, { "held", s->held }, { "delivered", s->delivered },
                 { "dead", s->dead }, { "retries", s->retries }, { "throttled", s->throttled },
@@ -78,12 +86,6 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
                 { "attempts", s->attempts }, { "calls", s->calls },
                 { "breaker_trips", s->breaker_trips },
                 { "lag_ms_mean", done ? s->lag_ms_sum / done : 0 });
-    put_field(b, "endpoint", s->endpoint);
-    put_field(b, "breaker", s->breaker);
-    buf_printf(b, ",\"spilled\":%s,\"parked\":%s", s->spilled ? "true" : "false",
-               s->parked ? "true" : "false");
-    put_field(b, "park_why", s->park_why);
-    put_time(b, "oldest_at", s->oldest_ms);
     buf_char(b, '}');
 }
 
@@ -119,7 +121,7 @@ static void put_intake(struct buf *b, const struct flow *f)
     struct flow_stats s;
 
     flow_stats(f, &s);
-    buf_cstr(b, ",\"intake\":");
+    buf_cstr(b, ",\"intake\":{");
     PUT_NUMBERS(b, { "requests", s.requests }, { "received", s.received },
                 { "duplicates", s.duplicates }, { "same_events", s.same_events },
                 { "bad_signature", s.bad_signature }, { "malformed", s.malformed },
@@ -135,7 +137,7 @@ static void put_store(struct buf *b, const struct store *store)
     struct store_stats s;
 
     store_stats(store, &s);
-    buf_cstr(b, ",\"store\":");
+    buf_cstr(b, ",\"store\":{");
     PUT_NUMBERS(b, { "log_seq", s.log_seq }, { "index_seq", s.index_seq }, { "commits", s.commits },
                 { "records", s.records }, { "queue_bytes", s.queue_bytes },
                 { "commit_us_sum", s.commit_us_sum }, { "commit_us_max", s.commit_us_max },

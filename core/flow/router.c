@@ -18,7 +18,7 @@
 #define MAX_QUEUED       4000 /* events in memory; the rest waits in the index */
 #define MAX_QUEUED_BYTES (32u << 20)
 #define EQUAL_ERRORS     20 /* in a row: the route is paused */
-#define KEEP_BODY        (16u << 10) /* bodies up to this stay in memory until they are sent */
+#define KEEP_BYTES       (32u << 20) /* of bodies that stay in memory until they are sent */
 
 struct waiting_ref {
     UT_hash_handle hh;
@@ -359,8 +359,9 @@ static void routing_begin(struct routing *rt)
     rt->done = router_store;
     if (rt->undescribed) {
         rt->flow->stats.routing_errors++;
-        log_warn(&rt->router->log, "event %" PRIu64 " cannot be routed: %s", rt->event->id,
-                 rt->note ? rt->note : "not understood");
+        log_warn(&rt->router->log, "event %" PRIu64 " is not understood: %s", rt->event->id,
+                 rt->note ? rt->note : "no reason given");
+        routing_refuse(rt);
         router_store(rt);
     } else if (!ask_links(rt)) {
         routing_map(rt);
@@ -466,8 +467,11 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     d->piece = mem_dup(rd->piece);
     d->topic = mem_str(rt->event->topic);
     d->body_len = rd->body.len;
-    if (rd->body.len <= KEEP_BODY && d->state == DS_READY)
+    if (d->state == DS_READY && f->kept_bytes + rd->body.len <= KEEP_BYTES) {
         delivery_set_body(d, rd->body);
+        d->kept = true;
+        f->kept_bytes += rd->body.len;
+    }
     lane_add(l, d);
     if (d->state == DS_HELD)
         flow_notice(f, NOTICE_HELD, l, d, NULL, rd->reason);
@@ -498,6 +502,8 @@ static void routed_apply(struct flow *f, struct routed_ctx *rc, const struct sto
     size_t n = 0;
 
     f->stats.routed++;
+    if (rc->routed.duplicate_of)
+        return; /* its pieces were delivered as the original's */
     for (size_t i = 0; i < rt->n_pieces; i++) {
         const struct piece *p = &rt->pieces[i];
         if (p->target && p->target->kind == TARGET_DROP)

@@ -11,21 +11,11 @@
 
 /* ---- the file ---- */
 
-/** With a '/' at its end, and absolute: what is named in the file stays valid whatever becomes of
- *  the working directory. */
 static char *folder_of(const char *file)
 {
     const char *slash = strrchr(file, '/');
-    char *folder = mem_dup((sl_str){ .ptr = file, .len = slash ? (size_t)(slash - file) + 1 : 0 });
-    char *real = realpath(folder[0] ? folder : ".", NULL);
 
-    if (!real)
-        return folder;
-    free(folder);
-    folder = mem_zero(strlen(real) + 2);
-    stpcpy(stpcpy(folder, real), strcmp(real, "/") ? "/" : "");
-    free(real);
-    return folder;
+    return mem_dup((sl_str){ .ptr = file, .len = slash ? (size_t)(slash - file) + 1 : 0 });
 }
 
 /* 0 with the text (own) and its tree (own, maybe NULL with a mistake); or UV_ENOENT, UV_EINVAL. */

@@ -307,7 +307,7 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
                   uv_strerror(status));
         for (size_t i = 0; i < b->n; i++) {
             if (b->items[i].freeze)
-                delivery_drop_bytes(b->items[i].d);
+                lane_drop_bytes(b->items[i].d);
             put_back(&b->items[i]);
         }
         lane_park(b->lane, STR("the store cannot write"), 5000);

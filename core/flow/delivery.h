@@ -35,6 +35,7 @@ struct delivery {
     const struct conf_target *target; /* NULL: held without an endpoint, or the route is gone */
     struct lane *lane;                /* NULL: no endpoint */
     char *subject, *piece, *topic;    /* own */
+    bool kept;          /* its body counts in flow.kept_bytes */
     char *body;         /* own; NULL: to be read from the store */
     size_t body_len;
     char *request;      /* own; frozen; NULL: none, or to be read from the store */

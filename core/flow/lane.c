@@ -205,11 +205,20 @@ void lane_place(struct delivery *d)
         heap_push(&l->timers, d);
 }
 
+void lane_drop_bytes(struct delivery *d)
+{
+    if (d->kept)
+        d->lane->flow->kept_bytes -= d->body_len;
+    d->kept = false;
+    delivery_drop_bytes(d);
+}
+
 void lane_remove(struct delivery *d)
 {
     struct lane *l = d->lane;
 
     pile_take(d);
+    lane_drop_bytes(d);
     if (d->heap_at)
         heap_remove(&l->timers, d->heap_at);
     l->counts[d->state]--;

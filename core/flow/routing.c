@@ -282,6 +282,13 @@ static void done_soon(struct routing *rt)
     uv_close((uv_handle_t *)t, on_soon_closed);
 }
 
+void routing_refuse(struct routing *rt)
+{
+    match(rt);
+    for (size_t i = 0; i < rt->n_matched; i++)
+        piece_error(rt, rt->matched[i], "the event is not understood: ", str_of(rt->note));
+}
+
 void routing_map(struct routing *rt)
 {
     const struct event *e = rt->event;

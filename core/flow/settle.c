@@ -230,7 +230,7 @@ static void apply(struct flow *f, const struct rec_move *m)
     if (m->state == DS_UNKNOWN && d->state != DS_UNKNOWN)
         d->unknown_ms = clock_wall_ms();
     if (m->state != DS_READY)
-        delivery_drop_bytes(d);
+        lane_drop_bytes(d);
     count_move(d, m);
     lane_enter(d, m->state);
     lane_place(d);

@@ -201,6 +201,7 @@ struct flow {
     struct left_batch *left; /* recover.c: batches that were out when the process ended */
     size_t handles;    /* timers that live inside the flow; the last one closed frees it */
     size_t appends;    /* under way with the store */
+    uint64_t kept_bytes; /* bodies of deliveries that wait in memory */
 };
 
 /* flow.c */
@@ -239,6 +240,8 @@ void lane_place(struct delivery *d);
 void lane_remove(struct delivery *d);               /* out of chain, pile, timers, hash; frees */
 void lane_pump(struct lane *l);                     /* start what may leave; re-arms the timer */
 void lane_pump_soon(struct lane *l);                /* at the loop's next turn */
+/** Forget a delivery's body and request: they are read again when they are needed. */
+void lane_drop_bytes(struct delivery *d);
 void lane_park(struct lane *l, sl_str why, int64_t ms);
 void lane_unpark(struct lane *l);
 void lane_result(struct lane *l, uint64_t trips_then, bool good);

@@ -28,7 +28,7 @@ static int parse_address(const char *text, struct sockaddr_storage *ret, struct 
     if (!colon || len >= sizeof(host) || (v6 && (len < 2 || text[len - 1] != ']')))
         return fail_set(fail, UV_EINVAL,
                         "listen address \"%s\": expected ADDRESS:PORT, "
-                        "[IPV6]:PORT or unix:/PATH",
+                        "[IPV6]:PORT or unix:PATH",
                         text);
     snprintf(host, sizeof(host), "%.*s", (int)(v6 ? len - 2 : len), v6 ? text + 1 : text);
     errno = 0;
@@ -90,9 +90,9 @@ static int open_unix(struct http_server *s, const char *path, struct fail *fail)
     struct stat st;
     int r;
 
-    if (path[0] != '/' || strlen(path) >= sizeof(addr.sun_path))
+    if (!path[0] || strlen(path) >= sizeof(addr.sun_path))
         return fail_set(fail, UV_EINVAL,
-                        "listen address \"%s\": expected unix:/PATH of at most %zu bytes", s->name,
+                        "listen address \"%s\": expected unix:PATH of at most %zu bytes", s->name,
                         sizeof(addr.sun_path) - 1);
     strcpy(addr.sun_path, path);
     if ((r = clear_stale(&addr, fail)) < 0)

@@ -4,6 +4,7 @@
 #include "shopify.h"
 
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,14 +210,45 @@ static void make_version(const struct topic_rule *rule, json_t *root, const sl_d
         out->note(out->ctx, (sl_str){ note, sizeof(note) - 1 });
 }
 
+/* "orders/updated", "products/update": a change, of which a second may bring several. */
+static int is_change(sl_str topic)
+{
+    static const char *const ends[] = { "/updated", "/update" };
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        size_t n = strlen(ends[i]);
+        if (topic.len > n && memcmp(topic.ptr + topic.len - n, ends[i], n) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* updated_at has whole seconds: two different changes of one second are told apart by their bodies,
+ * while the same body under another id is still the same event. */
+static void put_change(struct text *t, const char *version, sl_str body)
+{
+    unsigned char digest[32];
+    char hex[3];
+
+    put_str(t, version);
+    put(t, "/", 1);
+    EVP_Digest(body.ptr, body.len, digest, NULL, EVP_sha256(), NULL);
+    for (int i = 0; i < 16; i++) {
+        snprintf(hex, sizeof(hex), "%02x", digest[i]);
+        put(t, hex, 2);
+    }
+}
+
 /* Its topic and shop stand in the key: one order edit is one event, but not the same thing as a
  * transaction of the same number. Empty: the host's default. */
 static void make_key(const struct shopify *s, const struct topic_rule *rule, sl_str topic,
-                     json_t *root, const char *version, struct text *ret)
+                     json_t *root, const char *version, sl_str body, struct text *ret)
 {
     size_t paths;
 
     *ret = (struct text){ .len = 0 };
+    if (!rule->key && *version && is_change(topic))
+        put_change(ret, version, body);
     if (!rule->key)
         return;
     put(ret, topic.ptr, topic.len);
@@ -315,7 +347,7 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
         goto out;
     }
     make_version(rule, root, out, version);
-    make_key(s, rule, event->topic, root, version, &key);
+    make_key(s, rule, event->topic, root, version, event->body, &key);
     make_refs(rule, root, &refs);
     if (subject.overflow || key.overflow) {
         r = shopify_fail(fail, SL_E_LIMIT, "the ids in the body are longer than %d bytes",

@@ -4,9 +4,10 @@
  *
  * Event keys. The default (subject, version) is right where one body is one state of the subject.
  * It is not where several things of one order happen in the same second - two fulfilments, two
- * transactions - so those rows name the thing itself. Topics that can rightly repeat without
- * anything in the body telling them apart have neither version nor key: better seen twice than
- * taken for a duplicate.
+ * transactions - so those rows name the thing itself. Topics of changes (".../update",
+ * ".../updated") have their body's digest in the key: two changes may fall into one second. Topics
+ * that can rightly repeat without anything in the body telling them apart have neither version nor
+ * key: better seen twice than taken for a duplicate.
  */
 #include "shopify.h"
 

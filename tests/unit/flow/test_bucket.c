@@ -24,10 +24,10 @@ static void a_rate_below_one_a_second_is_exact(void **state)
     unsigned taken = 0;
 
     (void)state;
-    bucket_init(&b, 333, 1, 0); /* a third of a token a second, nearly */
+    bucket_init(&b, 333, 2, 0); /* a third of a token a second, nearly */
     for (uint64_t now = 0; now <= 1000 * 1000; now++)
         taken += bucket_take(&b, 1, now) == 0;
-    CHECK_EQ(taken, 1 + 333);
+    CHECK_EQ(taken, 2 + 333);
 }
 
 static void asking_often_loses_nothing_to_rounding(void **state)
@@ -36,10 +36,10 @@ static void asking_often_loses_nothing_to_rounding(void **state)
     unsigned taken = 0;
 
     (void)state;
-    bucket_init(&b, 7 * 1000, 1, 0);
+    bucket_init(&b, 7 * 1000, 2, 0);
     for (uint64_t now = 0; now <= 60 * 1000; now += 1)
         taken += bucket_take(&b, 1, now) == 0;
-    CHECK_EQ(taken, 1 + 7 * 60);
+    CHECK_EQ(taken, 2 + 7 * 60);
 }
 
 static void what_was_promised_as_wait_is_enough(void **state)

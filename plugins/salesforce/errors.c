@@ -1,0 +1,303 @@
+/*
+ * errors.c - the tables of refusals.
+ */
+#include "errors.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#define QUOTA_PARK_MS 900000 /* the daily limit is a rolling window: it frees up bit by bit */
+#define THROTTLE_MS   10000
+#define LOGIN_WAIT_MS 60000
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *code; /* start of sf__Error */
+    const char *text; /* must stand in it too; NULL: any */
+    uint32_t kind;
+} row_errors[] = {
+    /* contention and load: another time is enough */
+    { "UNABLE_TO_LOCK_ROW", NULL, SL_RETRY },
+    { "SERVER_UNAVAILABLE", NULL, SL_RETRY },
+    { "REQUEST_RUNNING_TOO_LONG", NULL, SL_RETRY },
+    { "LIMIT_EXCEEDED", NULL, SL_RETRY },
+    { "REQUEST_LIMIT_EXCEEDED", NULL, SL_RETRY },
+    { "STORAGE_LIMIT_EXCEEDED", NULL, SL_RETRY },
+    { "QUERY_TIMEOUT", NULL, SL_RETRY },
+    { "UNKNOWN_EXCEPTION", NULL, SL_RETRY },
+    /* a trigger that met one of them */
+    { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNABLE_TO_LOCK_ROW", SL_RETRY },
+    { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "REQUEST_RUNNING_TOO_LONG", SL_RETRY },
+    { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "QUERY_TIMEOUT", SL_RETRY },
+    /* the parent is not there yet: its own delivery may still be under way */
+    { "INVALID_FIELD", "Foreign key external ID", SL_RETRY },
+    /* several records could be meant: only a person can say which */
+    { "DUPLICATES_DETECTED", NULL, SL_REVIEW },
+    { "DUPLICATE_EXTERNAL_ID", NULL, SL_REVIEW },
+};
+
+uint32_t errors_of_row(sl_str sf_error)
+{
+    const char *colon = sf_error.len > 0 ? memchr(sf_error.ptr, ':', sf_error.len) : NULL;
+    sl_str code = { sf_error.ptr, colon ? (size_t)(colon - sf_error.ptr) : sf_error.len };
+
+    for (size_t i = 0; i < sizeof(row_errors) / sizeof(row_errors[0]); i++)
+        if (str_is_nocase(code, row_errors[i].code) &&
+            (!row_errors[i].text || str_has_nocase(sf_error, row_errors[i].text)))
+            return row_errors[i].kind;
+    return SL_REJECTED;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+bool errors_job_is_permanent(const char *message)
+{
+    static const char *const names[] = { "ClientInputError", "InvalidBatch", "InvalidEntity",
+                                         "UnsupportedContentType" };
+    sl_str m = str_of(message);
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (m.len >= strlen(names[i]) &&
+            str_is_nocase((sl_str){ m.ptr, strlen(names[i]) }, names[i]))
+            return true;
+    return false;
+}
+
+sl_str errors_job_field(const char *message)
+{
+    static const char lead[] = "Field name not found";
+    const char *at = strcasestr(message, lead);
+    size_t n;
+
+    if (!at)
+        return (sl_str){ 0 };
+    at += strlen(lead);
+    at += strspn(at, " :");
+    n = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:");
+    while (n > 0 && at[n - 1] == '.') /* "Name. Batch will not be retried." */
+        n--;
+    return (sl_str){ at, n };
+}
+
+/* ---- HTTP ---------------------------------------------------------------------------------- */
+
+static void set(struct answer *to, enum verdict verdict, int64_t after_ms)
+{
+    to->verdict = verdict;
+    to->after_ms = after_ms;
+}
+
+/* What never became an HTTP answer. */
+static void of_failure(const sl_http_answer *a, struct answer *ret)
+{
+    const char *what = "the connection to Salesforce failed";
+
+    if (a->error == SL_E_CANCELLED) {
+        set(ret, ANSWER_CANCELLED, 0);
+        what = "closing";
+    } else if (a->error == SL_E_TLS) {
+        set(ret, ANSWER_PARK, 0);
+        what =
+            "TLS with Salesforce failed; check the host's name, the certificates this machine "
+            "trusts and its clock";
+    } else {
+        set(ret, a->sent ? ANSWER_LOST : ANSWER_NOT_SENT, 0);
+        if (a->error == SL_E_TIMEOUT)
+            what = "Salesforce did not answer in time";
+        else if (a->error == SL_E_DNS)
+            what = "Salesforce's host name cannot be resolved";
+        else if (a->error == SL_E_PROTOCOL)
+            what = "Salesforce's answer is not HTTP";
+        else if (a->error == SL_E_LIMIT)
+            what = "Salesforce's answer is too large";
+    }
+    say(ret->why, sizeof(ret->why), "%s: %.*s", what, (int)(a->why.len < 300 ? a->why.len : 300),
+        a->why.ptr);
+}
+
+struct refusal {
+    char code[64];
+    char message[400];
+};
+
+/* [{"errorCode": ..., "message": ...}]; anything else, HTML among it, leaves both empty. */
+static void read_refusal(sl_str body, struct refusal *ret)
+{
+    json_t *root, *first;
+    const char *code, *message;
+
+    *ret = (struct refusal){ 0 };
+    root = body.len > 0 ? json_loadb(body.ptr, body.len, 0, NULL) : NULL;
+    first = json_is_array(root) ? json_array_get(root, 0) : root;
+    code = json_string_value(json_object_get(first, "errorCode"));
+    message = json_string_value(json_object_get(first, "message"));
+    if (code)
+        say(ret->code, sizeof(ret->code), "%s", code);
+    if (message)
+        say(ret->message, sizeof(ret->message), "%s", message);
+    json_decref(root);
+}
+
+static void of_403(const struct refusal *r, struct answer *ret)
+{
+    if (!str_is_nocase(str_of(r->code), "REQUEST_LIMIT_EXCEEDED"))
+        set(ret, ANSWER_PARK, 0);
+    else if (str_has_nocase(str_of(r->message), "Concurrent"))
+        set(ret, ANSWER_THROTTLED, THROTTLE_MS);
+    else
+        set(ret, ANSWER_PARK, QUOTA_PARK_MS);
+}
+
+/* 400 on /jobs is the request's fault, except for these. */
+static void of_400(const struct refusal *r, struct answer *ret)
+{
+    static const char *const park[] = { "FEATURENOTENABLED", "INVALIDUSER", "INVALIDVERSION",
+                                        "API_DISABLED_FOR_ORG", "HTTPSREQUIRED" };
+
+    set(ret, ANSWER_REFUSED, 0);
+    if (str_is_nocase(str_of(r->code), "EXCEEDEDQUOTA"))
+        set(ret, ANSWER_PARK, QUOTA_PARK_MS);
+    else if (str_is_nocase(str_of(r->code), "UNKNOWN_EXCEPTION"))
+        set(ret, ANSWER_BUSY, 0);
+    for (size_t i = 0; i < sizeof(park) / sizeof(park[0]); i++)
+        if (str_is_nocase(str_of(r->code), park[i]))
+            set(ret, ANSWER_PARK, 0);
+}
+
+static void of_status(uint32_t status, const struct refusal *r, struct answer *ret)
+{
+    if (status == 400)
+        of_400(r, ret);
+    else if (status == 401)
+        set(ret, ANSWER_EXPIRED, 0);
+    else if (status == 403)
+        of_403(r, ret);
+    else if (status == 404)
+        set(ret, ANSWER_NOT_FOUND, 0);
+    else if (status == 429)
+        set(ret, ANSWER_THROTTLED, THROTTLE_MS);
+    else if (status == 408 || status >= 500)
+        set(ret, ANSWER_BUSY, 0);
+    else if (status == 409 || status == 412)
+        set(ret, ANSWER_REFUSED, 0);
+    else /* 3xx: a wrong instance; 402, 405, 410, 413, 415, 420, 423: not curable by sending */
+        set(ret, ANSWER_PARK, 0);
+}
+
+/* What an operator should look at, where the answer alone does not say so. */
+static const char *hint_of(const struct answer *a, const struct refusal *r)
+{
+    if (a->status >= 300 && a->status < 400)
+        return "; check `instance`: a redirect means another host";
+    if (a->status == 410)
+        return "; this api_version is retired";
+    if (a->status == 413)
+        return "; lower the endpoint's batch.bytes";
+    if (a->status == 420)
+        return "; the org was deleted or has expired";
+    if (a->status == 403 && a->after_ms == 0)
+        return "; check the integration user's permissions (API Enabled, the object and its fields)";
+    if (str_is_nocase(str_of(r->code), "REQUEST_LIMIT_EXCEEDED") && a->verdict == ANSWER_PARK)
+        return "; the org's daily API requests are used up";
+    return "";
+}
+
+void errors_of_api(const sl_http_answer *a, struct answer *ret)
+{
+    struct refusal r;
+
+    *ret = (struct answer){ .status = a->status, .body = a->body };
+    if (a->error != SL_OK) {
+        of_failure(a, ret);
+        return;
+    }
+    if (a->status >= 200 && a->status < 300)
+        return;
+    read_refusal(a->body, &r);
+    of_status(a->status, &r, ret);
+    if ((ret->verdict == ANSWER_THROTTLED || ret->verdict == ANSWER_BUSY) && a->retry_after_ms > 0)
+        ret->after_ms = a->retry_after_ms;
+    if (r.code[0] || r.message[0])
+        say(ret->why, sizeof(ret->why), "Salesforce answers %u %s: %s%s", (unsigned)a->status,
+            r.code, r.message, hint_of(ret, &r));
+    else
+        say(ret->why, sizeof(ret->why), "Salesforce answers %u%s", (unsigned)a->status,
+            hint_of(ret, &r));
+}
+
+/* ---- the token endpoint -------------------------------------------------------------------- */
+
+static const struct {
+    const char *error;
+    const char *text; /* must stand in error_description; NULL: any */
+    const char *check;
+} oauth_hints[] = {
+    { "invalid_grant", "approved this consumer",
+      "pre-authorise auth.username for the app (permission set or profile)" },
+    { "invalid_grant", "audience",
+      "auth.audience is https://login.salesforce.com, for a sandbox https://test.salesforce.com" },
+    { "invalid_grant", "expired authorization code",
+      "the assertion was too old or too new: check this machine's clock" },
+    { "invalid_grant", "assertion", "auth.key must belong to the certificate uploaded to the app" },
+    { "invalid_grant", "not supported on this domain",
+      "client credentials work on the My Domain only: set `instance`, and no `login`" },
+    { "invalid_grant", "no client credentials user", "set a Run As user in the app's policies" },
+    { "invalid_grant", NULL, "auth.username, auth.key, auth.audience and the app's policies" },
+    { "invalid_app_access", NULL, "give the user the app's permission set or profile" },
+    { "invalid_client_id", NULL, "auth.client_id; a new app takes some minutes to be known" },
+    { "invalid_client", NULL, "auth.client_id and auth.client_secret" },
+    { "unsupported_grant_type", NULL, "the app must have this flow enabled; see auth.flow" },
+    { "inactive_user", NULL, "the user is frozen or inactive" },
+    { "inactive_org", NULL, "the org is locked or expired" },
+};
+
+static const char *oauth_hint(const char *error, const char *description)
+{
+    for (size_t i = 0; i < sizeof(oauth_hints) / sizeof(oauth_hints[0]); i++)
+        if (strcmp(error, oauth_hints[i].error) == 0 &&
+            (!oauth_hints[i].text || strcasestr(description, oauth_hints[i].text)))
+            return oauth_hints[i].check;
+    return "the endpoint's auth settings";
+}
+
+static void oauth_refusal(const sl_http_answer *a, struct answer *ret)
+{
+    json_t *root = a->body.len > 0 ? json_loadb(a->body.ptr, a->body.len, 0, NULL) : NULL;
+    const char *error = json_string_value(json_object_get(root, "error"));
+    const char *text = json_string_value(json_object_get(root, "error_description"));
+
+    if (error && strcmp(error, "rate_limit_exceeded") == 0)
+        set(ret, ANSWER_THROTTLED, LOGIN_WAIT_MS);
+    else
+        set(ret, ANSWER_PARK, 0);
+    if (error)
+        say(ret->why, sizeof(ret->why), "Salesforce refuses the login: %s: %.200s; check: %s",
+            error, text ? text : "(no description)", oauth_hint(error, text ? text : ""));
+    else
+        say(ret->why, sizeof(ret->why),
+            "the login answers %u; check: `login` and `instance` name a Salesforce host",
+            (unsigned)a->status);
+    json_decref(root);
+}
+
+void errors_of_oauth(const sl_http_answer *a, struct answer *ret)
+{
+    *ret = (struct answer){ .status = a->status, .body = a->body };
+    if (a->error != SL_OK) {
+        of_failure(a, ret);
+        if (ret->verdict == ANSWER_LOST)
+            ret->verdict = ANSWER_NOT_SENT; /* the records were not */
+        return;
+    }
+    if (a->status >= 200 && a->status < 300)
+        return;
+    if (a->status == 429 || a->status == 408 || a->status >= 500) {
+        of_status(a->status, &(struct refusal){ 0 }, ret);
+        if (a->retry_after_ms > 0)
+            ret->after_ms = a->retry_after_ms;
+        say(ret->why, sizeof(ret->why), "the login answers %u", (unsigned)a->status);
+        return;
+    }
+    oauth_refusal(a, ret);
+}

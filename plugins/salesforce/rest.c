@@ -1,0 +1,118 @@
+/*
+ * rest.c - one authorised call: the token, one renewal on 401, the limits header.
+ */
+#include "salesforce.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_HEADERS    5
+#define USAGE_WARN_PCT 80
+#define USAGE_CALM_PCT 70 /* warned again only after it had come down to this */
+
+/* "api-usage=18/5000; per-app-api-usage=...": how much of the org's daily requests is used */
+static void note_usage(struct salesforce *sf, const sl_http_answer *a)
+{
+    char line[64] = "";
+    const char *at;
+    char *end;
+    unsigned long long used, of;
+
+    for (size_t i = 0; i < a->n_headers; i++) {
+        sl_str v = a->headers[i].value;
+
+        if (str_is_nocase(a->headers[i].name, "Sforce-Limit-Info"))
+            say(line, sizeof(line), "%.*s", (int)(v.len < 63 ? v.len : 63), v.ptr);
+    }
+    if (strncmp(line, "api-usage=", 10) != 0)
+        return;
+    at = line + 10;
+    used = strtoull(at, &end, 10);
+    if (end == at || *end != '/')
+        return;
+    of = strtoull(end + 1, NULL, 10);
+    if (of == 0 || of > 1000000000000 || used > 1000000000000)
+        return;
+    if (used * 100 <= of * USAGE_CALM_PCT)
+        sf->session.usage_warned = false;
+    if (used * 100 <= of * USAGE_WARN_PCT || sf->session.usage_warned)
+        return;
+    sf->session.usage_warned = true;
+    sf_log(sf, SL_LOG_WARN,
+           "%llu of the org's %llu daily API requests are used; beyond them Salesforce refuses all "
+           "calls and the endpoint parks",
+           used, of);
+}
+
+static void on_answer(void *ctx, const sl_http_answer *a)
+{
+    struct call *call = ctx;
+    struct salesforce *sf = call->sf;
+    struct answer answer;
+
+    if (a->error == SL_OK)
+        note_usage(sf, a);
+    errors_of_api(a, &answer);
+    if (answer.verdict == ANSWER_EXPIRED) {
+        auth_drop(sf, call->generation);
+        if (!call->renewed) {
+            call->renewed = true;
+            auth_wait(sf, call);
+            return;
+        }
+        /* 401 can also mean that this session may never use the API: no second renewal */
+        answer.verdict = ANSWER_PARK;
+    }
+    call->cb(call->ctx, &answer);
+}
+
+void call_refused(struct call *call, const struct answer *answer)
+{
+    call->cb(call->ctx, answer);
+}
+
+void call_ready(struct call *call)
+{
+    struct salesforce *sf = call->sf;
+    const sl_host *h = sf->host;
+    struct text url = { 0 }, bearer = { 0 };
+    sl_header headers[MAX_HEADERS];
+    struct answer failed = { .verdict = ANSWER_NOT_SENT, .why = "no request could be made" };
+    sl_http_request r = { .size = sizeof(r), .method = call->method, .headers = headers };
+    sl_status status = SL_E_NO_MEMORY;
+
+    text_str(&url, sf->session.base);
+    text_str(&url, call->path);
+    text_str(&bearer, "Bearer ");
+    text_str(&bearer, sf->session.token);
+    headers[r.n_headers++] = (sl_header){ str_of("Authorization"), text_view(&bearer) };
+    /* shows up as changeOrigin in change events: own writes can be told apart */
+    headers[r.n_headers++] = (sl_header){ str_of("Sforce-Call-Options"), str_of("client=sluice") };
+    if (call->type)
+        headers[r.n_headers++] = (sl_header){ str_of("Content-Type"), str_of(call->type) };
+    if (call->accept)
+        headers[r.n_headers++] = (sl_header){ str_of("Accept"), str_of(call->accept) };
+    r.url = text_view(&url);
+    r.body = call->body;
+    r.total_ms = call->total_ms;
+    r.max_answer = call->max_answer;
+    call->generation = sf->session.generation;
+    if (!url.failed && !bearer.failed)
+        status = h->http(h->ctx, &r, on_answer, call);
+    text_finish(&url);
+    if (bearer.ptr)
+        OPENSSL_cleanse(bearer.ptr, bearer.cap);
+    text_finish(&bearer);
+    if (status == SL_OK)
+        return;
+    if (status == SL_E_CANCELLED)
+        failed.verdict = ANSWER_CANCELLED;
+    call->cb(call->ctx, &failed);
+}
+
+void call_start(struct call *call)
+{
+    call->renewed = false;
+    auth_wait(call->sf, call);
+}

@@ -1,0 +1,330 @@
+/*
+ * salesforce.c - the adapter's tables, its checks, its opening and its end.
+ */
+#include "salesforce.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keys.h"
+
+#define BATCH_RECORDS 10000    /* one of Salesforce's internal batches */
+#define BATCH_BYTES   90000000 /* an upload may have 100 MB; as CSV the bodies get smaller */
+#define MIN_VERSION   41       /* Bulk API 2.0 exists since then */
+#define MAX_VERSION   999
+
+static const sl_option settings[] = {
+    { "instance", SL_OPT_URL, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "the org's My Domain, such as https://acme.my.salesforce.com" },
+    { "login", SL_OPT_URL, 0, NULL, 0, 0, NULL,
+      "where tokens are asked for; without it the instance" },
+    { "api_version", SL_OPT_STRING, 0, "66.0", 0, 0, NULL, "version of the REST API" },
+    { "auth.flow", SL_OPT_ENUM, 0, "jwt", 0, 0, "jwt|client_credentials",
+      "how the endpoint logs in" },
+    { "auth.client_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL, "consumer key of the app" },
+    { "auth.username", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "jwt: Salesforce username of the integration user" },
+    { "auth.audience", SL_OPT_STRING, 0, "https://login.salesforce.com", 0, 0, NULL,
+      "jwt: for a sandbox https://test.salesforce.com" },
+    { "auth.key", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+      "jwt: RSA private key in PEM, whose certificate the app holds" },
+    { "auth.client_secret", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+      "client_credentials: consumer secret of the app" },
+    { "poll.first", SL_OPT_DURATION, 0, "2s", 10, 3600000, NULL,
+      "wait before a job is first asked for; doubles" },
+    { "poll.cap", SL_OPT_DURATION, 0, "30s", 10, 3600000, NULL, "longest wait between questions" },
+    { "job_timeout", SL_OPT_DURATION, 0, "2h", 1000, 86400000, NULL,
+      "a job without results after this is given up and its records go again" },
+    { 0 },
+};
+
+static const sl_option upsert_params[] = {
+    { "object", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "API name of the object, such as Contact or My_Object__c" },
+    { "external_id", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "API name of its External ID field (tick Unique); every record must have it" },
+    { 0 },
+};
+
+static const sl_action actions[] = {
+    { "upsert", SL_ACTION_IDEMPOTENT, BATCH_RECORDS, BATCH_BYTES, upsert_params,
+      "insert or update records by an external id, with Bulk API 2.0" },
+    { 0 },
+};
+
+/* ---- small things -------------------------------------------------------------------------- */
+
+void sf_log(const struct salesforce *sf, uint32_t level, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    sf->host->log(sf->host->ctx, level, str_of(line));
+}
+
+sl_status sf_fail(sl_fail *fail, sl_status status, const char *format, ...)
+{
+    va_list args;
+
+    if (!fail)
+        return status;
+    va_start(args, format);
+    vsnprintf(fail->text, sizeof(fail->text), format, args);
+    va_end(args);
+    return status;
+}
+
+static int shown(sl_str s)
+{
+    return (int)(s.len < 120 ? s.len : 120);
+}
+
+/* ---- checks -------------------------------------------------------------------------------- */
+
+/* "66.0" */
+static bool is_version(sl_str v)
+{
+    unsigned n = 0;
+    size_t i = 0;
+
+    for (; i < v.len && i < 4 && v.ptr[i] >= '0' && v.ptr[i] <= '9'; i++)
+        n = n * 10 + (unsigned)(v.ptr[i] - '0');
+    return n >= MIN_VERSION && n <= MAX_VERSION && v.len == i + 2 && v.ptr[i] == '.' &&
+           v.ptr[i + 1] == '0';
+}
+
+/* Host and port of a URL, and what follows. */
+static sl_str host_of(sl_str url, sl_str *ret_rest)
+{
+    const char *p = memmem(url.ptr, url.len, "://", 3), *end = url.ptr + url.len, *slash;
+
+    p = p ? p + 3 : url.ptr;
+    slash = memchr(p, '/', (size_t)(end - p));
+    *ret_rest = slash ? (sl_str){ slash, (size_t)(end - slash) } : (sl_str){ end, 0 };
+    return (sl_str){ p, (size_t)((slash ? slash : end) - p) };
+}
+
+static bool starts(sl_str s, const char *with)
+{
+    return s.len >= strlen(with) && str_is_nocase((sl_str){ s.ptr, strlen(with) }, with);
+}
+
+static bool is_loopback(sl_str host)
+{
+    return starts(host, "127.") || str_is_nocase(host, "localhost") || starts(host, "localhost:") ||
+           starts(host, "[::1]");
+}
+
+static sl_status check_url(const char *name, sl_str url, sl_fail *fail)
+{
+    sl_str rest, host = host_of(url, &rest);
+
+    if (starts(url, "http://") && !is_loopback(host))
+        return sf_fail(fail, SL_E_INVALID,
+                       "%s: \"%.*s\" must be https; http is for tests on this machine only", name,
+                       shown(url), url.ptr);
+    if (rest.len > 0 && !str_is(rest, "/"))
+        return sf_fail(fail, SL_E_INVALID,
+                       "%s: \"%.*s\" has a path; it reads https://acme.my.salesforce.com", name,
+                       shown(url), url.ptr);
+    if (str_has_nocase(host, ".lightning.force.com"))
+        return sf_fail(fail, SL_E_INVALID,
+                       "%s: \"%.*s\" is not an API host; it reads https://acme.my.salesforce.com",
+                       name, shown(url), url.ptr);
+    return SL_OK;
+}
+
+static sl_status need(const sl_values *v, const sl_values_api *api, const char *name,
+                      const char *flow, sl_fail *fail)
+{
+    sl_str s;
+
+    if (api->str(v, name, &s) == SL_OK && s.len > 0)
+        return SL_OK;
+    return sf_fail(fail, SL_E_INVALID, "%s is not given; auth.flow %s needs it", name, flow);
+}
+
+static sl_status check_auth(const sl_values *v, const sl_values_api *api, sl_str login,
+                            sl_fail *fail)
+{
+    sl_str flow, rest, host = host_of(login, &rest);
+    sl_status r = api->str(v, "auth.flow", &flow);
+
+    if (r < 0)
+        return sf_fail(fail, r, "auth.flow is not given");
+    if (str_is(flow, "jwt")) {
+        if ((r = need(v, api, "auth.client_id", "jwt", fail)) < 0 ||
+            (r = need(v, api, "auth.username", "jwt", fail)) < 0)
+            return r;
+        return need(v, api, "auth.audience", "jwt", fail);
+    }
+    if (str_is_nocase(host, "login.salesforce.com") || str_is_nocase(host, "test.salesforce.com"))
+        return sf_fail(fail, SL_E_INVALID,
+                       "login: %.*s does not know client_credentials; leave `login` out, so that "
+                       "the My Domain is asked",
+                       shown(host), host.ptr);
+    return need(v, api, "auth.client_id", "client_credentials", fail);
+}
+
+/* Secrets are looked at by open(): a check may run without them. */
+static sl_status check(const sl_values *v, const sl_values_api *api, sl_fail *fail)
+{
+    sl_str instance, login, version;
+    int64_t first, cap;
+    sl_status r;
+
+    if ((r = api->str(v, "instance", &instance)) < 0)
+        return sf_fail(fail, r, "instance is not given");
+    if (api->str(v, "login", &login) < 0)
+        login = instance;
+    if ((r = check_url("instance", instance, fail)) < 0 ||
+        (r = check_url("login", login, fail)) < 0)
+        return r;
+    if ((r = api->str(v, "api_version", &version)) < 0 || !is_version(version))
+        return sf_fail(fail, SL_E_INVALID,
+                       "api_version: it reads \"66.0\", without a v; %d.0 is the oldest",
+                       MIN_VERSION);
+    if (api->num(v, "poll.first", &first) == SL_OK && api->num(v, "poll.cap", &cap) == SL_OK &&
+        first > cap)
+        return sf_fail(fail, SL_E_INVALID, "poll.first is longer than poll.cap");
+    return check_auth(v, api, login, fail);
+}
+
+/* ---- the action ---------------------------------------------------------------------------- */
+
+static void unbind(void *handle)
+{
+    struct action *a = handle;
+
+    if (!a)
+        return;
+    free(a->object);
+    free(a->external_id);
+    free(a);
+}
+
+static sl_status take_name(const sl_bind_in *in, const char *name, const char *example, char **ret,
+                           sl_fail *fail)
+{
+    sl_str s = { 0 };
+
+    if (in->values->str(in->params, name, &s) < 0 || !is_api_name(s))
+        return sf_fail(fail, SL_E_INVALID, "%s: \"%.*s\" is not an API name; it reads %s", name,
+                       shown(s), s.len > 0 ? s.ptr : "", example);
+    *ret = strndup(s.ptr, s.len);
+    return *ret ? SL_OK : sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
+}
+
+static sl_status bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
+{
+    struct action *a = calloc(1, sizeof(*a));
+    sl_status r = SL_E_NO_MEMORY;
+
+    if (!a)
+        goto out;
+    if ((r = take_name(in, "object", "Contact or My_Object__c", &a->object, fail)) < 0 ||
+        (r = take_name(in, "external_id", "Shopify_Customer_Id__c", &a->external_id, fail)) < 0)
+        goto out;
+    *ret_handle = a;
+    return SL_OK;
+out:
+    unbind(a);
+    return r;
+}
+
+static sl_str row_key(void *self, void *handle, sl_str body)
+{
+    struct salesforce *sf = self;
+    const struct action *a = handle;
+    struct row row = { 0 };
+    char why[64];
+    sl_status r;
+
+    text_clear(&sf->row_key);
+    r = row_scan(&row, body, why, sizeof(why));
+    if (r == SL_OK)
+        r = key_of(&row, a->external_id, &sf->row_key, why, sizeof(why));
+    row_finish(&row);
+    /* without a key it will be rejected by itself: it is in nobody's way */
+    return r == SL_OK ? text_view(&sf->row_key) : (sl_str){ 0 };
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static void salesforce_close(void *self)
+{
+    struct salesforce *sf = self;
+
+    if (!sf)
+        return;
+    bulk_close(sf);
+    auth_close(sf);
+    text_finish(&sf->row_key);
+    free(sf);
+}
+
+static void read_settings(struct salesforce *sf)
+{
+    const sl_host *h = sf->host;
+    const sl_values_api *v = h->values;
+    sl_str flow = { 0 };
+
+    if (v->str(h->settings, "login", &sf->login) < 0)
+        v->str(h->settings, "instance", &sf->login);
+    v->str(h->settings, "api_version", &sf->api_version);
+    v->str(h->settings, "auth.flow", &flow);
+    sf->flow = str_is(flow, "jwt") ? FLOW_JWT : FLOW_CLIENT_CREDENTIALS;
+    v->str(h->settings, "auth.client_id", &sf->client_id);
+    v->str(h->settings, "auth.username", &sf->username);
+    v->str(h->settings, "auth.audience", &sf->audience);
+    v->num(h->settings, "poll.first", &sf->poll_first_ms);
+    v->num(h->settings, "poll.cap", &sf->poll_cap_ms);
+    v->num(h->settings, "job_timeout", &sf->job_timeout_ms);
+}
+
+static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *fail)
+{
+    struct salesforce *sf = calloc(1, sizeof(*sf));
+    sl_status r = SL_E_NO_MEMORY;
+
+    if (!sf)
+        goto out;
+    sf->host = host;
+    if ((r = check(host->settings, host->values, fail)) < 0)
+        goto out;
+    read_settings(sf);
+    if ((r = auth_open(sf, fail)) < 0)
+        goto out;
+    *ret_self = sf;
+    return SL_OK;
+out:
+    salesforce_close(sf);
+    return r;
+}
+
+static const sl_plugin plugin = {
+    .size = sizeof(plugin),
+    .abi_minor = 1,
+    .name = "salesforce",
+    .version = SLUICE_VERSION,
+    .help = "a Salesforce org: upserts records with Bulk API 2.0",
+    .settings = settings,
+    .actions = actions,
+    .bind = bind,
+    .unbind = unbind,
+    .check = check,
+    .open = salesforce_open,
+    .close = salesforce_close,
+    .deliver = bulk_deliver,
+    .resume = bulk_resume,
+    .row_key = row_key,
+};
+
+const sl_plugin *sl_plugin_v0(void)
+{
+    return &plugin;
+}

@@ -1,0 +1,95 @@
+/*
+ * salesforce.h - what the files of the salesforce adapter share.
+ */
+#pragma once
+
+#include <openssl/evp.h>
+#include <sluice/sluice.h>
+
+#include "errors.h"
+#include "text.h"
+
+enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
+
+struct job;
+struct call;
+
+/** The session: one token for all jobs of the endpoint. */
+struct session {
+    char *token;         /* NULL: none; never logged */
+    char *base;          /* instance_url, without a trailing '/' */
+    uint64_t generation; /* rises with each token */
+    bool asking;         /* a token request is under way; all who need one wait for it */
+    struct call *waiting, **waiting_end;
+    bool usage_warned;
+};
+
+/** One opened endpoint. */
+struct salesforce {
+    const sl_host *host;
+    enum auth_flow flow;
+    sl_str login; /* where tokens come from; views into the settings */
+    sl_str api_version, client_id, username, audience, client_secret;
+    EVP_PKEY *key; /* JWT only */
+    int64_t poll_first_ms, poll_cap_ms, job_timeout_ms;
+    struct session session;
+    struct job *jobs;
+    struct text row_key; /* what row_key() gave last */
+};
+
+/** What bind() makes of `upsert`. */
+struct action {
+    char *object, *external_id;
+};
+
+__attribute__((format(printf, 3, 4))) void sf_log(const struct salesforce *sf, uint32_t level,
+                                                  const char *format, ...);
+/** Fill fail->text and return `status`; NULL `fail` is fine. */
+__attribute__((format(printf, 3, 4))) sl_status sf_fail(sl_fail *fail, sl_status status,
+                                                        const char *format, ...);
+
+/* ---- auth.c: the session ---- */
+
+/** Read the key; SL_E_INVALID with `fail` when it is no RSA private key in PEM. */
+sl_status auth_open(struct salesforce *sf, sl_fail *fail);
+void auth_close(struct salesforce *sf);
+/** Have `call` go on by call_ready() when there is a token, or by call_refused() when there is
+ *  none to be had. With a token at hand call_ready() runs at once. */
+void auth_wait(struct salesforce *sf, struct call *call);
+/** The token of that generation was refused: the next auth_wait() fetches a new one. */
+void auth_drop(struct salesforce *sf, uint64_t generation);
+
+/* ---- rest.c: one authorised call ---- */
+
+typedef void (*call_cb)(void *ctx, const struct answer *answer);
+
+/** Lives in its owner, one request at a time. */
+struct call {
+    struct salesforce *sf;
+    struct call *next; /* in session.waiting */
+    sl_str method;
+    char path[160];      /* behind the instance's address */
+    const char *type;    /* Content-Type; NULL: no body */
+    const char *accept;  /* NULL: none */
+    sl_str body;         /* borrowed until the callback */
+    int64_t total_ms;    /* 0: the endpoint's */
+    uint64_t max_answer; /* bytes; 0: the endpoint's */
+    uint64_t generation; /* of the token it went out with */
+    bool renewed;        /* the one repetition after a 401 was used */
+    call_cb cb;
+    void *ctx;
+};
+
+/** Send, or wait for a token and then send. The callback runs once; it may free the owner. It may
+ *  run before this returns when nothing could be sent: call it last. */
+void call_start(struct call *call);
+void call_ready(struct call *call);
+void call_refused(struct call *call, const struct answer *answer);
+
+/* ---- bulk.c: jobs ---- */
+
+void bulk_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+void bulk_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
+                 const sl_done *done);
+/** Free all jobs: nothing is told any more. */
+void bulk_close(struct salesforce *sf);

@@ -1,0 +1,268 @@
+/*
+ * turns.c - the work that grows with the batch, in pieces that keep well below the 5 ms a callback
+ * may take.
+ */
+#include "job.h"
+
+#include <string.h>
+
+#define TURN_ROWS  200
+#define TURN_BYTES 131072
+#define MAX_CSV    100000000 /* bytes of an upload, Salesforce's limit before its base64 */
+#define LINK_KIND  "salesforce:"
+#define MAX_ERROR  1000 /* bytes of a row's error that are kept */
+#define NO_MEMORY  "out of memory"
+
+/* What one turn may still do. */
+struct budget {
+    size_t rows, bytes;
+};
+
+static bool spend(struct budget *b, size_t bytes)
+{
+    if (b->rows == 0 || b->bytes == 0)
+        return false;
+    b->rows--;
+    b->bytes -= bytes < b->bytes ? bytes : b->bytes;
+    return true;
+}
+
+static sl_str request_of(const struct job *j, size_t index)
+{
+    return j->batch->records[index].request;
+}
+
+static void tell(struct job *j, size_t index, uint32_t kind, uint32_t not_sent, const char *why)
+{
+    job_tell(
+        j, index,
+        &(sl_outcome){
+            .size = sizeof(sl_outcome), .kind = kind, .not_sent = not_sent, .why = str_of(why) });
+}
+
+/* ---- SCANNING ------------------------------------------------------------------------------ */
+
+static void scan_record(struct job *j, size_t i)
+{
+    size_t at = j->keys.text.len;
+    sl_status r;
+
+    if ((r = row_scan(&j->row, request_of(j, i), j->why, sizeof(j->why))) == SL_OK &&
+        (r = key_of(&j->row, j->action->external_id, &j->keys.text, j->why, sizeof(j->why))) ==
+            SL_OK)
+        r = columns_take(&j->columns, &j->row, ++j->serial, j->why, sizeof(j->why));
+    if (r == SL_OK)
+        r = keys_add(&j->keys, at, (uint32_t)i);
+    if (r == SL_OK)
+        return;
+    if (j->keys.text.len > at)
+        j->keys.text.len = at;
+    if (r == SL_E_INVALID || (r == SL_E_LIMIT && j->columns.n <= 1))
+        tell(j, i, SL_REJECTED, 0, j->why);
+    else /* a batch with fewer different fields takes it */
+        tell(j, i, SL_RETRY, 1, r == SL_E_LIMIT ? j->why : NO_MEMORY);
+}
+
+/* Two rows of one key in a job would both be refused. The host keeps them apart by row_key(). */
+static void refuse_repeated(struct job *j)
+{
+    keys_sort(&j->keys);
+    for (size_t i = 1; i < j->keys.n; i++)
+        if (keys_repeats(&j->keys, i))
+            tell(j, j->keys.items[i].record, SL_RETRY, 1,
+                 "another record of the same external id goes first");
+}
+
+bool turn_scan(struct job *j)
+{
+    struct budget b = { TURN_ROWS, TURN_BYTES };
+
+    for (; j->at < j->batch->n_records; j->at++) {
+        if (!spend(&b, request_of(j, j->at).len))
+            return false;
+        scan_record(j, j->at);
+    }
+    refuse_repeated(j);
+    return true;
+}
+
+/* ---- WRITING ------------------------------------------------------------------------------- */
+
+bool turn_write(struct job *j)
+{
+    struct budget b = { TURN_ROWS, TURN_BYTES };
+    size_t before;
+
+    if (j->at == 0)
+        csv_header(&j->csv, &j->columns);
+    for (; j->at < j->batch->n_records; j->at++) {
+        if (!spend(&b, request_of(j, j->at).len))
+            return false;
+        if (j->told[j->at] & RECORD_TOLD)
+            continue;
+        before = j->csv.len;
+        if (row_scan(&j->row, request_of(j, j->at), j->why, sizeof(j->why)) < 0)
+            j->csv.failed = true; /* it was fine before: no memory */
+        else
+            csv_row(&j->csv, &j->columns, &j->row, ++j->serial, &j->value);
+        if (!j->csv.failed && j->csv.len <= MAX_CSV)
+            continue;
+        j->csv.len = before;
+        tell(j, j->at, SL_RETRY, 1,
+             j->csv.failed ? NO_MEMORY : "the upload reached Salesforce's limit of 100 MB");
+        j->csv.failed = false;
+    }
+    return true;
+}
+
+/* ---- JOINING ------------------------------------------------------------------------------- */
+
+static void tell_delivered(struct job *j, size_t index, sl_str id)
+{
+    char kind[128];
+    sl_link link = { .id = id };
+
+    say(kind, sizeof(kind), LINK_KIND "%s", j->action->object);
+    link.kind = str_of(kind);
+    job_tell(j, index,
+             &(sl_outcome){ .size = sizeof(sl_outcome),
+                            .kind = SL_DELIVERED,
+                            .reference = id,
+                            .links = &link,
+                            .n_links = id.len > 0 });
+}
+
+static void tell_refused(struct job *j, size_t index, sl_str error)
+{
+    char why[MAX_ERROR];
+
+    say(why, sizeof(why), "%.*s", (int)(error.len < MAX_ERROR ? error.len : MAX_ERROR), error.ptr);
+    tell(j, index, errors_of_row(error), 0, why);
+}
+
+bool turn_join(struct job *j, bool *ret_torn)
+{
+    struct budget b = { TURN_ROWS, TURN_BYTES };
+    struct result row;
+    uint32_t index;
+    int got;
+
+    while (spend(&b, 0)) {
+        const char *from = j->results.csv.p;
+
+        got = results_next(&j->results, &row);
+        if (got <= 0) {
+            *ret_torn = got < 0;
+            return true;
+        }
+        b.bytes -= (size_t)(j->results.csv.p - from) < b.bytes ? (size_t)(j->results.csv.p - from)
+                                                               : b.bytes;
+        if (keys_find(&j->keys, row.key, &index) < 0 || (j->told[index] & RECORD_TOLD))
+            continue;
+        if (j->file == RESULT_SUCCESSFUL)
+            tell_delivered(j, index, row.id);
+        else if (j->file == RESULT_FAILED)
+            tell_refused(j, index, row.error);
+        else
+            j->told[index] |= RECORD_UNPROCESSED;
+    }
+    return false;
+}
+
+/* ---- SETTLING ------------------------------------------------------------------------------ */
+
+/* "Account.Ext__c" as a cell has it */
+static bool record_has(struct job *j, size_t index, sl_str field)
+{
+    const char *dot = field.len > 0 ? memchr(field.ptr, '.', field.len) : NULL;
+    sl_str name = field, sub = { 0 };
+
+    if (dot) {
+        name.len = (size_t)(dot - field.ptr);
+        sub = (sl_str){ dot + 1, field.len - name.len - 1 };
+    }
+    if (row_scan(&j->row, request_of(j, index), j->why, sizeof(j->why)) < 0)
+        return false;
+    for (size_t i = 0; i < j->row.n; i++)
+        if (str_same_nocase(j->row.cells[i].name, name) &&
+            str_same_nocase(j->row.cells[i].sub, sub))
+            return true;
+    return false;
+}
+
+bool turn_find_field(struct job *j)
+{
+    struct budget b = { TURN_ROWS, TURN_BYTES };
+    sl_str field = { 0 };
+
+    if (j->failed && errors_job_is_permanent(j->failure))
+        field = errors_job_field(j->failure);
+    j->nobody_has_it = true;
+    for (; field.len > 0 && j->at < j->batch->n_records; j->at++) {
+        if (!spend(&b, request_of(j, j->at).len))
+            return false;
+        if (!(j->told[j->at] & RECORD_TOLD) && record_has(j, j->at, field)) {
+            j->nobody_has_it = false;
+            return true;
+        }
+    }
+    return true;
+}
+
+/* A failed job whose rows would fail again. One record with an unknown field fails the whole job:
+ * the innocent go again without it. */
+static void tell_failed_for_good(struct job *j, size_t index)
+{
+    sl_str field = errors_job_field(j->failure);
+    char why[700];
+
+    if (field.len > 0 && !j->nobody_has_it && !record_has(j, index, field)) {
+        say(why, sizeof(why), "another record of job %s has the unknown field %.*s", j->id,
+            (int)field.len, field.ptr);
+        tell(j, index, SL_RETRY, 0, why);
+        return;
+    }
+    say(why, sizeof(why), "Salesforce refuses the whole job %s: %s", j->id, j->failure);
+    tell(j, index, SL_REJECTED, 0, why);
+}
+
+static void tell_by_job(struct job *j, size_t index)
+{
+    char why[700];
+
+    if (j->failed && errors_job_is_permanent(j->failure)) {
+        tell_failed_for_good(j, index);
+        return;
+    }
+    if (j->failed)
+        say(why, sizeof(why), "job %s failed before this record: %s", j->id, j->failure);
+    else if (j->told[index] & RECORD_UNPROCESSED)
+        say(why, sizeof(why), "Salesforce did not process it in job %s", j->id);
+    else
+        say(why, sizeof(why),
+            "in no result file of job %s (the org's daily batches may be used up)", j->id);
+    tell(j, index, SL_RETRY, 0, why);
+}
+
+bool turn_settle(struct job *j)
+{
+    struct budget b = { TURN_ROWS, TURN_BYTES };
+    sl_outcome all = { .size = sizeof(all),
+                       .kind = j->ending.kind,
+                       .after_ms = j->ending.after_ms,
+                       .status = j->ending.status,
+                       .not_sent = j->ending.not_sent,
+                       .why = str_of(j->ending.why) };
+
+    for (; j->at < j->batch->n_records; j->at++) {
+        if (j->told[j->at] & RECORD_TOLD)
+            continue;
+        if (!spend(&b, j->ending.by_job ? request_of(j, j->at).len : 0))
+            return false;
+        if (j->ending.by_job)
+            tell_by_job(j, j->at);
+        else
+            job_tell(j, j->at, &all);
+    }
+    return true;
+}

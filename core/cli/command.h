@@ -35,8 +35,10 @@ struct command {
 /** The table, ended by a NULL name. */
 extern const struct command commands[];
 
-/** The value of an option given on the command line; NULL: not given. A flag gives "". */
+/** The last value of an option given on the command line; NULL: not given. A flag gives "". */
 const char *cli_value(const struct cli *cli, const char *name);
+/** The index-th value of an option that may be repeated, in the order given; NULL: no more. */
+const char *cli_value_at(const struct cli *cli, const char *name, size_t index);
 
 int command_run(struct cli *cli);
 int command_check(struct cli *cli);

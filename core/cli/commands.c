@@ -1,14 +1,145 @@
-#include "cli/command.h"
-
+/*
+ * commands.c - the table of all commands; the help texts are its.
+ */
 #include <stddef.h>
+#include "cli/command.h"
+#include "cli/remote.h"
 
-static const struct cli_option check_options[] = {
+#define OPTIONS(name) static const struct cli_option name[]
+#define OPTION_ENDPOINT                             \
+    {                                               \
+        "endpoint", "NAME", "only of this endpoint" \
+    }
+#define OPTION_ROUTE                          \
+    {                                         \
+        "route", "NAME", "only of this route" \
+    }
+#define OPTION_SUBJECT                                                      \
+    {                                                                       \
+        "subject", "SUBJECT", "only of this subject, such as order:SHOP/ID" \
+    }
+#define OPTION_TOPIC                           \
+    {                                          \
+        "topic", "TOPIC", "only of this topic" \
+    }
+#define OPTION_TYPE                                                        \
+    {                                                                      \
+        "type", "TYPE", "only holds of this type, such as unknown-outcome" \
+    }
+#define OPTION_LIMIT                                       \
+    {                                                      \
+        "limit", "N", "at most N, 1 to 1000 (default 100)" \
+    }
+#define OPTION_AFTER                          \
+    {                                         \
+        "after", "ID", "go on after this one" \
+    }
+#define OPTION_WHY                              \
+    {                                           \
+        "why", "TEXT", "kept with the decision" \
+    }
+#define OPTION_ALL                                                        \
+    {                                                                     \
+        "all", NULL, "all that the filters leave, at most 10,000 at once" \
+    }
+#define OPTION_DRY_RUN                               \
+    {                                                \
+        "dry-run", NULL, "say which, change nothing" \
+    }
+
+OPTIONS(check_options) = {
     { "no-secrets", NULL, "do not read secrets: for a check on another machine" }, { 0 }
 };
+OPTIONS(plain_options) = { OPTION_SOCKET, { 0 } };
+OPTIONS(events_options) = { OPTION_ENDPOINT, OPTION_TOPIC,  OPTION_SUBJECT, OPTION_AFTER,
+                            OPTION_LIMIT,    OPTION_SOCKET, { 0 } };
+OPTIONS(deliveries_options) = {
+    { "state", "STATE",
+      "ready, inflight, waiting, unknown, held, delivered, dead, superseded, discarded" },
+    OPTION_ENDPOINT,
+    OPTION_ROUTE,
+    OPTION_SUBJECT,
+    OPTION_TOPIC,
+    OPTION_TYPE,
+    OPTION_AFTER,
+    OPTION_LIMIT,
+    OPTION_SOCKET,
+    { 0 }
+};
+OPTIONS(dead_options) = { OPTION_ENDPOINT, OPTION_ROUTE, OPTION_SUBJECT, OPTION_TOPIC,
+                          OPTION_AFTER,    OPTION_LIMIT, OPTION_SOCKET,  { 0 } };
+OPTIONS(held_options) = { OPTION_TYPE,    OPTION_ENDPOINT, OPTION_ROUTE,
+                          OPTION_SUBJECT, OPTION_TOPIC,    OPTION_AFTER,
+                          OPTION_LIMIT,   OPTION_SOCKET,   { 0 } };
+OPTIONS(replay_options) = {
+    OPTION_ALL,
+    OPTION_ROUTE,
+    OPTION_ENDPOINT,
+    OPTION_SUBJECT,
+    { "remap", NULL, "run the route's program again on the original event" },
+    { "force", NULL, "also what was delivered: send it again, under the same key" },
+    OPTION_WHY,
+    OPTION_DRY_RUN,
+    OPTION_SOCKET,
+    { 0 }
+};
+OPTIONS(discard_options) = { OPTION_ALL, OPTION_ROUTE,   OPTION_ENDPOINT, OPTION_SUBJECT,
+                             OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET,   { 0 } };
+OPTIONS(release_options) = {
+    OPTION_ALL,     OPTION_TYPE,
+    OPTION_ROUTE,   OPTION_ENDPOINT,
+    OPTION_SUBJECT, { "to", "ENDPOINT", "where to send what has no endpoint yet" },
+    OPTION_WHY,     OPTION_DRY_RUN,
+    OPTION_SOCKET,  { 0 }
+};
+OPTIONS(reject_options) = { OPTION_ALL,      OPTION_TYPE,    OPTION_ROUTE,
+                            OPTION_ENDPOINT, OPTION_SUBJECT, OPTION_WHY,
+                            OPTION_DRY_RUN,  OPTION_SOCKET,  { 0 } };
+OPTIONS(arrived_options) = { OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
+OPTIONS(try_options) = { { "endpoint", "NAME", "where it would come from" },
+                         { "topic", "TOPIC", "its topic, such as orders/create" },
+                         { "header", "'NAME: VALUE'",
+                           "a header of it; may be given several times" },
+                         OPTION_SOCKET,
+                         { 0 } };
 
 const struct command commands[] = {
     { "run", NULL, "run the daemon in the foreground", NULL, command_run },
     { "check", NULL, "check the configuration, all of it", check_options, command_check },
+    { "status", NULL, "how things stand: readiness, endpoints, alerts", plain_options,
+      command_status },
+    { "events list", NULL, "events, newest first", events_options, command_events_list },
+    { "events show", "ID", "one event: headers, body, what was made of it", plain_options,
+      command_events_show },
+    { "deliveries list", NULL, "deliveries, oldest first", deliveries_options,
+      command_deliveries_list },
+    { "deliveries show", "ID", "one delivery: attempts, moves, body, request", plain_options,
+      command_deliveries_show },
+    { "dead list", NULL, "dead letters: not tried again by themselves", dead_options,
+      command_dead_list },
+    { "dead show", "ID", "one of them, with every attempt's error", plain_options,
+      command_deliveries_show },
+    { "dead replay", "[ID...]", "try dead letters again", replay_options, command_dead_replay },
+    { "dead discard", "[ID...]", "give dead letters up", discard_options, command_dead_discard },
+    { "held list", NULL, "what waits for a human", held_options, command_held_list },
+    { "held show", "ID", "one of them", plain_options, command_deliveries_show },
+    { "held release", "[ID...]", "let them go on; an unknown outcome: send it again",
+      release_options, command_held_release },
+    { "held reject", "[ID...]", "make dead letters of them", reject_options, command_held_reject },
+    { "held arrived", "ID...", "an unknown outcome: it did arrive", arrived_options,
+      command_held_arrived },
+    { "endpoints list", NULL, "endpoints with their breakers and queues", plain_options,
+      command_endpoints_list },
+    { "endpoints trip", "NAME", "open its breaker: stop sending", plain_options,
+      command_endpoints_trip },
+    { "endpoints reset", "NAME", "close its breaker: send again", plain_options,
+      command_endpoints_reset },
+    { "endpoints unpark", "NAME", "its credentials or quota are mended: try now", plain_options,
+      command_endpoints_unpark },
+    { "routes resume", "NAME", "a route paused by errors goes on", plain_options,
+      command_routes_resume },
+    { "try", "[FILE|-]", "what would be made of this payload? nothing is stored or sent",
+      try_options, command_try },
     { "version", NULL, "print the version", NULL, command_version },
     { 0 },
 };

@@ -30,6 +30,15 @@ const char *cli_value(const struct cli *cli, const char *name)
     return NULL;
 }
 
+const char *cli_value_at(const struct cli *cli, const char *name, size_t index)
+{
+    (void)cli;
+    for (size_t i = 0; i < n_given; i++)
+        if (!strcmp(given[i].name, name) && index-- == 0)
+            return given[i].value;
+    return NULL;
+}
+
 /* ---- help ---- */
 
 static void print_all(FILE *out)

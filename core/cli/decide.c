@@ -1,0 +1,211 @@
+/*
+ * decide.c - `sluice dead replay|discard` and `sluice held release|reject|arrived`: one or many.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "cli/client.h"
+#include "cli/exit.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+
+#define RESULTS_SHOWN 20 /* of a bulk that went well; what failed is shown whole */
+
+struct verb {
+    const char *action, *state; /* state: of those that --all means */
+    const char *done;           /* "3 deliveries are replayed" */
+    const char *next;           /* what to type then; NULL: nothing */
+};
+
+/* ---- the question ---- */
+
+static const char *const filters[][2] = { { "route", "route" },
+                                          { "endpoint", "endpoint" },
+                                          { "subject", "subject" },
+                                          { "type", "hold_type" } };
+
+static json_t *filter_of(const struct cli *cli, const char *state)
+{
+    json_t *filter = json_pack("{s:s}", "state", state);
+
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+        const char *value = cli_value(cli, filters[i][0]);
+        if (value)
+            json_object_set_new(filter, filters[i][1], json_string(value));
+    }
+    return filter;
+}
+
+static bool has_option(const struct cli *cli, const char *name)
+{
+    for (const struct cli_option *o = cli->command->options; o && o->name; o++)
+        if (strcmp(o->name, name) == 0)
+            return true;
+    return false;
+}
+
+/** Either ids, or --all with filters: neither by accident. */
+static int check_usage(const struct cli *cli)
+{
+    bool all = cli_value(cli, "all") != NULL;
+
+    if (!all && cli->argc == 0 && has_option(cli, "all"))
+        return command_usage(cli,
+                             "wants the ids of deliveries, or --all (then --dry-run shows first "
+                             "what that is)");
+    if (!all && cli->argc == 0)
+        return command_usage(cli, "wants the ids of deliveries");
+    if (all && cli->argc)
+        return command_usage(cli, "wants either ids or --all, not both");
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
+        if (!all && cli_value(cli, filters[i][0]))
+            return command_usage(cli, "--%s narrows --all; ids need no filter", filters[i][0]);
+    return EXIT_DONE;
+}
+
+static json_t *question(const struct cli *cli, const struct verb *v)
+{
+    static const char *const texts[] = { "why", "to" };
+    static const char *const flags[][2] = { { "remap", "remap" },
+                                            { "force", "force" },
+                                            { "dry-run", "dry_run" } };
+    json_t *q = json_pack("{s:s}", "action", v->action), *ids;
+
+    if (cli_value(cli, "all")) {
+        json_object_set_new(q, "filter", filter_of(cli, v->state));
+    } else {
+        json_object_set_new(q, "ids", ids = json_array());
+        for (int i = 0; i < cli->argc; i++)
+            json_array_append_new(ids, json_string(cli->argv[i]));
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (cli_value(cli, texts[i]))
+            json_object_set_new(q, texts[i], json_string(cli_value(cli, texts[i])));
+    for (size_t i = 0; i < 3; i++)
+        if (cli_value(cli, flags[i][0]))
+            json_object_set_new(q, flags[i][1], json_true());
+    return q;
+}
+
+/* ---- the answer ---- */
+
+/** What the results mean together. */
+static int exit_code_of(json_t *results)
+{
+    size_t n = json_array_size(results), i, done = 0, missing = 0, refused = 0;
+    json_t *r;
+
+    json_array_foreach(results, i, r)
+    {
+        const char *status = json_text(r, "status");
+        done += strcmp(status, "done") == 0 || strcmp(status, "would") == 0;
+        missing += strcmp(status, "not_found") == 0;
+        refused += strcmp(status, "refused") == 0 || strcmp(status, "busy") == 0;
+    }
+    if (done == n)
+        return EXIT_DONE;
+    if (done)
+        return EXIT_PARTIAL;
+    return missing == n             ? EXIT_NOT_FOUND
+           : refused == n           ? EXIT_REFUSED
+           : missing + refused == n ? EXIT_PARTIAL
+                                    : EXIT_FAILED;
+}
+
+static void print_results(json_t *results)
+{
+    size_t n = json_array_size(results), i, shown = 0;
+    struct table t;
+    json_t *r;
+
+    table_init(&t, ">ID|RESULT|TEXT");
+    json_array_foreach(results, i, r)
+    {
+        const char *status = json_text(r, "status");
+        bool good = strcmp(status, "done") == 0 || strcmp(status, "would") == 0;
+        if (good && n > RESULTS_SHOWN && shown >= RESULTS_SHOWN)
+            continue;
+        shown += good;
+        table_cell(&t, json_text(r, "id"));
+        table_cell(&t, status);
+        table_cell(&t, json_text(r, "text"));
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
+static void print_answer(json_t *a, const struct verb *v)
+{
+    int64_t done = json_integer_value(json_object_get(a, "done"));
+    int64_t failed = json_integer_value(json_object_get(a, "failed"));
+    int64_t matched = json_integer_value(json_object_get(a, "matched"));
+    bool more = json_is_true(json_object_get(a, "more"));
+    json_t *results = json_object_get(a, "results");
+
+    if (matched == 0) {
+        fprintf(stderr, "nothing matches; nothing was changed\n");
+        return;
+    }
+    print_results(results);
+    if (json_is_true(json_object_get(a, "dry_run"))) {
+        fprintf(stderr, "dry run: %" PRId64 "%s would be asked to %s; nothing was changed\n",
+                matched - failed, more ? " (and more)" : "", v->action);
+        return;
+    }
+    fprintf(stderr, "%" PRId64 " %s", done, v->done);
+    if (failed)
+        fprintf(stderr, ", %" PRId64 " not", failed);
+    fputc('\n', stderr);
+    if (more)
+        fprintf(stderr, "more match: run it again for the next ones\n");
+    else if (done && v->next)
+        fprintf(stderr, "see what comes of it: %s %s\n", v->next,
+                done == 1 && json_array_size(results) == 1
+                    ? json_text(json_array_get(results, 0), "id")
+                    : "ID");
+}
+
+static int decide(struct cli *cli, const struct verb *v)
+{
+    struct answer a;
+    int r = check_usage(cli);
+
+    if (r != EXIT_DONE)
+        return r;
+    r = client_post(cli, "/v1/decide", question(cli, v), &a);
+    if (r != EXIT_DONE)
+        return r;
+    if (cli->json)
+        answer_print(&a);
+    else
+        print_answer(a.json, v);
+    r = exit_code_of(json_object_get(a.json, "results"));
+    answer_finish(&a);
+    return r;
+}
+
+int command_dead_replay(struct cli *cli)
+{
+    return decide(cli, &(struct verb){ "replay", "dead", "replayed", "sluice deliveries show" });
+}
+
+int command_dead_discard(struct cli *cli)
+{
+    return decide(cli, &(struct verb){ "discard", "dead", "discarded", NULL });
+}
+
+int command_held_release(struct cli *cli)
+{
+    return decide(cli, &(struct verb){ "release", "held", "released", "sluice deliveries show" });
+}
+
+int command_held_reject(struct cli *cli)
+{
+    return decide(cli, &(struct verb){ "reject", "held", "rejected; they are dead letters now",
+                                       "sluice dead show" });
+}
+
+int command_held_arrived(struct cli *cli)
+{
+    return decide(cli, &(struct verb){ "arrived", "held", "marked as arrived", NULL });
+}

@@ -1,0 +1,268 @@
+/*
+ * deliveries.c - `sluice deliveries`, and the lists of dead and held ones.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/client.h"
+#include "cli/exit.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+
+/* ---- list ---- */
+
+/** What stands behind a state: the hold's type and the reason, or when it is tried again. */
+static void note_of(struct buf *out, json_t *d)
+{
+    char when[32];
+
+    if (*json_text(d, "hold_type"))
+        buf_printf(out, "%s%s", json_text(d, "hold_type"), *json_text(d, "reason") ? ": " : "");
+    buf_cstr(out, json_text(d, "reason"));
+    if (*json_text(d, "next_at") && (strcmp(json_text(d, "state"), "waiting") == 0 ||
+                                     strcmp(json_text(d, "state"), "unknown") == 0))
+        buf_printf(out, "%snext %s", out->len ? "; " : "",
+                   short_time(json_text(d, "next_at"), when));
+    if (!out->len && *json_text(d, "reference"))
+        buf_printf(out, "reference %s", json_text(d, "reference"));
+}
+
+void print_deliveries(json_t *list)
+{
+    struct table t;
+    size_t i;
+    json_t *d;
+
+    table_init(&t, ">ID|STATE|ROUTE|PIECE|ENDPOINT|SUBJECT|>ATTEMPTS|UPDATED|NOTE");
+    json_array_foreach(list, i, d)
+    {
+        struct buf note = { 0 };
+        char when[32];
+        table_cell(&t, json_text(d, "id"));
+        table_cell(&t, json_text(d, "state"));
+        table_cell(&t, json_text(d, "route"));
+        table_cell(&t, *json_text(d, "piece") ? json_text(d, "piece") : "-");
+        table_cell(&t, *json_text(d, "endpoint") ? json_text(d, "endpoint") : "-");
+        table_cell(&t, *json_text(d, "subject") ? json_text(d, "subject") : "-");
+        table_number(&t, json_object_get(d, "attempts"));
+        table_cell(&t, short_time(json_text(d, "updated_at"), when));
+        note_of(&note, d);
+        table_cell(&t, note.data);
+        buf_finish(&note);
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
+static const char *next_step(const char *state)
+{
+    if (state && strcmp(state, "dead") == 0)
+        return "try one again: sluice dead replay ID";
+    if (state && strcmp(state, "held") == 0)
+        return "decide: sluice held release ID, or sluice held reject ID";
+    return "more on one: sluice deliveries show ID";
+}
+
+static void print_list(const struct cli *cli, json_t *list, const char *state)
+{
+    const char *limit = cli_value(cli, "limit");
+    size_t n = json_array_size(list);
+
+    if (n == 0) {
+        fprintf(stderr, "no %s%sdelivery\n", state ? state : "", state ? " " : "");
+        return;
+    }
+    print_deliveries(list);
+    if (n == (limit ? strtoul(limit, NULL, 10) : 100))
+        fprintf(stderr, "further ones: --after %s\n", json_text(json_array_get(list, n - 1), "id"));
+    fprintf(stderr, "%s\n", next_step(state));
+}
+
+/** `state`: the one listed; NULL: what --state says. */
+static int list(struct cli *cli, const char *state)
+{
+    static const char *const names[] = {
+        "endpoint", "route", "subject", "topic", "after", "limit"
+    };
+    struct buf target = { 0 };
+    struct answer a;
+    int r;
+
+    if (cli->argc)
+        return command_usage(cli, "takes no argument, but got \"%s\"", cli->argv[0]);
+    state = state ? state : cli_value(cli, "state");
+    buf_cstr(&target, "/v1/deliveries");
+    target_param(&target, "state", state);
+    target_param(&target, "hold_type", cli_value(cli, "type"));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        target_param(&target, names[i], cli_value(cli, names[i]));
+    r = client_get(cli, target.data, &a);
+    buf_finish(&target);
+    if (r != EXIT_DONE)
+        return r;
+    if (cli->json)
+        answer_print(&a);
+    else
+        print_list(cli, a.json, state);
+    answer_finish(&a);
+    return EXIT_DONE;
+}
+
+int command_deliveries_list(struct cli *cli)
+{
+    return list(cli, NULL);
+}
+
+int command_dead_list(struct cli *cli)
+{
+    return list(cli, "dead");
+}
+
+int command_held_list(struct cli *cli)
+{
+    return list(cli, "held");
+}
+
+/* ---- show ---- */
+
+static void print_attempts(json_t *attempts)
+{
+    struct table t;
+    size_t i;
+    json_t *a;
+
+    if (!json_array_size(attempts))
+        return;
+    printf("\nattempts\n");
+    table_init(&t, ">NO|SENT|ENDPOINT|BECAME|>STATUS|>MS|ERROR");
+    json_array_foreach(attempts, i, a)
+    {
+        char when[32];
+        table_number(&t, json_object_get(a, "attempt"));
+        table_cell(&t, short_time(json_text(a, "sent_at"), when));
+        table_cell(&t, json_text(a, "endpoint"));
+        table_cell(&t, json_text(a, "state"));
+        table_number(&t, json_object_get(a, "status"));
+        table_number(&t, json_object_get(a, "latency_ms"));
+        table_cell(&t, json_text(a, "error"));
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
+static void print_moves(json_t *moves)
+{
+    struct table t;
+    size_t i;
+    json_t *m;
+
+    if (!json_array_size(moves))
+        return;
+    printf("\nmoves\n");
+    table_init(&t, "AT|BECAME|WHO|REASON");
+    json_array_foreach(moves, i, m)
+    {
+        char when[32];
+        table_cell(&t, short_time(json_text(m, "at"), when));
+        table_cell(&t, json_text(m, "state"));
+        table_cell(&t, *json_text(m, "who") ? json_text(m, "who") : "-");
+        table_cell(&t, json_text(m, "reason"));
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
+static void print_links(json_t *links)
+{
+    struct table t;
+    size_t i;
+    json_t *l;
+
+    if (!json_array_size(links))
+        return;
+    printf("\nlinks\n");
+    table_init(&t, "ENDPOINT|KIND|ID|SUBJECT");
+    json_array_foreach(links, i, l)
+    {
+        table_cell(&t, json_text(l, "endpoint"));
+        table_cell(&t, json_text(l, "kind"));
+        table_cell(&t, json_text(l, "id"));
+        table_cell(&t, json_text(l, "subject"));
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
+static void print_delivery(json_t *d)
+{
+    json_t *emitted = json_object_get(d, "emitted");
+
+    print_member(d, "delivery", "id");
+    print_member(d, "state", "state");
+    print_member(d, "hold", "hold_type");
+    print_member(d, "reason", "reason");
+    print_member(d, "event", "event");
+    print_member(d, "subject", "subject");
+    print_member(d, "topic", "topic");
+    print_member(d, "route", "route");
+    print_member(d, "piece", "piece");
+    print_member(d, "endpoint", "endpoint");
+    print_member(d, "action", "action");
+    print_member(d, "priority", "priority");
+    print_member(d, "received", "received_at");
+    print_member(d, "first sent", "first_sent_at");
+    print_member(d, "updated", "updated_at");
+    print_member(d, "next", "next_at");
+    print_member(d, "reference", "reference");
+    print_member(d, "key", "key");
+    print_attempts(json_object_get(d, "attempts"));
+    print_moves(json_object_get(d, "moves"));
+    print_links(json_object_get(d, "links"));
+    print_body("body", json_text(d, "body"));
+    print_body("request, as frozen at the first send", json_text(d, "request"));
+    if (json_array_size(emitted)) {
+        printf("\nemitted\n");
+        print_events(emitted);
+    }
+}
+
+static void suggest(json_t *d)
+{
+    const char *state = json_text(d, "state"), *id = json_text(d, "id");
+
+    if (strcmp(state, "dead") == 0)
+        fprintf(stderr, "next: sluice dead replay %s, or sluice dead discard %s\n", id, id);
+    else if (strcmp(json_text(d, "hold_type"), "unknown-outcome") == 0 &&
+             strcmp(state, "held") == 0)
+        fprintf(stderr,
+                "next: sluice held arrived %s if it is there; sluice held release %s sends "
+                "it again\n",
+                id, id);
+    else if (strcmp(state, "held") == 0)
+        fprintf(stderr, "next: sluice held release %s, or sluice held reject %s\n", id, id);
+}
+
+int command_deliveries_show(struct cli *cli)
+{
+    const char *id = command_one(cli, "id of a delivery, such as 1042.0");
+    struct buf target = { 0 };
+    struct answer a;
+    int r;
+
+    if (!id)
+        return EXIT_USAGE;
+    buf_cstr(&target, "/v1/deliveries/");
+    target_segment(&target, id);
+    r = client_get(cli, target.data, &a);
+    buf_finish(&target);
+    if (r != EXIT_DONE)
+        return r;
+    if (cli->json) {
+        answer_print(&a);
+    } else {
+        print_delivery(a.json);
+        suggest(a.json);
+    }
+    answer_finish(&a);
+    return EXIT_DONE;
+}

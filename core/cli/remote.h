@@ -1,0 +1,47 @@
+/*
+ * remote.h - the commands that talk to the running daemon, and what they share.
+ */
+#pragma once
+
+#include <jansson.h>
+#include "cli/command.h"
+
+#define OPTION_SOCKET                                                                      \
+    {                                                                                      \
+        "socket", "PATH", "the daemon's admin socket (default: as the configuration says)" \
+    }
+
+int command_status(struct cli *cli);
+int command_events_list(struct cli *cli);
+int command_events_show(struct cli *cli);
+int command_deliveries_list(struct cli *cli);
+int command_deliveries_show(struct cli *cli); /* "dead show" and "held show" as well */
+int command_dead_list(struct cli *cli);
+int command_held_list(struct cli *cli);
+int command_dead_replay(struct cli *cli);
+int command_dead_discard(struct cli *cli);
+int command_held_release(struct cli *cli);
+int command_held_reject(struct cli *cli);
+int command_held_arrived(struct cli *cli);
+int command_endpoints_list(struct cli *cli);
+int command_endpoints_trip(struct cli *cli);
+int command_endpoints_reset(struct cli *cli);
+int command_endpoints_unpark(struct cli *cli);
+int command_routes_resume(struct cli *cli);
+int command_try(struct cli *cli);
+
+/** Tells what is wrong with the command line; EXIT_USAGE. */
+int command_usage(const struct cli *cli, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/** The one argument a command wants; NULL: told. */
+const char *command_one(const struct cli *cli, const char *what);
+
+/** Deliveries as a table to standard output. */
+void print_deliveries(json_t *list);
+/** Events as a table. */
+void print_events(json_t *list);
+/** "name     value" lines; nothing for an empty or missing text. */
+void print_field(const char *name, const char *value);
+void print_member(json_t *o, const char *name, const char *member);
+/** A heading and a body below it; nothing when it is empty. */
+void print_body(const char *heading, const char *body);

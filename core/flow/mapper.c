@@ -8,54 +8,19 @@
  */
 #include "flow/mapper.h"
 
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/map_job.h"
 #include "flow/map_proc.h"
 
 #define STARTUP_MS       10000 /* until HELLO */
 #define BEGIN_MS         2000  /* beyond the deadline, until BEGIN */
 #define RECYCLE_JOBS     10000 /* libjq's memory grows: a fresh worker after so many */
-#define RUN_DEATHS       2     /* a run that killed so many workers is not tried again */
-#define JOB_DEATHS       8     /* nor is anything of a job that did */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS   5000
 #define FRAME_SPARE      (1024 * 1024) /* what an answer may hold beside its outputs */
-
-struct map_program {
-    struct list node; /* mapper.programs */
-    struct mapper *m; /* NULL once that is gone */
-    unsigned refs;
-    uint8_t digest[DIGEST_SHA256];
-    struct buf frame;    /* PROGRAM, ready to be sent */
-    unsigned held;       /* refs, and sends that borrow `frame`; freed at 0 */
-    uint64_t known_to[]; /* per slot: the life (slot.life) that has it */
-};
-
-struct job_run {
-    struct map_program *program;
-    size_t skip_at; /* where the frame says "skip" */
-    uint8_t deaths;
-    bool killed;
-    char why[120];
-};
-
-struct job {
-    struct list node; /* queue, a slot's jobs, or mapper.canceled */
-    uint64_t id;
-    unsigned held; /* 1 until its callback, and 1 a send that borrows `frame` */
-    unsigned deaths;
-    struct buf frame;
-    map_cb cb;
-    void *ctx;
-    struct map_result *results; /* n, behind the runs */
-    size_t n;
-    struct job_run runs[];
-};
 
 struct slot {
     struct mapper *m;
@@ -97,39 +62,6 @@ static void slot_restart(struct slot *s, bool at_once);
 
 /* ---- programs ---- */
 
-static void program_release(void *arg)
-{
-    struct map_program *p = arg;
-
-    if (--p->held > 0)
-        return;
-    buf_finish(&p->frame);
-    free(p);
-}
-
-static void digest_program(sl_str text, const char *const *vars, size_t n, uint8_t *ret)
-{
-    sl_str *parts = mem_array(n + 1, sizeof(*parts));
-
-    parts[0] = text;
-    for (size_t i = 0; i < n; i++)
-        parts[i + 1] = str_of(vars[i]);
-    digest_parts(parts, n + 1, ret);
-    free(parts);
-}
-
-static void pack_program(struct map_program *p, sl_str text, const char *const *vars, size_t n)
-{
-    size_t at = wire_begin(&p->frame, WIRE_PROGRAM, 0);
-
-    pack_raw(&p->frame, p->digest, sizeof(p->digest));
-    pack_u32(&p->frame, (uint32_t)n);
-    for (size_t i = 0; i < n; i++)
-        pack_str(&p->frame, str_of(vars[i]));
-    pack_str(&p->frame, text);
-    wire_end(&p->frame, at);
-}
-
 struct map_program *map_program_get(struct mapper *m, sl_str text, const char *const *vars)
 {
     uint8_t digest[DIGEST_SHA256];
@@ -138,7 +70,7 @@ struct map_program *map_program_get(struct mapper *m, sl_str text, const char *c
 
     while (vars && vars[n])
         n++;
-    digest_program(text, vars, n, digest);
+    map_program_digest(text, vars, n, digest);
     list_each (pos, &m->programs) {
         p = list_entry(pos, struct map_program, node);
         if (memcmp(p->digest, digest, sizeof(digest)) == 0) {
@@ -146,18 +78,10 @@ struct map_program *map_program_get(struct mapper *m, sl_str text, const char *c
             return p;
         }
     }
-    p = calloc(1, sizeof(*p) + m->conf.workers * sizeof(p->known_to[0]));
+    p = map_program_create(digest, text, vars, n, m->conf.workers);
     if (!p)
         return NULL;
     p->m = m;
-    p->refs = p->held = 1;
-    list_init(&p->node);
-    memcpy(p->digest, digest, sizeof(digest));
-    pack_program(p, text, vars, n);
-    if (p->frame.failed) {
-        program_release(p);
-        return NULL;
-    }
     list_append(&m->programs, &p->node);
     return p;
 }
@@ -195,76 +119,12 @@ void map_program_put(struct map_program *p)
             if (s->proc && p->known_to[i] == s->life)
                 send_drop(s, p);
         }
-    program_release(p);
+    map_program_release(p);
 }
 
 /* ---- jobs ---- */
 
-static void job_release(void *arg)
-{
-    struct job *j = arg;
-
-    if (--j->held > 0)
-        return;
-    buf_finish(&j->frame);
-    free(j);
-}
-
-/* Views of one run's outputs, allocated; moves `u` behind the run. */
-static int read_result(struct unpack *u, struct map_result *ret)
-{
-    sl_str *outputs = NULL;
-    uint32_t n;
-
-    ret->status = (int32_t)unpack_u32(u);
-    n = unpack_u32(u);
-    if (u->bad || n > (size_t)(u->end - u->p) / 4)
-        return UV_EPROTO;
-    if (n > 0 && !(outputs = malloc(n * sizeof(*outputs))))
-        ret->status = UV_ENOMEM;
-    for (uint32_t i = 0; i < n; i++) {
-        sl_str output = unpack_str(u);
-
-        if (outputs)
-            outputs[i] = output;
-    }
-    ret->outputs = outputs;
-    ret->n_outputs = outputs ? n : 0;
-    ret->why = unpack_str(u);
-    return u->bad ? UV_EPROTO : 0;
-}
-
-static void job_forget_outputs(struct job *j)
-{
-    for (size_t i = 0; i < j->n; i++) {
-        free((void *)j->results[i].outputs);
-        j->results[i].outputs = NULL;
-        j->results[i].n_outputs = 0;
-    }
-}
-
-/* j->results from a DONE; on failure nothing stays allocated. */
-static int job_read(struct job *j, sl_str payload)
-{
-    struct unpack u = unpack_of(payload);
-    int r = 0;
-
-    for (size_t i = 0; i < j->n && r == 0; i++) {
-        r = read_result(&u, &j->results[i]);
-        if (r == 0 && j->runs[i].killed) {
-            j->results[i].status = MAP_E_KILLED;
-            j->results[i].why = str_of(j->runs[i].why);
-        }
-    }
-    if (r == 0 && !unpack_done(&u))
-        r = UV_EPROTO;
-    if (r < 0)
-        job_forget_outputs(j);
-    return r;
-}
-
-/* The job is in no list any more and j->results are set: the callback, and the end of it. */
-static void job_finish(struct mapper *m, struct job *j)
+static void job_finish(struct mapper *m, struct map_job *j)
 {
     bool error = false, killed = false;
 
@@ -276,63 +136,21 @@ static void job_finish(struct mapper *m, struct job *j)
     m->stats.errors += error;
     m->stats.killed_jobs += killed;
     j->cb(j->ctx, j->results, j->n);
-    job_forget_outputs(j);
+    map_job_forget_outputs(j);
     for (size_t i = 0; i < j->n; i++)
         map_program_put(j->runs[i].program);
-    job_release(j);
-}
-
-static void job_fill(struct job *j, int status)
-{
-    for (size_t i = 0; i < j->n; i++) {
-        bool killed = j->runs[i].killed;
-
-        j->results[i] = (struct map_result){ .status = killed ? MAP_E_KILLED : status,
-                                             .why = str_of(killed ? j->runs[i].why : "") };
-    }
-}
-
-static void job_pack(struct job *j, sl_str input, const struct map_run *runs)
-{
-    size_t at = wire_begin(&j->frame, WIRE_JOB, j->id);
-
-    pack_str(&j->frame, input);
-    pack_u32(&j->frame, (uint32_t)j->n);
-    for (size_t i = 0; i < j->n; i++) {
-        j->runs[i].skip_at = j->frame.len;
-        pack_u8(&j->frame, 0);
-        pack_raw(&j->frame, runs[i].program->digest, DIGEST_SHA256);
-        pack_str(&j->frame, runs[i].vars);
-    }
-    wire_end(&j->frame, at);
+    map_job_release(j);
 }
 
 int mapper_run(struct mapper *m, sl_str input, const struct map_run *runs, size_t n, map_cb cb,
                void *ctx)
 {
-    size_t size = sizeof(struct job) + n * (sizeof(struct job_run) + sizeof(struct map_result));
-    struct job *j;
+    struct map_job *j;
 
     if (m->closing)
         return UV_ECANCELED;
-    if (!(j = calloc(1, size)))
+    if (!(j = map_job_create(++m->last_job, input, runs, n, cb, ctx)))
         return UV_ENOMEM;
-    j->id = ++m->last_job;
-    j->held = 1;
-    j->cb = cb;
-    j->ctx = ctx;
-    j->n = n;
-    j->results = (struct map_result *)(j->runs + n);
-    list_init(&j->node);
-    job_pack(j, input, runs);
-    if (j->frame.failed) {
-        job_release(j);
-        return UV_ENOMEM;
-    }
-    for (size_t i = 0; i < n; i++) {
-        j->runs[i].program = runs[i].program;
-        runs[i].program->refs++;
-    }
     list_append(&m->queue, &j->node);
     m->stats.queued++;
     dispatch(m);
@@ -359,7 +177,7 @@ static struct slot *least_loaded(struct mapper *m)
     return best;
 }
 
-static void send_job(struct slot *s, struct job *j)
+static void send_job(struct slot *s, struct map_job *j)
 {
     for (size_t i = 0; i < j->n; i++) {
         struct map_program *p = j->runs[i].program;
@@ -369,7 +187,7 @@ static void send_job(struct slot *s, struct job *j)
             continue;
         *known = s->life;
         p->held++;
-        map_proc_send(s->proc, buf_view(&p->frame), program_release, p);
+        map_proc_send(s->proc, buf_view(&p->frame), map_program_release, p);
     }
     if (s->n_jobs == 0)
         map_proc_deadline(s->proc, (uint64_t)s->m->conf.deadline_ms + BEGIN_MS);
@@ -379,7 +197,7 @@ static void send_job(struct slot *s, struct job *j)
     s->m->outstanding++;
     s->retiring = ++s->jobs_sent >= RECYCLE_JOBS;
     j->held++;
-    map_proc_send(s->proc, buf_view(&j->frame), job_release, j);
+    map_proc_send(s->proc, buf_view(&j->frame), map_job_release, j);
 }
 
 static void dispatch(struct mapper *m)
@@ -391,7 +209,7 @@ static void dispatch(struct mapper *m)
            (s = least_loaded(m))) {
         list_remove(first);
         m->stats.queued--;
-        send_job(s, list_entry(first, struct job, node));
+        send_job(s, list_entry(first, struct map_job, node));
     }
 }
 
@@ -405,7 +223,7 @@ static void on_hello(struct slot *s)
     dispatch(s->m);
 }
 
-static int on_begin(struct slot *s, struct job *first, sl_str payload)
+static int on_begin(struct slot *s, struct map_job *first, sl_str payload)
 {
     struct unpack u = unpack_of(payload);
     uint32_t run = unpack_u32(&u);
@@ -418,11 +236,11 @@ static int on_begin(struct slot *s, struct job *first, sl_str payload)
     return 0;
 }
 
-static int on_done(struct slot *s, struct job *first, sl_str payload)
+static int on_done(struct slot *s, struct map_job *first, sl_str payload)
 {
     struct mapper *m = s->m;
 
-    if (!s->begun || job_read(first, payload) < 0)
+    if (!s->begun || map_job_read(first, payload) < 0)
         return UV_EPROTO;
     s->begun = false;
     s->n_jobs--;
@@ -441,7 +259,7 @@ static int on_frame(void *ctx, const struct wire_header *h, sl_str payload)
 {
     struct slot *s = ctx;
     struct list *node = list_first(&s->jobs);
-    struct job *first = node ? list_entry(node, struct job, node) : NULL;
+    struct map_job *first = node ? list_entry(node, struct map_job, node) : NULL;
 
     if (s->m->closing)
         return 0;
@@ -458,66 +276,16 @@ static int on_frame(void *ctx, const struct wire_header *h, sl_str payload)
 
 /* ---- deaths ---- */
 
-static void describe_death(const struct mapper *m, const struct map_death *d, char *out,
-                           size_t size)
-{
-    if (d->timed_out)
-        snprintf(out, size, "ran past its deadline of %lld ms, twice",
-                 (long long)m->conf.deadline_ms);
-    else if (d->exit_code == WIRE_EXIT_NOMEM && d->signal == 0)
-        snprintf(out, size, "used up its memory of %llu MiB, twice",
-                 (unsigned long long)(m->conf.memory >> 20));
-    else if (d->signal == SIGXCPU)
-        snprintf(out, size, "used up its processor time, twice");
-    else if (d->signal)
-        snprintf(out, size, "killed its worker, twice: signal %d", d->signal);
-    else
-        snprintf(out, size, "ended its worker, twice: exit code %lld", (long long)d->exit_code);
-}
-
-static void run_kill(struct job *j, struct job_run *r, const char *why)
-{
-    r->killed = true;
-    snprintf(r->why, sizeof(r->why), "%s", why);
-    j->frame.data[r->skip_at] = 1;
-}
-
-/* The job was at work when its worker died. True when nothing of it is left to try. */
-static bool job_charge(struct mapper *m, struct job *j, uint32_t at, const struct map_death *d)
-{
-    char why[120];
-    bool left = false;
-
-    describe_death(m, d, why, sizeof(why));
-    j->deaths++;
-    for (size_t i = 0; i < j->n; i++) {
-        struct job_run *r = &j->runs[i];
-
-        if (r->killed)
-            continue;
-        if (at == WIRE_FIRST || at == i) { /* the first that is not skipped */
-            at = (uint32_t)i;
-            r->deaths++;
-        }
-        if (r->deaths >= RUN_DEATHS)
-            run_kill(j, r, why);
-        else if (j->deaths >= JOB_DEATHS)
-            run_kill(j, r, "given up: other programs on this input kept killing workers");
-        left |= !r->killed;
-    }
-    return !left;
-}
-
 /* Put all of a slot's jobs but the one at work back to the front of the queue, in order. Returns
  * the one at work, or NULL. */
-static struct job *take_back(struct slot *s)
+static struct map_job *take_back(struct slot *s)
 {
     struct list *first = list_first(&s->jobs);
-    struct job *working = NULL;
+    struct map_job *working = NULL;
 
     s->m->outstanding -= s->n_jobs;
     if (s->begun) {
-        working = list_entry(first, struct job, node);
+        working = list_entry(first, struct map_job, node);
         list_remove(first);
         s->n_jobs--;
     }
@@ -533,7 +301,7 @@ static void on_gone(void *ctx, const struct map_death *death)
 {
     struct slot *s = ctx;
     struct mapper *m = s->m;
-    struct job *working;
+    struct map_job *working;
 
     s->proc = NULL;
     m->stats.workers_up -= s->up;
@@ -548,8 +316,8 @@ static void on_gone(void *ctx, const struct map_death *death)
                  death->timed_out ? " (its deadline passed)" : "", working ? " at work" : "");
     }
     slot_restart(s, s->worked);
-    if (working && job_charge(m, working, s->run, death)) {
-        job_fill(working, MAP_E_KILLED);
+    if (working && map_job_charge(working, s->run, death, &m->conf)) {
+        map_job_fill(working, MAP_E_KILLED);
         job_finish(m, working);
     } else if (working) {
         list_prepend(&m->queue, &working->node);
@@ -567,10 +335,10 @@ static void check_closed(struct mapper *m)
     if (--m->held > 0)
         return;
     while ((node = list_first(&m->canceled))) {
-        struct job *j = list_entry(node, struct job, node);
+        struct map_job *j = list_entry(node, struct map_job, node);
 
         list_remove(node);
-        job_fill(j, UV_ECANCELED);
+        map_job_fill(j, UV_ECANCELED);
         job_finish(m, j);
     }
     while ((node = list_first(&m->programs))) {

@@ -4,9 +4,10 @@
  * libjq can abort, loop for ever and read the environment, so it never runs in the daemon. A worker
  * is this same binary, started with an empty environment, closed descriptors, limits of memory and
  * CPU, and a socketpair. An input is parsed once for all its programs. The worker says BEGIN before
- * each job, so a death charges that job alone: after two the job fails with MAP_E_KILLED, the
- * others under way move on uncharged. A job has a deadline of wall time (SIGKILL) and a cap on
- * output.
+ * each job and each further program of it, so a death charges that run alone: after two it fails
+ * with MAP_E_KILLED. The job's other programs still give their results (a job that killed eight
+ * workers is given up whole), and the other jobs under way move on uncharged. A run, with its
+ * compilation, has a deadline of wall time (SIGKILL); a job has a cap on output.
  *
  * Numbers: jq 1.6 keeps doubles. Members named "id", "*_id" and "*_ids" (their array members too)
  * that hold integers, and every integer beyond 2^53, reach the program as strings of their exact
@@ -32,7 +33,7 @@ struct mapper_conf {
     const char *exe;      /* this binary; NULL: /proc/self/exe. Run as: exe map-worker */
     uint32_t workers;     /* processes */
     uint32_t outstanding; /* jobs sent to the workers at once, the rest queue here: 16 */
-    int64_t deadline_ms;  /* of one job */
+    int64_t deadline_ms;  /* of one program's run on one input */
     uint64_t memory;      /* RLIMIT_AS of a worker, bytes */
     uint64_t output;      /* bytes of output of one job at most */
 };

@@ -143,26 +143,26 @@ static void print_answer(json_t *a, const struct verb *v)
     json_t *results = json_object_get(a, "results");
 
     if (matched == 0) {
-        fprintf(stderr, "nothing matches; nothing was changed\n");
+        tell("nothing matches; nothing was changed\n");
         return;
     }
     print_results(results);
     if (json_is_true(json_object_get(a, "dry_run"))) {
-        fprintf(stderr, "dry run: %" PRId64 "%s would be asked to %s; nothing was changed\n",
-                matched - failed, more ? " (and more)" : "", v->action);
+        tell("dry run: %" PRId64 "%s would be asked to %s; nothing was changed\n", matched - failed,
+             more ? " (and more)" : "", v->action);
         return;
     }
-    fprintf(stderr, "%" PRId64 " %s", done, v->done);
+    tell("%" PRId64 " %s", done, v->done);
     if (failed)
-        fprintf(stderr, ", %" PRId64 " not", failed);
-    fputc('\n', stderr);
+        tell(", %" PRId64 " not", failed);
+    tell("\n");
     if (more)
-        fprintf(stderr, "more match: run it again for the next ones\n");
+        tell("more match: run it again for the next ones\n");
     else if (done && v->next)
-        fprintf(stderr, "see what comes of it: %s %s\n", v->next,
-                done == 1 && json_array_size(results) == 1
-                    ? json_text(json_array_get(results, 0), "id")
-                    : "ID");
+        tell("see what comes of it: %s %s\n", v->next,
+             done == 1 && json_array_size(results) == 1
+                 ? json_text(json_array_get(results, 0), "id")
+                 : "ID");
 }
 
 static int decide(struct cli *cli, const struct verb *v)

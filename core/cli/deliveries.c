@@ -69,13 +69,13 @@ static void print_list(const struct cli *cli, json_t *list, const char *state)
     size_t n = json_array_size(list);
 
     if (n == 0) {
-        fprintf(stderr, "no %s%sdelivery\n", state ? state : "", state ? " " : "");
+        tell("no %s%sdelivery\n", state ? state : "", state ? " " : "");
         return;
     }
     print_deliveries(list);
     if (n == (limit ? strtoul(limit, NULL, 10) : 100))
-        fprintf(stderr, "further ones: --after %s\n", json_text(json_array_get(list, n - 1), "id"));
-    fprintf(stderr, "%s\n", next_step(state));
+        tell("further ones: --after %s\n", json_text(json_array_get(list, n - 1), "id"));
+    tell("%s\n", next_step(state));
 }
 
 /** `state`: the one listed; NULL: what --state says. */
@@ -231,15 +231,15 @@ static void suggest(json_t *d)
     const char *state = json_text(d, "state"), *id = json_text(d, "id");
 
     if (strcmp(state, "dead") == 0)
-        fprintf(stderr, "next: sluice dead replay %s, or sluice dead discard %s\n", id, id);
+        tell("next: sluice dead replay %s, or sluice dead discard %s\n", id, id);
     else if (strcmp(json_text(d, "hold_type"), "unknown-outcome") == 0 &&
              strcmp(state, "held") == 0)
-        fprintf(stderr,
-                "next: sluice held arrived %s if it is there; sluice held release %s sends "
-                "it again\n",
-                id, id);
+        tell(
+            "next: sluice held arrived %s if it is there; sluice held release %s sends "
+            "it again\n",
+            id, id);
     else if (strcmp(state, "held") == 0)
-        fprintf(stderr, "next: sluice held release %s, or sluice held reject %s\n", id, id);
+        tell("next: sluice held release %s, or sluice held reject %s\n", id, id);
 }
 
 int command_deliveries_show(struct cli *cli)

@@ -24,6 +24,16 @@ int command_usage(const struct cli *cli, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+void tell(const char *fmt, ...)
+{
+    va_list ap;
+
+    fflush(stdout); /* both may go to one terminal: the data first */
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+}
+
 const char *command_one(const struct cli *cli, const char *what)
 {
     if (cli->argc == 1 && cli->argv[0][0])
@@ -122,13 +132,13 @@ int command_events_list(struct cli *cli)
     if (cli->json) {
         answer_print(&a);
     } else if ((n = json_array_size(a.json)) == 0) {
-        fprintf(stderr, "no event\n");
+        tell("no event\n");
     } else {
         print_events(a.json);
         int64_t last = json_integer_value(json_object_get(json_array_get(a.json, n - 1), "id"));
         const char *limit = cli_value(cli, "limit");
         if (n == (limit ? strtoul(limit, NULL, 10) : 100) && last > 1)
-            fprintf(stderr, "older ones: --after %" PRId64 "\n", last);
+            tell("older ones: --after %" PRId64 "\n", last);
     }
     answer_finish(&a);
     return EXIT_DONE;

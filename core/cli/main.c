@@ -92,6 +92,27 @@ static const struct command *find(int argc, char **argv, int *ret_words)
     return best;
 }
 
+/** "sluice dead": which commands begin with this word? False: none, or a second word was typed. */
+static bool print_group(int argc, char **argv, int *ret_code)
+{
+    size_t len = strlen(argv[0]);
+    bool help = argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+    FILE *out = help ? stdout : stderr;
+    size_t n = 0;
+
+    if (argc > 1 && argv[1][0] != '-')
+        return false;
+    for (const struct command *c = commands; c->name; c++) {
+        if (strncmp(c->name, argv[0], len) || c->name[len] != ' ')
+            continue;
+        if (n++ == 0)
+            fprintf(out, "usage: sluice %s VERB [options]\n\n", argv[0]);
+        fprintf(out, "  %-18s %s\n", c->name, c->help);
+    }
+    *ret_code = help ? EXIT_DONE : EXIT_USAGE;
+    return n > 0;
+}
+
 static int unknown(int argc, char **argv)
 {
     const char *nearest = NULL;
@@ -199,9 +220,10 @@ int main(int argc, char **argv)
     if (!strcmp(argv[1], "--version"))
         argv[1] = "version";
     cli.command = find(argc - 1, argv + 1, &words);
+    int r;
     if (!cli.command)
-        return unknown(argc - 1, argv + 1);
-    int r = parse(&cli, argc - 1 - words, argv + 1 + words);
+        return print_group(argc - 1, argv + 1, &r) ? r : unknown(argc - 1, argv + 1);
+    r = parse(&cli, argc - 1 - words, argv + 1 + words);
     if (r != EXIT_DONE)
         return r;
     if (cli_value(&cli, "help")) {

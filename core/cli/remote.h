@@ -33,6 +33,8 @@ int command_try(struct cli *cli);
 /** Tells what is wrong with the command line; EXIT_USAGE. */
 int command_usage(const struct cli *cli, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/** A message to standard error, after what was printed so far. */
+void tell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** The one argument a command wants; NULL: told. */
 const char *command_one(const struct cli *cli, const char *what);
 

@@ -124,7 +124,7 @@ static void print_alerts(json_t *alerts)
     json_array_foreach(alerts, i, a)
     {
         char when[32];
-        table_cell(&t, json_text(a, "kind"));
+        table_cell(&t, json_text(a, "alert"));
         table_cell(&t, short_time(json_text(a, "since"), when));
         table_cell(&t, *json_text(a, "endpoint") ? json_text(a, "endpoint") : "-");
         table_cell(&t, *json_text(a, "route") ? json_text(a, "route") : "-");
@@ -162,11 +162,10 @@ int command_status(struct cli *cli)
     print_head(a.json);
     print_endpoints(json_object_get(a.json, "lanes"), counts);
     print_alerts(json_object_get(a.json, "alerts"));
-    fflush(stdout);
     if (dead)
-        fprintf(stderr, "%" PRId64 " dead letters: sluice dead list\n", dead);
+        tell("%" PRId64 " dead letters: sluice dead list\n", dead);
     if (held)
-        fprintf(stderr, "%" PRId64 " held: sluice held list\n", held);
+        tell("%" PRId64 " held: sluice held list\n", held);
     answer_finish(&a);
     return EXIT_DONE;
 }
@@ -222,7 +221,8 @@ int command_endpoints_list(struct cli *cli)
     return EXIT_DONE;
 }
 
-/** POST /v1/<kind>/NAME/<verb>; `told` and `next` say what was done and what to look at. */
+/** POST /v1/<kind>/NAME/<verb>; `told` says what was done, `next` what to type then, NAME after it
+ *  where it ends in a blank. */
 static int by_hand(struct cli *cli, const char *kind, const char *verb, const char *told,
                    const char *next)
 {
@@ -243,7 +243,7 @@ static int by_hand(struct cli *cli, const char *kind, const char *verb, const ch
     if (cli->json)
         answer_print(&a);
     else
-        fprintf(stderr, "%s: %s; %s\n", name, told, next);
+        tell("%s: %s; %s%s\n", name, told, next, next[strlen(next) - 1] == ' ' ? name : "");
     answer_finish(&a);
     return EXIT_DONE;
 }
@@ -251,7 +251,7 @@ static int by_hand(struct cli *cli, const char *kind, const char *verb, const ch
 int command_endpoints_trip(struct cli *cli)
 {
     return by_hand(cli, "endpoints", "trip", "its breaker is open, nothing is sent until it probes",
-                   "close it: sluice endpoints reset NAME");
+                   "close it: sluice endpoints reset ");
 }
 
 int command_endpoints_reset(struct cli *cli)

@@ -117,12 +117,11 @@ static void print_tried(const struct answer *a)
     print_member(a->json, "version", "version");
     print_member(a->json, "note", "note");
     json_array_foreach(deliveries, i, d) print_piece(d, raw_element(raw, i));
-    fflush(stdout);
     if (json_is_false(json_object_get(a->json, "understood")))
-        fprintf(stderr, "the adapter does not understand this payload\n");
+        tell("the adapter does not understand this payload\n");
     if (!json_array_size(deliveries))
-        fprintf(stderr, "no route makes anything of it\n");
-    fprintf(stderr, "nothing was stored or sent\n");
+        tell("no route makes anything of it\n");
+    tell("nothing was stored or sent\n");
 }
 
 int command_try(struct cli *cli)

@@ -57,6 +57,17 @@ static int on_body(llhttp_t *ll, const char *p, size_t n)
     return 0;
 }
 
+/* A chunk that cannot fit need not be waited for. */
+static int on_chunk(llhttp_t *ll)
+{
+    struct http_answer *a = ll->data;
+
+    if (ll->content_length <= a->max_body - a->body.len)
+        return 0;
+    a->body_error = bad(a, UV_E2BIG, "answer body too large");
+    return -1;
+}
+
 static int on_end(llhttp_t *ll)
 {
     struct http_answer *a = ll->data;
@@ -69,6 +80,7 @@ static const llhttp_settings_t settings = {
     .on_headers_complete = on_head,
     .on_header_field = on_trailer,
     .on_body = on_body,
+    .on_chunk_header = on_chunk,
     .on_message_complete = on_end,
 };
 

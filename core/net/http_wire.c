@@ -132,7 +132,8 @@ static void on_timer(uv_timer_t *timer)
         wire_fail(w, UV_ETIMEDOUT, "%s not resolved within %u ms", w->host, conf->connect_ms);
         break;
     case WIRE_CONNECT:
-        if (w->next_address < w->addresses.n) { /* its share of the time is over */
+        if (w->next_address < w->addresses.n && now_ms(w) < w->connect_until_ms) {
+            /* its share of the time is over */
             enter(w, WIRE_NEXT);
             uv_close((uv_handle_t *)&w->tcp, on_handle_closed);
             break;

@@ -210,12 +210,15 @@ static void an_answer_to_head_ends_with_its_head(void **state)
     size_t used;
 
     (void)state;
-    http_answer_init(&a, true, 4096, 10);
-    assert_int_equal(http_answer_feed(&a, STR(HEAD "Content-Length: 5000\r\n\r\nx").ptr, 42, &used),
-                     1);
-    assert_int_equal(used, 41);
-    assert_false(a.keep);
-    http_answer_finish(&a);
+    for (int i = 0; i < 2; i++) {
+        sl_str text = i == 0 ? STR(HEAD "Content-Length: 5000\r\n\r\nx") : STR(HEAD "\r\nx");
+
+        http_answer_init(&a, true, 4096, 10);
+        assert_int_equal(http_answer_feed(&a, text.ptr, text.len, &used), 1);
+        assert_int_equal(used, text.len - 1);
+        assert_false(a.keep); /* a careless server may send the body all the same */
+        http_answer_finish(&a);
+    }
 }
 
 static void only_a_body_without_length_may_end_with_the_stream(void **state)

@@ -1,69 +1,22 @@
 /*
- * Names: several addresses, none, slow servers. The resolver of the C library is replaced by the
- * one below, which libuv calls on its own threads.
+ * Names: several addresses, none, slow servers. See fake_dns.h.
  */
 #include "../check.h"
 
-#include <netdb.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 #include "client_rig.h"
+#include "fake_dns.h"
+#include "net/http_call.h"
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 static struct rig rig;
-static atomic_uint asked;
-static sem_t slow; /* slow.test is answered when somebody posts */
-
-static struct addrinfo *address(const char *text, struct addrinfo *next)
-{
-    struct addrinfo *a = calloc(1, sizeof(*a) + sizeof(struct sockaddr_in));
-
-    a->ai_family = AF_INET;
-    a->ai_addr = (struct sockaddr *)(a + 1);
-    a->ai_addrlen = sizeof(struct sockaddr_in);
-    a->ai_next = next;
-    uv_ip4_addr(text, 0, (struct sockaddr_in *)a->ai_addr);
-    return a;
-}
-
-__attribute__((visibility("default"))) int getaddrinfo(const char *node, const char *service,
-                                                       const struct addrinfo *hints,
-                                                       struct addrinfo **res)
-{
-    (void)service;
-    (void)hints;
-    asked++;
-    *res = NULL;
-    if (strcmp(node, "none.test") == 0)
-        return EAI_NONAME;
-    if (strcmp(node, "slow.test") == 0)
-        sem_wait(&slow);
-    if (strcmp(node, "empty.test") == 0)
-        return 0;
-    *res = address("127.0.0.1", NULL);
-    if (strcmp(node, "two.test") == 0) /* the first refuses */
-        *res = address("127.0.0.2", address("127.0.0.3", *res));
-    return 0;
-}
-
-__attribute__((visibility("default"))) void freeaddrinfo(struct addrinfo *a)
-{
-    while (a) {
-        struct addrinfo *next = a->ai_next;
-
-        free(a);
-        a = next;
-    }
-}
 
 static int up(void **state)
 {
     (void)state;
-    asked = 0;
-    sem_init(&slow, 0, 0);
+    fake_dns_reset();
     rig_open(&rig, NULL);
     for (int i = 0; i < 10; i++)
         peer_say(&rig.peer, OK, PEER_KEEP);
@@ -93,7 +46,7 @@ static void a_name_is_looked_up_once_for_a_while(void **state)
         assert_int_equal(http_client_connections(rig.client), 0);
     }
     assert_int_equal(rig.peer.accepted, 3);
-    assert_int_equal(asked, 1);
+    assert_int_equal(fake_dns_asked, 1);
     assert_non_null(strstr(rig.peer.heard.data, "\r\nHost: One.test:"));
 }
 
@@ -106,7 +59,7 @@ static void those_who_ask_together_are_answered_together(void **state)
     rig_run(&rig);
     for (int i = 0; i < 8; i++)
         assert_int_equal(rig.out[i].error, 0);
-    assert_int_equal(asked, 1);
+    assert_int_equal(fake_dns_asked, 1);
 }
 
 static void each_address_is_tried(void **state)
@@ -121,6 +74,31 @@ static void each_address_is_tried(void **state)
     assert_int_equal(rig.peer.accepted, 1);
 }
 
+static void an_address_that_hangs_does_not_use_up_the_time_of_the_next(void **state)
+{
+    struct sockaddr_in a;
+    int s = socket(AF_INET, SOCK_STREAM, 0), fill[8], one = 1;
+    struct outcome *o;
+
+    (void)state;
+    uv_ip4_addr("127.0.0.2", rig.peer.port, &a);
+    setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    assert_int_equal(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(s, 0), 0);
+    for (int i = 0; i < 8; i++) { /* a full backlog: the kernel drops what else comes */
+        fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(fill[i], (struct sockaddr *)&a, sizeof(a));
+    }
+    rig.conf.connect_ms = 300;
+    at("two.test");
+    o = rig_fetch(&rig, "/");
+    if (o->error)
+        fail_msg("%s", o->why);
+    for (int i = 0; i < 8; i++)
+        close(fill[i]);
+    close(s);
+}
+
 static void a_place_that_refuses_is_looked_up_again(void **state)
 {
     (void)state;
@@ -131,7 +109,7 @@ static void a_place_that_refuses_is_looked_up_again(void **state)
         assert_int_equal(o->error, UV_ECONNREFUSED);
         assert_int_equal(o->phase, HTTP_PHASE_CONNECT);
         assert_false(o->sent);
-        assert_int_equal(asked, i);
+        assert_int_equal(fake_dns_asked, i);
     }
 }
 
@@ -147,7 +125,7 @@ static void an_unknown_name_sent_nothing(void **state)
     assert_false(o->sent);
     assert_non_null(strstr(o->why, "none.test"));
     rig_fetch(&rig, "/");
-    assert_int_equal(asked, 2); /* a failure is not remembered */
+    assert_int_equal(fake_dns_asked, 2); /* a failure is not remembered */
     at("empty.test");
     assert_int_equal(rig_fetch(&rig, "/")->error, UV_EAI_NODATA);
 }
@@ -171,11 +149,11 @@ static void a_slow_name_server_holds_up_nobody_else(void **state)
         assert_int_equal(stuck[i]->phase, HTTP_PHASE_DNS);
         assert_false(stuck[i]->sent);
     }
-    sem_post(&slow); /* too late for them, in time for the next */
+    sem_post(&fake_dns_slow); /* too late for them, in time for the next */
     rig_pass(&rig, 30);
     at("slow.test");
     assert_int_equal(rig_fetch(&rig, "/")->error, 0);
-    assert_int_equal(asked, 2);
+    assert_int_equal(fake_dns_asked, 2);
 }
 
 static void a_client_closes_while_a_look_up_is_under_way(void **state)
@@ -185,13 +163,13 @@ static void a_client_closes_while_a_look_up_is_under_way(void **state)
     (void)state;
     at("slow.test");
     o = rig_get(&rig, "/");
-    while (asked == 0)
+    while (fake_dns_asked == 0)
         uv_run(&rig.loop, UV_RUN_NOWAIT);
     http_client_close(rig.client, NULL, NULL);
     rig_pass(&rig, 10);
     assert_int_equal(o->error, UV_ECANCELED); /* told at once ... */
     assert_int_equal(o->phase, HTTP_PHASE_DNS);
-    sem_post(&slow); /* ... and freed when the thread is back */
+    sem_post(&fake_dns_slow); /* ... and freed when the thread is back */
     rig.client = NULL;
 }
 
@@ -208,7 +186,8 @@ static void many_names_do_not_pile_up(void **state)
             rig.peer.line = 0;
         assert_int_equal(rig_fetch(&rig, "/")->error, 0);
     }
-    assert_int_equal(asked, 100);
+    assert_int_equal(fake_dns_asked, 100);
+    assert_int_equal(rig.client->resolver.n_names, RESOLVER_NAMES);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
@@ -219,6 +198,7 @@ int main(void)
         TEST(a_name_is_looked_up_once_for_a_while),
         TEST(those_who_ask_together_are_answered_together),
         TEST(each_address_is_tried),
+        TEST(an_address_that_hangs_does_not_use_up_the_time_of_the_next),
         TEST(a_place_that_refuses_is_looked_up_again),
         TEST(an_unknown_name_sent_nothing),
         TEST(a_slow_name_server_holds_up_nobody_else),

@@ -190,6 +190,31 @@ static void a_pooled_connection_reset_after_our_write_is_unknown_and_not_retried
     assert_int_equal(rig.peer.requests, 2);
 }
 
+static void a_pooled_connection_that_breaks_within_the_request_is_not_replaced(void **state)
+{
+    size_t n = 32u << 20;
+    char *big = calloc(1, n);
+    struct outcome *o;
+    struct wire *w;
+    uv_os_fd_t fd;
+
+    (void)state;
+    say_ok(2);
+    rig_fetch(&rig, "/");
+    w = list_entry(list_first(&rig.client->wires), struct wire, link);
+    uv_fileno((uv_handle_t *)&w->tcp, &fd);
+    o = rig_call(&rig, "POST", "/", (sl_str){ big, n });
+    while (w->taken < 3 * WIRE_SLICE_BYTES)
+        uv_run(&rig.loop, UV_RUN_ONCE);
+    assert_int_equal(w->state, WIRE_SEND);
+    shutdown(fd, SHUT_WR); /* the next write fails */
+    rig_run(&rig);
+    assert_int_not_equal(o->error, 0);
+    assert_true(o->sent);
+    assert_int_equal(rig.peer.accepted, 1);
+    free(big);
+}
+
 static void an_idle_connection_makes_room_for_another_place(void **state)
 {
     struct peer other;
@@ -366,6 +391,7 @@ int main(void)
         TEST(an_answer_nobody_asked_for_is_never_taken_for_the_next_one),
         TEST(a_stale_connection_that_took_nothing_is_replaced),
         TEST(a_pooled_connection_reset_after_our_write_is_unknown_and_not_retried),
+        TEST(a_pooled_connection_that_breaks_within_the_request_is_not_replaced),
         TEST(an_idle_connection_makes_room_for_another_place),
         TEST(a_failed_connection_makes_room_for_the_queue),
         TEST(closing_cancels_every_call_wherever_it_stands),

@@ -48,6 +48,7 @@ static void on_store_closed(void *ctx)
     struct daemon *d = ctx;
 
     flow_destroy(d->flow);
+    host_destroy(d->host);
     watch_close(d->watch, 2000, on_watch_closed, d);
 }
 
@@ -205,7 +206,7 @@ int daemon_run(const struct config *config)
     uv_loop_init(&d.loop);
     if (open_all(&d, &fail) < 0) {
         log_error(&log_, "cannot start: %s", fail.text);
-        return EXIT_FAILED; /* nothing was taken yet: the process's end frees the rest */
+        _exit(EXIT_FAILED); /* nothing was taken yet: the process's end closes and frees the rest */
     }
     watch_signal(&d, &d.term, SIGTERM);
     watch_signal(&d, &d.interrupt, SIGINT);

@@ -392,7 +392,8 @@ static void on_checkpoint_durable(struct flow *f, struct commit *c, int status)
 
     (void)f;
     cp->batch->checkpoints--;
-    cp->cb(cp->cb_ctx, status < 0 ? SL_E_INTERNAL : SL_OK);
+    if (cp->batch->lane->adapter->self) /* not closed meanwhile */
+        cp->cb(cp->cb_ctx, status < 0 ? SL_E_INTERNAL : SL_OK);
     if (cp->batch->finished && !cp->batch->checkpoints && cp->batch->state == BATCH_OUT)
         batch_settle(cp->batch);
     free(cp);

@@ -379,16 +379,17 @@ static int open_instance(struct instance *in, struct host *h, size_t i, struct f
     return 0;
 }
 
-static void host_free(struct host *h)
+static void all_closed(struct host *h)
 {
-    void (*cb)(void *) = h->cb;
-    void *ctx = h->ctx;
+    if (h->cb)
+        h->cb(h->ctx);
+}
 
+void host_destroy(struct host *h)
+{
     free(h->adapters);
     free(h->instances);
     free(h);
-    if (cb)
-        cb(ctx);
 }
 
 /** The client, the timers and the transforms are over: now the plugin can go. */
@@ -401,6 +402,7 @@ static void instance_release(struct instance *in)
         return;
     if (in->adapter->self)
         in->adapter->plugin->close(in->adapter->self);
+    in->adapter->self = NULL; /* the flow calls nothing of it any more */
     HASH_ITER(hh, in->programs, k, tmp)
     {
         HASH_DEL(in->programs, k);
@@ -408,7 +410,7 @@ static void instance_release(struct instance *in)
         free(k);
     }
     if (--h->open == 0)
-        host_free(h);
+        all_closed(h);
 }
 
 static void on_client_closed(void *ctx)
@@ -435,7 +437,7 @@ void host_close(struct host *h, void (*cb)(void *ctx), void *ctx)
         if (h->instances[i].client)
             instance_close(&h->instances[i]);
     if (--h->open == 0)
-        host_free(h);
+        all_closed(h);
 }
 
 int host_open(struct host **ret, uv_loop_t *loop, const struct config *config, struct mapper *mapper,

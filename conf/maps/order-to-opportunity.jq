@@ -3,7 +3,8 @@
 {
   Shopify_Order_Id__c: .id,
   Shopify_Order_Name__c: .name,
-  Name: ((.name // "order") + " " + ([.customer.first_name, .customer.last_name] | map(select(. != null and . != "")) | join(" ")))[0:120],
+  Name: ([.name // "order", .customer.first_name, .customer.last_name]
+    | map(select(. != null and . != "")) | join(" "))[0:120],
   StageName: "Closed Won",
   CloseDate: (.processed_at // .created_at // $received)[0:10],
   Amount: (.current_total_price // .total_price),

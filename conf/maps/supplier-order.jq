@@ -5,7 +5,9 @@
   shop_order_id: int64(.order_id),
   recipient: {
     name: (.ship_to.name // "unknown"),
+    company: .ship_to.company,
     address1: .ship_to.address1,
+    address2: .ship_to.address2,
     city: .ship_to.city,
     zip: .ship_to.zip,
     country_code: .ship_to.country_code,

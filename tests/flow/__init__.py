@@ -1,0 +1,1 @@
+"""End-to-end stories: the built gateway, as a process, between stand-ins."""

@@ -1,0 +1,1 @@
+"""What the plugin loader refuses, with the words it says."""

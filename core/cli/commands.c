@@ -50,6 +50,9 @@
 OPTIONS(check_options) = {
     { "no-secrets", NULL, "do not read secrets: for a check on another machine" }, { 0 }
 };
+OPTIONS(reference_options) = {
+    { "plugins", "FOLDER", "where the adapters are (default: as the configuration says)" }, { 0 }
+};
 OPTIONS(plain_options) = { OPTION_SOCKET, { 0 } };
 OPTIONS(events_options) = { OPTION_ENDPOINT, OPTION_TOPIC,  OPTION_SUBJECT, OPTION_AFTER,
                             OPTION_LIMIT,    OPTION_SOCKET, { 0 } };
@@ -106,6 +109,8 @@ OPTIONS(try_options) = { { "endpoint", "NAME", "where it would come from" },
 const struct command commands[] = {
     { "run", NULL, "run the daemon in the foreground", NULL, command_run },
     { "check", NULL, "check the configuration, all of it", check_options, command_check },
+    { "reference", "[ADAPTER...]", "every key of a configuration, commented", reference_options,
+      command_reference },
     { "status", NULL, "how things stand: readiness, endpoints, alerts", plain_options,
       command_status },
     { "events list", NULL, "events, newest first", events_options, command_events_list },

@@ -184,5 +184,8 @@ bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topi
 const sl_values_api *config_values_api(void);
 
 /** The commented reference of every key: core's tables and one adapter's (NULL: core alone), as
- *  YAML text; `conf/sluice.sample.yaml` is made by it. */
+ *  YAML text. */
 void config_print_reference(struct buf *out, const sl_plugin *plugin);
+/** The same for several adapters; core's keys of an endpoint and of a route stand with the first.
+ *  `conf/sluice.sample.yaml` is made by it. */
+void config_print_references(struct buf *out, const sl_plugin *const *plugins, size_t n);

@@ -61,16 +61,32 @@ static int64_t example_number(const sl_option *o, int64_t usual)
     return o->max >= o->min && usual > o->max ? o->max : usual;
 }
 
+/** What the help offers: "an API name, such as Contact or ..." gives Contact. */
+static bool print_helped(struct buf *out, const sl_option *o)
+{
+    static const char such[] = "such as ";
+    const char *at = o->help ? strstr(o->help, such) : NULL;
+
+    if (!at || (o->type != SL_OPT_STRING && o->type != SL_OPT_URL))
+        return false;
+    at += sizeof(such) - 1;
+    buf_append(out, at, strcspn(at, " ,;"));
+    return true;
+}
+
 static void print_example(struct buf *out, const sl_option *o)
 {
     char text[24];
+
+    if (print_helped(out, o))
+        return;
 
     switch (o->type) {
     case SL_OPT_INT:
         buf_printf(out, "%" PRId64, example_number(o, 1));
         return;
     case SL_OPT_INTS:
-        buf_printf(out, "[%" PRId64 "]", example_number(o, 1));
+        buf_printf(out, "[%" PRId64 "]", example_number(o, 409));
         return;
     case SL_OPT_BOOL:
         buf_cstr(out, "true");
@@ -228,19 +244,24 @@ static void print_block(const struct page *p, sl_str prefix, unsigned depth)
 
 /* ---- the parts of the file ---- */
 
-static void print_endpoint(struct buf *out, const sl_plugin *plugin)
+#define ENDPOINTS_HEAD "\n# One entry for each system that sends or receives.\nendpoints:\n"
+#define ROUTES_HEAD    "\n# What goes where.\nroutes:\n"
+
+static void print_endpoint(struct buf *out, const sl_plugin *plugin, bool all)
 {
     const char *name = plugin ? plugin->name : "adapter";
     struct page page = { .out = out };
 
     page.tables[0] = table_of(plugin ? plugin->settings : NULL);
-    page.tables[1] = table_of_fields(options_endpoint);
-    buf_cstr(out, "\n# One entry for each system that sends or receives.\nendpoints:\n");
+    if (all)
+        page.tables[1] = table_of_fields(options_endpoint);
     buf_printf(out, "  my-%s:\n", name);
     if (plugin && plugin->help)
         buf_printf(out, "    # %s\n", plugin->help);
     buf_printf(out, "    adapter: %s\n", name);
     print_block(&page, STR(""), 2);
+    if (!all)
+        buf_cstr(out, "    # and every key that the first endpoint has beside its adapter's own\n");
 }
 
 static void print_target(struct buf *out, const char *endpoint, const sl_action *action)
@@ -260,7 +281,8 @@ static void print_target(struct buf *out, const char *endpoint, const sl_action 
     print_block(&page, STR(""), 3);
 }
 
-static void print_route(struct buf *out, const char *endpoint, const sl_action *action)
+static void print_route(struct buf *out, const char *from, const char *endpoint,
+                        const sl_action *action, bool all)
 {
     static const char *const skip[] = { "name", "from", NULL };
     struct page page = { .out = out, .skip = skip };
@@ -270,8 +292,12 @@ static void print_route(struct buf *out, const char *endpoint, const sl_action *
     for (const char *c = action ? action->name : "my-route"; *c; c++)
         buf_char(out, (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ? *c : '-');
     buf_cstr(out, "\n    # whose events: a topic, a beginning such as orders/*, or a list\n");
-    buf_printf(out, "    from: { endpoint: my-%s, topic: orders/create }\n", endpoint);
+    buf_printf(out, "    from: { endpoint: my-%s, topic: orders/create }\n", from);
     print_target(out, endpoint, action);
+    if (!all) {
+        buf_cstr(out, "    # and every other key of the first route\n");
+        return;
+    }
     buf_cstr(out,
              "    # keep every delivery back until a person releases it; names the reason\n"
              "    #hold: fraud\n");
@@ -292,28 +318,64 @@ static void comment_out(struct buf *out, const struct buf *text)
     }
 }
 
-void config_print_reference(struct buf *out, const sl_plugin *plugin)
+static void print_sketch(struct buf *out)
+{
+    struct buf sketch = { 0 };
+
+    buf_cstr(&sketch, ENDPOINTS_HEAD);
+    print_endpoint(&sketch, NULL, true);
+    buf_cstr(&sketch, ROUTES_HEAD);
+    print_route(&sketch, "adapter", "adapter", NULL, true);
+    comment_out(out, &sketch);
+    buf_finish(&sketch);
+}
+
+/** Where the routes come from: the first that takes webhooks, or the destination itself. */
+static const char *source_of(const sl_plugin *const *plugins, size_t n, const char *otherwise)
+{
+    for (size_t i = 0; i < n; i++)
+        if (plugins[i]->verify)
+            return plugins[i]->name;
+    return otherwise;
+}
+
+static void print_routes(struct buf *out, const sl_plugin *const *plugins, size_t n)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < n; i++) {
+        const sl_plugin *p = plugins[i];
+
+        for (const sl_action *a = p->deliver ? p->actions : NULL; a && a->name; a++) {
+            buf_cstr(out, first ? ROUTES_HEAD : "\n");
+            print_route(out, source_of(plugins, n, p->name), p->name, a, first);
+            first = false;
+        }
+    }
+}
+
+void config_print_references(struct buf *out, const sl_plugin *const *plugins, size_t n)
 {
     struct page page = { .out = out };
-    struct buf sketch = { 0 };
 
     page.tables[0] = table_of_fields(options_top);
     buf_cstr(
         out,
         "# Every key. What is commented out shows the default, or an example where there is none.\n\n");
     print_block(&page, STR(""), 0);
-    if (!plugin) {
-        print_endpoint(&sketch, NULL);
-        buf_cstr(&sketch, "\n# What goes where.\nroutes:\n");
-        print_route(&sketch, "adapter", NULL);
-        comment_out(out, &sketch);
-        buf_finish(&sketch);
+    if (n == 0) {
+        print_sketch(out);
         return;
     }
-    print_endpoint(out, plugin);
-    if (!plugin->actions || !plugin->deliver)
-        return;
-    buf_cstr(out, "\n# What goes where.\nroutes:\n");
-    for (const sl_action *a = plugin->actions; a->name; a++)
-        print_route(out, plugin->name, a);
+    buf_cstr(out, ENDPOINTS_HEAD);
+    for (size_t i = 0; i < n; i++) {
+        buf_cstr(out, i ? "\n" : "");
+        print_endpoint(out, plugins[i], i == 0);
+    }
+    print_routes(out, plugins, n);
+}
+
+void config_print_reference(struct buf *out, const sl_plugin *plugin)
+{
+    config_print_references(out, &plugin, plugin ? 1 : 0);
 }

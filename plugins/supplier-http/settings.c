@@ -33,7 +33,8 @@ const sl_option supplier_settings[] = {
 
     { "confirm.method", SL_OPT_ENUM, 0, "GET", 0, 0, "GET|POST", "how an order is looked up" },
     { "confirm.path", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-      "path, and query, of the look-up by {key}; without it a person decides on lost answers" },
+      "path, and query, of the look-up, such as /orders/@{key}; without it a person decides on a "
+      "lost answer" },
     { "confirm.found.status", SL_OPT_INTS, 0, "[200]", 200, 599, NULL, "statuses that mean found" },
     { "confirm.found.reference", SL_OPT_POINTER, 0, "/id", 0, 0, NULL,
       "where the answer - or the element of confirm.list - holds the supplier's order id" },

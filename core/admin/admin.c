@@ -40,15 +40,13 @@ static const sl_header api_headers[] = {
 
 /* ---- the end of a call ---- */
 
-static void check_closed(struct admin *a)
+/** What is still asked of the store or the flow keeps the admin's memory, not its closing. */
+static void release(struct admin *a)
 {
     if (!a->closed || a->servers || a->calls)
         return;
-    void (*closed)(void *) = a->closed;
-    void *ctx = a->ctx;
     free(a->tcp_host);
     free(a);
-    closed(ctx);
 }
 
 static void call_end(struct call *c)
@@ -58,7 +56,7 @@ static void call_end(struct call *c)
     free(c->name);
     free(c);
     a->calls--;
-    check_closed(a);
+    release(a);
 }
 
 static void answer(struct call *c, int status, const char *type, sl_str body)
@@ -299,7 +297,7 @@ static int listen_on(struct listener *l, const char *where, struct fail *fail)
     conf.max_connections = 256;
     r = http_server_open(&l->server, l->admin->conf.loop, &conf, &handler, l, fail);
     if (r < 0)
-        fail_prefix(fail, "admin: ");
+        fail_prefix(fail, "admin");
     l->admin->servers += r == 0;
     return r;
 }
@@ -353,9 +351,13 @@ int admin_port(const struct admin *a)
 static void on_server_closed(void *ctx)
 {
     struct admin *a = ctx;
+    void (*closed)(void *) = a->closed;
+    void *closed_ctx = a->ctx;
 
-    a->servers--;
-    check_closed(a);
+    if (--a->servers)
+        return;
+    release(a);
+    closed(closed_ctx);
 }
 
 void admin_close(struct admin *a, void (*cb)(void *ctx), void *ctx)

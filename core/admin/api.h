@@ -4,8 +4,9 @@
  *
  * Ownership: a call is made when its head is complete and freed by the one function that answers
  * it. Whoever asks the store or the flow takes the call along; the peer may be gone before they
- * answer, then the answer is dropped and the call freed all the same. The admin is closed only
- * after its last call has ended.
+ * answer, then the answer is dropped and the call freed all the same. The admin is closed when its
+ * listeners are; its memory lives until the last call has ended, and calls end before the store has
+ * closed.
  * Thread: loop.
  */
 #pragma once

@@ -141,7 +141,7 @@ static int read_filter(struct deciding *d, json_t *filter, struct fail *fail)
                     ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC | ASK_HOLD_TYPE,
                     name, json_string_value(value), fail);
         if (r < 0) {
-            fail_prefix(fail, "filter: ");
+            fail_prefix(fail, "filter");
             return r;
         }
     }

@@ -92,7 +92,8 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
         break;
     case SL_CONFIRM_NO:
         lane_result(c->lane, c->breaker_trips, true);
-        settle_retry(d, d->attempts, a->after_ms, STR("confirmed: it had not arrived"), &m);
+        settle_retry(d, d->attempts, a->after_ms,
+                     a->why.len ? a->why : STR("confirmed: it had not arrived"), &m);
         confirm_write(c, &m, &x);
         break;
     case SL_CONFIRM_EARLY:

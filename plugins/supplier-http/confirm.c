@@ -123,7 +123,11 @@ static void on_confirmed(struct call *c, const sl_http_answer *a)
     const struct supplier *s = c->s;
     uint32_t status = a->status;
 
-    if (a->error == SL_E_UNSUPPORTED)
+    /* Not asked: a crash between sending and answer. Sent again it is the same order, or the answer
+     * to the first. */
+    if (a->error == SL_E_UNSUPPORTED && s->submit.idempotency_header.len > 0)
+        confirm_plain(c, a, SL_CONFIRM_NO, "the supplier honours a repeated key", 0);
+    else if (a->error == SL_E_UNSUPPORTED)
         confirm_plain(c, a, SL_CONFIRM_UNSURE, "", 0);
     else if (a->error < 0)
         confirm_early(c, a, "");

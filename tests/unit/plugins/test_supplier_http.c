@@ -512,6 +512,14 @@ static void what_hinders_the_question_is_asked_again(void **state)
         check_confirm(basic, &answers[i], 3600000, SL_CONFIRM_EARLY, answers[i].retry_after_ms, "");
 }
 
+static void with_an_idempotency_key_what_cannot_be_asked_goes_again(void **state)
+{
+    const struct fake_setting no_lookup[] = { BASIC, KEYED, { 0 } };
+
+    (void)state;
+    check_confirm(no_lookup, NULL, 0, SL_CONFIRM_NO, 0, "honours a repeated key");
+}
+
 static void what_the_settings_do_not_name_is_for_a_person(void **state)
 {
     const struct fake_setting no_lookup[] = { BASIC, { 0 } };
@@ -642,6 +650,7 @@ int main(void)
         cmocka_unit_test(a_no_counts_only_after_the_settling_time),
         cmocka_unit_test(a_no_about_an_order_sent_nobody_knows_when_is_too_early),
         cmocka_unit_test(what_hinders_the_question_is_asked_again),
+        cmocka_unit_test(with_an_idempotency_key_what_cannot_be_asked_goes_again),
         cmocka_unit_test(what_the_settings_do_not_name_is_for_a_person),
         cmocka_unit_test(a_list_with_one_order_is_a_yes_an_empty_one_a_no),
         cmocka_unit_test(settings_that_do_not_fit_are_refused_with_what_would),

@@ -1,0 +1,1 @@
+"""What must hold when things break: killed processes, full disks, poison, hostile peers."""

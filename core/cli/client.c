@@ -123,10 +123,11 @@ static int64_t announced(sl_str head)
 
 int client_parse(sl_str answer, int *ret_status, sl_str *ret_body)
 {
-    const char *end = answer.len ? memmem(answer.ptr, answer.len, "\r\n\r\n", 4) : NULL;
+    const char *end;
     int status = 0;
 
-    if (!end || answer.len < 12 || memcmp(answer.ptr, "HTTP/1.1 ", 9) != 0)
+    if (!str_starts(answer, STR("HTTP/1.1 ")) || answer.len < 12 ||
+        !(end = memmem(answer.ptr, answer.len, "\r\n\r\n", 4)))
         return UV_EPROTO;
     for (int i = 9; i < 12; i++) {
         if (answer.ptr[i] < '0' || answer.ptr[i] > '9')

@@ -77,6 +77,20 @@ static void unknown_paths_and_wrong_methods_are_told_apart(void **state)
     api_finish(&g);
 }
 
+static void a_question_takes_no_large_body(void **state)
+{
+    struct api_rig g;
+    char body[8192];
+
+    (void)state;
+    memset(body, 'x', sizeof(body) - 1);
+    body[sizeof(body) - 1] = '\0';
+    api_start(&g, NULL);
+    api_ask(&g, "GET", "/livez", body);
+    CHECK_EQ(g.status, 413);
+    api_finish(&g);
+}
+
 /* ---- who may ask ---- */
 
 static void without_a_token_tcp_gives_health_alone_and_says_so(void **state)
@@ -374,6 +388,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_and_metrics_answer_on_the_socket),
         cmocka_unit_test(unknown_paths_and_wrong_methods_are_told_apart),
+        cmocka_unit_test(a_question_takes_no_large_body),
         cmocka_unit_test(without_a_token_tcp_gives_health_alone_and_says_so),
         cmocka_unit_test(tcp_wants_the_token_and_one_of_our_names),
         cmocka_unit_test(status_is_one_page_of_valid_json),

@@ -122,6 +122,7 @@ int reclog_open(struct reclog **ret, const char *dir, struct fail *fail)
     *ret = l;
     return 0;
 out:
+    l->failed = true; /* perhaps a sync: closing tries none again */
     reclog_close(l);
     return r;
 }

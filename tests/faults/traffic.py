@@ -7,11 +7,12 @@ import threading
 import time
 import uuid
 
-from flow.harness import SECRET
+from flow.harness import SECRET, SHOP
+from sandbox.client import request
 from sandbox.orders import OrderFactory
-from sandbox.shopify import ShopifySender
+from sandbox.shopify import ShopifySender, sign
 
-FOR_EVER = (0.1,) * 100_000  # the waits of a sender that does not give up
+FOR_EVER = (0.1,) * 3_000  # the waits of a sender that does not give up
 
 
 class Shop:
@@ -32,29 +33,34 @@ class Shop:
         self.rng = random.Random(f"shop {seed}")
         self.orders, self.twice, self.sent_ms = [], 0, {}
         self.more = True
-        self.sender = None
-        self.trouble = None
+        self.started = threading.Event()
+        self.sender = self.loop = self.task = self.trouble = None
         self.thread = threading.Thread(target=self.run, name="shop", daemon=True)
 
     def __enter__(self):
         self.thread.start()
+        assert self.started.wait(30), self.trouble
         return self
 
     def __exit__(self, kind, *unused):
         self.more = False
-        if kind:
-            self.sender.retries = ()  # nobody waits for what is left
+        if kind and self.thread.is_alive():  # the test has failed: nobody waits for what is left
+            self.loop.call_soon_threadsafe(self.task.cancel)
         self.thread.join(60)
 
     def run(self):
         try:
             asyncio.run(self.work())
+        except asyncio.CancelledError:
+            pass
         except Exception as wrong:  # told to the test by finish()
             self.trouble = wrong
 
     async def work(self):
         async with ShopifySender(f"{self.url}/in/acme-shop", SECRET, retries=FOR_EVER,
                                  concurrency=self.concurrency) as self.sender:
+            self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
+            self.started.set()
             tasks, begun = set(), time.monotonic()
             while self.more and len(self.orders) != self.limit:
                 await asyncio.sleep(max(0, begun + len(self.orders) / self.rate - time.monotonic()))
@@ -93,3 +99,13 @@ class Shop:
     def tell(self):
         books = self.books()
         return f"{len(self.orders)} orders, {self.twice} twice, {books['final']}, answers {books['by_status']}"
+
+
+def signed_post(gateway, body, **headers):
+    """(status, headers) of one signed webhook; `body`: bytes, or an order."""
+    body = getattr(body, "body", body)
+    sent = {"Content-Type": "application/json", "X-Shopify-Topic": "orders/create",
+            "X-Shopify-Hmac-Sha256": sign(SECRET, body), "X-Shopify-Shop-Domain": SHOP,
+            "X-Shopify-Webhook-Id": str(uuid.uuid4()), **headers}
+    status, head, _ = request(gateway.url, "POST", "/in/acme-shop", body, sent)
+    return status, head

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buf.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/exit.h"
@@ -113,30 +114,34 @@ static bool print_group(int argc, char **argv, int *ret_code)
     return n > 0;
 }
 
+/** Both words as typed against "dead list"; a single one against "check" and "dead" alike. */
+static unsigned distance(const struct command *c, const char *first, const char *second,
+                         unsigned limit)
+{
+    char typed[128];
+    size_t n = strcspn(c->name, " ");
+
+    snprintf(typed, sizeof(typed), "%s%s%s", first, c->name[n] ? " " : "", c->name[n] ? second : "");
+    if (c->name[n] && !second[0]) {
+        typed[strlen(typed) - 1] = 0;
+        return units_edit_distance((sl_str){ c->name, n }, str_of(typed), limit);
+    }
+    return units_edit_distance(str_of(c->name), str_of(typed), limit);
+}
+
 static int unknown(int argc, char **argv)
 {
-    const char *nearest = NULL;
+    const char *nearest = NULL, *second = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
     unsigned least = 4;
-    char typed[128];
 
-    snprintf(typed, sizeof(typed), "%s", argv[0]);
     for (const struct command *c = commands; c->name; c++) {
-        size_t first = strcspn(c->name, " ");
-        if (c->name[first] && strlen(argv[0]) == first && !strncmp(argv[0], c->name, first)) {
-            snprintf(typed, sizeof(typed), "%s%s%s", argv[0], argc > 1 ? " " : "",
-                     argc > 1 ? argv[1] : "");
-            nearest = nearest ? nearest : c->name;
-        }
-    }
-    for (const struct command *c = commands; c->name; c++) {
-        unsigned d = units_edit_distance((sl_str){ c->name, strlen(c->name) },
-                                         (sl_str){ typed, strlen(typed) }, least);
+        unsigned d = distance(c, argv[0], second, least);
         if (c->help && d < least) {
             least = d;
             nearest = c->name;
         }
     }
-    fprintf(stderr, "sluice: unknown command \"%s\"", typed);
+    fprintf(stderr, "sluice: unknown command \"%s%s%s\"", argv[0], second[0] ? " " : "", second);
     if (nearest)
         fprintf(stderr, "; did you mean \"%s\"?", nearest);
     fprintf(stderr, "\nsee: sluice --help\n");

@@ -204,7 +204,7 @@ class Story:
         """Until nothing moves any more; False if the time is up."""
         quiet = 0
         while quiet < 3:
-            if time.monotonic() > self.begun + LIMIT_S:
+            if time.monotonic() > self.begun + max(LIMIT_S, len(self.sale.orders) / 40):
                 return False
             await asyncio.sleep(POLL_S)
             quiet = quiet + 1 if not self.down and self.numbers.is_quiet() else 0
@@ -271,13 +271,12 @@ class Story:
 
     async def run(self):
         stage = self.stage
-        stage.prepare()
+        await stage.open()
         self.screen.say(f"Sluice demo: {len(self.sale.orders):,} orders, seed {self.args.seed}; "
                         f"configuration {os.path.relpath(stage.config)}")
         for note in stage.notes:
             self.screen.say(f"({note})")
         self.screen.say()
-        await stage.start()
         watching = asyncio.create_task(self.watch())
         try:
             await alongside(watching, self.play())

@@ -3,7 +3,7 @@
 import datetime
 import os
 
-from compare import SHOWN, percentile
+from compare import SHOWN, percentile, subject_of
 
 
 def show(story, before, after):
@@ -51,7 +51,7 @@ def table(say, comparison):
 
 
 def times(n):
-    return "once" if n == 1 else f"{n:,} times"
+    return {1: "once", 2: "twice"}.get(n, f"{n:,} times")
 
 
 def happened(story, before, after):
@@ -64,11 +64,11 @@ def happened(story, before, after):
         drained = f" (drained in {seconds:.1f} s)" if how == "SIGTERM" else ""
         yield f"{how}{drained}: ready again after {took:.2f} s; the shop retried what had no answer"
     yield (f"{len(sale.twice):,} orders were sent twice, {len(sale.echoes):,} once more under a new id, "
-           f"{retried:,} deliveries retried: one event each")
+           f"{retried:,} attempts had no answer and were repeated: one event each")
     yield f"{len(sale.forged):,} webhooks had a wrong signature: 401, nothing stored"
     yield (f"Salesforce: {crm['by_status'].get('503', 0):,} answers of 503, "
            f"{crm['faults'].get('row_error', 0):,} rows refused, {crm['faults'].get('expired', 0)} session "
-           f"ended; {len(crm['jobs']):,} bulk jobs, {after.upserted_again:,} rows upserted again")
+           f"ended; {len(crm['jobs']):,} bulk jobs, {after.upserted_again:,} rows upserted twice")
     yield (f"nord has no idempotency key and cut the line on {nord['faults'].get('cut_after', 0):,} orders that it "
            f"had taken: {numbers.total('nord.unknowns'):,} outcomes unknown, asked for, none sent twice")
     yield (f"byron: {byron['by_status'].get('429', 0):,} x 429, {byron['by_status'].get('503', 0):,} x 503, "
@@ -88,13 +88,17 @@ def moment_ms(text):
 def lags(story, comparison):
     """From the 200 to the arrival in the supplier's books; for the CRM to the end of its job."""
     say, taken = story.screen.say, story.sale.acknowledged()
+    dead = story.sale.dead()  # those waited for a person
     numbers = {order.id: order.number for order in story.sale.orders}
+    late = {subject_of(order) for order in story.sale.refused_by_crm}
     rows = {}
     for name in ("byron", "nord"):
         rows[name] = [max(0, at - taken[numbers[order_id]])
-                      for order_id, at in comparison.arrived_ms[name].items() if numbers[order_id] in taken]
+                      for order_id, at in comparison.arrived_ms[name].items()
+                      if numbers[order_id] in taken and (name, order_id) not in dead]
     rows["crm"] = [moment_ms(row["updated_at"]) - moment_ms(row["received_at"]) for row in story.deliveries
-                   if row["endpoint"] == "crm" and row["state"] == "delivered"]
+                   if row["endpoint"] == "crm" and row["state"] == "delivered"
+                   and row["subject"] not in late]
     say(f"  {'From receipt to arrival':30}{'p50':>10}{'p99':>10}")
     for name, values in rows.items():
         say(f"  {name:30}{percentile(values, 50) / 1000:>8.1f} s{percentile(values, 99) / 1000:>8.1f} s")
@@ -113,7 +117,8 @@ def invite(story):
     say()
     say("  It is all still running. Try, in another terminal:")
     say()
-    for words in ("status", "events list", "held list", f"held release {held} --to nord", "dead list"):
+    for words in ("status", "events list --topic orders/create --limit 20", f"deliveries show {held}", "held list",
+                  f"held release {held} --to nord", "endpoints list"):
         say(f"    {sluice} {words} -c {config}")
     say(f"    curl -s http://127.0.0.1:{admin}/metrics")
     say(f"    curl -s http://127.0.0.1:{stage.ports['nord']}/_control/counts")

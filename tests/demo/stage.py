@@ -70,6 +70,7 @@ class StandIn(Control):
     """A stand-in as a child process."""
 
     def __init__(self, program, log, *args):
+        self.log = log
         self.process = subprocess.Popen([sys.executable, os.path.join(SANDBOX, program + ".py"),
                                          *map(str, args)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=log, text=True,
@@ -78,8 +79,13 @@ class StandIn(Control):
     def wait_ready(self):
         line = self.process.stdout.readline()
         if not line:
-            raise DemoError(f"a stand-in did not start; see {os.path.basename(ROOT)}/.demo/stand-ins.log")
+            raise DemoError("a stand-in did not start:\n" + tail(self.log))
         super().__init__(f"http://127.0.0.1:{json.loads(line)['port']}")
+
+
+def tail(log, lines=12):
+    with open(log.name, encoding="utf-8", errors="replace") as source:
+        return "".join("    " + line for line in source.readlines()[-lines:])
 
 
 def stop(process, seconds=STOP_S):
@@ -104,7 +110,7 @@ class Stage:
         self.stand_ins = []
         self.alerts = collections.Counter()
         self.notes = []  # what the user should know about this run
-        self.env = None
+        self.env = self.lock = None
         self.session = None
         self.runner = None
         if not os.path.exists(self.sluice):
@@ -112,9 +118,9 @@ class Stage:
 
     # ---- the ground: a folder, ports, a configuration, secrets ----
 
-    def prepare(self):
+    def prepare(self, other_ports=False):
         self.claim_folder()
-        self.choose_config()
+        self.choose_config(other_ports)
         self.make_secrets()
         self.log = open(os.path.join(self.dir, "stand-ins.log"), "ab")
         self.gateway_log = open(os.path.join(self.dir, "gateway.log"), "ab")
@@ -124,6 +130,8 @@ class Stage:
         """.demo/, fresh; a second demo at the same time gets a folder inside it."""
         top = os.path.join(ROOT, ".demo")
         os.makedirs(top, exist_ok=True)
+        if self.lock:
+            self.lock.close()
         self.lock = open(os.path.join(top, "lock"), "w")
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -142,16 +150,16 @@ class Stage:
                     os.unlink(path)
         os.makedirs(self.dir, exist_ok=True)
 
-    def choose_config(self):
+    def choose_config(self, other_ports):
         """conf/demo.yaml as it stands if that works here, else a copy that does."""
-        busy = [port for port in PORTS.values() if not is_free(port)]
+        busy = [port for port in PORTS.values() if other_ports or not is_free(port)]
         self.ports = dict(PORTS)
         self.config = CONFIG
         if self.first and not busy and os.path.realpath(self.build) == os.path.join(ROOT, "build"):
             return
         if busy or not self.first:
             self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
-            why = f"port {busy[0]} is in use" if busy else "another demo is running"
+            why = "some of its ports are in use" if busy else "another demo is running"
             self.notes.append(f"{why}, so this one has ports of its own")
         with open(CONFIG, encoding="utf-8") as source:
             text = source.read()
@@ -187,6 +195,20 @@ class Stage:
                 target.write(f"export {name}={shlex.quote(value)}\n")
 
     # ---- up ----
+
+    async def open(self):
+        """All of it. A port can be taken between the look at it and its use: then once more, on others."""
+        self.prepare()
+        try:
+            await self.start()
+        except (DemoError, OSError):
+            if self.ports != PORTS:
+                raise
+            self.stop()
+            await self.close()
+            self.notes.clear()
+            self.prepare(other_ports=True)
+            await self.start()
 
     async def start(self):
         port = self.ports
@@ -232,9 +254,8 @@ class Stage:
             await asyncio.sleep(0.02)
         return time.monotonic() - begun
 
-    def log_tail(self, lines=12):
-        with open(self.gateway_log.name, encoding="utf-8", errors="replace") as source:
-            return "".join("    " + line for line in source.readlines()[-lines:])
+    def log_tail(self):
+        return tail(self.gateway_log)
 
     # ---- the gateway's end, both ways ----
 
@@ -285,11 +306,12 @@ class Stage:
     # ---- down ----
 
     async def close(self):
-        """The parts that belong to the event loop."""
+        """The parts that live in the event loop."""
         if self.session:
             await self.session.close()
         if self.runner:
             await self.runner.cleanup()
+        self.session = self.runner = None
 
     def stop(self):
         """Everything that was started here, and nothing else."""
@@ -300,5 +322,6 @@ class Stage:
                 one.process.terminate()
         for one in self.stand_ins:
             stop(one.process)
+        self.stand_ins = []
         if self.env and not self.first:
             shutil.rmtree(self.dir, ignore_errors=True)

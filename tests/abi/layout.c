@@ -1,0 +1,289 @@
+/*
+ * layout.c - the plugin ABI as a plugin was built against it: sizes, offsets and constants that
+ * stay, for ever. It need not run: the compiler refuses it when one of them changed.
+ *
+ * The assertions are renewed by tests/abi/offsets.py --write tests/abi/layout.c, and only after a
+ * change that was meant; offsets.py says which change breaks what.
+ */
+#include <sluice/sluice.h>
+
+#define CHANGED ": the plugin ABI changed; if that is meant, run tests/abi/offsets.py (it says how)"
+
+#define CHECK_VALUE(name, value) _Static_assert((name) == (value), #name CHANGED)
+#define CHECK_SIZE(type, bytes)  _Static_assert(sizeof(type) == (bytes), "sizeof " #type CHANGED)
+#define CHECK_OFFSET(type, field, bytes) \
+    _Static_assert(offsetof(type, field) == (bytes), #type "." #field CHANGED)
+
+#ifdef __LP64__ /* Sluice's own platforms; the numbers are theirs */
+/* clang-format off */
+/* from offsets.py */
+CHECK_VALUE(SL_ABI_MAJOR, 0);
+CHECK_VALUE(SL_ACTION_IDEMPOTENT, 1);
+CHECK_VALUE(SL_ACTION_ONCE, 2);
+CHECK_VALUE(SL_CONFIRM_EARLY, 3);
+CHECK_VALUE(SL_CONFIRM_NO, 2);
+CHECK_VALUE(SL_CONFIRM_UNSURE, 4);
+CHECK_VALUE(SL_CONFIRM_YES, 1);
+CHECK_VALUE(SL_DELIVERED, 1);
+CHECK_VALUE(SL_E_CANCELLED, -11);
+CHECK_VALUE(SL_E_DNS, -9);
+CHECK_VALUE(SL_E_INTERNAL, -12);
+CHECK_VALUE(SL_E_INVALID, -1);
+CHECK_VALUE(SL_E_LIMIT, -4);
+CHECK_VALUE(SL_E_NETWORK, -6);
+CHECK_VALUE(SL_E_NOT_FOUND, -2);
+CHECK_VALUE(SL_E_NO_MEMORY, -3);
+CHECK_VALUE(SL_E_PROTOCOL, -10);
+CHECK_VALUE(SL_E_TIMEOUT, -7);
+CHECK_VALUE(SL_E_TLS, -8);
+CHECK_VALUE(SL_E_UNSUPPORTED, -5);
+CHECK_VALUE(SL_LOG_DEBUG, 3);
+CHECK_VALUE(SL_LOG_ERROR, 0);
+CHECK_VALUE(SL_LOG_INFO, 2);
+CHECK_VALUE(SL_LOG_WARN, 1);
+CHECK_VALUE(SL_OK, 0);
+CHECK_VALUE(SL_OPT_BOOL, 3);
+CHECK_VALUE(SL_OPT_DURATION, 4);
+CHECK_VALUE(SL_OPT_ENUM, 6);
+CHECK_VALUE(SL_OPT_INT, 2);
+CHECK_VALUE(SL_OPT_INTS, 11);
+CHECK_VALUE(SL_OPT_JQ, 13);
+CHECK_VALUE(SL_OPT_MAP, 12);
+CHECK_VALUE(SL_OPT_POINTER, 14);
+CHECK_VALUE(SL_OPT_REQUIRED, 1);
+CHECK_VALUE(SL_OPT_SECRET, 8);
+CHECK_VALUE(SL_OPT_SECRETS, 9);
+CHECK_VALUE(SL_OPT_SIZE, 5);
+CHECK_VALUE(SL_OPT_STRING, 1);
+CHECK_VALUE(SL_OPT_STRINGS, 10);
+CHECK_VALUE(SL_OPT_URL, 7);
+CHECK_VALUE(SL_REJECTED, 4);
+CHECK_VALUE(SL_RETRY, 2);
+CHECK_VALUE(SL_REVIEW, 5);
+CHECK_VALUE(SL_SIGNED_HMAC_SHA256, 1);
+CHECK_VALUE(SL_SIGNED_NOT, 0);
+CHECK_VALUE(SL_THROTTLED, 3);
+CHECK_VALUE(SL_UNKNOWN, 6);
+CHECK_VALUE(SL_VERIFY_MAX_SECRETS, 8);
+
+CHECK_SIZE(sl_str, 16);
+CHECK_OFFSET(sl_str, ptr, 0);
+CHECK_OFFSET(sl_str, len, 8);
+
+CHECK_SIZE(sl_fail, 520);
+CHECK_OFFSET(sl_fail, size, 0);
+CHECK_OFFSET(sl_fail, _reserved, 4);
+CHECK_OFFSET(sl_fail, text, 8);
+
+CHECK_SIZE(sl_header, 32);
+CHECK_OFFSET(sl_header, name, 0);
+CHECK_OFFSET(sl_header, value, 16);
+
+CHECK_SIZE(sl_option, 56);
+CHECK_OFFSET(sl_option, name, 0);
+CHECK_OFFSET(sl_option, type, 8);
+CHECK_OFFSET(sl_option, flags, 12);
+CHECK_OFFSET(sl_option, deflt, 16);
+CHECK_OFFSET(sl_option, min, 24);
+CHECK_OFFSET(sl_option, max, 32);
+CHECK_OFFSET(sl_option, choices, 40);
+CHECK_OFFSET(sl_option, help, 48);
+
+CHECK_SIZE(sl_values_api, 40);
+CHECK_OFFSET(sl_values_api, size, 0);
+CHECK_OFFSET(sl_values_api, _reserved, 4);
+CHECK_OFFSET(sl_values_api, str, 8);
+CHECK_OFFSET(sl_values_api, num, 16);
+CHECK_OFFSET(sl_values_api, json, 24);
+CHECK_OFFSET(sl_values_api, secret, 32);
+
+CHECK_SIZE(sl_event, 104);
+CHECK_OFFSET(sl_event, size, 0);
+CHECK_OFFSET(sl_event, _reserved, 4);
+CHECK_OFFSET(sl_event, id, 8);
+CHECK_OFFSET(sl_event, received_ms, 16);
+CHECK_OFFSET(sl_event, endpoint, 24);
+CHECK_OFFSET(sl_event, topic, 40);
+CHECK_OFFSET(sl_event, sender_id, 56);
+CHECK_OFFSET(sl_event, headers, 72);
+CHECK_OFFSET(sl_event, n_headers, 80);
+CHECK_OFFSET(sl_event, body, 88);
+
+CHECK_SIZE(sl_ref, 32);
+CHECK_OFFSET(sl_ref, kind, 0);
+CHECK_OFFSET(sl_ref, id, 16);
+
+CHECK_SIZE(sl_describe_out, 32);
+CHECK_OFFSET(sl_describe_out, size, 0);
+CHECK_OFFSET(sl_describe_out, _reserved, 4);
+CHECK_OFFSET(sl_describe_out, ctx, 8);
+CHECK_OFFSET(sl_describe_out, subject, 16);
+CHECK_OFFSET(sl_describe_out, note, 24);
+
+CHECK_SIZE(sl_head, 72);
+CHECK_OFFSET(sl_head, size, 0);
+CHECK_OFFSET(sl_head, _reserved, 4);
+CHECK_OFFSET(sl_head, method, 8);
+CHECK_OFFSET(sl_head, rest, 24);
+CHECK_OFFSET(sl_head, query, 40);
+CHECK_OFFSET(sl_head, headers, 56);
+CHECK_OFFSET(sl_head, n_headers, 64);
+
+CHECK_SIZE(sl_verdict, 248);
+CHECK_OFFSET(sl_verdict, size, 0);
+CHECK_OFFSET(sl_verdict, scheme, 4);
+CHECK_OFFSET(sl_verdict, topic, 8);
+CHECK_OFFSET(sl_verdict, sender_id, 24);
+CHECK_OFFSET(sl_verdict, signature, 40);
+CHECK_OFFSET(sl_verdict, signature_len, 104);
+CHECK_OFFSET(sl_verdict, n_secrets, 112);
+CHECK_OFFSET(sl_verdict, secrets, 120);
+
+CHECK_SIZE(sl_ack, 24);
+CHECK_OFFSET(sl_ack, size, 0);
+CHECK_OFFSET(sl_ack, status, 4);
+CHECK_OFFSET(sl_ack, content_type, 8);
+CHECK_OFFSET(sl_ack, body, 16);
+
+CHECK_SIZE(sl_action, 40);
+CHECK_OFFSET(sl_action, name, 0);
+CHECK_OFFSET(sl_action, flags, 8);
+CHECK_OFFSET(sl_action, batch_records, 12);
+CHECK_OFFSET(sl_action, batch_bytes, 16);
+CHECK_OFFSET(sl_action, params, 24);
+CHECK_OFFSET(sl_action, help, 32);
+
+CHECK_SIZE(sl_record, 136);
+CHECK_OFFSET(sl_record, size, 0);
+CHECK_OFFSET(sl_record, attempt, 4);
+CHECK_OFFSET(sl_record, delivery, 8);
+CHECK_OFFSET(sl_record, key, 24);
+CHECK_OFFSET(sl_record, subject, 40);
+CHECK_OFFSET(sl_record, piece, 56);
+CHECK_OFFSET(sl_record, topic, 72);
+CHECK_OFFSET(sl_record, body, 88);
+CHECK_OFFSET(sl_record, request, 104);
+CHECK_OFFSET(sl_record, first_sent_ms, 120);
+CHECK_OFFSET(sl_record, last_sent_ms, 128);
+
+CHECK_SIZE(sl_batch, 32);
+CHECK_OFFSET(sl_batch, size, 0);
+CHECK_OFFSET(sl_batch, _reserved, 4);
+CHECK_OFFSET(sl_batch, id, 8);
+CHECK_OFFSET(sl_batch, records, 16);
+CHECK_OFFSET(sl_batch, n_records, 24);
+
+CHECK_SIZE(sl_link, 32);
+CHECK_OFFSET(sl_link, kind, 0);
+CHECK_OFFSET(sl_link, id, 16);
+
+CHECK_SIZE(sl_emit, 32);
+CHECK_OFFSET(sl_emit, topic, 0);
+CHECK_OFFSET(sl_emit, body, 16);
+
+CHECK_SIZE(sl_outcome, 88);
+CHECK_OFFSET(sl_outcome, size, 0);
+CHECK_OFFSET(sl_outcome, kind, 4);
+CHECK_OFFSET(sl_outcome, after_ms, 8);
+CHECK_OFFSET(sl_outcome, status, 16);
+CHECK_OFFSET(sl_outcome, not_sent, 20);
+CHECK_OFFSET(sl_outcome, why, 24);
+CHECK_OFFSET(sl_outcome, reference, 40);
+CHECK_OFFSET(sl_outcome, links, 56);
+CHECK_OFFSET(sl_outcome, n_links, 64);
+CHECK_OFFSET(sl_outcome, emits, 72);
+CHECK_OFFSET(sl_outcome, n_emits, 80);
+
+CHECK_SIZE(sl_done, 48);
+CHECK_OFFSET(sl_done, size, 0);
+CHECK_OFFSET(sl_done, _reserved, 4);
+CHECK_OFFSET(sl_done, ctx, 8);
+CHECK_OFFSET(sl_done, outcome, 16);
+CHECK_OFFSET(sl_done, checkpoint, 24);
+CHECK_OFFSET(sl_done, park, 32);
+CHECK_OFFSET(sl_done, finish, 40);
+
+CHECK_SIZE(sl_confirmed, 80);
+CHECK_OFFSET(sl_confirmed, size, 0);
+CHECK_OFFSET(sl_confirmed, verdict, 4);
+CHECK_OFFSET(sl_confirmed, after_ms, 8);
+CHECK_OFFSET(sl_confirmed, why, 16);
+CHECK_OFFSET(sl_confirmed, reference, 32);
+CHECK_OFFSET(sl_confirmed, links, 48);
+CHECK_OFFSET(sl_confirmed, n_links, 56);
+CHECK_OFFSET(sl_confirmed, emits, 64);
+CHECK_OFFSET(sl_confirmed, n_emits, 72);
+
+CHECK_SIZE(sl_http_request, 88);
+CHECK_OFFSET(sl_http_request, size, 0);
+CHECK_OFFSET(sl_http_request, _reserved, 4);
+CHECK_OFFSET(sl_http_request, method, 8);
+CHECK_OFFSET(sl_http_request, url, 24);
+CHECK_OFFSET(sl_http_request, headers, 40);
+CHECK_OFFSET(sl_http_request, n_headers, 48);
+CHECK_OFFSET(sl_http_request, body, 56);
+CHECK_OFFSET(sl_http_request, total_ms, 72);
+CHECK_OFFSET(sl_http_request, max_answer, 80);
+
+CHECK_SIZE(sl_http_answer, 72);
+CHECK_OFFSET(sl_http_answer, size, 0);
+CHECK_OFFSET(sl_http_answer, error, 4);
+CHECK_OFFSET(sl_http_answer, sent, 8);
+CHECK_OFFSET(sl_http_answer, status, 12);
+CHECK_OFFSET(sl_http_answer, headers, 16);
+CHECK_OFFSET(sl_http_answer, n_headers, 24);
+CHECK_OFFSET(sl_http_answer, body, 32);
+CHECK_OFFSET(sl_http_answer, why, 48);
+CHECK_OFFSET(sl_http_answer, retry_after_ms, 64);
+
+CHECK_SIZE(sl_host, 112);
+CHECK_OFFSET(sl_host, size, 0);
+CHECK_OFFSET(sl_host, abi_minor, 4);
+CHECK_OFFSET(sl_host, ctx, 8);
+CHECK_OFFSET(sl_host, settings, 16);
+CHECK_OFFSET(sl_host, values, 24);
+CHECK_OFFSET(sl_host, endpoint, 32);
+CHECK_OFFSET(sl_host, log, 48);
+CHECK_OFFSET(sl_host, wall_ms, 56);
+CHECK_OFFSET(sl_host, mono_ms, 64);
+CHECK_OFFSET(sl_host, random, 72);
+CHECK_OFFSET(sl_host, http, 80);
+CHECK_OFFSET(sl_host, timer, 88);
+CHECK_OFFSET(sl_host, timer_cancel, 96);
+CHECK_OFFSET(sl_host, transform, 104);
+
+CHECK_SIZE(sl_bind_in, 24);
+CHECK_OFFSET(sl_bind_in, size, 0);
+CHECK_OFFSET(sl_bind_in, action, 4);
+CHECK_OFFSET(sl_bind_in, params, 8);
+CHECK_OFFSET(sl_bind_in, values, 16);
+
+CHECK_SIZE(sl_plugin, 152);
+CHECK_OFFSET(sl_plugin, size, 0);
+CHECK_OFFSET(sl_plugin, abi_minor, 4);
+CHECK_OFFSET(sl_plugin, name, 8);
+CHECK_OFFSET(sl_plugin, version, 16);
+CHECK_OFFSET(sl_plugin, help, 24);
+CHECK_OFFSET(sl_plugin, settings, 32);
+CHECK_OFFSET(sl_plugin, actions, 40);
+CHECK_OFFSET(sl_plugin, bind, 48);
+CHECK_OFFSET(sl_plugin, unbind, 56);
+CHECK_OFFSET(sl_plugin, check, 64);
+CHECK_OFFSET(sl_plugin, open, 72);
+CHECK_OFFSET(sl_plugin, close, 80);
+CHECK_OFFSET(sl_plugin, verify, 88);
+CHECK_OFFSET(sl_plugin, ack, 96);
+CHECK_OFFSET(sl_plugin, describe, 104);
+CHECK_OFFSET(sl_plugin, prepare, 112);
+CHECK_OFFSET(sl_plugin, deliver, 120);
+CHECK_OFFSET(sl_plugin, resume, 128);
+CHECK_OFFSET(sl_plugin, confirm, 136);
+CHECK_OFFSET(sl_plugin, row_key, 144);
+/* to here */
+/* clang-format on */
+#endif
+
+int main(void)
+{
+    return 0;
+}

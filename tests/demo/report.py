@@ -57,6 +57,7 @@ def times(n):
 def happened(story, before, after):
     """The run in sentences."""
     numbers, stage, sale = story.numbers, story.stage, story.sale
+    doubled = next(t for t in after.tallies if t.name == "orders at nord").doubled
     retried = sum(len(one.attempts) - 1 for one in sale.sender.deliveries)
     books = [one.books() for one in stage.stand_ins]
     crm, byron, nord = ({**one, **one["requests"]} for one in books)
@@ -64,13 +65,14 @@ def happened(story, before, after):
         drained = f" (drained in {seconds:.1f} s)" if how == "SIGTERM" else ""
         yield f"{how}{drained}: ready again after {took:.2f} s; the shop retried what had no answer"
     yield (f"{len(sale.twice):,} orders were sent twice, {len(sale.echoes):,} once more under a new id, "
-           f"{retried:,} attempts had no answer and were repeated: one event each")
+           f"{retried:,} attempts had no answer and were repeated")
     yield f"{len(sale.forged):,} webhooks had a wrong signature: 401, nothing stored"
     yield (f"Salesforce: {crm['by_status'].get('503', 0):,} answers of 503, "
            f"{crm['faults'].get('row_error', 0):,} rows refused, {crm['faults'].get('expired', 0)} session "
            f"ended; {len(crm['jobs']):,} bulk jobs, {after.upserted_again:,} rows upserted twice")
     yield (f"nord has no idempotency key and cut the line on {nord['faults'].get('cut_after', 0):,} orders that it "
-           f"had taken: {numbers.total('nord.unknowns'):,} outcomes unknown, asked for, none sent twice")
+           f"had taken: {numbers.total('nord.unknowns'):,} outcomes unknown, asked for, "
+           f"{doubled or 'none'} sent twice")
     yield (f"byron: {byron['by_status'].get('429', 0):,} x 429, {byron['by_status'].get('503', 0):,} x 503, "
            f"breaker opened {times(numbers.total('byron.breaker_trips'))}; {len(byron['replays']):,} orders came "
            "again under their idempotency key")

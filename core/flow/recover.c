@@ -3,8 +3,9 @@
  *
  * Ready and waiting deliveries go back to their lanes. What was sent without an outcome is resumed
  * from its batch's checkpoint where the adapter can, and is unknown otherwise. What has lost its
- * route is held as `orphaned`. Nothing is sent here.
+ * route or its endpoint is held as `orphaned`. Nothing is sent here.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -36,6 +37,8 @@ void recover_step_done(struct flow *f)
     log_info(&f->log, "recovered: %u deliveries in memory", HASH_COUNT(f->deliveries));
 }
 
+static void find_gone(struct flow *f);
+
 void recover_start(struct flow *f)
 {
     recover_step(f);
@@ -47,6 +50,7 @@ void recover_start(struct flow *f)
     for (int p = 0; p < PRIORITY__COUNT; p++)
         f->nowhere.windows[p].spilled = true;
     lane_refill(&f->nowhere);
+    find_gone(f);
     recover_step_done(f);
 }
 
@@ -221,7 +225,7 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
 {
     struct delivery *d = from_row(f, l, row);
     enum delivery_state state = d->state;
-    bool orphan = !d->route || (l->conf && !d->target);
+    bool orphan = !d->route || (row->endpoint.len && !d->target);
 
     lane_add(l, d);
     if (orphan) {
@@ -231,4 +235,83 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
     }
     if (state == DS_INFLIGHT)
         recover_batch(f, l, d->batch_id);
+}
+
+/* ---- endpoints that are no longer configured ---- */
+
+#define GONE_PAGE 1000
+
+/** One endpoint's deliveries of one priority: no lane claims them, so they are claimed here. */
+struct gone {
+    struct flow *flow;
+    uint8_t priority;
+    char *endpoint; /* own */
+};
+
+static void claim_gone(struct flow *f, const char *endpoint, uint8_t priority, uint64_t after);
+
+static void on_gone(void *ctx, int status, const struct store_delivery *rows, size_t n)
+{
+    struct gone *g = ctx;
+    struct flow *f = g->flow;
+
+    if (status < 0 && status != UV_ECANCELED)
+        log_error(&f->log, "cannot read deliveries of the removed endpoint %s: err=%s", g->endpoint,
+                  uv_strerror(status));
+    for (size_t i = 0; status == 0 && i < n; i++)
+        if (rows[i].state != DS_HELD && !flow_delivery(f, rows[i].num))
+            recover_row(f, &f->nowhere, &rows[i]);
+    if (status == 0 && n == GONE_PAGE)
+        claim_gone(f, g->endpoint, g->priority, rows[n - 1].num);
+    free(g->endpoint);
+    free(g);
+    recover_step_done(f);
+}
+
+static void claim_gone(struct flow *f, const char *endpoint, uint8_t priority, uint64_t after)
+{
+    struct gone *g = mem_zero(sizeof(*g));
+
+    *g = (struct gone){ .flow = f, .priority = priority, .endpoint = mem_str(endpoint) };
+    if (store_claim(f->store, str_of(endpoint), priority, after, GONE_PAGE, on_gone, g) == 0) {
+        recover_step(f);
+        return;
+    }
+    free(g->endpoint);
+    free(g);
+}
+
+static bool has_live(json_t *states)
+{
+    bool live = false;
+
+    for (int s = 0; s < DS__COUNT; s++)
+        live |= !delivery_state_final((enum delivery_state)s) &&
+                json_integer_value(json_object_get(states, delivery_state_names[s])) > 0;
+    return live;
+}
+
+static void on_summary(void *ctx, int status, sl_str json)
+{
+    struct flow *f = ctx;
+    json_t *root = status == 0 ? json_loadb(json.ptr, json.len, 0, NULL) : NULL, *states;
+    const char *endpoint;
+
+    json_object_foreach(json_object_get(root, "deliveries"), endpoint, states)
+    {
+        if (!*endpoint || flow_lane(f, str_of(endpoint)) || !has_live(states))
+            continue;
+        log_warn(&f->log, "endpoint %s is no longer configured; what it has not got yet is held",
+                 endpoint);
+        for (int p = 0; p < PRIORITY__COUNT; p++)
+            claim_gone(f, endpoint, (uint8_t)p, 0);
+    }
+    json_decref(root);
+    recover_step_done(f);
+}
+
+static void find_gone(struct flow *f)
+{
+    if (store_report(f->store, REPORT_SUMMARY, NULL, on_summary, f) == 0)
+        recover_step(f);
 }

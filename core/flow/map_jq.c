@@ -99,13 +99,34 @@ static void put_message(struct buf *why, jv msg)
 
 /* ---- documents ---- */
 
+/* Where the first byte stands that is no UTF-8; json.len: nowhere. */
+static size_t not_utf8(sl_str json)
+{
+    size_t at = 0, n;
+
+    while (at < json.len) {
+        if ((unsigned char)json.ptr[at] < 0x80)
+            n = 1;
+        else if ((n = str_utf8((sl_str){ .ptr = json.ptr + at, .len = json.len - at })) == 0)
+            break;
+        at += n;
+    }
+    return at;
+}
+
 static int parse(sl_str json, jv *ret, struct buf *why)
 {
     struct buf exact = { 0 };
     struct fail fail = { 0 };
-    int r = map_numbers(json, &exact, &fail);
+    size_t bad = not_utf8(json);
+    int r;
     jv v;
 
+    if (bad < json.len) { /* jq would put U+FFFD there: an address that nobody wrote */
+        buf_printf(why, "byte %zu: not UTF-8", bad);
+        return MAP_E_INPUT;
+    }
+    r = map_numbers(json, &exact, &fail);
     if (r < 0) {
         buf_cstr(why, r == UV_ENOMEM ? "no memory" : fail.text);
         buf_finish(&exact);

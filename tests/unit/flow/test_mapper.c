@@ -206,6 +206,7 @@ static void an_input_that_is_not_json_is_an_input_error(void **state)
     (void)state;
     rig_fails(&rig, ".", "{\"a\":}", MAP_E_INPUT, "byte 5: not a JSON value");
     rig_fails(&rig, ".", "", MAP_E_INPUT, "the input is empty");
+    rig_fails(&rig, ".", "{\"a\": \"Z\xff\"}", MAP_E_INPUT, "byte 8: not UTF-8");
     rig_fails(&rig, ".", "nan", MAP_E_INPUT, "byte 0: not a JSON value");
     for (int i = 0; i < 65; i++)
         buf_char(&deep, '[');

@@ -219,7 +219,7 @@ static void print_delivery(json_t *d)
     print_moves(json_object_get(d, "moves"));
     print_links(json_object_get(d, "links"));
     print_body("body", json_text(d, "body"));
-    print_body("request, as frozen at the first send", json_text(d, "request"));
+    print_body("request, as frozen for its key", json_text(d, "request"));
     if (json_array_size(emitted)) {
         printf("\nemitted\n");
         print_events(emitted);

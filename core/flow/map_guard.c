@@ -31,7 +31,7 @@ static const struct word {
     { "now", "use $received: a mapping gives the same result whenever it runs" },
     { "localtime", "use gmtime: a mapping gives the same result wherever it runs" },
     { "strflocaltime", "use strftime: a mapping gives the same result wherever it runs" },
-    { "halt", "use empty for no output, or error(\"why\")" },
+    { "halt", "use error(\"why\")" },
     { "halt_error", "use error(\"why\")" },
 };
 

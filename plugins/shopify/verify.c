@@ -100,7 +100,7 @@ static sl_status read_hints(const struct shopify *s, const sl_head *head, const 
                             sl_verdict *v, sl_fail *fail)
 {
     sl_status r;
-    sl_str shop;
+    sl_str shop = { NULL, 0 };
 
     if ((r = single(head, names->topic, &v->topic, fail)) < 0 ||
         (r = single(head, names->shop, &shop, fail)) < 0 ||

@@ -10,7 +10,8 @@ struct lane;
 
 struct adapter {
     const sl_plugin *plugin;
-    void *self;                        /* what open() gave */
+    void *self; /* what open() gave */
+    bool open;  /* between open() and close(): else nothing is called */
     const struct conf_endpoint *conf;
-    struct lane *lane;                 /* set by the flow; the host charges HTTP calls to it */
+    struct lane *lane; /* set by the flow; the host charges HTTP calls to it */
 };

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 
+#define LOAD_AGAIN_MS 2000
+
 const char *const batch_state_names[BATCH__COUNT] = {
     "loading", "preparing", "sending", "out", "settling",
 };
@@ -36,6 +38,7 @@ static struct batch *batch_new(struct lane *l, struct delivery **members, size_t
     b->items = mem_array(n, sizeof(*b->items));
     b->n = n;
     for (size_t i = 0; i < n; i++) {
+        b->items[i].batch = b;
         b->items[i].d = members[i];
         members[i]->batch = b;
     }
@@ -74,14 +77,32 @@ static void batch_end(struct batch *b)
     flow_check_idle(l->flow);
 }
 
-/** Back to where it came from, as if it had not been taken. */
-static void put_back(struct batch_item *it)
+/** Out of the batch, and nothing is done with it. */
+static struct delivery *let_go(struct batch_item *it)
 {
     struct delivery *d = it->d;
 
     d->batch = NULL;
     it->d = NULL;
+    return d;
+}
+
+/** Back to where it came from, as if it had not been taken. */
+static void put_back(struct batch_item *it)
+{
+    struct delivery *d = let_go(it);
+
     lane_enter(d, DS_READY);
+    lane_place(d);
+}
+
+/** The same, but not at once: what failed would fail again. In the log it stays ready. */
+static void put_back_later(struct batch_item *it)
+{
+    struct delivery *d = let_go(it);
+
+    d->next_ms = clock_wall_ms() + LOAD_AGAIN_MS;
+    lane_enter(d, DS_WAITING);
     lane_place(d);
 }
 
@@ -96,17 +117,20 @@ static bool batch_compact(struct batch *b)
     b->n = n;
     if (n)
         return true;
-    breaker_forget(&b->lane->breaker);
+    lane_forget(b->lane, b->breaker_trips);
     batch_end(b);
     return false;
 }
 
-/* ---- LOADING: bodies that are not in memory ---- */
+/** The adapter is closed, the process ends: all stays as the log has it. */
+static void batch_abandon(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        let_go(&b->items[i]);
+    batch_compact(b);
+}
 
-struct load {
-    struct batch *batch;
-    size_t index;
-};
+/* ---- LOADING: bodies that are not in memory ---- */
 
 static void loaded(struct batch *b)
 {
@@ -118,22 +142,47 @@ static void loaded(struct batch *b)
     }
 }
 
+/** One of a batch that was sent before: it may be done, so it is not simply sent again. */
+static void unknown_now(struct batch_item *it)
+{
+    uint64_t id = it->batch->id;
+    struct delivery *d = let_go(it);
+    struct rec_move *m = mem_zero(sizeof(*m));
+    struct extras none = { 0 };
+    sl_outcome o = { .size = sizeof(o),
+                     .kind = SL_UNKNOWN,
+                     .why = STR("its body could not be read to resume its batch") };
+
+    settle_outcome(d, &o, d->attempts + 1, 0, m);
+    d->settling = true;
+    settle_write(d->lane, id, "recovery", m, 1, &none, NULL, NULL);
+}
+
+static void not_loaded(struct batch_item *it, int status)
+{
+    struct batch *b = it->batch;
+
+    if (b->lane->flow->draining || status == UV_ECANCELED) {
+        let_go(it); /* as the log has it */
+        return;
+    }
+    log_error(&b->lane->log, "cannot read the body of delivery %" PRIu64 ".%u: %s",
+              delivery_event(it->d->num), delivery_ordinal(it->d->num), uv_strerror(status));
+    if (b->resumed)
+        unknown_now(it);
+    else
+        put_back_later(it);
+}
+
 static void on_loaded(void *ctx, int status, const struct store_delivery *sd, sl_str body,
                       sl_str request)
 {
-    struct load *ld = ctx;
-    struct batch *b = ld->batch;
-    struct batch_item *it = &b->items[ld->index];
+    struct batch_item *it = ctx;
+    struct batch *b = it->batch;
 
     (void)sd;
-    free(ld);
     if (status < 0) {
-        log_error(&b->lane->log, "cannot read the body of delivery %" PRIu64 ".%u: %s",
-                  delivery_event(it->d->num), delivery_ordinal(it->d->num), uv_strerror(status));
-        if (b->lane->flow->draining || status == UV_ECANCELED)
-            it->d = NULL;
-        else
-            put_back(it);
+        not_loaded(it, status);
         loaded(b);
         return;
     }
@@ -150,15 +199,11 @@ static void batch_load(struct batch *b)
         struct delivery *d = b->items[i].d;
         if (d->body && (d->request || !d->first_sent_ms))
             continue;
-        struct load *ld = mem_zero(sizeof(*ld));
-        *ld = (struct load){ b, i };
-        b->pending++;
-        int r = store_delivery_get(b->lane->flow->store, d->num, on_loaded, ld);
-        if (r < 0) {
-            free(ld);
-            put_back(&b->items[i]);
-            b->pending--;
-        }
+        int r = store_delivery_get(b->lane->flow->store, d->num, on_loaded, &b->items[i]);
+        if (r < 0)
+            not_loaded(&b->items[i], r);
+        else
+            b->pending++;
     }
     loaded(b);
 }
@@ -200,8 +245,7 @@ static void split_row_keys(struct batch *b)
         memcpy(k->key, key.ptr, key.len);
         HASH_ADD_KEYPTR(hh, seen, k->key, k->len, k);
     }
-    HASH_ITER(hh, seen, k, tmp)
-    {
+    HASH_ITER (hh, seen, k, tmp) {
         HASH_DEL(seen, k);
         free(k);
     }
@@ -220,8 +264,7 @@ static void fill_record(struct batch *b, size_t i, sl_record *r, char name[32])
         .piece = str_of(d->piece),
         .topic = str_of(d->topic),
         .body = { d->body, d->body_len },
-        .request = { d->request ? d->request : d->body,
-                     d->request ? d->request_len : d->body_len },
+        .request = { d->request ? d->request : d->body, d->request ? d->request_len : d->body_len },
         .first_sent_ms = d->first_sent_ms,
         .last_sent_ms = d->last_sent_ms,
     };
@@ -239,36 +282,41 @@ static void fill_records(struct batch *b)
         delivery_key(b->items[i].d, b->items[i].key);
         fill_record(b, i, &b->records[i], name);
     }
-    b->sl = (sl_batch){
-        .size = sizeof(b->sl), .id = b->id, .records = b->records, .n_records = b->n
-    };
+    b->sl =
+        (sl_batch){ .size = sizeof(b->sl), .id = b->id, .records = b->records, .n_records = b->n };
+}
+
+/** No request can be made of it: a dead letter. */
+static void not_prepared(struct batch_item *it, sl_str why)
+{
+    struct delivery *d = let_go(it);
+    struct rec_move *m = mem_zero(sizeof(*m));
+    struct extras none = { 0 };
+    struct buf text = { 0 };
+
+    buf_printf(&text, "request: " STR_FMT, STR_ARG(why));
+    *m = (struct rec_move){ .num = d->num, .state = DS_DEAD, .generation = d->generation };
+    m->reason.ptr = buf_steal(&text, &m->reason.len);
+    d->settling = true;
+    settle_write(d->lane, 0, "adapter", m, 1, &none, NULL, NULL);
 }
 
 static void on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
 {
-    struct load *ld = ctx;
-    struct batch *b = ld->batch;
-    struct batch_item *it = &b->items[ld->index];
+    struct batch_item *it = ctx;
+    struct batch *b = it->batch;
 
-    free(ld);
-    if (status == SL_E_CANCELLED) {
-        it->d->batch = NULL;
-        it->d = NULL; /* the host is closing: it stays ready in the index */
-    } else if (status < 0) {
-        struct delivery *d = it->d;
-        struct rec_move *m = mem_zero(sizeof(*m));
-        struct extras none = { 0 };
-        struct buf text = { 0 };
-
-        buf_printf(&text, "request: " STR_FMT, STR_ARG(why));
-        *m = (struct rec_move){ .num = d->num, .state = DS_DEAD, .generation = d->generation };
-        m->reason.ptr = buf_steal(&text, &m->reason.len);
-        d->batch = NULL;
-        it->d = NULL;
-        settle_write(b->lane, 0, "adapter", m, 1, &none, NULL, NULL);
-    } else {
+    if (!it->awaited)
+        return; /* a plugin's mistake: the first word counts */
+    it->awaited = false;
+    if (status >= 0)
         delivery_set_request(it->d, request);
-    }
+    else if (status != SL_E_CANCELLED)
+        not_prepared(it, why);
+    else if (b->lane->flow->draining)
+        let_go(it); /* the host is closing: it stays ready in the log */
+    else
+        put_back_later(it);
     if (--b->pending == 0 && batch_compact(b))
         batch_freeze(b);
 }
@@ -278,6 +326,10 @@ static void batch_prepare(struct batch *b)
     const struct adapter *a = b->lane->adapter;
 
     batch_enter(b, BATCH_PREPARING);
+    if (!a->open) {
+        batch_abandon(b);
+        return;
+    }
     split_row_keys(b);
     if (!batch_compact(b))
         return;
@@ -286,11 +338,9 @@ static void batch_prepare(struct batch *b)
     for (size_t i = 0; a->plugin->prepare && i < b->n; i++) {
         if (b->items[i].d->request)
             continue;
-        struct load *ld = mem_zero(sizeof(*ld));
-        *ld = (struct load){ b, i };
         b->pending++;
-        b->items[i].freeze = true;
-        a->plugin->prepare(a->self, b->target->handle, &b->records[i], on_prepared, ld);
+        b->items[i].freeze = b->items[i].awaited = true;
+        a->plugin->prepare(a->self, b->target->handle, &b->records[i], on_prepared, &b->items[i]);
     }
     if (--b->pending == 0 && batch_compact(b))
         batch_freeze(b);
@@ -302,6 +352,10 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
 {
     struct batch *b = c->ctx;
 
+    if (status == UV_ECANCELED) {
+        batch_abandon(b);
+        return;
+    }
     if (status < 0) {
         log_error(&b->lane->log, "cannot record what is to be sent, nothing was sent: err=%s",
                   uv_strerror(status));
@@ -369,8 +423,8 @@ static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
     int64_t wall = clock_wall_ms();
     it->told = true;
     it->kind = o->kind;
-    settle_outcome(it->d, o, it->d->attempts + 1, (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms),
-                   &it->move);
+    settle_outcome(it->d, o, it->d->attempts + 1,
+                   (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
     extras_link(&b->extras, it->d, o->links, o->n_links);
     extras_emit(&b->extras, it->d, o->emits, o->n_emits, wall);
     if (o->kind == SL_THROTTLED) {
@@ -390,13 +444,14 @@ static void on_checkpoint_durable(struct flow *f, struct commit *c, int status)
 {
     struct checkpoint *cp = c->ctx;
 
+    struct batch *b = cp->batch;
+
     (void)f;
-    cp->batch->checkpoints--;
-    if (cp->batch->lane->adapter->self) /* not closed meanwhile */
+    if (b->lane->adapter->open)
         cp->cb(cp->cb_ctx, status < 0 ? SL_E_INTERNAL : SL_OK);
-    if (cp->batch->finished && !cp->batch->checkpoints && cp->batch->state == BATCH_OUT)
-        batch_settle(cp->batch);
     free(cp);
+    if (--b->checkpoints == 0 && b->finished)
+        batch_settle(b);
 }
 
 static void done_checkpoint(void *ctx, sl_str token, uint32_t done, sl_durable_cb cb, void *cb_ctx)
@@ -438,6 +493,10 @@ static void batch_deliver(struct batch *b)
 {
     const struct adapter *a = b->lane->adapter;
 
+    if (!a->open) {
+        batch_abandon(b);
+        return;
+    }
     batch_enter(b, BATCH_OUT);
     fill_records(b);
     b->started_ms = uv_now(b->lane->flow->loop);
@@ -494,11 +553,12 @@ static void settle_untold(struct batch *b, struct batch_item *it)
         it->kind = 0;
         return;
     }
-    sl_outcome o = { .size = sizeof(o), .kind = SL_UNKNOWN,
+    sl_outcome o = { .size = sizeof(o),
+                     .kind = SL_UNKNOWN,
                      .why = STR("the adapter gave no outcome") };
     it->kind = SL_UNKNOWN;
-    settle_outcome(d, &o, d->attempts + 1,
-                   (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
+    settle_outcome(d, &o, d->attempts + 1, (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms),
+                   &it->move);
 }
 
 static void feed_breaker(struct batch *b)
@@ -517,7 +577,7 @@ static void feed_breaker(struct batch *b)
     if (good || bad)
         lane_result(b->lane, b->breaker_trips, good);
     else
-        breaker_forget(&b->lane->breaker);
+        lane_forget(b->lane, b->breaker_trips);
 }
 
 static void on_batch_settled(struct flow *f, int status, void *ctx)
@@ -529,6 +589,8 @@ static void on_batch_settled(struct flow *f, int status, void *ctx)
         /* The outcome could not be written: in the log they are sent without one, so they stay in
          * flight here, too, and the next start asks for them. */
         log_error(&b->lane->log, "outcomes could not be recorded: err=%s", uv_strerror(status));
+        for (size_t i = 0; i < b->n; i++)
+            let_go(&b->items[i]);
     }
     for (size_t i = 0; i < b->n; i++)
         b->items[i].d = NULL; /* applied, and perhaps freed */

@@ -1,12 +1,12 @@
 /*
  * chain.c - order per (route, subject, piece), and the piles of what may leave.
  */
+#include "flow/chain.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
-#include "flow/chain.h"
 
 static void chain_key(const struct delivery *d, uint8_t out[16])
 {
@@ -24,7 +24,7 @@ static struct delivery *first_of(struct chain *c)
 
 static bool may_leave(const struct delivery *d)
 {
-    return d->state == DS_READY && !d->settling && d->target &&
+    return d->state == DS_READY && !d->settling && !d->deciding && d->target &&
            (!d->chain || first_of(d->chain) == d);
 }
 
@@ -92,6 +92,5 @@ void chain_leave(struct delivery *d)
     }
     struct delivery *next = first_of(c);
     pile_add(next);
-    if (next->lane != d->lane)
-        lane_pump_soon(next->lane);
+    lane_pump_soon(next->lane);
 }

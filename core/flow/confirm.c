@@ -11,9 +11,11 @@
 #define ASK_CAP_MS (5 * 60 * 1000)
 
 struct confirm {
+    struct list node; /* lane.confirming */
     struct delivery *d;
     struct lane *lane;
     uint64_t breaker_trips;
+    bool probe; /* it went out to see whether a parked lane works again */
     char name[32], key[40];
 };
 
@@ -21,12 +23,22 @@ static void confirm_end(struct confirm *c)
 {
     struct lane *l = c->lane;
 
+    list_remove(&c->node);
     free(c);
     l->under_way--;
     if (l->prepaid > l->under_way)
         l->prepaid = l->under_way;
     lane_pump(l);
     flow_check_idle(l->flow);
+}
+
+void confirm_drop_all(struct lane *l)
+{
+    while (!list_empty(&l->confirming)) {
+        struct confirm *c = list_entry(l->confirming.next, struct confirm, node);
+        list_remove(&c->node);
+        free(c);
+    }
 }
 
 static void on_confirm_settled(struct flow *f, int status, void *ctx)
@@ -44,12 +56,12 @@ static void confirm_write(struct confirm *c, struct rec_move *m, struct extras *
     settle_write(c->lane, c->d->batch_id, "confirm", moves, 1, x, on_confirm_settled, c);
 }
 
+/** Nobody could say: nothing is learnt of the remote's health either. */
 static void hold(struct confirm *c, sl_str why)
 {
+    lane_forget(c->lane, c->breaker_trips);
     struct extras none = { 0 };
-    struct rec_move m = {
-        .num = c->d->num, .state = DS_HELD, .generation = c->d->generation
-    };
+    struct rec_move m = { .num = c->d->num, .state = DS_HELD, .generation = c->d->generation };
 
     m.hold_type = (sl_str){ mem_str("unknown-outcome"), strlen("unknown-outcome") };
     m.reason = (sl_str){ mem_dup(why), why.len };
@@ -59,6 +71,9 @@ static void hold(struct confirm *c, sl_str why)
 /** Later again, doubling; nothing is written for it: a restart asks at once. */
 static void ask_later(struct confirm *c, int64_t after_ms)
 {
+    lane_forget(c->lane, c->breaker_trips);
+    if (c->probe && c->lane->parked)
+        lane_park_on(c->lane);
     struct delivery *d = c->d;
     int64_t wait = d->lane->conf->confirm_after_ms;
 
@@ -73,6 +88,14 @@ static void ask_later(struct confirm *c, int64_t after_ms)
     confirm_end(c);
 }
 
+/** The remote answered: it is up, and it knows us. */
+static void answered(struct confirm *c)
+{
+    lane_result(c->lane, c->breaker_trips, true);
+    if (c->probe)
+        lane_unpark(c->lane);
+}
+
 static void on_confirmed(void *ctx, const sl_confirmed *a)
 {
     struct confirm *c = ctx;
@@ -82,29 +105,28 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
 
     switch (a->verdict) {
     case SL_CONFIRM_YES:
-        lane_result(c->lane, c->breaker_trips, true);
+        answered(c);
         m.state = DS_DELIVERED;
-        m.reason = (sl_str){ mem_str("confirmed: it had arrived"), 25 };
+        m.reason = (sl_str){ mem_str("confirmed: it had arrived"),
+                             strlen("confirmed: it had arrived") };
         m.reference = (sl_str){ mem_dup(a->reference), a->reference.len };
         extras_link(&x, d, a->links, a->n_links);
         extras_emit(&x, d, a->emits, a->n_emits, clock_wall_ms());
         confirm_write(c, &m, &x);
         break;
     case SL_CONFIRM_NO:
-        lane_result(c->lane, c->breaker_trips, true);
+        answered(c);
         settle_retry(d, d->attempts, a->after_ms,
                      a->why.len ? a->why : STR("confirmed: it had not arrived"), &m);
         confirm_write(c, &m, &x);
         break;
     case SL_CONFIRM_EARLY:
-        breaker_forget(&c->lane->breaker);
         if (clock_wall_ms() - d->unknown_ms > d->lane->conf->confirm_for_ms)
             hold(c, STR("nobody could say in time whether it arrived"));
         else
             ask_later(c, a->after_ms);
         break;
     default:
-        breaker_forget(&c->lane->breaker);
         hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
         break;
     }
@@ -123,8 +145,7 @@ static void ask(struct confirm *c)
         .piece = str_of(d->piece),
         .topic = str_of(d->topic),
         .body = { d->body, d->body_len },
-        .request = { d->request ? d->request : d->body,
-                     d->request ? d->request_len : d->body_len },
+        .request = { d->request ? d->request : d->body, d->request ? d->request_len : d->body_len },
         .first_sent_ms = d->first_sent_ms,
         .last_sent_ms = d->last_sent_ms,
     };
@@ -139,8 +160,7 @@ static void on_confirm_loaded(void *ctx, int status, const struct store_delivery
     struct confirm *c = ctx;
 
     (void)sd;
-    if (status < 0) {
-        breaker_forget(&c->lane->breaker);
+    if (status < 0 || !c->lane->adapter->open) {
         ask_later(c, 0);
         return;
     }
@@ -158,6 +178,8 @@ void confirm_start(struct delivery *d)
     c->d = d;
     c->lane = l;
     c->breaker_trips = l->breaker.trips;
+    c->probe = l->parked;
+    list_append(&l->confirming, &c->node);
     delivery_name(d->num, c->name);
     delivery_key(d, c->key);
     d->settling = true;

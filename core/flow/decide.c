@@ -11,12 +11,19 @@
 #include "flow/chain.h"
 #include "flow/routing.h"
 
+/** One delivery to decide about. While it is, nothing else may move the delivery (`deciding` of it
+ *  in memory, also if it comes there meanwhile) and no second decision about it begins. */
 struct choice {
+    UT_hash_handle hh; /* flow.deciding, by row.num */
     struct deciding *all;
     size_t index;
     struct store_delivery row; /* strings owned */
-    bool found, remap, move;
+    bool claimed;              /* it is in flow.deciding */
+    bool found;
+    bool remap; /* to be made again from its event */
+    bool move;  /* `m` is to be written */
     struct rec_move m;
+    struct remap again;
 };
 
 struct deciding {
@@ -38,7 +45,7 @@ static void deciding_free(struct deciding *a)
 {
     for (size_t i = 0; i < a->n; i++) {
         struct store_delivery *r = &a->choices[i].row;
-        sl_str *texts[] = { &r->route, &r->piece, &r->endpoint, &r->action,
+        sl_str *texts[] = { &r->route,   &r->piece, &r->endpoint,  &r->action,
                             &r->subject, &r->topic, &r->hold_type, &r->reason };
         for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
             free((char *)texts[k]->ptr);
@@ -83,6 +90,50 @@ static void refuse(struct choice *c, int status, const char *fmt, ...)
     va_end(ap);
 }
 
+/* ---- one decision about a delivery at a time ---- */
+
+bool decide_under_way(const struct flow *f, uint64_t num)
+{
+    struct choice *c;
+
+    HASH_FIND(hh, f->deciding, &num, sizeof(num), c);
+    return c != NULL;
+}
+
+static bool claim(struct choice *c)
+{
+    struct flow *f = c->all->flow;
+    struct delivery *d = flow_delivery(f, c->row.num);
+
+    if (decide_under_way(f, c->row.num)) {
+        refuse(c, UV_EBUSY, "another decision about it is under way");
+        return false;
+    }
+    HASH_ADD(hh, f->deciding, row.num, sizeof(c->row.num), c);
+    c->claimed = true;
+    if (d) {
+        d->deciding = true;
+        pile_take(d);
+    }
+    return true;
+}
+
+static void release(struct choice *c)
+{
+    struct flow *f = c->all->flow;
+    struct delivery *d = flow_delivery(f, c->row.num);
+
+    if (!c->claimed)
+        return;
+    c->claimed = false;
+    HASH_DEL(f->deciding, c);
+    if (d) {
+        d->deciding = false;
+        lane_place(d);
+        lane_pump_soon(d->lane);
+    }
+}
+
 /* ---- is it allowed, and what does it mean ---- */
 
 static bool state_allows(const struct deciding *a, enum delivery_state s)
@@ -124,7 +175,7 @@ static struct lane *lane_for(struct choice *c)
     else if (!r)
         refuse(c, UV_EINVAL, "its route \"" STR_FMT "\" is no longer in the configuration",
                STR_ARG(c->row.route));
-    else if (!find_target(r, l, a->endpoint[0] ? STR("") : c->row.action))
+    else if (!find_target(r, l, c->row.action))
         refuse(c, UV_EINVAL, "route %s does not send to \"" STR_FMT "\"", r->name, STR_ARG(name));
     else
         return l;
@@ -138,6 +189,8 @@ static void decide_one(struct choice *c)
     enum delivery_state s = d ? d->state : c->row.state;
     static const uint8_t after[] = { DS_READY, DS_DISCARDED, DS_READY, DS_DEAD, DS_DELIVERED };
 
+    if (a->results[c->index].status < 0)
+        return;
     if (!c->found) {
         refuse(c, UV_ENOENT, "there is no such delivery");
         return;
@@ -148,6 +201,10 @@ static void decide_one(struct choice *c)
     }
     if (!state_allows(a, s)) {
         refuse(c, UV_EINVAL, "it is %s; %s", delivery_state_names[s], wanted(a->what));
+        return;
+    }
+    if (s == DS_DISCARDED && str_eq(c->row.hold_type, STR(REMAPPED))) {
+        refuse(c, UV_EINVAL, "it was mapped again: replay the delivery that was made of it");
         return;
     }
     c->m = (struct rec_move){
@@ -177,8 +234,11 @@ static void follow(struct choice *c)
     struct delivery *d = flow_delivery(f, c->row.num);
     struct lane *l;
 
+    l = flow_lane(f, c->row.endpoint);
     if (d)
         lane_remove(d);
+    else /* a claim under way may still see it as it was */
+        lane_gone(l ? l : &f->nowhere, c->row.priority, c->row.num);
     if (c->m.state != DS_READY)
         return;
     if (c->m.endpoint.len) {
@@ -191,14 +251,12 @@ static void follow(struct choice *c)
         return;
     c->row.state = DS_READY;
     recover_row(f, l, &c->row);
-    d = flow_delivery(f, c->row.num);
-    if (d)
-        d->since_ms = clock_wall_ms(); /* the retry policy's age counts from here */
-    lane_pump_soon(l);
 }
 
 static void finish(struct deciding *a)
 {
+    for (size_t i = 0; i < a->n; i++)
+        release(&a->choices[i]);
     a->cb(a->ctx, a->results, a->n);
     deciding_free(a);
 }
@@ -210,11 +268,9 @@ static void on_decided(struct flow *f, struct commit *commit, int status)
     (void)f;
     for (size_t i = 0; i < a->n; i++) {
         struct choice *c = &a->choices[i];
-        if (!c->move)
-            continue;
-        if (status == 0)
+        if (c->move && status == 0)
             follow(c);
-        else
+        else if (c->move)
             refuse(c, status, "could not be recorded: %s", uv_strerror(status));
     }
     finish(a);
@@ -250,46 +306,26 @@ static void remap_done(struct choice *c)
         write_moves(c->all);
 }
 
-static void on_remapped(struct routing *rt, int status)
+static void on_remapped(struct remap *m)
 {
-    struct choice *c = rt->remapped_ctx;
+    struct choice *c = container_of(m, struct choice, again);
     struct decided *r = &c->all->results[c->index];
     char name[32];
 
-    if (status < 0) {
-        refuse(c, status, "could not be recorded: %s", uv_strerror(status));
+    if (m->status == UV_ENOENT) {
+        refuse(c, UV_ENOENT, "its event or its route is no longer there");
+    } else if (m->status < 0) {
+        refuse(c, m->status, "could not be mapped again: %s", uv_strerror(m->status));
     } else {
-        /* The old one is closed; the new one has the same key, so nothing can be doubled. */
         c->m.state = DS_DISCARDED;
-        c->m.reason = STR("mapped again from its event");
-        c->move = true;
-        delivery_name(rt->remapped_num, name);
-        if (rt->remapped_num)
+        follow(c);
+        delivery_name(m->made, name);
+        if (m->made)
             snprintf(r->text, sizeof(r->text), "mapped again as %s", name);
         else
             snprintf(r->text, sizeof(r->text), "mapped again: the route makes nothing of it now");
     }
     remap_done(c);
-}
-
-static void on_remap_event(void *ctx, int status, const struct store_event *se)
-{
-    struct choice *c = ctx;
-    struct flow *f = c->all->flow;
-    const struct conf_route *r = config_route(f->config, c->row.route);
-
-    if (status < 0 || !r) {
-        refuse(c, status < 0 ? status : UV_EINVAL, "its %s is no longer there",
-               r ? "event" : "route");
-        remap_done(c);
-        return;
-    }
-    struct event *e = event_from_receipt(se->id, &se->receipt);
-    e->only = r;
-    e->again = true;
-    e->first_ordinal = se->n_deliveries;
-    f->router.routes[r->index].paused = false;
-    router_remap(&f->router, e, on_remapped, c);
 }
 
 static void remap_or_write(struct deciding *a)
@@ -300,11 +336,14 @@ static void remap_or_write(struct deciding *a)
         if (!c->remap)
             continue;
         a->pending++;
-        int err = store_event_get(a->flow->store, delivery_event(c->row.num), on_remap_event, c);
-        if (err < 0) {
-            refuse(c, err, "cannot read its event: %s", uv_strerror(err));
-            a->pending--;
-        }
+        c->again = (struct remap){
+            .flow = a->flow,
+            .row = &c->row,
+            .who = str_of(a->who),
+            .why = str_of(a->why),
+            .done = on_remapped,
+        };
+        remap_start(&c->again);
     }
     if (--a->pending == 0)
         write_moves(a);
@@ -331,35 +370,55 @@ static void on_row(void *ctx, int status, const struct store_delivery *row, sl_s
     if (status == 0) {
         keep_row(c, row);
         c->found = true;
+    } else if (status != UV_ENOENT) {
+        refuse(c, status, "cannot be read: %s", uv_strerror(status));
     }
     all_read(c->all);
+}
+
+static void on_nothing_to_read(void *ctx, bool closing)
+{
+    (void)closing;
+    all_read(ctx);
 }
 
 int flow_decide(struct flow *f, const struct decide *d,
                 void (*cb)(void *ctx, const struct decided *results, size_t n), void *ctx)
 {
+    if (d->n == 0)
+        return UV_EINVAL;
     struct deciding *a = mem_zero(sizeof(*a));
 
     *a = (struct deciding){
-        .flow = f, .what = d->what, .remap = d->remap, .force = d->force, .n = d->n,
-        .cb = cb, .ctx = ctx,
+        .flow = f,
+        .what = d->what,
+        .remap = d->remap,
+        .force = d->force,
+        .n = d->n,
+        .cb = cb,
+        .ctx = ctx,
     };
     a->who = mem_dup(d->who);
     a->why = mem_dup(d->why);
     a->endpoint = mem_dup(d->endpoint);
-    a->choices = mem_array(d->n ? d->n : 1, sizeof(*a->choices));
-    a->results = mem_array(d->n ? d->n : 1, sizeof(*a->results));
+    a->choices = mem_array(d->n, sizeof(*a->choices));
+    a->results = mem_array(d->n, sizeof(*a->results));
     a->pending = 1;
     for (size_t i = 0; i < d->n; i++) {
-        a->choices[i] = (struct choice){ .all = a, .index = i };
-        a->choices[i].row.num = a->results[i].num = d->nums[i];
-        if (store_delivery_get(f->store, d->nums[i], on_row, &a->choices[i]) == 0)
+        struct choice *c = &a->choices[i];
+        *c = (struct choice){ .all = a, .index = i };
+        c->row.num = a->results[i].num = d->nums[i];
+        if (!claim(c))
+            continue;
+        int r = store_delivery_get(f->store, d->nums[i], on_row, c);
+        if (r < 0)
+            refuse(c, r, "cannot be read: %s", uv_strerror(r));
+        else
             a->pending++;
     }
-    if (a->pending == 1) { /* the store is closing, or there was nothing to do */
-        deciding_free(a);
-        return d->n ? UV_ECANCELED : UV_EINVAL;
-    }
-    all_read(a);
+    if (a->pending == 1)
+        flow_later(f, 0, on_nothing_to_read, a); /* the callback never comes before this returned */
+    else
+        all_read(a);
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include <uthash.h>
+#include "base/heap.h"
 #include "base/list.h"
 #include "config/config.h"
 #include "store/record.h"
@@ -20,33 +21,35 @@ struct delivery {
     uint8_t id[16];
     enum delivery_state state;
     uint8_t priority;
-    bool settling;      /* a move of it is on its way to the log: leave it alone */
-    uint32_t attempts;  /* burnt */
+    bool settling;     /* a move of it is on its way to the log: leave it alone */
+    bool deciding;     /* a person's decision about it is under way: likewise */
+    uint32_t attempts; /* burnt */
     uint32_t generation;
-    uint32_t asked;     /* confirm: how often */
-    int64_t next_ms;    /* wall clock: WAITING, UNKNOWN */
+    uint32_t asked;  /* confirm: how often */
+    int64_t next_ms; /* wall clock: WAITING, UNKNOWN */
     int64_t received_ms;
     int64_t first_sent_ms; /* 0: never */
-    int64_t last_sent_ms;  /* by this process; what was read back has its first_sent_ms */
-    int64_t since_ms;   /* of the retry policy's age: first sent, or the last decision */
+    int64_t last_sent_ms;  /* by this process; what was read back: when it was read */
+    int64_t since_ms;   /* of the retry policy's age: first sent, sent again after a decision; 0 */
     int64_t unknown_ms; /* since when it is unknown */
-    uint64_t batch_id;  /* INFLIGHT */
+    uint64_t batch_id;  /* the newest that it was sent with */
     const struct conf_route *route;   /* NULL: it is gone from the configuration */
     const struct conf_target *target; /* NULL: held without an endpoint, or the route is gone */
-    struct lane *lane;                /* NULL: no endpoint */
+    struct lane *lane;                /* flow.nowhere: no endpoint */
     char *subject, *piece, *topic;    /* own */
-    bool kept;          /* its body counts in flow.kept_bytes */
-    char *body;         /* own; NULL: to be read from the store */
+    bool kept;                        /* its body counts in flow.kept_bytes */
+    char *body;                       /* own; NULL: to be read from the store */
     size_t body_len;
-    char *request;      /* own; frozen; NULL: none, or to be read from the store */
+    char *request; /* own; frozen; NULL: none, or to be read from the store */
     size_t request_len;
 
-    struct chain *chain;     /* NULL: its route is not ordered */
+    struct chain *chain; /* NULL: its route is not ordered */
     struct list chain_node;
-    struct list pile_node;   /* in its pile while ready and first of its chain */
-    size_t heap_at;          /* in the lane's timers while waiting or unknown; 0: not in it */
-    struct batch *batch;     /* INFLIGHT */
-    UT_hash_handle hh;       /* flow.deliveries, by num */
+    struct list pile_node; /* in its pile while ready and first of its chain */
+    struct heap *heap;     /* of its lane, while waiting or unknown ... */
+    size_t heap_at;        /* ... and its place there; 0: in none */
+    struct batch *batch;   /* INFLIGHT */
+    UT_hash_handle hh;     /* flow.deliveries, by num */
 };
 
 void delivery_free(struct delivery *d); /* NULL is fine */

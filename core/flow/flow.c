@@ -8,13 +8,14 @@
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
-    "dead-letter", "breaker-open", "breaker-closed", "endpoint-parked",
-    "endpoint-unparked", "held", "route-paused", "intake-refusing",
+    "dead-letter",       "breaker-open", "breaker-closed", "endpoint-parked",
+    "endpoint-unparked", "held",         "route-paused",   "intake-refusing",
 };
 
 /* ---- commits ---- */
 
-struct commit *commit_new(struct flow *f, void (*cb)(struct flow *, struct commit *, int), void *ctx)
+struct commit *commit_new(struct flow *f, void (*cb)(struct flow *, struct commit *, int),
+                          void *ctx)
 {
     struct commit *c = mem_zero(sizeof(*c));
     c->flow = f;
@@ -51,19 +52,31 @@ static void on_append(struct store_append *a, int status)
     commit_end(container_of(a, struct commit, append), status);
 }
 
+static void on_refused(void *ctx, bool closing)
+{
+    struct commit *c = ctx;
+
+    (void)closing;
+    commit_end(c, c->append.status);
+}
+
 void commit_go(struct commit *c)
 {
+    struct flow *f = c->flow;
+    int r = f->closing ? UV_ECANCELED : 0;
+
     c->append.records = c->records;
     c->append.cb = on_append;
-    c->flow->appends++;
+    f->appends++;
     for (size_t i = 0; i < c->append.n; i++)
-        if (c->records[i].payload.failed) {
-            commit_end(c, UV_ENOMEM);
-            return;
-        }
-    int r = store_append(c->flow->store, &c->append, true);
-    if (r < 0)
-        commit_end(c, r);
+        if (c->records[i].payload.failed)
+            r = UV_ENOMEM;
+    if (r == 0)
+        r = store_append(f->store, &c->append, true);
+    if (r < 0) {
+        c->append.status = r;
+        flow_later(f, 0, on_refused, c);
+    }
 }
 
 int commit_offer(struct commit *c)
@@ -138,6 +151,8 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->adapters = conf->adapters;
     f->watch = conf->watch;
     f->log = (struct logger){ .room = "flow" };
+    list_init(&f->laters);
+    list_init(&f->remaps);
     if (seed == 0)
         rng_system(&seed, sizeof(seed));
     rng_seed(&f->rng, seed);
@@ -187,8 +202,10 @@ static void on_drain_over(uv_timer_t *t)
     for (size_t i = 0; i < f->n_lanes; i++)
         left += f->lanes[i].under_way;
     if (left)
-        log_warn(&f->log, "drain time is over: %u under way count as unknown and are asked for at "
-                          "the next start", left);
+        log_warn(&f->log,
+                 "drain time is over: %u under way count as unknown and are asked for at "
+                 "the next start",
+                 left);
     f->idle = NULL;
     if (idle)
         idle(f->idle_ctx);
@@ -213,12 +230,17 @@ void flow_destroy(struct flow *f)
 
     if (!f)
         return;
+    f->draining = f->closing = true;
+    f->idle = NULL;
+    router_cancel(&f->router);
+    laters_close(f);
     for (size_t i = 0; i < f->n_lanes; i++) {
         struct lane *l = &f->lanes[i];
+        confirm_drop_all(l);
         while (!list_empty(&l->batches))
             batch_free(list_entry(l->batches.next, struct batch, node));
     }
-    HASH_ITER(hh, f->deliveries, d, tmp)
+    HASH_ITER (hh, f->deliveries, d, tmp)
         lane_remove(d);
     recover_finish(f);
     router_close(&f->router);
@@ -229,15 +251,17 @@ void flow_destroy(struct flow *f)
     uv_close((uv_handle_t *)&f->drain_timer, flow_on_closed);
 }
 
-/* Handles live in the flow itself (lanes, the drain timer): the last one to close frees it. */
-void flow_on_closed(uv_handle_t *h)
+void flow_release(struct flow *f)
 {
-    struct flow *f = uv_handle_get_data(h);
-
     if (--f->handles)
         return;
     free(f->lanes);
     free(f);
+}
+
+void flow_on_closed(uv_handle_t *h)
+{
+    flow_release(uv_handle_get_data(h));
 }
 
 /* ---- statistics ---- */
@@ -246,7 +270,7 @@ void flow_stats(const struct flow *f, struct flow_stats *ret)
 {
     *ret = f->stats;
     ret->router_queue = f->router.queued + f->router.under_way;
-    ret->waiting_for_link = f->router.n_waiting;
+    ret->waiting_for_link = router_waiting(&f->router);
 }
 
 size_t flow_lanes(const struct flow *f)

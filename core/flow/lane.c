@@ -1,8 +1,9 @@
 /*
  * lane.c - what stands before one endpoint: piles by priority, bucket, breaker, concurrency, park.
  *
- * lane_pump() is the only place that starts anything. It runs when something may have changed and
- * arms one timer for the next moment at which time alone changes something.
+ * lane_pump() is the only place that starts anything (what was left by the process before and is
+ * resumed aside). It runs when something may have changed and arms one timer for the next moment at
+ * which time alone changes something.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -13,8 +14,7 @@
 
 static const uint32_t weights[PRIORITY__COUNT] = { 8, 4, 2, 1 };
 
-#define CLAIM_MAX 5000
-#define NEVER     UINT64_MAX
+#define NEVER UINT64_MAX
 
 /* ---- life ---- */
 
@@ -36,9 +36,10 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
     l->adapter = a;
     l->conf = a ? a->conf : NULL;
     l->log = (struct logger){ .room = "lane", .name = a ? a->conf->name : "(none)" };
-    l->timers = (struct heap){ .key = timer_key, .moved = timer_moved };
+    l->waiting = l->asking = (struct heap){ .key = timer_key, .moved = timer_moved };
     list_init(&l->piles);
     list_init(&l->batches);
+    list_init(&l->confirming);
     memcpy(l->credits, weights, sizeof(weights));
     uv_timer_init(f->loop, &l->timer);
     uv_handle_set_data((uv_handle_t *)&l->timer, f);
@@ -64,7 +65,10 @@ void lane_finish(struct lane *l)
         list_remove(&p->node);
         free(p);
     }
-    free(l->timers.at);
+    for (int p = 0; p < PRIORITY__COUNT; p++)
+        window_finish(&l->windows[p]);
+    free(l->waiting.at);
+    free(l->asking.at);
     uv_close((uv_handle_t *)&l->timer, flow_on_closed);
 }
 
@@ -88,8 +92,7 @@ static void pile_limits(struct pile *p)
 
 struct pile *lane_pile(struct lane *l, const struct conf_route *r, const struct conf_target *t)
 {
-    list_each(i, &l->piles)
-    {
+    list_each (i, &l->piles) {
         struct pile *p = list_entry(i, struct pile, node);
         if (p->target == t)
             return p;
@@ -126,8 +129,7 @@ static struct pile *choose_pile(struct lane *l, uint64_t now)
     struct pile *best[PRIORITY__COUNT] = { NULL };
     bool any = false;
 
-    list_each(i, &l->piles)
-    {
+    list_each (i, &l->piles) {
         struct pile *p = list_entry(i, struct pile, node);
         if (pile_ripe_in(p, now) != 0)
             continue;
@@ -182,17 +184,29 @@ void lane_add(struct lane *l, struct delivery *d)
     l->counts[d->state]++;
     l->windows[d->priority].n += d->state != DS_HELD;
     list_init(&d->pile_node);
+    d->deciding = decide_under_way(f, d->num);
     HASH_ADD(hh, f->deliveries, num, sizeof(d->num), d);
     chain_join(d);
     lane_place(d);
+}
+
+static void timer_stop(struct delivery *d)
+{
+    if (d->heap_at)
+        heap_remove(d->heap, d->heap_at);
+}
+
+static void timer_start(struct delivery *d, struct heap *h)
+{
+    d->heap = h;
+    heap_push(h, d);
 }
 
 void lane_place(struct delivery *d)
 {
     struct lane *l = d->lane;
 
-    if (d->heap_at)
-        heap_remove(&l->timers, d->heap_at);
+    timer_stop(d);
     if (delivery_state_final(d->state)) {
         lane_remove(d);
         return;
@@ -201,8 +215,10 @@ void lane_place(struct delivery *d)
         pile_add(d);
     else
         pile_take(d);
-    if (d->state == DS_WAITING || d->state == DS_UNKNOWN)
-        heap_push(&l->timers, d);
+    if (d->state == DS_WAITING)
+        timer_start(d, &l->waiting);
+    else if (d->state == DS_UNKNOWN)
+        timer_start(d, &l->asking);
 }
 
 void lane_drop_bytes(struct delivery *d)
@@ -219,88 +235,13 @@ void lane_remove(struct delivery *d)
 
     pile_take(d);
     lane_drop_bytes(d);
-    if (d->heap_at)
-        heap_remove(&l->timers, d->heap_at);
+    timer_stop(d);
+    lane_gone(l, d->priority, d->num);
     l->counts[d->state]--;
     l->windows[d->priority].n -= d->state != DS_HELD;
     chain_leave(d);
     HASH_DELETE(hh, l->flow->deliveries, d);
     delivery_free(d);
-}
-
-/* ---- the window ---- */
-
-bool lane_admits(struct lane *l, uint8_t priority, uint64_t num)
-{
-    struct window *w = &l->windows[priority];
-
-    if (num < w->last)
-        return true; /* older than what is loaded: no claim would find it again */
-    if (!w->spilled && w->n < l->flow->config->window) {
-        w->last = num;
-        return true;
-    }
-    w->spilled = true;
-    w->skipped++;
-    return false;
-}
-
-struct claim {
-    struct lane *lane;
-    uint8_t priority;
-    uint32_t limit;
-    uint64_t skipped_then;
-};
-
-static void on_claimed(void *ctx, int status, const struct store_delivery *rows, size_t n)
-{
-    struct claim *c = ctx;
-    struct lane *l = c->lane;
-    struct flow *f = l->flow;
-    struct window *w = &l->windows[c->priority];
-
-    w->claiming = false;
-    if (status < 0) {
-        if (status != UV_ECANCELED)
-            log_error(&l->log, "cannot read waiting deliveries: err=%s", uv_strerror(status));
-        free(c);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].num > w->last)
-            w->last = rows[i].num;
-        if (!flow_delivery(f, rows[i].num))
-            recover_row(f, l, &rows[i]);
-    }
-    if (n < c->limit && w->skipped == c->skipped_then)
-        w->spilled = false;
-    free(c);
-    recover_step_done(f);
-    lane_pump(l);
-}
-
-void lane_refill(struct lane *l)
-{
-    struct flow *f = l->flow;
-
-    for (int p = 0; p < PRIORITY__COUNT; p++) {
-        struct window *w = &l->windows[p];
-        if (!w->spilled || w->claiming || w->n > f->config->window / 2)
-            continue;
-        struct claim *c = mem_zero(sizeof(*c));
-        uint64_t room = f->config->window - w->n;
-        c->lane = l;
-        c->priority = (uint8_t)p;
-        c->limit = room < CLAIM_MAX ? (uint32_t)room : CLAIM_MAX;
-        c->skipped_then = w->skipped;
-        if (store_claim(f->store, str_of(l->conf ? l->conf->name : ""), c->priority, w->last,
-                        c->limit, on_claimed, c) < 0) {
-            free(c);
-            continue;
-        }
-        w->claiming = true;
-        recover_step(f);
-    }
 }
 
 /* ---- park ---- */
@@ -318,6 +259,11 @@ void lane_park(struct lane *l, sl_str why, int64_t ms)
     flow_notice(l->flow, NOTICE_PARKED, l, NULL, NULL, str_of(l->park_why));
 }
 
+void lane_park_on(struct lane *l)
+{
+    l->parked_until = uv_now(l->flow->loop) + (uint64_t)l->conf->park_probe_ms;
+}
+
 void lane_unpark(struct lane *l)
 {
     if (!l->parked)
@@ -328,6 +274,12 @@ void lane_unpark(struct lane *l)
 }
 
 /* ---- the breaker ---- */
+
+void lane_forget(struct lane *l, uint64_t trips_then)
+{
+    if (l->breaker.trips == trips_then)
+        breaker_forget(&l->breaker);
+}
 
 void lane_result(struct lane *l, uint64_t trips_then, bool good)
 {
@@ -369,66 +321,94 @@ static void start_batch(struct lane *l, struct pile *p)
     free(members);
 }
 
-/** Deliveries whose time has come. UNKNOWN ones need a slot, a token and the breaker's leave:
- *  returns the milliseconds until that is so, or NEVER. */
-static uint64_t serve_timers(struct lane *l, uint64_t now, int64_t wall)
-{
-    struct delivery *d;
-
-    while ((d = heap_first(&l->timers)) && d->next_ms <= wall) {
-        if (d->settling) {
-            heap_remove(&l->timers, d->heap_at);
-            continue;
-        }
-        if (d->state == DS_WAITING) {
-            lane_enter(d, DS_READY);
-            lane_place(d);
-            continue;
-        }
-        if (l->under_way >= l->conf->concurrency)
-            return NEVER;
-        uint64_t wait = bucket_wait(&l->bucket, 1, now);
-        if (wait == 0)
-            wait = breaker_ask(&l->breaker, now);
-        if (wait)
-            return wait;
-        bucket_take(&l->bucket, 1, now);
-        l->prepaid++;
-        heap_remove(&l->timers, d->heap_at);
-        confirm_start(d);
-    }
-    return d ? (uint64_t)(d->next_ms - wall) : NEVER;
-}
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+/** The next one whose time has come; what is being moved or decided is put back by that. NULL:
+ * none; then *ret_wait says when. It stays in the heap. */
+static struct delivery *due(struct heap *h, int64_t wall, uint64_t *ret_wait)
+{
+    struct delivery *d;
+
+    while ((d = heap_first(h)) && d->next_ms <= wall) {
+        if (!d->settling && !d->deciding)
+            return d;
+        timer_stop(d);
+    }
+    *ret_wait = d ? (uint64_t)(d->next_ms - wall) : NEVER;
+    return NULL;
+}
+
+/** Those that waited for their next attempt. Returns the milliseconds until the next, or NEVER. */
+static uint64_t wake_waiting(struct lane *l, int64_t wall)
+{
+    struct delivery *d;
+    uint64_t wait;
+
+    while ((d = due(&l->waiting, wall, &wait))) {
+        lane_enter(d, DS_READY);
+        lane_place(d);
+    }
+    return wait;
+}
+
+/** One more may go now: a token is taken and the breaker asked. Else the milliseconds to wait. */
+static uint64_t take_leave(struct lane *l, uint64_t now)
+{
+    uint64_t wait = bucket_wait(&l->bucket, 1, now);
+
+    if (wait == 0)
+        wait = breaker_ask(&l->breaker, now);
+    if (wait)
+        return wait;
+    bucket_take(&l->bucket, 1, now);
+    l->prepaid++;
+    return 0;
+}
+
+/** Ask about unknown ones, as slots allow. Returns the milliseconds until there is more to do. */
+static uint64_t ask_unknown(struct lane *l, uint32_t slots, uint64_t now, int64_t wall)
+{
+    struct delivery *d;
+    uint64_t wait = NEVER;
+
+    while (l->under_way < slots && (d = due(&l->asking, wall, &wait))) {
+        wait = take_leave(l, now);
+        if (wait)
+            return wait;
+        timer_stop(d);
+        confirm_start(d);
+        wait = NEVER;
+    }
+    return wait;
 }
 
 /** Starts all that may leave now; returns the milliseconds until time changes something. */
 static uint64_t pump_once(struct lane *l)
 {
     uint64_t now = uv_now(l->flow->loop);
-    uint64_t next;
+    int64_t wall = clock_wall_ms();
+    uint32_t slots = l->parked ? 1 : l->conf->concurrency;
     struct pile *p;
 
     if (l->parked && now < l->parked_until)
         return l->parked_until - now;
     if (l->parked && l->under_way)
         return NEVER; /* the probe is out */
-    next = serve_timers(l, now, clock_wall_ms());
-    while (l->under_way < (l->parked ? 1 : l->conf->concurrency) && (p = choose_pile(l, now))) {
-        uint64_t wait = bucket_wait(&l->bucket, 1, now);
-        if (wait == 0)
-            wait = breaker_ask(&l->breaker, now);
+    uint64_t next = wake_waiting(l, wall);
+    if (!l->parked)
+        next = least(next, ask_unknown(l, slots, now, wall));
+    while (l->under_way < slots && (p = choose_pile(l, now))) {
+        uint64_t wait = take_leave(l, now);
         if (wait)
             return least(next, wait);
-        bucket_take(&l->bucket, 1, now);
-        l->prepaid++;
         start_batch(l, p);
     }
-    list_each(i, &l->piles)
-    {
+    if (l->parked) /* a question is a probe only where there is nothing to send */
+        next = least(next, ask_unknown(l, slots, now, wall));
+    list_each (i, &l->piles) {
         uint64_t ripe = pile_ripe_in(list_entry(i, struct pile, node), now);
         if (ripe) /* 0: it waits for a slot, not for time */
             next = least(next, ripe);
@@ -443,8 +423,12 @@ static void on_timer(uv_timer_t *t)
 
 void lane_pump(struct lane *l)
 {
-    if (!l->conf || l->flow->draining)
+    if (l->flow->draining)
         return;
+    if (!l->conf || !l->flow->started) {
+        lane_refill(l);
+        return;
+    }
     if (l->pumping) {
         l->pump_again = true;
         return;
@@ -465,6 +449,6 @@ void lane_pump(struct lane *l)
 
 void lane_pump_soon(struct lane *l)
 {
-    if (l->conf && !l->flow->draining)
+    if (l->conf && l->flow->started && !l->flow->draining)
         uv_timer_start(&l->timer, on_timer, 0, 0);
 }

@@ -22,7 +22,10 @@ struct left_batch {
     size_t token_len;
     uint64_t *nums;
     size_t n, pending;
+    bool handled; /* resumed, or its members are unknown */
 };
+
+#define AGAIN_MS 1000
 
 void recover_step(struct flow *f)
 {
@@ -42,6 +45,7 @@ static void find_gone(struct flow *f);
 void recover_start(struct flow *f)
 {
     recover_step(f);
+    f->unread = (f->n_lanes + 1) * PRIORITY__COUNT;
     for (size_t i = 0; i < f->n_lanes; i++) {
         for (int p = 0; p < PRIORITY__COUNT; p++)
             f->lanes[i].windows[p].spilled = true;
@@ -54,12 +58,23 @@ void recover_start(struct flow *f)
     recover_step_done(f);
 }
 
+void recover_claimed(struct flow *f, struct window *w)
+{
+    if (w->read)
+        return;
+    w->read = true;
+    if (--f->unread)
+        return;
+    f->started = true;
+    for (size_t i = 0; i < f->n_lanes; i++)
+        lane_pump(&f->lanes[i]);
+}
+
 void recover_finish(struct flow *f)
 {
     struct left_batch *b, *tmp;
 
-    HASH_ITER(hh, f->left, b, tmp)
-    {
+    HASH_ITER (hh, f->left, b, tmp) {
         HASH_DEL(f->left, b);
         free(b->token);
         free(b->nums);
@@ -73,8 +88,7 @@ const struct conf_target *find_target(const struct conf_route *r, const struct l
     for (size_t i = 0; r && i < r->n_targets; i++) {
         const struct conf_target *t = &r->targets[i];
         if (t->kind == TARGET_SEND && t->endpoint == l->conf &&
-            (!action.len ||
-             str_eq(str_of(t->endpoint->plugin->actions[t->action].name), action)))
+            (!action.len || str_eq(str_of(t->endpoint->plugin->actions[t->action].name), action)))
             return t;
     }
     return NULL;
@@ -96,7 +110,8 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     /* When exactly the newest attempt left is not known: as late as can be, so that no question
      * whether it arrived is believed too early. */
     d->last_sent_ms = row->first_sent_ms ? clock_wall_ms() : 0;
-    d->since_ms = row->first_sent_ms;
+    /* A ready one was put back or decided upon: its age counts from when it is sent again. */
+    d->since_ms = row->state == DS_READY ? 0 : row->first_sent_ms;
     d->unknown_ms = clock_wall_ms();
     d->batch_id = row->batch;
     d->body_len = row->body_bytes;
@@ -122,10 +137,11 @@ static void write_one(struct delivery *d, struct rec_move *m)
 static void hold_orphan(struct delivery *d)
 {
     struct rec_move m = { .num = d->num, .state = DS_HELD, .generation = d->generation };
-    const char *why = d->state == DS_INFLIGHT || d->state == DS_UNKNOWN ?
-                          "its route or target is no longer in the configuration; it was sent and "
-                          "its outcome is unknown" :
-                          "its route or target is no longer in the configuration";
+    const char *why =
+        d->state == DS_INFLIGHT || d->state == DS_UNKNOWN
+            ? "its route or target is no longer in the configuration; it was sent and "
+              "its outcome is unknown"
+            : "its route or target is no longer in the configuration";
 
     m.hold_type = (sl_str){ mem_str("orphaned"), strlen("orphaned") };
     m.reason = (sl_str){ mem_str(why), strlen(why) };
@@ -147,6 +163,11 @@ static void now_unknown(struct delivery *d)
 
 /* ---- batches that were out ---- */
 
+static bool is_left(const struct delivery *d)
+{
+    return d->state == DS_INFLIGHT && !d->settling && !d->batch && d->target;
+}
+
 static void left_ready(struct left_batch *b)
 {
     struct delivery **members = mem_array(b->n ? b->n : 1, sizeof(*members));
@@ -154,9 +175,12 @@ static void left_ready(struct left_batch *b)
 
     for (size_t i = 0; i < b->n; i++) {
         struct delivery *d = flow_delivery(b->flow, b->nums[i]);
-        if (d && d->state == DS_INFLIGHT && !d->settling && !d->batch && d->target)
+        if (d && is_left(d))
             members[n++] = d;
     }
+    b->handled = true;
+    if (b->flow->draining) /* too late to begin anything: the next start does */
+        n = 0;
     if (n && b->token_len && b->lane->adapter->plugin->resume)
         batch_resume(b->lane, b->id, members, n, (sl_str){ b->token, b->token_len });
     else
@@ -179,15 +203,40 @@ static void on_member(void *ctx, int status, const struct store_delivery *row, s
         left_ready(b);
 }
 
+static void read_batch(struct left_batch *b);
+
+static void on_read_again(void *ctx, bool closing)
+{
+    if (!closing)
+        read_batch(ctx);
+}
+
+/** The index knows nothing of the batch: its members in memory are unknown. */
+static void no_such_batch(struct left_batch *b)
+{
+    struct delivery *d, *tmp;
+
+    b->handled = true;
+    HASH_ITER (hh, b->flow->deliveries, d, tmp) {
+        if (d->batch_id == b->id && is_left(d))
+            now_unknown(d);
+    }
+    recover_step_done(b->flow);
+}
+
 static void on_left_batch(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n)
 {
     struct left_batch *b = ctx;
 
+    if (status == UV_ECANCELED)
+        return;
     if (status < 0) {
-        if (status != UV_ECANCELED)
-            log_error(&b->flow->log, "cannot read batch %" PRIu64 ": err=%s", b->id,
-                      uv_strerror(status));
-        recover_step_done(b->flow);
+        log_error(&b->flow->log, "cannot read batch %" PRIu64 ": err=%s", b->id,
+                  uv_strerror(status));
+        if (status == UV_ENOENT)
+            no_such_batch(b);
+        else
+            flow_later(b->flow, AGAIN_MS, on_read_again, b);
         return;
     }
     b->token = mem_dup(token);
@@ -204,21 +253,33 @@ static void on_left_batch(void *ctx, int status, sl_str token, const uint64_t *n
         left_ready(b);
 }
 
-static void recover_batch(struct flow *f, struct lane *l, uint64_t id)
+static void read_batch(struct left_batch *b)
 {
+    int r = store_batch_get(b->flow->store, b->id, on_left_batch, b);
+
+    if (r < 0 && r != UV_ECANCELED)
+        flow_later(b->flow, AGAIN_MS, on_read_again, b);
+}
+
+static void recover_batch(struct flow *f, struct lane *l, struct delivery *d)
+{
+    uint64_t id = d->batch_id;
     struct left_batch *b;
 
     HASH_FIND(hh, f->left, &id, sizeof(id), b);
-    if (b)
+    if (b) {
+        if (b->handled &&
+            is_left(d)) /* it went on without this one, which could not be read then */
+            now_unknown(d);
         return;
+    }
     b = mem_zero(sizeof(*b));
     b->id = id;
     b->flow = f;
     b->lane = l;
     HASH_ADD(hh, f->left, id, sizeof(b->id), b);
     recover_step(f);
-    if (store_batch_get(f->store, id, on_left_batch, b) < 0)
-        recover_step_done(f);
+    read_batch(b);
 }
 
 void recover_row(struct flow *f, struct lane *l, const struct store_delivery *row)
@@ -234,7 +295,7 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
         return;
     }
     if (state == DS_INFLIGHT)
-        recover_batch(f, l, d->batch_id);
+        recover_batch(f, l, d);
 }
 
 /* ---- endpoints that are no longer configured ---- */

@@ -22,7 +22,7 @@ struct routing *routing_new(struct flow *f, struct event *e)
     return rt;
 }
 
-static void piece_free(struct piece *p)
+void piece_free(struct piece *p)
 {
     free(p->key);
     free(p->body);
@@ -72,8 +72,8 @@ static void on_subject(void *ctx, sl_str subject, sl_str version, sl_str event_k
     if (!subject.len || rt->n_abouts == MAX_ABOUTS)
         return;
     rt->abouts = mem_grow(rt->abouts, (rt->n_abouts + 1) * sizeof(*rt->abouts));
-    rt->abouts[rt->n_abouts++] =
-        (struct about){ mem_dup(subject), mem_dup(version), mem_dup(event_key) };
+    rt->abouts[rt->n_abouts++] = (struct about){ mem_dup(subject), mem_dup(version),
+                                                 mem_dup(event_key) };
 }
 
 void routing_about(struct routing *rt, sl_str subject)
@@ -90,7 +90,9 @@ int routing_describe(struct routing *rt)
 {
     struct event *e = rt->event;
     struct lane *l = flow_lane(rt->flow, str_of(e->endpoint));
-    sl_describe_out out = { .size = sizeof(out), .ctx = rt, .subject = on_subject, .note = on_note };
+    sl_describe_out out = {
+        .size = sizeof(out), .ctx = rt, .subject = on_subject, .note = on_note
+    };
     sl_fail fail = { .size = sizeof(fail) };
     sl_event ev = {
         .size = sizeof(ev),
@@ -237,15 +239,16 @@ static void on_mapped(void *ctx, const struct map_result *results, size_t n)
     for (size_t i = 0; i < rt->n_run && next < n; i++) {
         const struct conf_route *r = rt->run[i];
         const struct map_result *m = &results[next++];
-        if (m->status == UV_ECANCELED)
+        if (m->status == UV_ECANCELED) { /* the mapper is closing: nothing may be concluded */
+            rt->cancelled = true;
             continue;
+        }
         note_errors(rt, r, m);
         if (m->status == 0)
             pieces_from(rt, r, m);
         else
             piece_error(rt, r, "map: ", m->why);
     }
-    rt->cancelled = n && results[0].status == UV_ECANCELED;
     rt->done(rt);
 }
 

@@ -40,25 +40,62 @@ struct routing {
     size_t n_refs;
     char *note;
     bool described, undescribed; /* the adapter was asked; it could not say */
-    bool waits;            /* only references are known, and no link for them yet */
-    bool cancelled;        /* the mapper is closing: nothing may be concluded */
-    void (*remapped)(struct routing *rt, int status); /* a replay that maps again; NULL: none */
-    void *remapped_ctx;
-    uint64_t remapped_num; /* the first delivery that came of it; 0: none */
-    uv_timer_t again;      /* the store had no room: once more later */
+    bool waits;                  /* only references are known, and no link for them yet */
+    bool cancelled;              /* the mapper is closing: nothing may be concluded */
+    struct remap *remap; /* a delivery of it is made again; NULL: all of it, for the first time */
     const struct conf_route **matched; /* routes whose results are awaited, in order */
     size_t n_matched;
     const struct conf_route *run[MAX_ROUTES_PER_EVENT]; /* those with the mapper */
     size_t n_run;
     struct piece *pieces;
     size_t n_pieces;
-    UT_hash_handle hh;     /* router.by_subject */
-    char *turn;            /* key of by_subject: its first subject; NULL: none */
-    struct list behind;    /* routings of the same subject that wait for this one */
+    UT_hash_handle hh;  /* router.by_subject */
+    char *turn;         /* key of by_subject: its first subject; NULL: none */
+    struct list behind; /* routings of the same subject that wait for this one */
     void (*done)(struct routing *rt);
     void *ctx;
 };
 
+/** The hold type of what was closed so: another delivery has its key, and it is never sent again.
+ */
+#define REMAPPED "remapped"
+
+/** One delivery to be made again from its event. In its owner's memory until `done`. */
+struct remap {
+    struct flow *flow;
+    const struct store_delivery *row; /* the old one; alive until `done` */
+    sl_str who, why;                  /* likewise */
+    void (*done)(struct remap *m);    /* once; `status` says how it went */
+    int status;
+    uint64_t made; /* the first delivery that came of it; 0: none */
+    /* its own */
+    struct list node; /* flow.remaps: the first is under way */
+    struct event *event;
+    struct sibling *siblings;
+    size_t n_siblings, pending;
+};
+
+/** `done` may be called before this returns. */
+void remap_start(struct remap *m);
+/** Shall this piece be made? Not if a sibling of the old one is it. */
+bool remap_wants(const struct remap *m, const char *piece);
+uint32_t remap_generation(const struct remap *m, sl_str piece);
+/** The record that closes the old one and raises the new one's generation. */
+void remap_record(const struct remap *m, const struct rec_routed *routed, struct buf *out);
+/** From the router: it is durable, or failed. */
+void remap_routed(struct remap *m, uint64_t first_num, int status);
+
+void piece_free(struct piece *p); /* what it owns */
+/* router.c */
+void routing_end(struct routing *rt); /* it is over: the next of its subject may begin */
+
+/* links.c */
+/** Only references are known: ask their links what it is about; then it is mapped, or waits. False:
+ *  there is nothing to ask. */
+bool links_ask(struct routing *rt);
+void links_stored(struct routing *rt); /* that it waits is durable */
+
+/* routing.c */
 struct routing *routing_new(struct flow *f, struct event *e);
 void routing_free(struct routing *rt); /* and its event */
 

@@ -1,13 +1,13 @@
 /*
  * settle.c - from an adapter's answer to a durable move, and from a durable move to memory.
  */
+#include "flow/settle.h"
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/retry.h"
-#include "flow/settle.h"
 
 #define STORE_AGAIN_MS 1000
 
@@ -229,7 +229,7 @@ static void apply(struct flow *f, const struct rec_move *m)
     d->next_ms = m->next_ms;
     if (m->state == DS_UNKNOWN && d->state != DS_UNKNOWN)
         d->unknown_ms = clock_wall_ms();
-    if (m->state != DS_READY)
+    if (m->state != DS_READY || !d->kept) /* what was read for this attempt is read again */
         lane_drop_bytes(d);
     count_move(d, m);
     lane_enter(d, m->state);
@@ -246,21 +246,9 @@ struct settle {
     struct extras extras;
     void (*then)(struct flow *f, int status, void *ctx);
     void *ctx;
-    uv_timer_t again;
 };
 
 static void settle_commit(struct settle *s);
-
-static void on_again_closed(uv_handle_t *h)
-{
-    struct settle *s = container_of((uv_timer_t *)h, struct settle, again);
-    settle_commit(s);
-}
-
-static void on_again(uv_timer_t *t)
-{
-    uv_close((uv_handle_t *)t, on_again_closed);
-}
 
 static void settle_free(struct settle *s)
 {
@@ -271,14 +259,31 @@ static void settle_free(struct settle *s)
     free(s);
 }
 
+static void settle_end(struct settle *s, int status)
+{
+    struct lane *l = s->lane;
+
+    if (s->then)
+        s->then(s->flow, status, s->ctx);
+    settle_free(s);
+    lane_pump(l);
+}
+
+static void on_again(void *ctx, bool closing)
+{
+    if (closing)
+        settle_end(ctx, UV_ECANCELED);
+    else
+        settle_commit(ctx);
+}
+
 static void on_settled(struct flow *f, struct commit *c, int status)
 {
     struct settle *s = c->ctx;
 
     if (status == UV_ENOSPC || status == UV_ENOBUFS || status == UV_ENOMEM) {
         /* What was learnt must not be lost: it waits here until there is room again. */
-        uv_timer_init(f->loop, &s->again);
-        uv_timer_start(&s->again, on_again, STORE_AGAIN_MS, 0);
+        flow_later(f, STORE_AGAIN_MS, on_again, s);
         return;
     }
     if (status == 0) {
@@ -293,11 +298,7 @@ static void on_settled(struct flow *f, struct commit *c, int status)
             router_link_written(&f->router, s->extras.links[i].endpoint, s->extras.links[i].kind,
                                 s->extras.links[i].id);
     }
-    struct lane *l = s->lane;
-    if (s->then)
-        s->then(f, status, s->ctx);
-    settle_free(s);
-    lane_pump(l);
+    settle_end(s, status);
 }
 
 static void settle_commit(struct settle *s)

@@ -28,7 +28,7 @@ struct pile {
     const struct conf_route *route;
     const struct conf_target *target;
     struct lane *lane;
-    struct list node;  /* in lane->piles */
+    struct list node; /* in lane->piles */
     uint8_t priority;
     struct list ready; /* struct delivery.pile_node */
     size_t n;
@@ -39,13 +39,20 @@ struct pile {
     uint64_t age_ms;
 };
 
+struct nums {
+    uint64_t *at;
+    size_t n, cap;
+};
+
 /** What is known of one priority's deliveries beyond the window in memory. */
 struct window {
-    uint64_t last;      /* highest num that was loaded from the index or put in memory */
-    uint64_t skipped;   /* deliveries left in the index since the last claim was asked for */
-    size_t n;           /* in memory, held ones aside */
-    bool spilled;       /* the index has more */
+    uint64_t last;    /* up to here all that is live is in memory, or was */
+    uint64_t skipped; /* deliveries left to the index, in all */
+    size_t n;         /* in memory, held ones aside */
+    bool spilled;     /* the index has more */
     bool claiming;
+    bool read;                /* the first claim was answered */
+    struct nums gone, missed; /* while claiming: see window.c */
 };
 
 struct lane {
@@ -58,16 +65,17 @@ struct lane {
     struct list piles;
     struct window windows[PRIORITY__COUNT];
     uint32_t credits[PRIORITY__COUNT]; /* weighted round: what is left of this round */
-    struct heap timers;                /* WAITING and UNKNOWN, by next_ms */
+    struct heap waiting, asking;       /* WAITING and UNKNOWN, by next_ms */
     uv_timer_t timer;
     bool pumping, pump_again;
-    uint32_t under_way;                /* batches and confirms */
-    uint64_t prepaid;                  /* HTTP calls that batches under way took tokens for */
-    bool parked;                       /* one batch at a time goes as a probe after parked_until */
-    uint64_t parked_until;             /* monotonic */
+    uint32_t under_way;    /* batches and confirms */
+    uint64_t prepaid;      /* HTTP calls that batches under way took tokens for */
+    bool parked;           /* one batch at a time goes as a probe after parked_until */
+    uint64_t parked_until; /* monotonic */
     char park_why[240];
     struct list batches;
-    uint64_t counts[DS__COUNT];        /* in memory, by state */
+    struct list confirming;     /* struct confirm: questions under way */
+    uint64_t counts[DS__COUNT]; /* in memory, by state */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
     uint64_t lag_ms_buckets[16], lag_ms_sum;
 };
@@ -85,19 +93,21 @@ enum batch_state {
 extern const char *const batch_state_names[BATCH__COUNT];
 
 struct batch_item {
-    struct delivery *d;
+    struct batch *batch;
+    struct delivery *d; /* NULL: no longer of this batch */
+    bool awaited;       /* its body or its request */
     bool told;          /* the adapter gave an outcome */
     bool freeze;        /* its request was made for this batch: goes into the `sent` record */
     char key[40];
-    struct rec_move move;  /* what will be written; its reason and reference are owned */
-    uint32_t kind;         /* SL_* of the outcome, for the counters */
+    struct rec_move move; /* what will be written; its reason and reference are owned */
+    uint32_t kind;        /* SL_* of the outcome, for the counters */
 };
 
 /** What an outcome brings beside its move: events to emit, links to write. Owned copies. */
 struct extras {
     struct rec_receipt *emits; /* strings owned */
     size_t n_emits;
-    struct rec_link *links;    /* strings owned */
+    struct rec_link *links; /* strings owned */
     size_t n_links;
 };
 
@@ -107,26 +117,26 @@ struct batch {
     const struct conf_route *route;
     const struct conf_target *target;
     enum batch_state state;
-    uint64_t id;      /* of its `sent` record; 0 before */
+    uint64_t id; /* of its `sent` record; 0 before */
     struct batch_item *items;
     size_t n;
-    size_t pending;   /* bodies or requests awaited */
-    uint64_t started_ms;  /* monotonic, when it went out */
+    size_t pending;      /* bodies or requests awaited */
+    uint64_t started_ms; /* monotonic, when it went out */
     int64_t started_wall_ms;
     uint64_t breaker_trips; /* the breaker's trips when it was allowed */
-    bool probe;       /* it went out to see whether a parked lane works again */
-    bool parks;       /* the adapter parks the lane */
+    bool probe;             /* it went out to see whether a parked lane works again */
+    bool parks;             /* the adapter parks the lane */
     char park_why[240];
     int64_t park_ms;
     int64_t throttle_ms; /* the lane is to wait; 0: no */
-    char *token;      /* resumed from this checkpoint; own */
+    char *token;         /* resumed from this checkpoint; own */
     size_t token_len;
     bool resumed;
     sl_record *records;
     sl_batch sl;
     sl_done done;
     struct extras extras;
-    uint32_t checkpoints; /* under way */
+    uint32_t checkpoints; /* under way, or being told: finish() waits for them */
     bool finished;
 };
 
@@ -144,26 +154,26 @@ struct event {
     sl_header *headers; /* one block: views into header_bytes */
     size_t n_headers;
     char *header_bytes;
-    uint32_t first_ordinal;           /* of its next delivery */
-    const struct conf_route *only;    /* remap: this route alone; NULL: all that match */
-    bool again;                       /* remap: no event key, no once */
-    bool waited;                      /* it is already stored as waiting for a link */
+    uint32_t first_ordinal;        /* of its next delivery */
+    const struct conf_route *only; /* remap: this route alone; NULL: all that match */
+    bool again;                    /* remap: no event key, no once */
+    bool waited;                   /* it is already stored as waiting for a link */
 };
 
 struct router {
     struct flow *flow;
     struct logger log;
-    struct list queue;       /* struct routing: not started */
+    struct list queue; /* struct routing: not started */
     size_t queued;
     uint64_t queued_bytes;
     size_t under_way;
     struct routing *by_subject; /* hash: the one in flight for a subject */
-    uint64_t last;           /* highest event id seen */
+    uint64_t last;              /* highest event id seen */
     bool spilled, claiming, pumping;
     uint64_t skipped;
-    struct waiting_ref *waiting; /* hash by reference */
-    uint64_t n_waiting;
-    struct route_state *routes;  /* one per config->routes[i] */
+    struct waiting_ref *waiting;          /* hash by reference */
+    struct waiting_event *waiting_events; /* hash by id */
+    struct route_state *routes;           /* one per config->routes[i] */
 };
 
 /** What the router keeps for a route: its composed program and its run of equal errors. */
@@ -198,19 +208,27 @@ struct flow {
     uv_timer_t drain_timer;
     size_t recovering; /* steps of the start's recovery under way */
     bool recovered;
+    size_t unread;           /* windows whose first claim is not answered */
+    bool started;            /* none is: lanes may send. Before, a chain could miss its first */
     struct left_batch *left; /* recover.c: batches that were out when the process ended */
-    size_t handles;    /* timers that live inside the flow; the last one closed frees it */
-    size_t appends;    /* under way with the store */
-    uint64_t kept_bytes; /* bodies of deliveries that wait in memory */
+    struct list laters;      /* later.c */
+    struct list remaps;      /* remap.c */
+    struct choice *deciding; /* decide.c: hash by num */
+    size_t handles;          /* timers of the flow; the last one closed frees it */
+    bool closing;            /* being destroyed: the store is gone */
+    size_t appends;          /* under way with the store */
+    uint64_t kept_bytes;     /* bodies of deliveries that wait in memory */
 };
 
 /* flow.c */
 void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
                  const struct delivery *d, const struct conf_route *route, sl_str text);
 void flow_check_idle(struct flow *f);
-void flow_on_closed(uv_handle_t *h);
+/** One of flow.handles is closed; the last one frees the flow. */
+void flow_release(struct flow *f);
+void flow_on_closed(uv_handle_t *h); /* the same, for a handle whose data is the flow */
 struct delivery *flow_delivery(struct flow *f, uint64_t num); /* live and in memory, or NULL */
-struct lane *flow_lane(struct flow *f, sl_str endpoint); /* NULL: no such endpoint */
+struct lane *flow_lane(struct flow *f, sl_str endpoint);      /* NULL: no such endpoint */
 
 /** One append with its own memory: fill records with flow_record(), then flow_commit(). */
 struct commit {
@@ -221,34 +239,49 @@ struct commit {
     struct flow *flow;
     void *ctx;
 };
-struct commit *commit_new(struct flow *f, void (*cb)(struct flow *, struct commit *, int), void *ctx);
+struct commit *commit_new(struct flow *f, void (*cb)(struct flow *, struct commit *, int),
+                          void *ctx);
 /** Add a record; its payload is encoded by the caller into the returned record's payload. */
 struct store_record *commit_record(struct commit *c, enum record_type type);
-/** Submit as internal. A store that refuses (latched failed) makes the callback run with the error,
- *  before this returns only in that case. Frees the commit after its callback. */
+/** Submit as internal. A store that refuses (latched failed, closing) makes the callback run with
+ *  the error; it never runs before this returned. Frees the commit after its callback. */
 void commit_go(struct commit *c);
 /** Submit as new work, which a full store may refuse: then a negative code, and `c` is freed. */
 int commit_offer(struct commit *c);
 
+/* later.c */
+/** Call back once: `ms` from now, or with `closing` when the flow is destroyed before. */
+void flow_later(struct flow *f, uint64_t ms, void (*cb)(void *ctx, bool closing), void *ctx);
+void laters_close(struct flow *f);
+
 /* lane.c */
 void lane_init(struct lane *l, struct flow *f, struct adapter *a);
 void lane_finish(struct lane *l);
-void lane_add(struct lane *l, struct delivery *d);  /* takes it over: chain, pile, timers */
+void lane_add(struct lane *l, struct delivery *d); /* takes it over: chain, pile, timers */
 void lane_enter(struct delivery *d, enum delivery_state next); /* counts, legal moves */
 /** A delivery's state was changed by a settled move: put it where it belongs, or free it. */
 void lane_place(struct delivery *d);
-void lane_remove(struct delivery *d);               /* out of chain, pile, timers, hash; frees */
-void lane_pump(struct lane *l);                     /* start what may leave; re-arms the timer */
-void lane_pump_soon(struct lane *l);                /* at the loop's next turn */
+void lane_remove(struct delivery *d); /* out of chain, pile, timers, hash; frees */
+void lane_pump(struct lane *l);       /* start what may leave; re-arms the timer */
+void lane_pump_soon(struct lane *l);  /* at the loop's next turn */
 /** Forget a delivery's body and request: they are read again when they are needed. */
 void lane_drop_bytes(struct delivery *d);
 void lane_park(struct lane *l, sl_str why, int64_t ms);
+void lane_park_on(struct lane *l); /* the probe said nothing: the next one after the usual time */
 void lane_unpark(struct lane *l);
 void lane_result(struct lane *l, uint64_t trips_then, bool good);
 struct pile *lane_pile(struct lane *l, const struct conf_route *r, const struct conf_target *t);
-/** Shall this new delivery be kept in memory? No: the window is full, it is found by a claim later. */
+/** What was allowed to leave says nothing of the remote's health: its probe is free again. */
+void lane_forget(struct lane *l, uint64_t trips_then);
+
+/* window.c */
+/** Shall this new delivery be kept in memory? No: the window is full, it is found by a claim later.
+ */
 bool lane_admits(struct lane *l, uint8_t priority, uint64_t num);
+/** It is not the index's any more: a claim under way must not bring it back. */
+void lane_gone(struct lane *l, uint8_t priority, uint64_t num);
 void lane_refill(struct lane *l); /* claim more when a window has room */
+void window_finish(struct window *w);
 
 /* batch.c */
 void batch_start(struct lane *l, struct delivery **members, size_t n);
@@ -270,14 +303,20 @@ void move_free(struct rec_move *m);
 void settle_write(struct lane *l, uint64_t batch, const char *who, struct rec_move *moves, size_t n,
                   struct extras *x, void (*then)(struct flow *f, int status, void *ctx), void *ctx);
 
+/* decide.c */
+bool decide_under_way(const struct flow *f, uint64_t num); /* a decision about this delivery */
+
 /* confirm.c */
 void confirm_start(struct delivery *d);
+void confirm_drop_all(struct lane *l); /* at the end: no answer comes any more */
 
 /* recover.c: what was left live by the process before */
 void recover_start(struct flow *f);
 void recover_finish(struct flow *f);
 void recover_step(struct flow *f);      /* one more step of recovery is under way ... */
 void recover_step_done(struct flow *f); /* ... and done */
+/** A window's claim was answered; when it was the last first one, the lanes start. */
+void recover_claimed(struct flow *f, struct window *w);
 /** A live delivery found in the index: into memory, or whatever its state asks for. */
 void recover_row(struct flow *f, struct lane *l, const struct store_delivery *row);
 /** The route's target at this lane's endpoint; an empty action: the first one. NULL: none. */
@@ -289,13 +328,19 @@ int router_open(struct router *r, struct flow *f, struct fail *fail);
 void router_close(struct router *r);
 /** Takes the event over. */
 void router_submit(struct router *r, struct event *e);
-void router_refill(struct router *r);        /* claim unrouted events when there is room */
-void router_claim_waiting(struct router *r); /* at start: events that wait for a link */
+uint64_t router_waiting(const struct router *r); /* events that wait for a link */
+void links_close(struct router *r);
+void router_fetch(struct router *r, uint64_t id); /* read an event that waited, and route it */
+void router_refill(struct router *r);             /* claim unrouted events when there is room */
+void router_claim_waiting(struct router *r,
+                          uint64_t after); /* at start: events that wait for a link */
 struct routing;
-void router_store(struct routing *rt);       /* write what became of it */
-/** Route an event again (event.only, .again); `done` once it is durable, before the routing ends. */
-void router_remap(struct router *r, struct event *e, void (*done)(struct routing *rt, int status),
-                  void *ctx);
+struct remap;
+void router_store(struct routing *rt); /* write what became of it */
+/** Route an event again (event.only, .again), for a delivery made again. Takes the event over. */
+void router_remap(struct router *r, struct event *e, struct remap *m);
+/** At the end: what is queued and has somebody waiting for it is told. */
+void router_cancel(struct router *r);
 void router_link_written(struct router *r, sl_str endpoint, sl_str kind, sl_str id);
 void event_free(struct event *e);
 struct event *event_from_receipt(uint64_t id, const struct rec_receipt *r);

@@ -376,6 +376,7 @@ static int open_instance(struct instance *in, struct host *h, size_t i, struct f
         return fail_set(fail, UV_EINVAL, "endpoint %s: adapter %s cannot open: %s", e->name,
                         e->adapter, why.text[0] ? why.text : "no reason given");
     }
+    in->adapter->open = true;
     return 0;
 }
 
@@ -400,9 +401,10 @@ static void instance_release(struct instance *in)
 
     if (--in->held || !in->closing)
         return;
-    if (in->adapter->self)
+    if (in->adapter->open)
         in->adapter->plugin->close(in->adapter->self);
-    in->adapter->self = NULL; /* the flow calls nothing of it any more */
+    in->adapter->open = false; /* the flow calls nothing of it any more */
+    in->adapter->self = NULL;
     HASH_ITER(hh, in->programs, k, tmp)
     {
         HASH_DEL(in->programs, k);

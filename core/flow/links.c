@@ -1,0 +1,203 @@
+/*
+ * links.c - events of which only references are known: they wait until a link says what they are
+ * about, and are routed once, with the first link that does.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/digest.h"
+#include "base/mem.h"
+#include "flow/routing.h"
+
+#define AGAIN_MS 1000
+
+/** Events that wait for one link; what has stopped waiting may still be named. */
+struct waiting_ref {
+    UT_hash_handle hh; /* router.waiting, by key */
+    uint8_t key[16];
+    uint64_t *events;
+    size_t n;
+};
+
+/** An event that waits for a link. It is here from before the links are asked for, so that a link
+ *  written meanwhile finds it, and goes with the first one: it is routed once. */
+struct waiting_event {
+    UT_hash_handle hh; /* router.waiting_events, by id */
+    uint64_t id;
+    bool storing; /* it is not durable yet that it waits */
+    bool woken;   /* and a link of it was written meanwhile */
+};
+
+static void ref_key(const char *endpoint, sl_str kind, sl_str id, uint8_t out[16])
+{
+    uint8_t full[DIGEST_SHA256];
+    sl_str parts[] = { str_of(endpoint), kind, id };
+
+    digest_parts(parts, 3, full);
+    memcpy(out, full, 16);
+}
+
+static struct waiting_event *waiting_event(struct router *r, uint64_t id)
+{
+    struct waiting_event *we;
+
+    HASH_FIND(hh, r->waiting_events, &id, sizeof(id), we);
+    return we;
+}
+
+static void stop_waiting(struct router *r, uint64_t id)
+{
+    struct waiting_event *we = waiting_event(r, id);
+
+    if (!we)
+        return;
+    HASH_DEL(r->waiting_events, we);
+    free(we);
+}
+
+/** From now on a link that is written finds it. */
+static void begin_waiting(struct routing *rt)
+{
+    struct router *r = rt->router;
+    struct waiting_event *we = mem_zero(sizeof(*we));
+
+    we->id = rt->event->id;
+    we->storing = true;
+    HASH_ADD(hh, r->waiting_events, id, sizeof(we->id), we);
+    for (size_t i = 0; i < rt->n_refs; i++) {
+        struct waiting_ref *w;
+        uint8_t key[16];
+        ref_key(rt->event->endpoint, str_of(rt->refs[i].kind), str_of(rt->refs[i].id), key);
+        HASH_FIND(hh, r->waiting, key, sizeof(key), w);
+        if (!w) {
+            w = mem_zero(sizeof(*w));
+            memcpy(w->key, key, sizeof(key));
+            HASH_ADD(hh, r->waiting, key, sizeof(w->key), w);
+        }
+        w->events = mem_grow(w->events, (w->n + 1) * sizeof(*w->events));
+        w->events[w->n++] = we->id;
+    }
+}
+
+static void wake_event(struct router *r, uint64_t id)
+{
+    struct waiting_event *we = waiting_event(r, id);
+
+    if (!we)
+        return; /* another link of it was faster */
+    if (we->storing) {
+        we->woken = true;
+        return;
+    }
+    stop_waiting(r, id);
+    router_fetch(r, id);
+}
+
+void links_stored(struct routing *rt)
+{
+    struct waiting_event *we = waiting_event(rt->router, rt->event->id);
+
+    if (!we)
+        return;
+    we->storing = false;
+    if (we->woken)
+        wake_event(rt->router, we->id);
+}
+
+void router_link_written(struct router *r, sl_str endpoint, sl_str kind, sl_str id)
+{
+    struct waiting_ref *w;
+    uint8_t key[16];
+
+    if (!r->waiting)
+        return;
+    char *name = mem_dup(endpoint);
+    ref_key(name, kind, id, key);
+    free(name);
+    HASH_FIND(hh, r->waiting, key, sizeof(key), w);
+    if (!w)
+        return;
+    HASH_DEL(r->waiting, w);
+    for (size_t i = 0; i < w->n; i++)
+        wake_event(r, w->events[i]);
+    free(w->events);
+    free(w);
+}
+
+uint64_t router_waiting(const struct router *r)
+{
+    return HASH_COUNT(r->waiting_events);
+}
+
+void links_close(struct router *r)
+{
+    struct waiting_ref *w, *tmp;
+    struct waiting_event *we, *next;
+
+    HASH_ITER (hh, r->waiting, w, tmp) {
+        HASH_DEL(r->waiting, w);
+        free(w->events);
+        free(w);
+    }
+    HASH_ITER (hh, r->waiting_events, we, next) {
+        HASH_DEL(r->waiting_events, we);
+        free(we);
+    }
+}
+
+/* ---- asking ---- */
+
+static void ask(struct routing *rt);
+
+static void on_ask_again(void *ctx, bool closing)
+{
+    struct routing *rt = ctx;
+
+    rt->cancelled |= closing;
+    ask(rt);
+}
+
+static void on_links(void *ctx, int status, const sl_str *subjects, size_t n)
+{
+    struct routing *rt = ctx;
+
+    if (status < 0 && status != UV_ECANCELED) {
+        flow_later(rt->flow, AGAIN_MS, on_ask_again, rt);
+        return;
+    }
+    for (size_t i = 0; status == 0 && i < n && !rt->n_abouts; i++)
+        if (subjects[i].len)
+            routing_about(rt, subjects[i]);
+    rt->waits = !rt->n_abouts;
+    if (status == UV_ECANCELED)
+        rt->cancelled = true;
+    if (!rt->waits || rt->cancelled)
+        stop_waiting(rt->router, rt->event->id);
+    if (rt->waits)
+        router_store(rt);
+    else
+        routing_map(rt);
+}
+
+static void ask(struct routing *rt)
+{
+    struct rec_ref *refs = mem_array(rt->n_refs, sizeof(*refs));
+    int r = UV_ECANCELED;
+
+    for (size_t i = 0; i < rt->n_refs; i++)
+        refs[i] = (struct rec_ref){ str_of(rt->event->endpoint), str_of(rt->refs[i].kind),
+                                    str_of(rt->refs[i].id) };
+    if (!rt->cancelled)
+        r = store_links(rt->flow->store, refs, rt->n_refs, on_links, rt);
+    free(refs);
+    if (r < 0)
+        on_links(rt, r, NULL, 0);
+}
+
+bool links_ask(struct routing *rt)
+{
+    if (rt->n_abouts || !rt->n_refs)
+        return false;
+    begin_waiting(rt);
+    ask(rt);
+    return true;
+}

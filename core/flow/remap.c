@@ -1,0 +1,182 @@
+/*
+ * remap.c - a delivery made again from its event, with the route's program as it is now.
+ *
+ * What the route made besides it stands: its other pieces may have been sent, so a piece of theirs
+ * is not made twice. The old delivery is closed in the same append that makes the new one, which
+ * keeps the old one's key: id and generation. One after the other: each takes the event's next
+ * ordinals.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/routing.h"
+
+struct sibling {
+    struct remap *remap;
+    char *piece; /* own; NULL: not of this route, or it never was more than an error */
+};
+
+static void remap_begin(struct remap *m);
+
+static void remap_end(struct remap *m, int status)
+{
+    struct flow *f = m->flow;
+
+    list_remove(&m->node);
+    for (size_t i = 0; i < m->n_siblings; i++)
+        free(m->siblings[i].piece);
+    free(m->siblings);
+    m->siblings = NULL;
+    m->n_siblings = 0;
+    m->status = status;
+    if (!list_empty(&f->remaps))
+        remap_begin(list_entry(f->remaps.next, struct remap, node));
+    m->done(m);
+}
+
+void remap_routed(struct remap *m, uint64_t first_num, int status)
+{
+    m->made = first_num;
+    remap_end(m, status);
+}
+
+/* ---- what else was made of the event ---- */
+
+static void route_it(struct remap *m)
+{
+    struct event *e = m->event;
+    struct conf_route *r = config_route(m->flow->config, m->row->route);
+
+    m->event = NULL;
+    flow_resume_route(m->flow, m->row->route);
+    e->only = r;
+    e->again = true;
+    e->first_ordinal = (uint32_t)m->n_siblings;
+    router_remap(&m->flow->router, e, m);
+}
+
+static void one_read(struct remap *m)
+{
+    if (--m->pending)
+        return;
+    if (m->status == 0) {
+        route_it(m);
+        return;
+    }
+    event_free(m->event);
+    m->event = NULL;
+    remap_end(m, m->status);
+}
+
+static void on_sibling(void *ctx, int status, const struct store_delivery *row, sl_str body,
+                       sl_str request)
+{
+    struct sibling *s = ctx;
+    struct remap *m = s->remap;
+
+    (void)body;
+    (void)request;
+    if (status < 0 && status != UV_ENOENT)
+        m->status = status;
+    else if (status == 0 && str_eq(row->route, m->row->route) &&
+             (row->endpoint.len || row->state == DS_HELD))
+        s->piece = mem_dup(row->piece);
+    one_read(m);
+}
+
+static void on_event(void *ctx, int status, const struct store_event *se)
+{
+    struct remap *m = ctx;
+
+    if (status == 0 && !config_route(m->flow->config, m->row->route))
+        status = UV_ENOENT;
+    if (status < 0) {
+        remap_end(m, status);
+        return;
+    }
+    m->event = event_from_receipt(se->id, &se->receipt);
+    m->n_siblings = se->n_deliveries;
+    m->siblings = mem_array(m->n_siblings ? m->n_siblings : 1, sizeof(*m->siblings));
+    m->pending = 1;
+    for (size_t i = 0; i < m->n_siblings; i++) {
+        uint64_t num = delivery_num(se->id, (unsigned)i);
+        m->siblings[i].remap = m;
+        if (num == m->row->num)
+            continue;
+        int r = store_delivery_get(m->flow->store, num, on_sibling, &m->siblings[i]);
+        if (r < 0)
+            m->status = r;
+        else
+            m->pending++;
+    }
+    one_read(m);
+}
+
+static void remap_begin(struct remap *m)
+{
+    int r = m->flow->draining
+                ? UV_ECANCELED
+                : store_event_get(m->flow->store, delivery_event(m->row->num), on_event, m);
+
+    if (r < 0)
+        remap_end(m, r);
+}
+
+void remap_start(struct remap *m)
+{
+    bool first = list_empty(&m->flow->remaps);
+
+    list_append(&m->flow->remaps, &m->node);
+    if (first)
+        remap_begin(m);
+}
+
+/* ---- what the router asks ---- */
+
+bool remap_wants(const struct remap *m, const char *piece)
+{
+    if (str_eq(m->row->piece, str_of(piece)))
+        return true; /* it replaces that one */
+    for (size_t i = 0; i < m->n_siblings; i++)
+        if (m->siblings[i].piece && !strcmp(m->siblings[i].piece, piece))
+            return false;
+    return true;
+}
+
+uint32_t remap_generation(const struct remap *m, sl_str piece)
+{
+    return str_eq(m->row->piece, piece) ? m->row->generation : 0;
+}
+
+void remap_record(const struct remap *m, const struct rec_routed *routed, struct buf *out)
+{
+    struct rec_moves rec = {
+        .at_ms = clock_wall_ms(),
+        .who = m->who,
+        .moves = mem_array(routed->n_deliveries + 1, sizeof(struct rec_move)),
+        .n_moves = 1,
+    };
+
+    rec.moves[0] = (struct rec_move){
+        .num = m->row->num,
+        .state = DS_DISCARDED,
+        .generation = m->row->generation,
+        .hold_type = STR(REMAPPED),
+        .reason = m->why.len ? m->why : STR("mapped again from its event"),
+    };
+    for (size_t i = 0; i < routed->n_deliveries; i++) {
+        const struct rec_delivery *rd = &routed->deliveries[i];
+        uint32_t generation = remap_generation(m, rd->piece);
+        if (generation)
+            rec.moves[rec.n_moves++] = (struct rec_move){
+                .num = rd->num,
+                .state = rd->state,
+                .generation = generation,
+                .reason = rd->reason,
+                .hold_type = rd->hold_type,
+            };
+    }
+    rec_moves_encode(out, &rec);
+    free(rec.moves);
+}

@@ -1,0 +1,299 @@
+/*
+ * routed.c - what was made of an event becomes durable, and only then stands before the lanes.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/mem.h"
+#include "flow/routing.h"
+
+#define AGAIN_MS   1000        /* a store that had no room is asked again */
+#define KEEP_BYTES (32u << 20) /* of bodies that stay in memory until they are sent */
+
+static void hold_type_of(const struct piece *p, struct rec_delivery *rd)
+{
+    rd->state = DS_HELD;
+    if (p->target->kind == TARGET_HOLD) {
+        rd->hold_type = str_of(p->target->text);
+        rd->reason = STR("held by the route's choice");
+    } else {
+        rd->hold_type = str_of(p->route->hold);
+        rd->reason = STR("the route holds every delivery");
+    }
+}
+
+static void fill_delivery(const struct routing *rt, const struct piece *p, unsigned ordinal,
+                          struct rec_delivery *rd)
+{
+    const struct conf_target *t = p->target;
+
+    *rd = (struct rec_delivery){
+        .num = delivery_num(rt->event->id, ordinal),
+        .state = DS_READY,
+        .priority = (uint8_t)p->route->priority,
+        .route = str_of(p->route->name),
+        .piece = str_of(p->key),
+        .subject = str_of(routing_subject(rt)),
+        .body = { p->body, p->body_len },
+    };
+    delivery_hash(rt->event->id, rd->route, rd->piece, rd->id);
+    if (t && t->kind == TARGET_SEND) {
+        rd->endpoint = str_of(t->endpoint->name);
+        rd->action = str_of(t->endpoint->plugin->actions[t->action].name);
+    }
+    if (p->paused) {
+        rd->state = DS_HELD;
+        rd->hold_type = STR("route-paused");
+        rd->reason = str_of(p->error);
+    } else if (p->error) {
+        rd->state = DS_DEAD;
+        rd->reason = str_of(p->error);
+    } else if (t->kind == TARGET_DEAD) {
+        rd->state = DS_DEAD;
+        rd->reason = str_of(t->text);
+    } else if (t->kind == TARGET_HOLD || p->route->hold) {
+        hold_type_of(p, rd);
+    }
+}
+
+/** once: subject - the log marks a delivery whose key is known as superseded. */
+static void add_once_keys(struct routing *rt, const struct rec_routed *routed,
+                          struct store_record *rec)
+{
+    for (size_t i = 0; i < routed->n_deliveries; i++) {
+        const struct rec_delivery *rd = &routed->deliveries[i];
+        const struct conf_route *r = config_route(rt->flow->config, rd->route);
+        uint8_t full[DIGEST_SHA256];
+        sl_str parts[] = { STR("once"), rd->route, rd->subject, rd->piece };
+        if (!r->once || !rd->subject.len || rd->state == DS_DEAD || rt->event->again)
+            continue;
+        digest_parts(parts, 4, full);
+        struct store_key *k = &rec->keys[rec->n_keys++];
+        *k = (struct store_key){ .mark_at = rd->state_at, .mark_value = DS_SUPERSEDED };
+        memcpy(k->hash, full, 16);
+    }
+}
+
+struct routed_ctx {
+    struct routing *rt;
+    struct rec_routed routed; /* arrays owned, views into rt */
+};
+
+static void routed_free(struct routed_ctx *rc)
+{
+    free(rc->routed.abouts);
+    free(rc->routed.waits);
+    free(rc->routed.deliveries);
+    free(rc);
+}
+
+static void deliver_to_lane(struct flow *f, const struct routing *rt, const struct rec_delivery *rd,
+                            const struct piece *p)
+{
+    struct lane *l = rd->endpoint.len ? flow_lane(f, rd->endpoint) : &f->nowhere;
+
+    if (flow_delivery(f, rd->num))
+        return; /* a claim has seen it before we heard that it is durable */
+    if (!lane_admits(l, rd->priority, rd->num))
+        return;
+    struct delivery *d = mem_zero(sizeof(*d));
+    d->num = rd->num;
+    memcpy(d->id, rd->id, sizeof(d->id));
+    d->state = rd->state;
+    d->priority = rd->priority;
+    d->generation = rt->remap ? remap_generation(rt->remap, rd->piece) : 0;
+    d->received_ms = rt->event->received_ms;
+    d->route = p->route;
+    d->target = p->target && p->target->kind == TARGET_SEND ? p->target : NULL;
+    d->subject = mem_dup(rd->subject);
+    d->piece = mem_dup(rd->piece);
+    d->topic = mem_str(rt->event->topic);
+    d->body_len = rd->body.len;
+    if (d->state == DS_READY && f->kept_bytes + rd->body.len <= KEEP_BYTES) {
+        delivery_set_body(d, rd->body);
+        d->kept = true;
+        f->kept_bytes += rd->body.len;
+    }
+    lane_add(l, d);
+    lane_pump_soon(l);
+}
+
+static void on_routed(struct flow *f, struct commit *c, int status);
+
+/** The same event was routed before under another sender's id. */
+static void store_duplicate(struct routing *rt, uint64_t original)
+{
+    struct routed_ctx *rc = mem_zero(sizeof(*rc));
+    struct commit *c = commit_new(rt->flow, on_routed, rc);
+
+    rt->flow->stats.same_events++;
+    rc->rt = rt;
+    rc->routed = (struct rec_routed){ .event = rt->event->id,
+                                      .at_ms = clock_wall_ms(),
+                                      .duplicate_of = original };
+    rec_routed_encode(&commit_record(c, REC_ROUTED)->payload, &rc->routed);
+    commit_go(c);
+}
+
+/** Deliveries of the record, in memory where there is room; `c` has what the log marked. */
+static void routed_apply(struct flow *f, struct routed_ctx *rc, const struct store_record *rec)
+{
+    struct routing *rt = rc->rt;
+
+    f->stats.routed++;
+    if (rc->routed.duplicate_of)
+        return; /* its pieces were delivered as the original's */
+    for (size_t i = 0; i < rt->n_pieces; i++) {
+        const struct piece *p = &rt->pieces[i];
+        struct rec_delivery *rd = &rc->routed.deliveries[i];
+        uint8_t state = (uint8_t)rec->payload.data[rd->state_at];
+        struct delivery named = { .num = rd->num, .subject = (char *)rd->subject.ptr };
+        if (state == DS_DEAD)
+            f->stats.routing_errors++;
+        if (state == DS_DEAD || state == DS_HELD)
+            flow_notice(f, state == DS_DEAD ? NOTICE_DEAD : NOTICE_HELD,
+                        rd->endpoint.len ? flow_lane(f, rd->endpoint) : NULL, &named, p->route,
+                        rd->reason);
+        if (state == DS_READY || state == DS_HELD)
+            deliver_to_lane(f, rt, rd, p);
+    }
+}
+
+static void on_again(void *ctx, bool closing)
+{
+    struct routing *rt = ctx;
+
+    rt->cancelled |= closing;
+    router_store(rt);
+}
+
+static void on_routed(struct flow *f, struct commit *c, int status)
+{
+    struct routed_ctx *rc = c->ctx;
+    struct routing *rt = rc->rt;
+    const struct store_record *rec = &c->records[0];
+
+    if (status == 0 && rec->refused) {
+        routed_free(rc);
+        store_duplicate(rt, rec->keys[0].value);
+        return;
+    }
+    if (status == 0) {
+        routed_apply(f, rc, rec);
+        if (rt->waits)
+            links_stored(rt);
+    } else if (status == UV_ENOSPC || status == UV_ENOBUFS || status == UV_ENOMEM) {
+        routed_free(rc);
+        flow_later(f, AGAIN_MS, on_again, rt);
+        return;
+    }
+    /* Any other failure latched the store: it stays unrouted, and the next start routes it. */
+    if (rt->remap)
+        remap_routed(rt->remap, rc->routed.n_deliveries ? rc->routed.deliveries[0].num : 0, status);
+    routed_free(rc);
+    routing_end(rt);
+}
+
+/** Pieces that go nowhere, or that stand already, are not made. */
+static void drop_pieces(struct routing *rt)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rt->n_pieces; i++) {
+        struct piece *p = &rt->pieces[i];
+        if ((!p->error && p->target && p->target->kind == TARGET_DROP) ||
+            (rt->remap && !remap_wants(rt->remap, p->key)))
+            piece_free(p);
+        else
+            rt->pieces[n++] = *p;
+    }
+    rt->n_pieces = n;
+}
+
+/** An event has room for so many deliveries; what is beyond is one dead letter, and seen. */
+static void cut_pieces(struct routing *rt)
+{
+    size_t room = DELIVERY_ORDINAL_MAX + 1 - rt->event->first_ordinal;
+    struct buf text = { 0 };
+
+    if (rt->event->first_ordinal > DELIVERY_ORDINAL_MAX)
+        room = 0;
+    if (rt->n_pieces <= room)
+        return;
+    log_error(&rt->router->log, "event %" PRIu64 ": %zu pieces, and room for %zu", rt->event->id,
+              rt->n_pieces, room);
+    for (size_t i = room; i < rt->n_pieces; i++)
+        piece_free(&rt->pieces[i]);
+    buf_printf(&text, "an event makes %u deliveries at most, and this one would make %zu more",
+               DELIVERY_ORDINAL_MAX + 1, rt->n_pieces - room + 1);
+    rt->n_pieces = room;
+    if (room) {
+        struct piece *last = &rt->pieces[room - 1];
+        const struct conf_route *route = last->route;
+        piece_free(last);
+        *last = (struct piece){ .route = route, .key = mem_str("") };
+        last->error = buf_steal(&text, NULL);
+    }
+    buf_finish(&text);
+}
+
+static void fill_routed(struct routing *rt, struct rec_routed *routed)
+{
+    *routed = (struct rec_routed){
+        .event = rt->event->id,
+        .at_ms = clock_wall_ms(),
+        .note = str_of(rt->note),
+        .abouts = mem_array(rt->n_abouts + 1, sizeof(*routed->abouts)),
+        .n_abouts = rt->n_abouts,
+        .waits = mem_array(rt->n_refs + 1, sizeof(*routed->waits)),
+        .n_waits = rt->waits ? rt->n_refs : 0,
+        .deliveries = mem_array(rt->n_pieces + 1, sizeof(*routed->deliveries)),
+        .n_deliveries = rt->n_pieces,
+    };
+    for (size_t i = 0; i < rt->n_abouts; i++)
+        routed->abouts[i] = (struct rec_about){ str_of(rt->abouts[i].subject),
+                                                str_of(rt->abouts[i].version) };
+    for (size_t i = 0; i < routed->n_waits; i++)
+        routed->waits[i] = (struct rec_ref){ str_of(rt->event->endpoint), str_of(rt->refs[i].kind),
+                                             str_of(rt->refs[i].id) };
+    for (size_t i = 0; i < rt->n_pieces; i++)
+        fill_delivery(rt, &rt->pieces[i], rt->event->first_ordinal + (unsigned)i,
+                      &routed->deliveries[i]);
+}
+
+void router_store(struct routing *rt)
+{
+    uint8_t key[16];
+
+    if (rt->cancelled) { /* closing: it is routed at the next start */
+        if (rt->remap)
+            remap_routed(rt->remap, 0, UV_ECANCELED);
+        routing_end(rt);
+        return;
+    }
+    if (rt->waits && rt->event->waited) { /* nothing new: it goes on waiting */
+        links_stored(rt);
+        routing_end(rt);
+        return;
+    }
+    struct routed_ctx *rc = mem_zero(sizeof(*rc));
+    rc->rt = rt;
+    drop_pieces(rt);
+    cut_pieces(rt);
+    fill_routed(rt, &rc->routed);
+
+    struct commit *c = commit_new(rt->flow, on_routed, rc);
+    struct store_record *rec = commit_record(c, REC_ROUTED);
+    rec_routed_encode(&rec->payload, &rc->routed);
+    rec->keys = mem_array(rc->routed.n_deliveries + 1, sizeof(*rec->keys));
+    if (!rt->waits && !rt->undescribed && routing_event_key(rt, key)) {
+        struct store_key *k = &rec->keys[rec->n_keys++];
+        *k = (struct store_key){ .refuse = true, .value = rt->event->id };
+        memcpy(k->hash, key, sizeof(key));
+    }
+    add_once_keys(rt, &rc->routed, rec);
+    if (rt->remap)
+        remap_record(rt->remap, &rc->routed, &commit_record(c, REC_DECISION)->payload);
+    commit_go(c);
+}

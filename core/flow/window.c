@@ -1,0 +1,177 @@
+/*
+ * window.c - what a lane keeps in memory: the oldest deliveries of each priority, up to a limit.
+ * The rest waits in the index and is claimed by rising num when there is room.
+ *
+ * A claim's answer is older than the moment it arrives. Two lists keep it from doing harm: what
+ * left memory since it was asked for is not believed to be there (`gone`: else it would be sent
+ * twice), and what was left to the index since then, below the claim's end, is claimed again
+ * (`missed`: else it would wait for the next start).
+ */
+#include <stdlib.h>
+#include "base/mem.h"
+#include "flow/state.h"
+
+#define CLAIM_MAX      5000
+#define CLAIM_AGAIN_MS 1000
+
+/* ---- lists of nums ---- */
+
+static void nums_add(struct nums *s, uint64_t num)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? s->cap * 2 : 64;
+        s->at = mem_grow(s->at, s->cap * sizeof(*s->at));
+    }
+    s->at[s->n++] = num;
+}
+
+static int by_num(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static bool nums_has(const struct nums *sorted, uint64_t num)
+{
+    return sorted->n && bsearch(&num, sorted->at, sorted->n, sizeof(num), by_num);
+}
+
+void window_finish(struct window *w)
+{
+    free(w->gone.at);
+    free(w->missed.at);
+}
+
+/* ---- in or out ---- */
+
+bool lane_admits(struct lane *l, uint8_t priority, uint64_t num)
+{
+    struct window *w = &l->windows[priority];
+
+    if (num <= w->last)
+        return true; /* older than what is loaded: no claim would find it again */
+    if (!w->spilled && w->n < l->flow->config->window) {
+        w->last = num;
+        return true;
+    }
+    w->spilled = true;
+    w->skipped++;
+    if (w->claiming)
+        nums_add(&w->missed, num);
+    return false;
+}
+
+void lane_gone(struct lane *l, uint8_t priority, uint64_t num)
+{
+    struct window *w = &l->windows[priority];
+
+    if (w->claiming)
+        nums_add(&w->gone, num);
+}
+
+/* ---- claims ---- */
+
+struct claim {
+    struct lane *lane;
+    uint8_t priority;
+    uint32_t limit;
+    uint64_t skipped_then;
+};
+
+static void claim_go(struct claim *c);
+
+static void on_again(void *ctx, bool closing)
+{
+    if (closing)
+        free(ctx);
+    else
+        claim_go(ctx);
+}
+
+/** What was left to the index while the claim was under way and lies within it: once more from
+ *  there. What of that is in memory already is known by its num. */
+static void step_back(struct window *w)
+{
+    for (size_t i = 0; i < w->missed.n; i++)
+        if (w->missed.at[i] <= w->last)
+            w->last = w->missed.at[i] - 1;
+}
+
+static void take_rows(struct claim *c, const struct store_delivery *rows, size_t n)
+{
+    struct lane *l = c->lane;
+    struct window *w = &l->windows[c->priority];
+
+    if (w->gone.n)
+        qsort(w->gone.at, w->gone.n, sizeof(*w->gone.at), by_num);
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].num > w->last)
+            w->last = rows[i].num;
+        if (!flow_delivery(l->flow, rows[i].num) && !nums_has(&w->gone, rows[i].num))
+            recover_row(l->flow, l, &rows[i]);
+    }
+    step_back(w);
+    if (n < c->limit && w->skipped == c->skipped_then)
+        w->spilled = false;
+}
+
+static void on_claimed(void *ctx, int status, const struct store_delivery *rows, size_t n)
+{
+    struct claim *c = ctx;
+    struct lane *l = c->lane;
+    struct flow *f = l->flow;
+    struct window *w = &l->windows[c->priority];
+
+    if (status == UV_ECANCELED) {
+        free(c);
+        return;
+    }
+    if (status < 0) {
+        log_error(&l->log, "cannot read waiting deliveries, asking again: err=%s",
+                  uv_strerror(status));
+        flow_later(f, CLAIM_AGAIN_MS, on_again, c);
+        return;
+    }
+    w->claiming = false;
+    take_rows(c, rows, n);
+    free(c);
+    recover_claimed(f, w);
+    recover_step_done(f);
+    lane_pump(l);
+}
+
+static void claim_go(struct claim *c)
+{
+    struct lane *l = c->lane;
+    struct window *w = &l->windows[c->priority];
+    int r;
+
+    c->skipped_then = w->skipped;
+    w->gone.n = w->missed.n = 0;
+    r = store_claim(l->flow->store, str_of(l->conf ? l->conf->name : ""), c->priority, w->last,
+                    c->limit, on_claimed, c);
+    if (r == UV_ECANCELED)
+        free(c); /* closing */
+    else if (r < 0)
+        flow_later(l->flow, CLAIM_AGAIN_MS, on_again, c);
+}
+
+void lane_refill(struct lane *l)
+{
+    struct flow *f = l->flow;
+
+    for (int p = 0; p < PRIORITY__COUNT; p++) {
+        struct window *w = &l->windows[p];
+        if (!w->spilled || w->claiming || w->n > f->config->window / 2)
+            continue;
+        struct claim *c = mem_zero(sizeof(*c));
+        uint64_t room = f->config->window - w->n;
+        c->lane = l;
+        c->priority = (uint8_t)p;
+        c->limit = room < CLAIM_MAX ? (uint32_t)room : CLAIM_MAX;
+        w->claiming = true;
+        recover_step(f);
+        claim_go(c);
+    }
+}

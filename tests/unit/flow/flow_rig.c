@@ -1,0 +1,429 @@
+#include "flow_rig.h"
+
+#include <ftw.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/digest.h"
+
+/* ---- the adapter ---- */
+
+static struct call *call_new(struct fake *f, enum call_kind kind)
+{
+    struct call *c = mem_zero(sizeof(*c));
+
+    c->kind = kind;
+    list_append(&f->calls, &c->node);
+    return c;
+}
+
+static void call_over(struct call *c)
+{
+    list_remove(&c->node);
+    free(c);
+}
+
+static void note_record(struct call *c, size_t i, const sl_record *r)
+{
+    snprintf(c->names[i], sizeof(c->names[i]), STR_FMT, STR_ARG(r->delivery));
+    snprintf(c->keys[i], sizeof(c->keys[i]), STR_FMT, STR_ARG(r->key));
+    c->attempt = r->attempt;
+}
+
+static struct call *batch_call(struct fake *f, enum call_kind kind, const sl_batch *b,
+                               const sl_done *done)
+{
+    struct call *c = call_new(f, kind);
+
+    c->batch = b;
+    c->done = done;
+    c->n = b->n_records;
+    for (size_t i = 0; i < c->n && i < 10; i++)
+        note_record(c, i, &b->records[i]);
+    return c;
+}
+
+static void fake_deliver(void *self, void *handle, const sl_batch *b, const sl_done *done)
+{
+    struct fake *f = self;
+
+    (void)handle;
+    f->delivers++;
+    f->records += b->n_records;
+    for (size_t i = 0; i < b->n_records; i++) {
+        size_t at = strlen(f->log);
+        snprintf(f->log + at, sizeof(f->log) - at, STR_FMT " ", STR_ARG(b->records[i].delivery));
+    }
+    struct call *c = batch_call(f, CALL_DELIVER, b, done);
+    if (f->auto_kind)
+        rig_answer(c, f->auto_kind);
+}
+
+static void fake_resume(void *self, void *handle, const sl_batch *b, sl_str token,
+                        const sl_done *done)
+{
+    struct fake *f = self;
+
+    (void)handle;
+    f->resumes++;
+    struct call *c = batch_call(f, CALL_RESUME, b, done);
+    snprintf(c->token, sizeof(c->token), STR_FMT, STR_ARG(token));
+}
+
+static void fake_confirm(void *self, void *handle, const sl_record *r, sl_confirm_cb cb, void *ctx)
+{
+    struct fake *f = self;
+    struct call *c = call_new(f, CALL_CONFIRM);
+
+    (void)handle;
+    f->confirms++;
+    note_record(c, 0, r);
+    c->confirmed = cb;
+    c->ctx = ctx;
+}
+
+/** The request is made at once: the callback comes inside prepare(). */
+static void fake_prepare(void *self, void *handle, const sl_record *r, sl_prepare_cb cb, void *ctx)
+{
+    struct fake *f = self;
+    char text[64];
+
+    (void)handle;
+    f->prepares++;
+    if (r->body.len && r->body.ptr[0] == '!') {
+        cb(ctx, SL_E_INVALID, STR(""), STR("cannot be made"));
+        return;
+    }
+    snprintf(text, sizeof(text), "request " STR_FMT, STR_ARG(r->key));
+    cb(ctx, SL_OK, str_of(text), STR(""));
+}
+
+/** What follows '#' in a body. */
+static sl_str fake_row_key(void *self, void *handle, sl_str body)
+{
+    const char *at = body.len ? memchr(body.ptr, '#', body.len) : NULL;
+
+    (void)self;
+    (void)handle;
+    return at ? (sl_str){ at, body.len - (size_t)(at - body.ptr) } : STR("");
+}
+
+static sl_status fake_describe(void *self, const sl_event *e, const sl_describe_out *out,
+                               sl_fail *fail)
+{
+    char subject[64] = "", version[64] = "", text[160];
+
+    (void)self;
+    snprintf(text, sizeof(text), STR_FMT, STR_ARG(e->body));
+    sscanf(text, "%63s %63s", subject, version);
+    if (!strcmp(subject, "?")) {
+        snprintf(fail->text, sizeof(fail->text), "what is this");
+        return SL_E_INVALID;
+    }
+    if (!strcmp(subject, "ref")) {
+        sl_ref refs[] = { { STR("po"), str_of(version) }, { STR("po2"), str_of(version) } };
+        out->subject(out->ctx, STR(""), STR(""), STR(""), refs, 2);
+    } else {
+        out->subject(out->ctx, str_of(subject), strcmp(version, "-") ? str_of(version) : STR(""),
+                     STR(""), NULL, 0);
+    }
+    return SL_OK;
+}
+
+static const sl_action actions[] = {
+    { .name = "send", .batch_records = 1 },
+    { .name = "safe", .batch_records = 1, .flags = SL_ACTION_IDEMPOTENT },
+    { .name = "bulk", .batch_records = 10 },
+    { .name = "once", .batch_records = 1, .flags = SL_ACTION_ONCE },
+    { 0 },
+};
+
+static const sl_plugin plugin = {
+    .size = sizeof(plugin),
+    .name = "fake",
+    .actions = actions,
+    .describe = fake_describe,
+    .prepare = fake_prepare,
+    .deliver = fake_deliver,
+    .resume = fake_resume,
+    .confirm = fake_confirm,
+    .row_key = fake_row_key,
+};
+
+void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms)
+{
+    sl_outcome o = {
+        .size = sizeof(o), .kind = kind, .after_ms = after_ms, .why = STR("the test")
+    };
+
+    c->done->outcome(c->done->ctx, i, &o);
+}
+
+void rig_end(struct call *c)
+{
+    const sl_done *done = c->done;
+
+    call_over(c);
+    done->finish(done->ctx);
+}
+
+void rig_answer(struct call *c, uint32_t kind)
+{
+    for (size_t i = 0; i < c->n; i++)
+        rig_outcome(c, i, kind, 0);
+    rig_end(c);
+}
+
+void rig_confirm(struct call *c, uint32_t verdict)
+{
+    sl_confirmed a = { .size = sizeof(a), .verdict = verdict, .after_ms = 20 };
+    sl_confirm_cb cb = c->confirmed;
+    void *ctx = c->ctx;
+
+    call_over(c);
+    cb(ctx, &a);
+}
+
+/* ---- life ---- */
+
+static void on_tick(uv_timer_t *t)
+{
+    (void)t;
+}
+
+void rig_init(struct flow_rig *rig)
+{
+    static const char *const names[] = { "shop", "crm", "other" };
+
+    log_setup(LOG_ERROR, LOG_TEXT);
+    *rig = (struct flow_rig){ 0 };
+    snprintf(rig->dir, sizeof(rig->dir), "/tmp/sluice-flow-XXXXXX");
+    assert_non_null(mkdtemp(rig->dir));
+    uv_loop_init(&rig->loop);
+    uv_timer_init(&rig->loop, &rig->tick);
+    uv_timer_start(&rig->tick, on_tick, 5, 5);
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++) {
+        rig->endpoints[i] = (struct conf_endpoint){
+            .name = (char *)names[i],
+            .adapter = "fake",
+            .plugin = &plugin,
+            .burst = 1,
+            .concurrency = 4,
+            .breaker = { .window_ms = 60000,
+                         .min_calls = 1000,
+                         .failure_percent = 50,
+                         .open_ms = 50,
+                         .open_max_ms = 100,
+                         .probes = 1 },
+            .park_probe_ms = 50,
+            .confirm_after_ms = 20,
+            .confirm_for_ms = 60000,
+            .index = i,
+        };
+        list_init(&rig->fakes[i].calls);
+    }
+    rig->config = (struct config){
+        .window = 100,
+        .endpoints = rig->endpoints,
+        .n_endpoints = RIG_ENDPOINTS,
+        .routes = rig->routes,
+    };
+}
+
+struct conf_route *rig_route(struct flow_rig *rig, const char *name, const char *topic,
+                             int endpoint, uint32_t action)
+{
+    size_t i = rig->config.n_routes++;
+    struct conf_route *r = &rig->routes[i];
+
+    rig->targets[i] = (struct conf_target){ .kind = TARGET_SEND,
+                                            .endpoint = &rig->endpoints[endpoint],
+                                            .action = action };
+    *r = (struct conf_route){
+        .name = mem_str(name),
+        .from_endpoint = "shop",
+        .topics = mem_array(1, sizeof(char *)),
+        .n_topics = 1,
+        .targets = &rig->targets[i],
+        .n_targets = 1,
+        .priority = PRIORITY_NORMAL,
+        .ordered = true,
+        .once = actions[action].flags & SL_ACTION_ONCE,
+        .retry = { .first_ms = 10, .cap_ms = 20, .max_age_ms = 60000 },
+        .index = i,
+    };
+    r->topics[0] = mem_str(topic);
+    return r;
+}
+
+static void on_notice(void *ctx, const struct notice *n)
+{
+    ((struct flow_rig *)ctx)->notices[n->kind]++;
+}
+
+void rig_up(struct flow_rig *rig)
+{
+    struct store_conf conf;
+    struct fail fail = { 0 };
+
+    store_defaults(&conf);
+    conf.path = rig->dir;
+    conf.disk_reserve = 0;
+    CHECK_EQ(store_open(&rig->store, &rig->loop, &conf, &fail), 0);
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++)
+        rig->adapters[i] = (struct adapter){
+            .plugin = &plugin, .self = &rig->fakes[i], .open = true, .conf = &rig->endpoints[i]
+        };
+    CHECK_EQ(flow_open(&rig->flow,
+                       &(struct flow_conf){ .loop = &rig->loop,
+                                            .store = rig->store,
+                                            .config = &rig->config,
+                                            .adapters = rig->adapters,
+                                            .watch = { rig, on_notice },
+                                            .seed = 7 },
+                       &fail),
+             0);
+    UNTIL(rig, flow_recovered(rig->flow));
+}
+
+static void on_store_closed(void *ctx)
+{
+    struct flow_rig *rig = ctx;
+
+    flow_destroy(rig->flow);
+    rig->done = true;
+}
+
+void rig_crash(struct flow_rig *rig)
+{
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++) {
+        rig->adapters[i].open = false;
+        while (!list_empty(&rig->fakes[i].calls))
+            call_over(list_entry(rig->fakes[i].calls.next, struct call, node));
+    }
+    rig->flow->draining = true;
+    rig->done = false;
+    store_close(rig->store, on_store_closed, rig);
+    UNTIL(rig, rig->done);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void rig_finish(struct flow_rig *rig)
+{
+    rig_crash(rig);
+    uv_close((uv_handle_t *)&rig->tick, NULL);
+    uv_run(&rig->loop, UV_RUN_DEFAULT);
+    CHECK_EQ(uv_loop_close(&rig->loop), 0);
+    nftw(rig->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    for (size_t i = 0; i < rig->config.n_routes; i++) {
+        free(rig->routes[i].name);
+        free(rig->routes[i].topics[0]);
+        free(rig->routes[i].topics);
+    }
+}
+
+void rig_turn(struct flow_rig *rig)
+{
+    uv_run(&rig->loop, UV_RUN_ONCE);
+}
+
+/* ---- what the test does ---- */
+
+static void on_event(struct flow *f, struct commit *c, int status)
+{
+    struct flow_rig *rig = c->ctx;
+    struct rec_receipt receipt;
+
+    CHECK_EQ(status, 0);
+    rig->last_event = c->records[0].seq;
+    rec_receipt_decode(buf_view(&c->records[0].payload), &receipt);
+    router_submit(&f->router, event_from_receipt(rig->last_event, &receipt));
+    rig->done = true;
+}
+
+uint64_t rig_event(struct flow_rig *rig, const char *topic, const char *body)
+{
+    struct commit *c = commit_new(rig->flow, on_event, rig);
+    struct rec_receipt receipt = {
+        .origin = EO_WEBHOOK,
+        .received_ms = clock_wall_ms(),
+        .endpoint = STR("shop"),
+        .topic = str_of(topic),
+        .body = str_of(body),
+    };
+
+    rec_receipt_encode(&commit_record(c, REC_RECEIPT)->payload, &receipt);
+    rig->done = false;
+    CHECK_EQ(commit_offer(c), 0);
+    UNTIL(rig, rig->done);
+    return delivery_num(rig->last_event, 0);
+}
+
+struct call *rig_call(struct flow_rig *rig, int endpoint)
+{
+    UNTIL(rig, !list_empty(&rig->fakes[endpoint].calls));
+    return list_entry(rig->fakes[endpoint].calls.next, struct call, node);
+}
+
+bool rig_quiet(struct flow_rig *rig, int endpoint)
+{
+    uint64_t until = uv_hrtime() / 1000000 + 60;
+
+    while (uv_hrtime() / 1000000 < until && list_empty(&rig->fakes[endpoint].calls))
+        rig_turn(rig);
+    return list_empty(&rig->fakes[endpoint].calls);
+}
+
+static void on_row(void *ctx, int status, const struct store_delivery *d, sl_str body,
+                   sl_str request)
+{
+    struct flow_rig *rig = ctx;
+
+    (void)body;
+    (void)request;
+    rig->done = true;
+    rig->row = (struct store_delivery){ .state = DS__COUNT };
+    if (status < 0)
+        return;
+    rig->row = *d;
+    snprintf(rig->reason, sizeof(rig->reason), STR_FMT, STR_ARG(d->reason));
+    snprintf(rig->hold_type, sizeof(rig->hold_type), STR_FMT, STR_ARG(d->hold_type));
+    snprintf(rig->endpoint, sizeof(rig->endpoint), STR_FMT, STR_ARG(d->endpoint));
+}
+
+enum delivery_state rig_state(struct flow_rig *rig, uint64_t num)
+{
+    rig->done = false;
+    CHECK_EQ(store_delivery_get(rig->store, num, on_row, rig), 0);
+    UNTIL(rig, rig->done);
+    return rig->row.state;
+}
+
+static void on_decided(void *ctx, const struct decided *results, size_t n)
+{
+    struct flow_rig *rig = ctx;
+
+    CHECK_EQ(n, 1);
+    rig->decided = results[0];
+    rig->done = true;
+}
+
+int rig_decide(struct flow_rig *rig, enum decision what, uint64_t num, const struct decide *more)
+{
+    struct decide d = more ? *more : (struct decide){ 0 };
+
+    d.what = what;
+    d.who = STR("test");
+    d.nums = &num;
+    d.n = 1;
+    rig->done = false;
+    CHECK_EQ(flow_decide(rig->flow, &d, on_decided, rig), 0);
+    UNTIL(rig, rig->done);
+    return rig->decided.status;
+}

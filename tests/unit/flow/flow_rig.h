@@ -1,0 +1,94 @@
+/*
+ * flow_rig.h - the flow with a real store in a directory of its own, a configuration made by hand
+ * and an adapter that the test plays: it sees each call and answers when it likes.
+ *
+ * The endpoint "shop" sends webhooks. A body is "SUBJECT VERSION" ("-": none), or "ref ID" when
+ * only a reference is known. The routes have no programs, so no mapping worker is needed.
+ */
+#pragma once
+
+#include "../check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include "base/mem.h"
+#include "flow/state.h"
+
+enum { SHOP, CRM, OTHER, RIG_ENDPOINTS };
+enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE }; /* plain, idempotent, batches of 10, once */
+enum call_kind { CALL_DELIVER, CALL_RESUME, CALL_CONFIRM };
+
+/** The flow called the adapter, which has not answered yet. */
+struct call {
+    struct list node;
+    enum call_kind kind;
+    const sl_batch *batch;
+    const sl_done *done;
+    sl_confirm_cb confirmed;
+    void *ctx;
+    size_t n;
+    char names[10][32], keys[10][40], token[32];
+    uint32_t attempt;
+};
+
+struct fake { /* an adapter's instance */
+    struct list calls;
+    uint64_t delivers, resumes, confirms, prepares;
+    uint64_t records;   /* handed to deliver() */
+    uint32_t auto_kind; /* not 0: deliver() answers at once with it */
+    char log[8192];     /* names delivered, each with a blank */
+};
+
+struct flow_rig {
+    uv_loop_t loop;
+    uv_timer_t tick;
+    char dir[64];
+    struct store *store;
+    struct flow *flow;
+    struct config config;
+    struct conf_endpoint endpoints[RIG_ENDPOINTS];
+    struct conf_route routes[8];
+    struct conf_target targets[8];
+    struct adapter adapters[RIG_ENDPOINTS];
+    struct fake fakes[RIG_ENDPOINTS];
+    uint64_t notices[NOTICE__COUNT];
+    uint64_t events, duplicates;
+    uint64_t last_event; /* id */
+    bool done;
+    struct store_delivery row;
+    char reason[200], hold_type[40], endpoint[40];
+    struct decided decided;
+};
+
+void rig_init(struct flow_rig *rig);
+/** A route from shop's topic to an endpoint's action. Before rig_up(). */
+struct conf_route *rig_route(struct flow_rig *rig, const char *name, const char *topic,
+                             int endpoint, uint32_t action);
+void rig_up(struct flow_rig *rig);
+/** The process ends as by kill -9, as far as the log is concerned. */
+void rig_crash(struct flow_rig *rig);
+void rig_finish(struct flow_rig *rig); /* crash, and the loop closes without a rest */
+
+/** A webhook; durable when this returns. Gives the num of its first delivery. */
+uint64_t rig_event(struct flow_rig *rig, const char *topic, const char *body);
+struct call *rig_call(struct flow_rig *rig, int endpoint); /* waits for the first open one */
+bool rig_quiet(struct flow_rig *rig, int endpoint);        /* no call comes within 60 ms */
+void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms);
+void rig_end(struct call *c);                   /* finish() */
+void rig_answer(struct call *c, uint32_t kind); /* every record, and finish() */
+void rig_confirm(struct call *c, uint32_t verdict);
+enum delivery_state rig_state(struct flow_rig *rig, uint64_t num); /* in the index; rig->row too */
+int rig_decide(struct flow_rig *rig, enum decision what, uint64_t num, const struct decide *more);
+void rig_turn(struct flow_rig *rig); /* one turn of the loop, at most 5 ms */
+
+#define UNTIL(rig, cond)                                                  \
+    do {                                                                  \
+        uint64_t until_ = uv_hrtime() / 1000000 + 8000;                   \
+        while (!(cond)) {                                                 \
+            rig_turn(rig);                                                \
+            if (uv_hrtime() / 1000000 > until_)                           \
+                fail_msg("line %d: waited in vain for " #cond, __LINE__); \
+        }                                                                 \
+    } while (0)

@@ -1,0 +1,320 @@
+/*
+ * One delivery's way: order, outcomes, unknown, throttle, park, breaker, batches, restart.
+ */
+#include "flow_rig.h"
+
+static struct flow_rig *setup(uint32_t action)
+{
+    struct flow_rig *rig = mem_zero(sizeof(*rig));
+
+    rig_init(rig);
+    rig_route(rig, "r", "t", CRM, action);
+    return rig;
+}
+
+static void teardown(struct flow_rig *rig)
+{
+    rig_finish(rig);
+    free(rig);
+}
+
+static void test_one_subject_goes_in_order_and_others_pass(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t a1, a2, b;
+
+    (void)state;
+    rig_up(rig);
+    a1 = rig_event(rig, "t", "a 1");
+    a2 = rig_event(rig, "t", "a 2");
+    b = rig_event(rig, "t", "b 1");
+    UNTIL(rig, rig->fakes[CRM].delivers == 2);
+    CHECK_EQ(rig_state(rig, a2), DS_READY);
+    struct call *first = rig_call(rig, CRM);
+    rig_answer(first, SL_RETRY); /* it waits, and still holds a2 back */
+    UNTIL(rig, rig->fakes[CRM].delivers == 3);
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    while (!list_empty(&rig->fakes[CRM].calls))
+        rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a2) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, a1), DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, b), DS_DELIVERED);
+    teardown(rig);
+}
+
+static void test_unknown_is_asked_for_before_anything_is_sent_again(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t num;
+
+    (void)state;
+    rig_up(rig);
+    num = rig_event(rig, "t", "a 1");
+    rig_end(rig_call(rig, CRM)); /* nothing told: unknown */
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_CONFIRM);
+    CHECK_EQ(rig_state(rig, num), DS_UNKNOWN);
+    rig_confirm(c, SL_CONFIRM_EARLY);
+    c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_CONFIRM);
+    rig_confirm(c, SL_CONFIRM_NO);
+    c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_DELIVER);
+    CHECK_EQ(c->attempt, 2);
+    rig_answer(c, SL_UNKNOWN);
+    c = rig_call(rig, CRM);
+    rig_confirm(c, SL_CONFIRM_YES);
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].delivers, 2);
+    CHECK_EQ(rig->row.generation, 0);
+
+    num = rig_event(rig, "t", "b 1");
+    rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
+    rig_confirm(rig_call(rig, CRM), SL_CONFIRM_UNSURE);
+    UNTIL(rig, rig_state(rig, num) == DS_HELD);
+    CHECK_STR(rig->hold_type, "unknown-outcome");
+    CHECK_EQ(rig_decide(rig, DECISION_ARRIVED, num, NULL), 0);
+    CHECK_EQ(rig_state(rig, num), DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].delivers, 3);
+    teardown(rig);
+}
+
+static void test_what_was_out_at_a_crash_is_unknown_and_not_sent_again(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t num;
+
+    (void)state;
+    rig_up(rig);
+    num = rig_event(rig, "t", "a 1");
+    rig_call(rig, CRM);
+    rig_crash(rig);
+    rig_up(rig);
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_CONFIRM);
+    rig_confirm(c, SL_CONFIRM_YES);
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].delivers, 1);
+    teardown(rig);
+}
+
+static void test_a_throttled_one_burns_no_attempt_and_the_lane_waits(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t num;
+
+    (void)state;
+    rig_up(rig);
+    num = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    rig_outcome(c, 0, SL_THROTTLED, 150);
+    rig_outcome(c, 0, SL_DELIVERED, 0); /* the first word counts */
+    rig_end(c);
+    rig_event(rig, "t", "b 1");
+    CHECK(rig_quiet(rig, CRM));
+    c = rig_call(rig, CRM);
+    CHECK_EQ(c->attempt, 1);
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    CHECK_EQ(rig->row.attempts, 1);
+    teardown(rig);
+}
+
+static void test_a_parked_lane_sends_one_probe_and_goes_on_when_it_works(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t a;
+
+    (void)state;
+    rig_up(rig);
+    a = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    c->done->park(c->done->ctx, STR("no credit"), 0);
+    rig_end(c);
+    for (int i = 0; i < 3; i++) {
+        char body[16];
+        snprintf(body, sizeof(body), "x%d 1", i);
+        rig_event(rig, "t", body);
+    }
+    c = rig_call(rig, CRM);
+    CHECK(c->node.next == &rig->fakes[CRM].calls); /* alone */
+    CHECK_EQ(rig->notices[NOTICE_PARKED], 1);
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig->fakes[CRM].records == 5);
+    CHECK_EQ(rig->notices[NOTICE_UNPARKED], 1);
+    UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
+    CHECK_EQ(rig->row.attempts, 1);
+    teardown(rig);
+}
+
+static void test_a_parked_lane_with_nothing_to_send_asks_a_question_as_probe(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t a, b;
+
+    (void)state;
+    rig_up(rig);
+    a = rig_event(rig, "t", "a 1");
+    b = rig_event(rig, "t", "b 1");
+    UNTIL(rig, rig->fakes[CRM].delivers == 2);
+    rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
+    rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
+    UNTIL(rig, rig->flow->lanes[CRM].counts[DS_UNKNOWN] == 2);
+    lane_park(&rig->flow->lanes[CRM], STR("credentials"), 60);
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_CONFIRM);
+    CHECK(c->node.next == &rig->fakes[CRM].calls);
+    rig_confirm(c, SL_CONFIRM_YES);
+    CHECK_EQ(rig->notices[NOTICE_UNPARKED], 1);
+    rig_confirm(rig_call(rig, CRM), SL_CONFIRM_YES);
+    UNTIL(rig, rig_state(rig, a) == DS_DELIVERED && rig_state(rig, b) == DS_DELIVERED);
+    teardown(rig);
+}
+
+static void test_an_open_breaker_lets_one_probe_out_and_closes_on_success(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+
+    (void)state;
+    rig->endpoints[CRM].breaker.min_calls = 2;
+    rig_up(rig);
+    rig_event(rig, "t", "a 1");
+    rig_event(rig, "t", "b 1");
+    rig_event(rig, "t", "c 1");
+    UNTIL(rig, rig->fakes[CRM].delivers == 3);
+    rig_answer(rig_call(rig, CRM), SL_RETRY);
+    rig_answer(rig_call(rig, CRM), SL_RETRY);
+    CHECK_EQ(rig->notices[NOTICE_BREAKER_OPEN], 1);
+    rig_answer(rig_call(rig, CRM), SL_RETRY); /* from before: it counts no more */
+    struct call *c = rig_call(rig, CRM);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK(c->node.next == &rig->fakes[CRM].calls); /* one probe */
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig->flow->lanes[CRM].delivered == 3);
+    CHECK_EQ(rig->notices[NOTICE_BREAKER_CLOSED], 1);
+    teardown(rig);
+}
+
+static void test_a_batch_goes_by_count_or_age_without_two_of_one_row(void **state)
+{
+    struct flow_rig *rig = setup(ACT_BULK);
+    char body[32];
+
+    (void)state;
+    rig->endpoints[CRM].batch_age_ms = 150;
+    rig_up(rig);
+    for (int i = 0; i < 10; i++) {
+        snprintf(body, sizeof(body), "s%d 1 #%d", i, i == 9 ? 0 : i);
+        rig_event(rig, "t", body);
+    }
+    struct call *c = rig_call(rig, CRM); /* full */
+    CHECK_EQ(c->n, 9);                   /* the tenth has the first one's row */
+    CHECK(rig_quiet(rig, OTHER));
+    rig_answer(c, SL_DELIVERED);
+    c = rig_call(rig, CRM); /* by age */
+    CHECK_EQ(c->n, 1);
+    rig_outcome(c, 0, SL_REJECTED, 0);
+    rig_end(c);
+    UNTIL(rig, rig->flow->lanes[CRM].dead == 1);
+    CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
+    teardown(rig);
+}
+
+static bool told;
+
+static void on_checkpoint(void *ctx, sl_status status)
+{
+    CHECK_EQ(status, SL_OK);
+    told = true;
+    if (ctx)
+        rig_answer(ctx, SL_DELIVERED); /* finish inside the callback */
+}
+
+static void test_a_batch_is_resumed_from_its_checkpoint_with_who_is_left(void **state)
+{
+    struct flow_rig *rig = setup(ACT_BULK);
+    uint64_t nums[3];
+
+    (void)state;
+    rig->endpoints[CRM].batch_age_ms = 60;
+    rig_up(rig);
+    nums[0] = rig_event(rig, "t", "a 1");
+    nums[1] = rig_event(rig, "t", "b 1");
+    nums[2] = rig_event(rig, "t", "c 1");
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->n, 3);
+    told = false;
+    c->done->checkpoint(c->done->ctx, STR("job 7"), 1, on_checkpoint, NULL);
+    CHECK(!told);
+    UNTIL(rig, told);
+    char key[40];
+    snprintf(key, sizeof(key), "%s", c->keys[1]);
+    rig_crash(rig);
+    rig_up(rig);
+    c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_RESUME);
+    CHECK_EQ(c->n, 3);
+    CHECK_STR(c->token, "job 7");
+    CHECK_STR(c->keys[1], key);
+    told = false;
+    c->done->checkpoint(c->done->ctx, STR("job 7 done"), 3, on_checkpoint, c);
+    UNTIL(rig, told);
+    for (int i = 0; i < 3; i++)
+        UNTIL(rig, rig_state(rig, nums[i]) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].delivers, 1);
+    CHECK_EQ(rig->fakes[CRM].prepares, 3); /* frozen once */
+    teardown(rig);
+}
+
+static void test_what_no_request_can_be_made_of_is_dead_and_the_next_goes(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t bad, next;
+
+    (void)state;
+    rig_up(rig);
+    bad = rig_event(rig, "t", "!a 1");
+    next = rig_event(rig, "t", "!a 2");
+    UNTIL(rig, rig_state(rig, bad) == DS_DEAD && rig_state(rig, next) == DS_DEAD);
+    CHECK_EQ(rig->fakes[CRM].delivers, 0);
+    CHECK_EQ(rig->flow->lanes[CRM].under_way, 0);
+    teardown(rig);
+}
+
+static void test_the_end_finds_deliveries_in_every_state(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+
+    (void)state;
+    rig_up(rig);
+    rig_event(rig, "t", "a 1");
+    rig_event(rig, "t", "b 1");
+    rig_event(rig, "t", "c 1");
+    UNTIL(rig, rig->fakes[CRM].delivers == 3);
+    rig_answer(rig_call(rig, CRM), SL_REVIEW);
+    rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
+    UNTIL(rig, rig->fakes[CRM].confirms == 1); /* asked, never answered */
+    teardown(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_subject_goes_in_order_and_others_pass),
+        cmocka_unit_test(test_unknown_is_asked_for_before_anything_is_sent_again),
+        cmocka_unit_test(test_what_was_out_at_a_crash_is_unknown_and_not_sent_again),
+        cmocka_unit_test(test_a_throttled_one_burns_no_attempt_and_the_lane_waits),
+        cmocka_unit_test(test_a_parked_lane_sends_one_probe_and_goes_on_when_it_works),
+        cmocka_unit_test(test_a_parked_lane_with_nothing_to_send_asks_a_question_as_probe),
+        cmocka_unit_test(test_an_open_breaker_lets_one_probe_out_and_closes_on_success),
+        cmocka_unit_test(test_a_batch_goes_by_count_or_age_without_two_of_one_row),
+        cmocka_unit_test(test_a_batch_is_resumed_from_its_checkpoint_with_who_is_left),
+        cmocka_unit_test(test_what_no_request_can_be_made_of_is_dead_and_the_next_goes),
+        cmocka_unit_test(test_the_end_finds_deliveries_in_every_state),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

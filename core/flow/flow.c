@@ -8,8 +8,8 @@
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
-    "dead-letter",       "breaker-open", "breaker-closed", "endpoint-parked",
-    "endpoint-unparked", "held",         "route-paused",   "intake-refusing",
+    "dead-letter", "breaker-open", "breaker-closed", "endpoint-parked", "endpoint-unparked",
+    "held",        "route-paused", "route-resumed",  "intake-refusing",
 };
 
 /* ---- commits ---- */
@@ -336,6 +336,8 @@ int flow_breaker(struct flow *f, sl_str endpoint, bool open)
         breaker_trip(&l->breaker, uv_now(f->loop), &f->rng);
     else
         breaker_reset(&l->breaker);
+    if (!open)
+        flow_notice(f, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR("closed by hand"));
     log_info(&l->log, "breaker %s by hand", open ? "opened" : "closed");
     lane_pump(l);
     return 0;
@@ -358,9 +360,11 @@ int flow_resume_route(struct flow *f, sl_str route)
 
     if (!r)
         return UV_ENOENT;
-    f->router.routes[r->index].paused = false;
-    f->router.routes[r->index].errors_in_row = 0;
-    router_refill(&f->router);
+    struct route_state *s = &f->router.routes[r->index];
+    s->errors_in_row = 0;
+    if (s->paused)
+        flow_notice(f, NOTICE_ROUTE_RESUMED, NULL, NULL, r, STR(""));
+    s->paused = false;
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * flow.h - the way of an event: intake -> log -> router -> lanes -> adapters; and the decisions that
- * people make about deliveries.
+ * flow.h - the way of an event: intake -> log -> router -> lanes -> adapters; and the decisions
+ * that people make about deliveries.
  *
  * The flow knows adapters only as tables (adapter.h); the host hands them in. All state of it lives
  * on the loop; what must survive is in the store before the next step is made.
@@ -24,16 +24,18 @@
 struct flow;
 struct lane;
 
-/** What the flow tells those who watch: one call per thing that needs a person. Never per event. */
+/** What the flow tells those who watch: one call for each thing that needs a person, and for the
+ * end of what stands until then. Nothing of what goes well. */
 enum notice_kind {
     NOTICE_DEAD,         /* a delivery became a dead letter */
     NOTICE_BREAKER_OPEN, /* a lane's breaker opened */
     NOTICE_BREAKER_CLOSED,
-    NOTICE_PARKED,       /* an endpoint cannot be used: credentials, quota, certificate */
+    NOTICE_PARKED, /* an endpoint cannot be used: credentials, quota, certificate */
     NOTICE_UNPARKED,
     NOTICE_HELD,         /* a delivery needs a human */
     NOTICE_ROUTE_PAUSED, /* a route's program failed twenty times in a row with the same error */
-    NOTICE_REFUSING,     /* intake answers 503: queue or disk full, or the store failed */
+    NOTICE_ROUTE_RESUMED,
+    NOTICE_REFUSING, /* intake answers 503: queue or disk full, or the store failed */
     NOTICE__COUNT
 };
 extern const char *const notice_names[NOTICE__COUNT];
@@ -52,12 +54,12 @@ struct flow_watch {
 
 struct flow_conf {
     uv_loop_t *loop;
-    struct store *store;      /* borrowed, open */
-    struct mapper *mapper;    /* borrowed, open */
+    struct store *store;         /* borrowed, open */
+    struct mapper *mapper;       /* borrowed, open */
     const struct config *config; /* borrowed */
-    struct adapter *adapters; /* one per config->endpoints[i], same order; borrowed */
+    struct adapter *adapters;    /* one per config->endpoints[i], same order; borrowed */
     struct flow_watch watch;
-    uint64_t seed;            /* of jitter; 0: from the system */
+    uint64_t seed; /* of jitter; 0: from the system */
 };
 
 /** Make the lanes and start recovering: what was left live is claimed, what was sent without an
@@ -87,11 +89,11 @@ enum decision {
 
 struct decide {
     enum decision what;
-    sl_str who;       /* "uid 0", "token" */
-    sl_str why;       /* may be empty */
-    sl_str endpoint;  /* RELEASE of what has no endpoint: where to; else empty */
-    bool remap;       /* REPLAY: run the route's program again on the original event */
-    bool force;       /* REPLAY of what was delivered: send again, under the same key */
+    sl_str who;      /* "uid 0", "token" */
+    sl_str why;      /* may be empty */
+    sl_str endpoint; /* RELEASE of what has no endpoint: where to; else empty */
+    bool remap;      /* REPLAY: run the route's program again on the original event */
+    bool force;      /* REPLAY of what was delivered: send again, under the same key */
     const uint64_t *nums;
     size_t n;
 };
@@ -118,10 +120,10 @@ int flow_try(struct flow *f, sl_str endpoint, sl_str topic, const sl_header *hea
 /* ---- what watchers and the admin read ---- */
 
 struct flow_stats {
-    uint64_t requests;      /* at the intake listener */
-    uint64_t received;      /* events made durable */
-    uint64_t duplicates;    /* by receipt key */
-    uint64_t same_events;   /* by event key, found by the router */
+    uint64_t requests;    /* at the intake listener */
+    uint64_t received;    /* events made durable */
+    uint64_t duplicates;  /* by receipt key */
+    uint64_t same_events; /* by event key, found by the router */
     uint64_t bad_signature, malformed, too_large, unknown_path, refused; /* refused: 503 */
     uint64_t routed, routing_errors;
     uint64_t router_queue;
@@ -133,15 +135,15 @@ void flow_stats(const struct flow *f, struct flow_stats *ret);
 struct lane_stats {
     const char *endpoint;
     uint64_t ready, inflight, waiting, unknown, held; /* in memory */
-    bool spilled;            /* more of them wait in the index */
+    bool spilled;                                     /* more of them wait in the index */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms; /* since start */
     uint64_t attempts;
-    uint64_t calls;          /* HTTP */
-    const char *breaker;     /* closed, open, half-open */
+    uint64_t calls;      /* HTTP */
+    const char *breaker; /* closed, open, half-open */
     uint64_t breaker_trips;
     bool parked;
-    const char *park_why;    /* "" when not parked */
-    int64_t oldest_ms;       /* wall time of the oldest ready one's event; 0: none */
+    const char *park_why;        /* "" when not parked */
+    int64_t oldest_ms;           /* wall time of the oldest ready one's event; 0: none */
     uint64_t lag_ms_buckets[16]; /* event received -> delivered: <= 2^i * 10 ms */
     uint64_t lag_ms_sum;
 };

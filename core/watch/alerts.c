@@ -19,13 +19,14 @@ struct alert {
     enum notice_kind kind;
     char *endpoint, *route, *owner, *subject, *text;
     uint64_t num;
-    uint64_t count;      /* notices since it appeared */
-    uint64_t told;       /* how many of them the receiver knows of */
-    int64_t since_ms, last_ms, posted_ms;
-    bool stands;         /* not over: a breaker that is open, an endpoint that is parked */
+    uint64_t count;                     /* notices since it appeared */
+    int64_t since_ms, last_ms, said_ms; /* said: in the log, and posted if there is where to */
+    bool stands; /* not over: a breaker that is open, an endpoint that is parked */
+    bool news;   /* something that the receiver does not know */
+    bool urgent; /* and should at once: it began or ended while a POST was under way */
     bool posting;
     unsigned tries;
-    uv_timer_t timer;    /* repeat or try again; its closing frees the alert */
+    uv_timer_t timer; /* repeat or try again; its closing frees the alert */
 };
 
 static void alert_post(struct alert *a);
@@ -60,14 +61,13 @@ static void alert_close(struct alert *a)
 
 void alerts_close(struct watch *w)
 {
-    list_each_safe(i, tmp, &w->alerts)
+    list_each_safe (i, tmp, &w->alerts)
         alert_close(list_entry(i, struct alert, node));
 }
 
 static struct alert *find(struct watch *w, enum notice_kind kind, sl_str endpoint, sl_str route)
 {
-    list_each(i, &w->alerts)
-    {
+    list_each (i, &w->alerts) {
         struct alert *a = list_entry(i, struct alert, node);
         if (a->kind == kind && str_eq(str_of(a->endpoint), endpoint) &&
             str_eq(str_of(a->route), route))
@@ -81,8 +81,7 @@ static bool make_room(struct watch *w)
 {
     if (w->n_alerts < MAX_ALERTS)
         return true;
-    list_each(i, &w->alerts)
-    {
+    list_each (i, &w->alerts) {
         struct alert *a = list_entry(i, struct alert, node);
         if (a->stands || a->posting)
             continue;
@@ -137,16 +136,21 @@ static void alert_json(struct buf *b, const struct alert *a)
         put_text(b, "delivery", name);
     }
     put_text(b, "text", a->text);
-    buf_printf(b, ",\"count\":%" PRIu64 ",\"stands\":%s,\"since\":\"%s\",\"last\":\"%s\"}", a->count,
-               a->stands ? "true" : "false", since, last);
+    buf_printf(b, ",\"count\":%" PRIu64 ",\"stands\":%s,\"since\":\"%s\",\"last\":\"%s\"}",
+               a->count, a->stands ? "true" : "false", since, last);
 }
 
 static void on_timer(uv_timer_t *t)
 {
     struct alert *a = container_of(t, struct alert, timer);
 
-    if (a->told != a->count)
+    if (a->news)
         alert_post(a);
+}
+
+static void post_again(struct alert *a, uint64_t ms)
+{
+    uv_timer_start(&a->timer, on_timer, ms, 0);
 }
 
 static void on_posted(void *ctx, const struct http_result *r)
@@ -158,14 +162,14 @@ static void on_posted(void *ctx, const struct http_result *r)
     w->sending--;
     if (!r->error && r->status >= 200 && r->status < 300) {
         a->tries = 0;
-        uv_timer_start(&a->timer, on_timer, (uint64_t)w->conf->repeat_ms, 0);
+        post_again(a, a->urgent ? 0 : (uint64_t)w->conf->repeat_ms);
     } else {
         log_warn(&w->log, "alert could not be sent: %s", r->error ? r->why : "not a 2xx answer");
-        a->told = 0; /* so that the timer tries again */
+        a->news = true;
         bool more = ++a->tries < TRIES;
         if (!more)
             a->tries = 0;
-        uv_timer_start(&a->timer, on_timer, more ? AGAIN_MS : (uint64_t)w->conf->repeat_ms, 0);
+        post_again(a, more ? AGAIN_MS : (uint64_t)w->conf->repeat_ms);
     }
     watch_check_closed(w);
 }
@@ -190,11 +194,11 @@ static void alert_post(struct alert *a)
     buf_finish(&body);
     if (r < 0) {
         log_error(&w->log, "alert could not be sent: %s", fail.text);
+        post_again(a, (uint64_t)w->conf->repeat_ms);
         return;
     }
     a->posting = true;
-    a->told = a->count;
-    a->posted_ms = clock_wall_ms();
+    a->news = a->urgent = false;
     w->sending++;
 }
 
@@ -216,6 +220,7 @@ static void over(struct watch *w, enum notice_kind kind, const struct notice *n)
     a->stands = false;
     a->last_ms = clock_wall_ms();
     set(&a->text, STR("over"));
+    a->news = a->urgent = true;
     alert_post(a);
 }
 
@@ -236,6 +241,10 @@ void alerts_notice(void *ctx, const struct notice *n)
         over(w, NOTICE_PARKED, n);
         return;
     }
+    if (n->kind == NOTICE_ROUTE_RESUMED) {
+        over(w, NOTICE_ROUTE_PAUSED, n);
+        return;
+    }
     struct alert *a = find(w, n->kind, n->endpoint, n->route);
     if (!a && !(a = alert_new(w, n))) {
         log_error(&w->log, "too many alerts at once; this one is only logged: %s " STR_FMT,
@@ -247,11 +256,16 @@ void alerts_notice(void *ctx, const struct notice *n)
     a->num = n->num;
     a->last_ms = clock_wall_ms();
     a->stands = is_standing(n->kind);
+    a->news = true;
+    a->urgent |= fresh;
     set(&a->subject, n->subject);
     set(&a->text, n->text);
-    bool quiet = a->posted_ms && a->last_ms - a->posted_ms < w->conf->repeat_ms;
-    if (!quiet || fresh)
-        alert_post(a);
+    if (!fresh && a->said_ms && a->last_ms - a->said_ms < w->conf->repeat_ms)
+        return; /* told lately: the timer tells the rest */
+    a->said_ms = a->last_ms;
+    log_warn(&w->log, "alert: %s endpoint=%s route=%s count=%" PRIu64 ": %s", notice_names[a->kind],
+             a->endpoint, a->route, a->count, a->text);
+    alert_post(a);
 }
 
 void watch_alerts(struct watch *w, struct buf *out)
@@ -259,8 +273,7 @@ void watch_alerts(struct watch *w, struct buf *out)
     bool first = true;
 
     buf_char(out, '[');
-    list_each(i, &w->alerts)
-    {
+    list_each (i, &w->alerts) {
         if (!first)
             buf_char(out, ',');
         first = false;

@@ -148,10 +148,12 @@ typedef struct sl_describe_out {
     uint32_t _reserved;
     void *ctx;
     /** `subject`: "order:acme.myshopify.com/450789469"; empty when only references are known: the
-     *  event then waits for the link. `version`: orders two events of one subject, compared as text
-     *  after equal-length padding is NOT applied - give a form that sorts (RFC 3339 UTC with ms);
-     *  empty: none. `event_key`: what makes two events the same although their sender's ids differ;
-     *  empty: the host uses (endpoint, topic, subject, version), and no key if version is empty. */
+     *  event then waits for the link of one of them.
+     *  `version`: which of two events of one subject is newer. Versions are compared byte by byte,
+     *  so give a form whose order as text is its order in time (RFC 3339 in UTC, always with
+     *  milliseconds); empty: none.
+     *  `event_key`: what makes two events the same although their sender's ids differ; empty: the
+     *  host takes (endpoint, topic, subject, version), and no key if version is empty. */
     void (*subject)(void *ctx, sl_str subject, sl_str version, sl_str event_key, const sl_ref *refs,
                     size_t n_refs);
     /** A fact for the operator: the event's test flag, or why nothing could be said of it. */
@@ -237,7 +239,7 @@ typedef struct sl_batch {
 } sl_batch;
 
 #define SL_DELIVERED 1 /* done; `reference` is the remote's id */
-#define SL_RETRY     2 /* definitely not done; again after `after_ms` or by the retry policy */
+#define SL_RETRY     2 /* definitely not done; again by the retry policy, not before `after_ms` */
 #define SL_THROTTLED 3 /* refused for pace (429): definitely not done, burns no attempt; the whole
                           lane waits `after_ms` */
 #define SL_REJECTED  4 /* refused for good: dead letter with `why` */
@@ -365,11 +367,13 @@ typedef struct sl_host {
     void (*random)(void *ctx, void *out, size_t n);
 
     /** One HTTP exchange, accounted to the endpoint's lane; redirects are not followed. The
-     *  callback runs exactly once unless an error is returned here (SL_E_INVALID, SL_E_NO_MEMORY).
+     *  callback runs exactly once unless an error is returned here (SL_E_INVALID, SL_E_NO_MEMORY,
+     *  SL_E_CANCELLED while closing).
      *  At close() what is still under way is called back with SL_E_CANCELLED. */
     sl_status (*http)(void *ctx, const sl_http_request *req, sl_http_cb cb, void *cb_ctx);
 
-    /** Call back once, `ms` from now. Returns a number for timer_cancel, 0: no memory. */
+    /** Call back once, `ms` from now. Returns a number for timer_cancel; 0 while closing. At close()
+     *  timers end without a callback. */
     uint64_t (*timer)(void *ctx, int64_t ms, sl_timer_cb cb, void *cb_ctx);
     void (*timer_cancel)(void *ctx, uint64_t timer);
 
@@ -423,7 +427,8 @@ typedef struct sl_plugin {
                           sl_fail *fail);
 
     /* As a destination. `handle` is what bind() made. */
-    /** Freeze the request's bytes before the first attempt. NULL: the body is the request. */
+    /** Freeze the request's bytes before the first attempt; `record` is borrowed for the call, `cb`
+     *  runs exactly once. NULL: the body is the request. */
     void (*prepare)(void *self, void *handle, const sl_record *record, sl_prepare_cb cb,
                     void *cb_ctx);
     /** Send. The batch stays valid until done->finish(). Nothing left may be sent before this. */
@@ -431,7 +436,7 @@ typedef struct sl_plugin {
     /** Go on with a batch whose newest checkpoint is `token`. NULL: such a batch is unknown. */
     void (*resume)(void *self, void *handle, const sl_batch *batch, sl_str token,
                    const sl_done *done);
-    /** Did this record arrive? NULL: cannot be asked. */
+    /** Did this record arrive? `record` is borrowed for the call. NULL: cannot be asked. */
     void (*confirm)(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                     void *cb_ctx);
     /** A key such that two records of one key never share a batch. NULL, or an empty view: none.

@@ -180,13 +180,19 @@ bool flow_recovered(const struct flow *f)
     return f->recovered;
 }
 
+static uint32_t under_way(const struct flow *f)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < f->n_lanes; i++)
+        n += f->lanes[i].under_way;
+    return n;
+}
+
 void flow_check_idle(struct flow *f)
 {
-    if (!f->draining || !f->idle || f->appends)
+    if (!f->draining || !f->idle || f->appends || under_way(f))
         return;
-    for (size_t i = 0; i < f->n_lanes; i++)
-        if (f->lanes[i].under_way)
-            return;
     void (*idle)(void *) = f->idle;
     f->idle = NULL;
     uv_timer_stop(&f->drain_timer);
@@ -197,15 +203,12 @@ static void on_drain_over(uv_timer_t *t)
 {
     struct flow *f = container_of(t, struct flow, drain_timer);
     void (*idle)(void *) = f->idle;
-    unsigned left = 0;
 
-    for (size_t i = 0; i < f->n_lanes; i++)
-        left += f->lanes[i].under_way;
-    if (left)
+    if (under_way(f))
         log_warn(&f->log,
                  "drain time is over: %u under way count as unknown and are asked for at "
                  "the next start",
-                 left);
+                 under_way(f));
     f->idle = NULL;
     if (idle)
         idle(f->idle_ctx);
@@ -213,15 +216,13 @@ static void on_drain_over(uv_timer_t *t)
 
 void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx)
 {
+    bool busy = f->appends || under_way(f);
+
     f->draining = true;
     f->idle = idle;
     f->idle_ctx = ctx;
     /* By a timer even when all is idle: the callback never runs before this returns. */
-    uv_timer_start(&f->drain_timer, on_drain_over, ms, 0);
-    for (size_t i = 0; i < f->n_lanes; i++)
-        if (f->lanes[i].under_way || f->appends)
-            return;
-    uv_timer_start(&f->drain_timer, on_drain_over, 0, 0);
+    uv_timer_start(&f->drain_timer, on_drain_over, busy ? ms : 0, 0);
 }
 
 void flow_destroy(struct flow *f)

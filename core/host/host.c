@@ -59,7 +59,7 @@ struct host {
 
 static void instance_release(struct instance *in);
 
-/* ---- every callback of a plugin is measured ---- */
+/* ---- what calls a plugin back from here is measured: answers, timers, jq results ---- */
 
 static void measured(struct instance *in, uint64_t began_us, const char *what)
 {
@@ -71,8 +71,8 @@ static void measured(struct instance *in, uint64_t began_us, const char *what)
     if (clock_mono_ms() - in->slow_logged_ms < 10000 && in->slow_logged_ms)
         return;
     in->slow_logged_ms = clock_mono_ms();
-    log_warn(&in->log, "the adapter kept the loop for %" PRIu64 " ms in %s; 5 are allowed", us / 1000,
-             what);
+    log_warn(&in->log, "the adapter kept the loop for %" PRIu64 " ms in %s; 5 are allowed",
+             us / 1000, what);
 }
 
 /* ---- small services ---- */
@@ -129,8 +129,8 @@ static int32_t status_of(int error)
     case HTTP_E_TLS:
         return SL_E_TLS;
     default:
-        return error <= UV_EAI_ADDRFAMILY && error >= UV_EAI_SOCKTYPE - 20 ? SL_E_DNS :
-                                                                             SL_E_NETWORK;
+        return error <= UV_EAI_ADDRFAMILY && error >= UV_EAI_SOCKTYPE - 20 ? SL_E_DNS
+                                                                           : SL_E_NETWORK;
     }
 }
 
@@ -296,11 +296,12 @@ static sl_status service_transform(void *ctx, sl_str program, sl_str input, sl_s
                                    sl_transform_cb cb, void *cb_ctx)
 {
     struct instance *in = ctx;
-    struct map_run run = { .program = program_of(in, program) };
+    struct map_run run = { 0 };
     struct buf all = { 0 };
 
     if (in->closing)
         return SL_E_CANCELLED;
+    run.program = program_of(in, program);
     if (!run.program)
         return SL_E_NO_MEMORY;
     /* every program has both variables; the caller gives {"delivery": ...} or nothing */
@@ -335,7 +336,8 @@ static int open_client(struct instance *in, struct fail *fail)
     conf.first_byte_ms = e->first_byte_ms;
     conf.total_ms = e->total_ms;
     conf.max_answer = e->max_answer;
-    conf.max_connections = e->concurrency + 2; /* a token renewal or a question beside the batches */
+    conf.max_connections = e->concurrency +
+                           2; /* a token renewal or a question beside the batches */
     return http_client_open(&in->client, in->host->loop, &conf, fail);
 }
 
@@ -405,8 +407,7 @@ static void instance_release(struct instance *in)
         in->adapter->plugin->close(in->adapter->self);
     in->adapter->open = false; /* the flow calls nothing of it any more */
     in->adapter->self = NULL;
-    HASH_ITER(hh, in->programs, k, tmp)
-    {
+    HASH_ITER (hh, in->programs, k, tmp) {
         HASH_DEL(in->programs, k);
         map_program_put(k->program);
         free(k);
@@ -425,7 +426,7 @@ static void instance_close(struct instance *in)
     struct host_timer *t, *tmp;
 
     in->closing = true;
-    HASH_ITER(hh, in->timers, t, tmp)
+    HASH_ITER (hh, in->timers, t, tmp)
         timer_end(t);
     http_client_close(in->client, on_client_closed, in);
 }
@@ -442,8 +443,8 @@ void host_close(struct host *h, void (*cb)(void *ctx), void *ctx)
         all_closed(h);
 }
 
-int host_open(struct host **ret, uv_loop_t *loop, const struct config *config, struct mapper *mapper,
-              struct fail *fail)
+int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
+              struct mapper *mapper, struct fail *fail)
 {
     struct host *h = mem_zero(sizeof(*h));
 

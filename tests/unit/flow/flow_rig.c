@@ -297,12 +297,17 @@ void rig_crash(struct flow_rig *rig)
 {
     for (size_t i = 0; i < RIG_ENDPOINTS; i++) {
         rig->adapters[i].open = false;
+        if (rig->late)
+            list_remove(&rig->late->node);
         while (!list_empty(&rig->fakes[i].calls))
             call_over(list_entry(rig->fakes[i].calls.next, struct call, node));
     }
     rig->flow->draining = true;
     rig->done = false;
     store_close(rig->store, on_store_closed, rig);
+    if (rig->late)
+        rig_answer(rig->late, SL_DELIVERED);
+    rig->late = NULL;
     UNTIL(rig, rig->done);
 }
 

@@ -60,6 +60,7 @@ struct flow_rig {
     struct store_delivery row;
     char reason[200], hold_type[40], endpoint[40];
     struct decided decided;
+    struct call *late; /* is answered when the store takes nothing any more */
 };
 
 void rig_init(struct flow_rig *rig);

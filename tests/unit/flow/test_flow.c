@@ -300,6 +300,53 @@ static void test_the_end_finds_deliveries_in_every_state(void **state)
     teardown(rig);
 }
 
+static void test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t num;
+
+    (void)state;
+    rig_up(rig);
+    num = rig_event(rig, "t", "a 1");
+    rig->late = rig_call(rig, CRM);
+    /* A checkpoint under way and finish() at once: neither is called back too early. */
+    rig->late->done->checkpoint(rig->late->done->ctx, STR("x"), 0, on_checkpoint, NULL);
+    rig_crash(rig);
+    rig_up(rig);
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_RESUME);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].delivers, 1);
+    teardown(rig);
+}
+
+static void on_idle(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+static void test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    bool idle = false;
+    uint64_t next;
+
+    (void)state;
+    rig_up(rig);
+    rig_event(rig, "t", "a 1");
+    next = rig_event(rig, "t", "a 2");
+    struct call *c = rig_call(rig, CRM);
+    flow_drain(rig->flow, 60000, on_idle, &idle);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK(!idle);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, idle);
+    CHECK_EQ(rig_state(rig, next), DS_READY);
+    CHECK_EQ(rig->fakes[CRM].delivers, 1);
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +360,8 @@ int main(void)
         cmocka_unit_test(test_a_batch_goes_by_count_or_age_without_two_of_one_row),
         cmocka_unit_test(test_a_batch_is_resumed_from_its_checkpoint_with_who_is_left),
         cmocka_unit_test(test_what_no_request_can_be_made_of_is_dead_and_the_next_goes),
+        cmocka_unit_test(test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start),
+        cmocka_unit_test(test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing),
         cmocka_unit_test(test_the_end_finds_deliveries_in_every_state),
     };
 

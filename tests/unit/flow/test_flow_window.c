@@ -98,11 +98,12 @@ static void test_what_is_left_out_behind_a_claim_is_claimed_again(void **state)
     UNTIL(rig, rig->flow->stats.routed == 1);
     assert_null(flow_delivery(rig->flow, num));
     CHECK_EQ(w->missed.n, 1);
-    /* ... and another one, which does and ends beyond it. */
+    /* ... and ends beyond it: `gone` hides its row as a snapshot from before would. */
     w->claiming = false;
     w->missed.n = 0;
     lane_refill(l);
     CHECK(w->claiming);
+    lane_gone(l, PRIORITY_NORMAL, num);
     w->missed.at[w->missed.n++] = num; /* room was made above */
     w->skipped++;
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
@@ -255,6 +256,28 @@ static void test_a_ready_one_is_not_sent_while_its_discarding_is_written(void **
     CHECK_EQ(t.results[0].status, 0);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig_state(rig, num), DS_DISCARDED);
+    teardown(rig);
+}
+
+static void test_the_next_of_a_subject_does_not_go_while_it_is_being_discarded(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t first, next;
+
+    (void)state;
+    rig_up(rig);
+    first = rig_event(rig, "t", "a 1");
+    next = rig_event(rig, "t", "a 2");
+    struct call *c = rig_call(rig, CRM);
+    struct two t = { 0 };
+    struct decide d = { .what = DECISION_DISCARD, .who = STR("x"), .nums = &next, .n = 1 };
+    CHECK_EQ(flow_decide(rig->flow, &d, on_one_of_two, &t), 0);
+    rig_answer(c, SL_DELIVERED); /* its turn would come before the decision is durable */
+    UNTIL(rig, t.done == 1);
+    CHECK_EQ(t.results[0].status, 0);
+    CHECK(rig_quiet(rig, CRM));
+    CHECK_EQ(rig_state(rig, first), DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, next), DS_DISCARDED);
     teardown(rig);
 }
 
@@ -423,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_discarding_what_held_a_subject_back_lets_the_next_go),
         cmocka_unit_test(test_of_two_decisions_at_once_one_is_told_it_is_busy),
         cmocka_unit_test(test_a_ready_one_is_not_sent_while_its_discarding_is_written),
+        cmocka_unit_test(test_the_next_of_a_subject_does_not_go_while_it_is_being_discarded),
         cmocka_unit_test(test_a_rejected_one_is_mapped_again_alone_and_keeps_its_key),
         cmocka_unit_test(test_what_lost_its_target_is_held_and_can_be_sent_elsewhere),
         cmocka_unit_test(test_the_same_event_twice_makes_one_delivery_and_once_means_once),

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "config/config.h"
 
 struct lane;
@@ -14,4 +15,14 @@ struct adapter {
     bool open;  /* between open() and close(): else nothing is called */
     const struct conf_endpoint *conf;
     struct lane *lane; /* set by the flow; the host charges HTTP calls to it */
+    /** The host's: a function of the plugin ran since `began_us`, perhaps for too long. May be NULL. */
+    void (*measured)(void *host_ctx, uint64_t began_us, const char *what);
+    void *host_ctx;
 };
+
+/** After a call of the plugin that began at `began_us`. */
+static inline void adapter_measure(const struct adapter *a, uint64_t began_us, const char *what)
+{
+    if (a->measured)
+        a->measured(a->host_ctx, began_us, what);
+}

@@ -13,7 +13,7 @@
 #define LOAD_AGAIN_MS 2000
 
 const char *const batch_state_names[BATCH__COUNT] = {
-    "loading", "preparing", "sending", "out", "settling",
+    "loading", "preparing", "sending", "paced", "out", "settling",
 };
 
 static void batch_prepare(struct batch *b);
@@ -45,6 +45,7 @@ static struct batch *batch_new(struct lane *l, struct delivery **members, size_t
     b->breaker_trips = l->breaker.trips;
     b->probe = l->parked;
     list_append(&l->batches, &b->node);
+    list_init(&b->paced_node);
     l->under_way++;
     return b;
 }
@@ -57,6 +58,7 @@ void batch_free(struct batch *b)
             b->items[i].d->batch = NULL;
     }
     list_remove(&b->node);
+    list_remove(&b->paced_node);
     extras_free(&b->extras);
     free(b->items);
     free(b->records);
@@ -70,6 +72,7 @@ static void batch_end(struct batch *b)
     struct lane *l = b->lane;
 
     l->under_way--;
+    l->promised -= b->promised;
     if (l->prepaid > l->under_way)
         l->prepaid = l->under_way;
     batch_free(b);
@@ -210,7 +213,10 @@ static void batch_load(struct batch *b)
 
 void batch_start(struct lane *l, struct delivery **members, size_t n)
 {
-    batch_load(batch_new(l, members, n));
+    struct batch *b = batch_new(l, members, n);
+
+    b->promised = true; /* by the pump */
+    batch_load(b);
 }
 
 /* ---- PREPARING: the adapter freezes the requests ---- */
@@ -340,7 +346,9 @@ static void batch_prepare(struct batch *b)
             continue;
         b->pending++;
         b->items[i].freeze = b->items[i].awaited = true;
+        uint64_t began = clock_mono_us();
         a->plugin->prepare(a->self, b->target->handle, &b->records[i], on_prepared, &b->items[i]);
+        adapter_measure(a, began, "prepare");
     }
     if (--b->pending == 0 && batch_compact(b))
         batch_freeze(b);
@@ -369,15 +377,14 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
         return;
     }
     b->id = c->records[0].seq;
-    b->started_wall_ms = clock_wall_ms();
-    for (size_t i = 0; i < b->n; i++) {
-        struct delivery *d = b->items[i].d;
-        d->batch_id = b->id;
-        if (!d->since_ms)
-            d->since_ms = b->started_wall_ms;
-    }
-    (void)f;
-    batch_deliver(b);
+    for (size_t i = 0; i < b->n; i++)
+        b->items[i].d->batch_id = b->id;
+    batch_enter(b, BATCH_PACED);
+    list_append(&b->lane->paced, &b->paced_node);
+    if (f->draining)
+        batch_unsend(b);
+    else
+        lane_pump(b->lane);
 }
 
 static void batch_freeze(struct batch *b)
@@ -515,11 +522,26 @@ static void batch_deliver(struct batch *b)
         .park = done_park,
         .finish = done_finish,
     };
-    if (b->resumed)
+    uint64_t began = clock_mono_us();
+    bool resumed = b->resumed;
+    if (resumed)
         a->plugin->resume(a->self, b->target->handle, &b->sl, (sl_str){ b->token, b->token_len },
                           &b->done);
     else
         a->plugin->deliver(a->self, b->target->handle, &b->sl, &b->done);
+    adapter_measure(a, began, resumed ? "resume" : "deliver");
+}
+
+void batch_go(struct batch *b)
+{
+    list_remove(&b->paced_node);
+    b->lane->promised -= b->promised;
+    b->promised = false;
+    b->started_wall_ms = clock_wall_ms();
+    for (size_t i = 0; i < b->n; i++)
+        if (!b->items[i].d->since_ms)
+            b->items[i].d->since_ms = b->started_wall_ms;
+    batch_deliver(b);
 }
 
 void batch_resume(struct lane *l, uint64_t id, struct delivery **members, size_t n, sl_str token)
@@ -541,7 +563,7 @@ static void settle_untold(struct batch *b, struct batch_item *it)
 {
     struct delivery *d = it->d;
 
-    if (b->parks) {
+    if (b->parks || b->unsent) {
         it->move = (struct rec_move){
             .num = d->num,
             .state = DS_READY,
@@ -618,7 +640,16 @@ void batch_settle(struct batch *b)
     }
     if (b->parks)
         lane_park(l, str_of(b->park_why), b->park_ms);
-    else if (b->probe)
+    else if (b->probe && !b->unsent)
         lane_unpark(l);
     settle_write(l, b->id, "adapter", moves, b->n, &b->extras, on_batch_settled, b);
+}
+
+void batch_unsend(struct batch *b)
+{
+    list_remove(&b->paced_node);
+    b->unsent = true;
+    snprintf(b->park_why, sizeof(b->park_why), "not sent: the gateway was stopped");
+    batch_enter(b, BATCH_OUT);
+    batch_settle(b);
 }

@@ -15,7 +15,8 @@ struct confirm {
     struct delivery *d;
     struct lane *lane;
     uint64_t breaker_trips;
-    bool probe; /* it went out to see whether a parked lane works again */
+    bool probe;    /* it went out to see whether a parked lane works again */
+    bool promised; /* counts in lane.promised */
     char name[32], key[40];
 };
 
@@ -24,8 +25,9 @@ static void confirm_end(struct confirm *c)
     struct lane *l = c->lane;
 
     list_remove(&c->node);
-    free(c);
     l->under_way--;
+    l->promised -= c->promised;
+    free(c);
     if (l->prepaid > l->under_way)
         l->prepaid = l->under_way;
     lane_pump(l);
@@ -150,8 +152,14 @@ static void ask(struct confirm *c)
         .last_sent_ms = d->last_sent_ms,
     };
 
+    c->lane->promised -= c->promised;
+    c->promised = false;
+    c->lane->prepaid++;
+    bucket_charge(&c->lane->bucket, 1, uv_now(c->lane->flow->loop));
     c->lane->confirms++;
+    uint64_t began = clock_mono_us();
     a->plugin->confirm(a->self, d->target->handle, &r, on_confirmed, c);
+    adapter_measure(a, began, "confirm");
 }
 
 static void on_confirm_loaded(void *ctx, int status, const struct store_delivery *sd, sl_str body,
@@ -179,6 +187,7 @@ void confirm_start(struct delivery *d)
     c->lane = l;
     c->breaker_trips = l->breaker.trips;
     c->probe = l->parked;
+    c->promised = true; /* by the pump */
     list_append(&l->confirming, &c->node);
     delivery_name(d->num, c->name);
     delivery_key(d, c->key);

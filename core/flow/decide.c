@@ -203,6 +203,10 @@ static void decide_one(struct choice *c)
         refuse(c, UV_EINVAL, "it is %s; %s", delivery_state_names[s], wanted(a->what));
         return;
     }
+    if (a->what == DECISION_ARRIVED && !c->row.first_sent_ms) {
+        refuse(c, UV_EINVAL, "it was never sent, so it cannot have arrived");
+        return;
+    }
     if (s == DS_DISCARDED && str_eq(c->row.hold_type, STR(REMAPPED))) {
         refuse(c, UV_EINVAL, "it was mapped again: replay the delivery that was made of it");
         return;

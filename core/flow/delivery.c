@@ -1,10 +1,12 @@
 #include "flow/delivery.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/state.h"
 
 void delivery_set_body(struct delivery *d, sl_str body)
 {
@@ -37,14 +39,16 @@ void delivery_key(const struct delivery *d, char out[40])
     snprintf(out, 40, "%s-%u", id, d->generation);
 }
 
-void delivery_hash(uint64_t event, sl_str route, sl_str piece, uint8_t out[16])
+void delivery_hash(const struct event *e, sl_str route, sl_str piece, uint8_t out[16])
 {
     uint8_t full[DIGEST_SHA256];
-    char number[24];
-    sl_str parts[3] = { { number, 0 }, route, piece };
+    char number[24], received[24];
 
-    parts[0].len = (size_t)snprintf(number, sizeof(number), "%llu", (unsigned long long)event);
-    digest_parts(parts, 3, full);
+    snprintf(number, sizeof(number), "%" PRIu64, e->id);
+    snprintf(received, sizeof(received), "%" PRId64, e->received_ms);
+    sl_str parts[] = { str_of(number),      str_of(received), str_of(e->endpoint),
+                       str_of(e->sender_id), route,            piece };
+    digest_parts(parts, sizeof(parts) / sizeof(parts[0]), full);
     memcpy(out, full, 16);
 }
 

@@ -13,6 +13,7 @@
 
 struct batch;
 struct chain;
+struct event;
 struct lane;
 struct pile;
 
@@ -59,6 +60,8 @@ void delivery_set_request(struct delivery *d, sl_str request);
 void delivery_drop_bytes(struct delivery *d);
 /** Idempotency key: 22 characters of its id, '-', its generation. */
 void delivery_key(const struct delivery *d, char out[40]);
-/** The id: first 16 bytes of SHA-256 over (event, route, piece). The endpoint is not in it, so
- *  that fail-over keeps it. */
-void delivery_hash(uint64_t event, sl_str route, sl_str piece, uint8_t out[16]);
+/** The id: first 16 bytes of SHA-256 over (event, route, piece). The destination is not in it, so
+ *  that fail-over keeps it. The event stands there with its number, the time it was received, its
+ *  endpoint and its sender's id: a number alone comes again in an emptied or restored store, and a
+ *  supplier would take the new order for the old one. */
+void delivery_hash(const struct event *e, sl_str route, sl_str piece, uint8_t out[16]);

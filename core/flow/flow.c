@@ -221,6 +221,8 @@ void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx)
     f->draining = true;
     f->idle = idle;
     f->idle_ctx = ctx;
+    for (size_t i = 0; i < f->n_lanes; i++)
+        lane_unsend(&f->lanes[i]);
     /* By a timer even when all is idle: the callback never runs before this returns. */
     uv_timer_start(&f->drain_timer, on_drain_over, busy ? ms : 0, 0);
 }

@@ -176,8 +176,10 @@ static void on_head(void *ctx, struct http_request *r)
     };
     head.headers = http_headers(r, &head.n_headers);
     a->verdict.size = sizeof(a->verdict);
-    sl_status status = a->lane->adapter->plugin->verify(a->lane->adapter->self, &head, &a->verdict,
-                                                        &fail);
+    const struct adapter *ad = a->lane->adapter;
+    uint64_t began = clock_mono_us();
+    sl_status status = ad->plugin->verify(ad->self, &head, &a->verdict, &fail);
+    adapter_measure(ad, began, "verify");
     if (status < 0) {
         verify_failed(f, a, r, status, &fail);
         return;

@@ -39,6 +39,7 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
     l->waiting = l->asking = (struct heap){ .key = timer_key, .moved = timer_moved };
     list_init(&l->piles);
     list_init(&l->batches);
+    list_init(&l->paced);
     list_init(&l->confirming);
     memcpy(l->credits, weights, sizeof(weights));
     uv_timer_init(f->loop, &l->timer);
@@ -354,18 +355,44 @@ static uint64_t wake_waiting(struct lane *l, int64_t wall)
     return wait;
 }
 
-/** One more may go now: a token is taken and the breaker asked. Else the milliseconds to wait. */
+/** May one more set out? Its token is only promised here and taken where it leaves: what lies between
+ *  - bodies, requests, the disk - takes now longer, now shorter, and the remote counts arrivals. 0,
+ *  or the milliseconds to wait. */
 static uint64_t take_leave(struct lane *l, uint64_t now)
 {
-    uint64_t wait = bucket_wait(&l->bucket, 1, now);
+    const struct bucket *b = &l->bucket;
 
+    if (b->rate_milli && l->promised && (l->promised + 1) * INT64_C(1000) > b->capacity)
+        return NEVER; /* not before one of those has left */
+    uint64_t wait = bucket_wait(&l->bucket, 1 + l->promised, now);
     if (wait == 0)
         wait = breaker_ask(&l->breaker, now);
     if (wait)
         return wait;
-    bucket_take(&l->bucket, 1, now);
-    l->prepaid++;
+    l->promised++;
     return 0;
+}
+
+/** Batches that are ready to leave do so as they get their tokens. Returns the milliseconds until
+ *  the next one can. */
+static uint64_t serve_paced(struct lane *l)
+{
+    uint64_t now = uv_now(l->flow->loop);
+
+    while (!list_empty(&l->paced)) {
+        uint64_t wait = bucket_take(&l->bucket, 1, now);
+        if (wait)
+            return wait;
+        l->prepaid++;
+        batch_go(list_entry(l->paced.next, struct batch, paced_node));
+    }
+    return NEVER;
+}
+
+void lane_unsend(struct lane *l)
+{
+    list_each_safe (i, tmp, &l->paced)
+        batch_unsend(list_entry(i, struct batch, paced_node));
 }
 
 /** Ask about unknown ones, as slots allow. Returns the milliseconds until there is more to do. */
@@ -437,7 +464,8 @@ void lane_pump(struct lane *l)
     uint64_t next;
     do {
         l->pump_again = false;
-        next = pump_once(l);
+        next = serve_paced(l);
+        next = least(next, pump_once(l));
     } while (l->pump_again);
     l->pumping = false;
     if (next == NEVER)

@@ -37,7 +37,7 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
         .subject = str_of(routing_subject(rt)),
         .body = { p->body, p->body_len },
     };
-    delivery_hash(rt->event->id, rd->route, rd->piece, rd->id);
+    delivery_hash(rt->event, rd->route, rd->piece, rd->id);
     if (t && t->kind == TARGET_SEND) {
         rd->endpoint = str_of(t->endpoint->name);
         rd->action = str_of(t->endpoint->plugin->actions[t->action].name);

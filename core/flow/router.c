@@ -342,15 +342,11 @@ static void router_pump(struct router *r)
 static void routing_begin(struct routing *rt)
 {
     rt->done = router_store;
-    if (rt->undescribed) {
-        rt->flow->stats.routing_errors++;
+    if (rt->undescribed)
         log_warn(&rt->router->log, "event %" PRIu64 " is not understood: %s", rt->event->id,
                  rt->note ? rt->note : "no reason given");
-        routing_refuse(rt);
-        router_store(rt);
-    } else if (!links_ask(rt)) {
+    if (rt->undescribed || !links_ask(rt))
         routing_map(rt);
-    }
 }
 
 /* ---- when a route's program keeps failing ---- */
@@ -363,7 +359,6 @@ void router_route_result(struct router *r, const struct conf_route *route, sl_st
         s->errors_in_row = 0;
         return;
     }
-    r->flow->stats.routing_errors++;
     if (!str_eq(str_of(s->last_error), why))
         s->errors_in_row = 0;
     snprintf(s->last_error, sizeof(s->last_error), STR_FMT, STR_ARG(why));

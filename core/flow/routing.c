@@ -111,7 +111,10 @@ int routing_describe(struct routing *rt)
             on_subject(rt, str_of(e->subject), STR(""), STR(""), NULL, 0);
         return 0;
     }
-    if (l->adapter->plugin->describe(l->adapter->self, &ev, &out, &fail) == SL_OK)
+    uint64_t began = clock_mono_us();
+    sl_status status = l->adapter->plugin->describe(l->adapter->self, &ev, &out, &fail);
+    adapter_measure(l->adapter, began, "describe");
+    if (status == SL_OK)
         return 0;
     fail.text[sizeof(fail.text) - 1] = 0;
     set_note(rt, str_of(fail.text));
@@ -285,7 +288,8 @@ static void done_soon(struct routing *rt)
     uv_close((uv_handle_t *)t, on_soon_closed);
 }
 
-void routing_refuse(struct routing *rt)
+/** The adapter could not say what it is about: a dead letter for each route that wants it. */
+static void refuse(struct routing *rt)
 {
     match(rt);
     for (size_t i = 0; i < rt->n_matched; i++)
@@ -300,6 +304,11 @@ void routing_map(struct routing *rt)
     struct buf vars = { 0 };
     char when[32];
 
+    if (rt->undescribed) {
+        refuse(rt);
+        done_soon(rt);
+        return;
+    }
     match(rt);
     clock_format(e->received_ms, when);
     buf_printf(&vars, "{\"received\":\"%s\",\"delivery\":null}", when);

@@ -101,9 +101,8 @@ void routing_free(struct routing *rt); /* and its event */
 
 /** Ask the adapter what the event is about. 0, or UV_EINVAL with `note` set. */
 int routing_describe(struct routing *rt);
-/** The adapter could not say what it is about: a dead letter for each route that wants it. */
-void routing_refuse(struct routing *rt);
-/** Run the routes; `rt->done` is called once, never before this returns. */
+/** Run the routes, or make a dead letter for each of them when the event is not understood;
+ *  `rt->done` is called once, never before this returns. */
 void routing_map(struct routing *rt);
 /** The event key: 16 bytes; false when it has none. */
 bool routing_event_key(const struct routing *rt, uint8_t out[16]);

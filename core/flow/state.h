@@ -69,6 +69,8 @@ struct lane {
     uv_timer_t timer;
     bool pumping, pump_again;
     uint32_t under_way;    /* batches and confirms */
+    uint32_t promised;     /* those of them that will take a token when they leave */
+    struct list paced;     /* batches that wait for theirs, their `sent` record durable */
     uint64_t prepaid;      /* HTTP calls that batches under way took tokens for */
     bool parked;           /* one batch at a time goes as a probe after parked_until */
     uint64_t parked_until; /* monotonic */
@@ -86,6 +88,7 @@ enum batch_state {
     BATCH_LOADING,   /* bodies come from the store */
     BATCH_PREPARING, /* the adapter freezes requests */
     BATCH_SENDING,   /* the `sent` record is on its way to the disk */
+    BATCH_PACED,     /* durable; waits for its token */
     BATCH_OUT,       /* with the adapter */
     BATCH_SETTLING,  /* outcomes are on their way to the disk */
     BATCH__COUNT
@@ -112,7 +115,8 @@ struct extras {
 };
 
 struct batch {
-    struct list node; /* lane->batches */
+    struct list node;       /* lane->batches */
+    struct list paced_node; /* lane->paced */
     struct lane *lane;
     const struct conf_route *route;
     const struct conf_target *target;
@@ -125,6 +129,8 @@ struct batch {
     int64_t started_wall_ms;
     uint64_t breaker_trips; /* the breaker's trips when it was allowed */
     bool probe;             /* it went out to see whether a parked lane works again */
+    bool promised;          /* counts in lane.promised */
+    bool unsent;            /* put back before the adapter ever saw it */
     bool parks;             /* the adapter parks the lane */
     char park_why[240];
     int64_t park_ms;
@@ -263,6 +269,7 @@ void lane_enter(struct delivery *d, enum delivery_state next); /* counts, legal 
 void lane_place(struct delivery *d);
 void lane_remove(struct delivery *d); /* out of chain, pile, timers, hash; frees */
 void lane_pump(struct lane *l);       /* start what may leave; re-arms the timer */
+void lane_unsend(struct lane *l);    /* the flow drains: what waits for its token goes back */
 void lane_pump_soon(struct lane *l);  /* at the loop's next turn */
 /** Forget a delivery's body and request: they are read again when they are needed. */
 void lane_drop_bytes(struct delivery *d);
@@ -287,6 +294,8 @@ void window_finish(struct window *w);
 void batch_start(struct lane *l, struct delivery **members, size_t n);
 void batch_resume(struct lane *l, uint64_t id, struct delivery **members, size_t n, sl_str token);
 void batch_settle(struct batch *b);
+void batch_go(struct batch *b);     /* its token is taken: to the adapter */
+void batch_unsend(struct batch *b); /* it waits for a token while the flow drains: back, unburnt */
 void batch_free(struct batch *b);
 
 /* settle.c: from an adapter's answer to durable moves */

@@ -61,8 +61,9 @@ static void instance_release(struct instance *in);
 
 /* ---- what calls a plugin back from here is measured: answers, timers, jq results ---- */
 
-static void measured(struct instance *in, uint64_t began_us, const char *what)
+static void measured(void *ctx, uint64_t began_us, const char *what)
 {
+    struct instance *in = ctx;
     uint64_t us = clock_mono_us() - began_us;
 
     if (us < SLOW_US)
@@ -349,7 +350,9 @@ static int open_instance(struct instance *in, struct host *h, size_t i, struct f
     in->host = h;
     in->adapter = &h->adapters[i];
     in->log = (struct logger){ .room = e->adapter, .name = e->name };
-    *in->adapter = (struct adapter){ .plugin = e->plugin, .conf = e };
+    *in->adapter = (struct adapter){
+        .plugin = e->plugin, .conf = e, .measured = measured, .host_ctx = in
+    };
     int r = open_client(in, fail);
     if (r < 0) {
         fail_prefix(fail, "endpoint %s: ", e->name);

@@ -96,7 +96,8 @@ static void on_signal(uv_signal_t *s, int number)
         _exit(EXIT_FAILED);
     }
     d->stopping = true;
-    log_info(&log_, "signal %d: draining for at most %lld ms", number, (long long)d->config->drain_ms);
+    log_info(&log_, "signal %d: draining for at most %lld ms", number,
+             (long long)d->config->drain_ms);
     watch_draining(d->watch);
     http_server_close(d->intake, 5000, on_intake_closed, d);
 }
@@ -183,7 +184,11 @@ static int open_all(struct daemon *d, struct fail *fail)
         return r;
     watch_attach(d->watch, d->flow, d->store, d->mapper);
     struct admin_conf admin = {
-        .loop = &d->loop, .config = d->config, .flow = d->flow, .store = d->store, .watch = d->watch,
+        .loop = &d->loop,
+        .config = d->config,
+        .flow = d->flow,
+        .store = d->store,
+        .watch = d->watch,
     };
     if ((r = open_intake(d, fail)) < 0)
         return r;
@@ -211,7 +216,8 @@ int daemon_run(const struct config *config)
     watch_signal(&d, &d.term, SIGTERM);
     watch_signal(&d, &d.interrupt, SIGINT);
     int port = http_server_port(d.intake);
-    log_info(&log_, "ready: intake on %s%s, pid %d", config->listen, port ? "" : " (unix)", getpid());
+    log_info(&log_, "ready: intake on %s%s, pid %d", config->listen, port ? "" : " (unix)",
+             getpid());
     uv_run(&d.loop, UV_RUN_DEFAULT);
     int r = uv_loop_close(&d.loop);
     if (r < 0)

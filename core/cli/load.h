@@ -1,5 +1,6 @@
 /*
- * load.h - from a file name to a checked configuration, with the plugins and the jq checker wired in.
+ * load.h - from a file name to a checked configuration, with the plugins and the jq checker wired
+ * in.
  */
 #pragma once
 

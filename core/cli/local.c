@@ -41,9 +41,9 @@ static void print_json_errors(const struct config_errors *errors)
 
     for (size_t i = 0; i < errors->n; i++) {
         const struct config_error *e = &errors->list[i];
-        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s}", "file", e->file ? e->file : "",
-                                              "line", (int)e->line, "column", (int)e->column, "text",
-                                              e->text));
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s}", "file",
+                                              e->file ? e->file : "", "line", (int)e->line,
+                                              "column", (int)e->column, "text", e->text));
     }
     json_t *all = json_pack("{s:b, s:o}", "ok", errors->n == 0, "errors", list);
     json_dumpf(all, stdout, JSON_COMPACT);

@@ -44,12 +44,14 @@ const char *cli_value_at(const struct cli *cli, const char *name, size_t index)
 
 static void print_all(FILE *out)
 {
-    fprintf(out, "Sluice " SLUICE_VERSION " - the gateway between a shop, its suppliers and its CRM\n\n"
+    fprintf(out, "Sluice " SLUICE_VERSION
+                 " - the gateway between a shop, its suppliers and its CRM\n\n"
                  "usage: sluice COMMAND [options]\n\n");
     for (const struct command *c = commands; c->name; c++)
         if (c->help)
             fprintf(out, "  %-18s %s\n", c->name, c->help);
-    fprintf(out, "\nEvery command knows --help, --json and -c FILE (default " SLUICE_CONFIG_FILE ").\n"
+    fprintf(out, "\nEvery command knows --help, --json and -c FILE (default " SLUICE_CONFIG_FILE
+                 ").\n"
                  "Exit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 not found, 5 refused,\n"
                  "6 no daemon, 7 part of a bulk failed.\n");
 }
@@ -65,8 +67,8 @@ static void print_one(FILE *out, const struct command *c)
         fprintf(out, "  %-24s %s\n", left, o->help);
     }
     fprintf(out, "  %-24s %s\n  %-24s %s\n  %-24s %s\n", "-c, --config FILE",
-            "the configuration (default " SLUICE_CONFIG_FILE ")", "--json", "machine-readable output",
-            "--help", "this text");
+            "the configuration (default " SLUICE_CONFIG_FILE ")", "--json",
+            "machine-readable output", "--help", "this text");
 }
 
 /* ---- finding the command ---- */
@@ -121,7 +123,8 @@ static unsigned distance(const struct command *c, const char *first, const char 
     char typed[128];
     size_t n = strcspn(c->name, " ");
 
-    snprintf(typed, sizeof(typed), "%s%s%s", first, c->name[n] ? " " : "", c->name[n] ? second : "");
+    snprintf(typed, sizeof(typed), "%s%s%s", first, c->name[n] ? " " : "",
+             c->name[n] ? second : "");
     if (c->name[n] && !second[0]) {
         typed[strlen(typed) - 1] = 0;
         return units_edit_distance((sl_str){ c->name, n }, str_of(typed), limit);
@@ -193,8 +196,9 @@ static int parse(struct cli *cli, int argc, char **argv)
             a = "--config";
         char *equals = strchr(a, '=');
         size_t len = equals ? (size_t)(equals - a) : strlen(a);
-        const struct cli_option *o = len > 2 && a[1] == '-' ? option_of(cli->command, a + 2, len - 2) :
-                                                              NULL;
+        const struct cli_option *o = len > 2 && a[1] == '-'
+                                         ? option_of(cli->command, a + 2, len - 2)
+                                         : NULL;
         if (!o)
             return usage(cli->command, "unknown option", a);
         if (o->value && !equals && i + 1 >= argc)
@@ -216,7 +220,8 @@ int main(int argc, char **argv)
     struct cli cli = { 0 };
     int words;
 
-    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+        !strcmp(argv[1], "help")) {
         print_all(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_DONE;
     }

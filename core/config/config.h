@@ -172,8 +172,8 @@ void config_destroy(struct config *c); /* NULL is fine; unbinds handles, wipes s
  *  UV_EINVAL / UV_ENOENT with `errors`. The array ends with NULL; own. */
 int config_plugin_dirs(const char *file, char ***ret, struct config_errors *errors);
 
-/** Only the path of the admin socket, leniently and without reading a secret: for commands that talk
- *  to the daemon. Codes as above; *ret is own. */
+/** Only the path of the admin socket, leniently and without reading a secret: for commands that
+ * talk to the daemon. Codes as above; *ret is own. */
 int config_admin_socket(const char *file, char **ret, struct config_errors *errors);
 
 struct conf_endpoint *config_endpoint(const struct config *c, sl_str name); /* NULL: none */

@@ -15,7 +15,8 @@ struct adapter {
     bool open;  /* between open() and close(): else nothing is called */
     const struct conf_endpoint *conf;
     struct lane *lane; /* set by the flow; the host charges HTTP calls to it */
-    /** The host's: a function of the plugin ran since `began_us`, perhaps for too long. May be NULL. */
+    /** The host's: a function of the plugin ran since `began_us`, perhaps for too long. May be
+     * NULL. */
     void (*measured)(void *host_ctx, uint64_t began_us, const char *what);
     void *host_ctx;
 };

@@ -6,8 +6,8 @@
  * trip in a row up to open_max_ms, with jitter of a tenth. Half-open: at most `probes` calls at
  * once; as many successes close it, one failure trips it again.
  *
- * Only moves along closed -> open -> half-open -> (closed | open) are legal; reset() closes by hand,
- * trip() opens by hand.
+ * Only moves along closed -> open -> half-open -> (closed | open) are legal; reset() closes by
+ * hand, trip() opens by hand.
  */
 #pragma once
 

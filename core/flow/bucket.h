@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 struct bucket {
-    uint64_t rate_milli;   /* thousandths of a token a second; 0: no limit */
-    int64_t capacity;      /* thousandths */
-    int64_t level;         /* thousandths, at `at_ms` */
+    uint64_t rate_milli; /* thousandths of a token a second; 0: no limit */
+    int64_t capacity;    /* thousandths */
+    int64_t level;       /* thousandths, at `at_ms` */
     uint64_t at_ms;
-    uint64_t remainder;    /* of the refill's division, so that nothing is lost by rounding */
+    uint64_t remainder;     /* of the refill's division, so that nothing is lost by rounding */
     uint64_t blocked_until; /* emptied by the remote (429, Retry-After) until then; 0: not */
 };
 

@@ -32,9 +32,8 @@ struct event *event_from_receipt(uint64_t id, const struct rec_receipt *r)
     e->body = mem_dup(r->body);
     e->body_len = r->body.len;
     e->header_bytes = mem_dup(r->headers);
-    if (r->headers.len &&
-        rec_headers_decode((sl_str){ e->header_bytes, r->headers.len }, &e->headers,
-                           &e->n_headers) < 0)
+    if (r->headers.len && rec_headers_decode((sl_str){ e->header_bytes, r->headers.len },
+                                             &e->headers, &e->n_headers) < 0)
         e->n_headers = 0;
     return e;
 }

@@ -1,8 +1,8 @@
 /*
  * intake.c - a webhook comes in: path, signature, duplicate; durable; answered.
  *
- * Nothing of the body is understood here. The order of checks is size (the server), path, method and
- * head (the adapter's verify), signature over the raw bytes, then the log.
+ * Nothing of the body is understood here. The order of checks is size (the server), path, method
+ * and head (the adapter's verify), signature over the raw bytes, then the log.
  */
 #include "flow/intake.h"
 
@@ -35,8 +35,7 @@ void intake_finish(struct flow *f)
 {
     struct key_ring *k, *tmp;
 
-    HASH_ITER(hh, f->rings, k, tmp)
-    {
+    HASH_ITER (hh, f->rings, k, tmp) {
         HASH_DEL(f->rings, k);
         hmac_destroy(k->hmac);
         explicit_bzero(k->secret, k->len);
@@ -299,9 +298,10 @@ static void on_end(void *ctx, struct http_request *r)
     a->committing = true;
     int err = commit_offer(c);
     if (err < 0)
-        refuse_full(f, a, r, err == UV_ENOSPC ? "the disk is nearly full" :
-                             err == UV_ENOBUFS ? "the store's queue is full" :
-                                                 "the store cannot write");
+        refuse_full(f, a, r,
+                    err == UV_ENOSPC    ? "the disk is nearly full"
+                    : err == UV_ENOBUFS ? "the store's queue is full"
+                                        : "the store cannot write");
 }
 
 static void on_gone(void *ctx, struct http_request *r)

@@ -355,7 +355,8 @@ static uint64_t wake_waiting(struct lane *l, int64_t wall)
     return wait;
 }
 
-/** May one more set out? Its token is only promised here and taken where it leaves: what lies between
+/** May one more set out? Its token is only promised here and taken where it leaves: what lies
+ * between
  *  - bodies, requests, the disk - takes now longer, now shorter, and the remote counts arrivals. 0,
  *  or the milliseconds to wait. */
 static uint64_t take_leave(struct lane *l, uint64_t now)

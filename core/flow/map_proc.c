@@ -197,8 +197,8 @@ static int spawn(struct map_proc *p, uv_loop_t *loop, const char *exe)
         .args = args,
         .env = env,
         .cwd = "/",
-        /* a session of its own: Ctrl-C and a signal to the daemon's group are not for workers, which
-         * end with the daemon (PDEATHSIG) */
+        /* a session of its own: Ctrl-C and a signal to the daemon's group are not for workers,
+         * which end with the daemon (PDEATHSIG) */
         .flags = UV_PROCESS_DETACHED,
         .stdio_count = WIRE_FD + 1,
         .stdio = stdio,

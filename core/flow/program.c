@@ -26,8 +26,9 @@ void program_compose(struct buf *b, const struct conf_route *r)
     }
     if (r->split) {
         part(b, r->split);
-        buf_cstr(b, " | if type == \"object\" and has(\"key\") and has(\"body\") then . else "
-                    "error(\"split: every output must be an object {key, body}\") end");
+        buf_cstr(b,
+                 " | if type == \"object\" and has(\"key\") and has(\"body\") then . else "
+                 "error(\"split: every output must be an object {key, body}\") end");
     } else {
         buf_cstr(b, "{key: \"\", body: .}");
     }
@@ -35,15 +36,17 @@ void program_compose(struct buf *b, const struct conf_route *r)
     if (r->map) {
         buf_cstr(b, " | [");
         part(b, r->map);
-        buf_cstr(b, "] | if length == 1 then .[0] else error(\"map: wants exactly one output, got "
-                    "\\(length)\") end");
+        buf_cstr(b,
+                 "] | if length == 1 then .[0] else error(\"map: wants exactly one output, got "
+                 "\\(length)\") end");
     }
     buf_cstr(b, " | {key: $sluice_key, body: .} | .key, ");
     if (r->choose) {
         buf_cstr(b, "([");
         part(b, r->choose);
-        buf_cstr(b, "] | if length == 1 then .[0] else error(\"choose: wants exactly one output, "
-                    "got \\(length)\") end)");
+        buf_cstr(b,
+                 "] | if length == 1 then .[0] else error(\"choose: wants exactly one output, "
+                 "got \\(length)\") end)");
     } else {
         buf_cstr(b, "null");
     }

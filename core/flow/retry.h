@@ -10,7 +10,8 @@
 #include "config/config.h"
 
 /** Delay before the next attempt after `failures` failed ones (from 1), in ms: uniform in
- *  [0, min(cap, first * 2^(failures-1))], at least `not_before_ms` (Retry-After) plus up to a tenth. */
+ *  [0, min(cap, first * 2^(failures-1))], at least `not_before_ms` (Retry-After) plus up to a
+ * tenth. */
 int64_t retry_delay(const struct conf_retry *conf, uint32_t failures, int64_t not_before_ms,
                     struct rng *rng);
 

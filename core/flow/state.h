@@ -269,7 +269,7 @@ void lane_enter(struct delivery *d, enum delivery_state next); /* counts, legal 
 void lane_place(struct delivery *d);
 void lane_remove(struct delivery *d); /* out of chain, pile, timers, hash; frees */
 void lane_pump(struct lane *l);       /* start what may leave; re-arms the timer */
-void lane_unsend(struct lane *l);    /* the flow drains: what waits for its token goes back */
+void lane_unsend(struct lane *l);     /* the flow drains: what waits for its token goes back */
 void lane_pump_soon(struct lane *l);  /* at the loop's next turn */
 /** Forget a delivery's body and request: they are read again when they are needed. */
 void lane_drop_bytes(struct delivery *d);

@@ -350,9 +350,8 @@ static int open_instance(struct instance *in, struct host *h, size_t i, struct f
     in->host = h;
     in->adapter = &h->adapters[i];
     in->log = (struct logger){ .room = e->adapter, .name = e->name };
-    *in->adapter = (struct adapter){
-        .plugin = e->plugin, .conf = e, .measured = measured, .host_ctx = in
-    };
+    *in->adapter =
+        (struct adapter){ .plugin = e->plugin, .conf = e, .measured = measured, .host_ctx = in };
     int r = open_client(in, fail);
     if (r < 0) {
         fail_prefix(fail, "endpoint %s: ", e->name);

@@ -19,9 +19,10 @@ struct host_stats {
     uint64_t calls;          /* HTTP */
 };
 
-/** Open every endpoint of the configuration. 0, or a negative code with `fail` naming the endpoint. */
-int host_open(struct host **ret, uv_loop_t *loop, const struct config *config, struct mapper *mapper,
-              struct fail *fail);
+/** Open every endpoint of the configuration. 0, or a negative code with `fail` naming the endpoint.
+ */
+int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
+              struct mapper *mapper, struct fail *fail);
 /** One per config->endpoints[i], in that order; the host's, valid until host_destroy(). `self` is
  *  NULL once its instance was closed. */
 struct adapter *host_adapters(struct host *h);

@@ -59,8 +59,7 @@ void plugins_close(struct plugins *p)
 
     if (!p)
         return;
-    HASH_ITER(hh, p->loaded, l, tmp)
-    {
+    HASH_ITER (hh, p->loaded, l, tmp) {
         HASH_DEL(p->loaded, l);
         loaded_free(l);
     }
@@ -120,8 +119,8 @@ static int open_checked(const char *path, struct fail *fail)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return fail_set(fail, errno == ELOOP ? UV_EPERM : -errno, "%s: %s", path,
-                        errno == ELOOP ? "is a symbolic link; put the file itself there" :
-                                         strerror(errno));
+                        errno == ELOOP ? "is a symbolic link; put the file itself there"
+                                       : strerror(errno));
     int r = 0;
     snprintf(folder, sizeof(folder), "%s", path);
     char *slash = strrchr(folder, '/');
@@ -165,8 +164,10 @@ static int check_options(const char *path, const char *where, const sl_option *o
 {
     for (; o && o->name; o++)
         if (o->type < SL_OPT_STRING || o->type > SL_OPT_POINTER)
-            return fail_set(fail, UV_EINVAL, "%s: %s option \"%s\" has type %u, which this ABI does "
-                                             "not know", path, where, o->name, o->type);
+            return fail_set(fail, UV_EINVAL,
+                            "%s: %s option \"%s\" has type %u, which this ABI does "
+                            "not know",
+                            path, where, o->name, o->type);
     return 0;
 }
 
@@ -182,8 +183,8 @@ static int check_table(const char *path, const char *name, const sl_plugin *p, s
                         p->open ? "close" : "open");
     if (!p->actions != !p->deliver)
         return fail_set(fail, UV_EINVAL, "%s has %s; a destination needs both", path,
-                        p->actions ? "actions but no deliver function" :
-                                     "a deliver function but no actions");
+                        p->actions ? "actions but no deliver function"
+                                   : "a deliver function but no actions");
     if (!p->verify && !p->deliver)
         return fail_set(fail, UV_EINVAL, "%s can neither take webhooks (verify) nor deliver", path);
     for (const sl_action *a = p->actions; r == 0 && a && a->name; a++)
@@ -207,8 +208,10 @@ static int load_table(const char *path, const char *name, void *library, sl_plug
                             "%s is built for plugin ABI %d, this Sluice speaks %d.%d; rebuild it "
                             "with this version's headers",
                             path, major, SL_ABI_MAJOR, SL_ABI_MINOR);
-        return fail_set(fail, UV_EINVAL, "%s is not a Sluice plugin: it does not export "
-                                         "sl_plugin_v0", path);
+        return fail_set(fail, UV_EINVAL,
+                        "%s is not a Sluice plugin: it does not export "
+                        "sl_plugin_v0",
+                        path);
     }
     const sl_plugin *p = entry();
     if (!p)
@@ -219,8 +222,8 @@ static int load_table(const char *path, const char *name, void *library, sl_plug
                         "sizeof(sl_plugin)?",
                         path, p->size, LEAST_SIZE);
     if (p->abi_minor > SL_ABI_MINOR)
-        return fail_set(fail, UV_EINVAL, "%s needs plugin ABI %d.%u, this Sluice speaks %d.%d", path,
-                        SL_ABI_MAJOR, p->abi_minor, SL_ABI_MAJOR, SL_ABI_MINOR);
+        return fail_set(fail, UV_EINVAL, "%s needs plugin ABI %d.%u, this Sluice speaks %d.%d",
+                        path, SL_ABI_MAJOR, p->abi_minor, SL_ABI_MAJOR, SL_ABI_MINOR);
     memset(ret, 0, sizeof(*ret));
     memcpy(ret, p, p->size < sizeof(*ret) ? p->size : sizeof(*ret));
     return check_table(path, name, ret, fail);

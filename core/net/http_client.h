@@ -53,7 +53,8 @@ extern const char *const http_phase_names[HTTP_PHASE__COUNT];
 struct http_call_conf {
     sl_str method;
     sl_str url; /* http:// or https://, no user info; the whole is copied */
-    const sl_header *headers; /* copied; Host, Content-Length, Connection, Transfer-Encoding refused */
+    const sl_header
+        *headers; /* copied; Host, Content-Length, Connection, Transfer-Encoding refused */
     size_t n_headers;
     sl_str body;         /* copied; Content-Length is always sent with POST, PUT, PATCH */
     uint32_t total_ms;   /* 0: the client's */
@@ -62,10 +63,10 @@ struct http_call_conf {
 
 /** The result. Views are valid during the callback only. */
 struct http_result {
-    int error;   /* 0: a whole answer; else UV_ECONNREFUSED, UV_ETIMEDOUT, UV_EAI_*, UV_EPROTO (bad
-                    bytes), UV_E2BIG (answer too large), UV_ECONNRESET, UV_EOF, UV_ECANCELED, or
-                    HTTP_E_TLS */
-    bool sent;   /* the first byte of the request may have left */
+    int error; /* 0: a whole answer; else UV_ECONNREFUSED, UV_ETIMEDOUT, UV_EAI_*, UV_EPROTO (bad
+                  bytes), UV_E2BIG (answer too large), UV_ECONNRESET, UV_EOF, UV_ECANCELED, or
+                  HTTP_E_TLS */
+    bool sent; /* the first byte of the request may have left */
     enum http_phase phase; /* where it ended */
     int status;
     const sl_header *headers;
@@ -73,7 +74,7 @@ struct http_result {
     sl_str body;
     char why[240]; /* on error: for the operator, e.g. "certificate has expired" */
     uint32_t dns_ms, connect_ms, tls_ms, wait_ms, total_ms;
-    bool reused;   /* on a pooled connection */
+    bool reused; /* on a pooled connection */
 };
 
 #define HTTP_E_TLS (-5001) /* handshake, certificate or name; why[] says which */
@@ -90,7 +91,8 @@ int http_client_open(struct http_client **ret, uv_loop_t *loop, const struct htt
 int http_client_call(struct http_client *c, const struct http_call_conf *conf, http_call_cb cb,
                      void *ctx, struct fail *fail);
 
-/** Cancel every call (UV_ECANCELED to each), close every connection; `cb` runs once all is freed. */
+/** Cancel every call (UV_ECANCELED to each), close every connection; `cb` runs once all is freed.
+ */
 void http_client_close(struct http_client *c, void (*cb)(void *ctx), void *ctx);
 
 uint32_t http_client_connections(const struct http_client *c);

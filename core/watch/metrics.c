@@ -22,9 +22,12 @@ static void intake(struct buf *b, const struct flow_stats *s)
         const char *result;
         uint64_t n;
     } results[] = {
-        { "received", s->received },         { "duplicate", s->duplicates },
-        { "bad_signature", s->bad_signature }, { "malformed", s->malformed },
-        { "too_large", s->too_large },       { "unknown_path", s->unknown_path },
+        { "received", s->received },
+        { "duplicate", s->duplicates },
+        { "bad_signature", s->bad_signature },
+        { "malformed", s->malformed },
+        { "too_large", s->too_large },
+        { "unknown_path", s->unknown_path },
         { "refused", s->refused },
     };
 
@@ -33,12 +36,13 @@ static void intake(struct buf *b, const struct flow_stats *s)
         buf_printf(b, "sluice_webhooks_total{result=\"%s\"} %" PRIu64 "\n", results[i].result,
                    results[i].n);
     plain(b, "events_routed_total", "counter", "Events whose deliveries were recorded.", s->routed);
-    plain(b, "events_same_total", "counter", "Events found to repeat an earlier one under a new id.",
-          s->same_events);
+    plain(b, "events_same_total", "counter",
+          "Events found to repeat an earlier one under a new id.", s->same_events);
     plain(b, "events_emitted_total", "counter", "Events that outcomes caused.", s->emitted);
     plain(b, "routing_errors_total", "counter", "Events or pieces that could not be routed.",
           s->routing_errors);
-    plain(b, "router_events", "gauge", "Events in memory that are not routed yet.", s->router_queue);
+    plain(b, "router_events", "gauge", "Events in memory that are not routed yet.",
+          s->router_queue);
     plain(b, "events_waiting_for_link", "gauge", "Events whose subject is not known yet.",
           s->waiting_for_link);
 }
@@ -116,14 +120,14 @@ static void lane_lag(struct buf *b, const struct flow *f)
         flow_lane_stats(f, i, &s);
         for (unsigned k = 0; k < 15; k++) {
             sum += s.lag_ms_buckets[k];
-            buf_printf(b,
-                       "sluice_delivery_lag_seconds_bucket{endpoint=\"%s\",le=\"%.2f\"} %" PRIu64
-                       "\n",
-                       s.endpoint, (double)(10u << k) / 1e3, sum);
+            buf_printf(
+                b, "sluice_delivery_lag_seconds_bucket{endpoint=\"%s\",le=\"%.2f\"} %" PRIu64 "\n",
+                s.endpoint, (double)(10u << k) / 1e3, sum);
         }
         sum += s.lag_ms_buckets[15];
         buf_printf(b,
-                   "sluice_delivery_lag_seconds_bucket{endpoint=\"%s\",le=\"+Inf\"} %" PRIu64 "\n"
+                   "sluice_delivery_lag_seconds_bucket{endpoint=\"%s\",le=\"+Inf\"} %" PRIu64
+                   "\n"
                    "sluice_delivery_lag_seconds_sum{endpoint=\"%s\"} %.3f\n"
                    "sluice_delivery_lag_seconds_count{endpoint=\"%s\"} %" PRIu64 "\n",
                    s.endpoint, sum, s.endpoint, (double)s.lag_ms_sum / 1e3, s.endpoint, sum);
@@ -151,7 +155,7 @@ void watch_metrics(struct watch *w, struct buf *out)
     plain(out, "map_workers", "gauge", "Mapping workers that are up.", ms.workers_up);
     lane_states(out, w->flow);
     lane_lag(out, w->flow);
-#define LANES(name, type, help, field)                                                             \
+#define LANES(name, type, help, field) \
     lanes(out, w->flow, name, type, help, offsetof(struct lane_stats, field))
     LANES("deliveries_delivered_total", "counter", "Deliveries that arrived.", delivered);
     LANES("deliveries_dead_total", "counter", "Deliveries that became dead letters.", dead);

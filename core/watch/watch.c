@@ -16,9 +16,8 @@ static void read_headers(struct watch *w)
     w->headers = mem_array(json_object_size(all) + 1, sizeof(*w->headers));
     w->headers[w->n_headers++] = (sl_header){ str_of(mem_str("Content-Type")),
                                               str_of(mem_str("application/json")) };
-    json_object_foreach(all, name, value)
-        w->headers[w->n_headers++] = (sl_header){ str_of(mem_str(name)),
-                                                  str_of(mem_str(json_string_value(value))) };
+    json_object_foreach(all, name, value) w->headers[w->n_headers++] =
+        (sl_header){ str_of(mem_str(name)), str_of(mem_str(json_string_value(value))) };
     json_decref(all);
 }
 

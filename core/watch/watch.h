@@ -28,8 +28,8 @@ void watch_metrics(struct watch *w, struct buf *out);
 bool watch_ready(struct watch *w, struct buf *why);
 /** Not ready from now on: the process is shutting down. */
 void watch_draining(struct watch *w);
-/** JSON array of the alerts that stand ("stands": true) or were told lately: alert, endpoint, route,
- *  owner, subject, delivery, text, count, since, last. */
+/** JSON array of the alerts that stand ("stands": true) or were told lately: alert, endpoint,
+ * route, owner, subject, delivery, text, count, since, last. */
 void watch_alerts(struct watch *w, struct buf *out);
 /** Sends what is still to be sent for at most `ms`; then `cb`. */
 void watch_close(struct watch *w, uint64_t ms, void (*cb)(void *ctx), void *ctx);

@@ -14,9 +14,9 @@ struct watch {
     struct http_client *client; /* NULL: no URL is configured */
     sl_header *headers;         /* own, with their strings */
     size_t n_headers;
-    struct list alerts;         /* struct alert: those that stand or were told lately */
+    struct list alerts; /* struct alert: those that stand or were told lately */
     size_t n_alerts;
-    uv_timer_t timer;           /* closing: how long unsent alerts are waited for */
+    uv_timer_t timer; /* closing: how long unsent alerts are waited for */
     size_t sending;
     bool draining, closing, client_gone, timer_gone;
     struct flow *flow;

@@ -35,7 +35,7 @@ extern "C" {
 #define SL_EXPORT __attribute__((visibility("default")))
 
 /** Does this table, of this type, reach as far as this field - and is the field set? */
-#define SL_HAS(type, table, field)                                                                 \
+#define SL_HAS(type, table, field) \
     ((table)->size >= offsetof(type, field) + sizeof((table)->field) && (table)->field)
 
 /* ---- status codes -------------------------------------------------------------------------- */
@@ -71,21 +71,19 @@ typedef struct sl_header {
 /* One table drives parsing, range checks, defaults, the error with its line and column, the
  * documentation and the JSON Schema. Dotted names nest: "auth.flow" is `auth: { flow: ... }`. */
 
-#define SL_OPT_STRING   1 /* UTF-8 text */
-#define SL_OPT_INT      2 /* whole number within [min, max] */
-#define SL_OPT_BOOL     3 /* true, false */
-#define SL_OPT_DURATION 4 /* "250ms" "30s" "5m" "24h" "7d"; value in milliseconds, [min, max] */
-#define SL_OPT_SIZE     5 /* "64KiB" "1MiB"; value in bytes, [min, max] */
-#define SL_OPT_ENUM     6 /* one of `choices`, separated by '|' */
-#define SL_OPT_URL      7 /* http or https, no user info, no fragment; given back without a trailing '/' */
-#define SL_OPT_SECRET   8 /* { env: NAME } | { file: PATH } | { credential: NAME }; read by secret() */
-#define SL_OPT_SECRETS  9 /* one secret or a list of up to 8 */
-#define SL_OPT_STRINGS  10 /* a list of strings; as a JSON array by setting_json() */
-#define SL_OPT_INTS     11 /* a list of whole numbers within [min, max]; JSON array */
-#define SL_OPT_MAP      12 /* text keys to text values; a value may be a secret; JSON object by
-                              setting_json() with the secrets filled in: do not log it */
-#define SL_OPT_JQ       13 /* a jq program as text, or { file: PATH }; compiled by `sluice check`;
-                              run with host->transform() */
+#define SL_OPT_STRING   1  /* UTF-8 text */
+#define SL_OPT_INT      2  /* whole number within [min, max] */
+#define SL_OPT_BOOL     3  /* true, false */
+#define SL_OPT_DURATION 4  /* "250ms" "30s" "5m" "24h" "7d"; in milliseconds, [min, max] */
+#define SL_OPT_SIZE     5  /* "64KiB" "1MiB"; in bytes, [min, max] */
+#define SL_OPT_ENUM     6  /* one of `choices`, separated by '|' */
+#define SL_OPT_URL      7  /* http or https, no user info or fragment; without a trailing '/' */
+#define SL_OPT_SECRET   8  /* { env: NAME }, { file: PATH } or { credential: NAME }; secret() */
+#define SL_OPT_SECRETS  9  /* one secret or a list of up to 8; secret() */
+#define SL_OPT_STRINGS  10 /* a list of texts; json() gives an array */
+#define SL_OPT_INTS     11 /* a list of whole numbers within [min, max]; json() gives an array */
+#define SL_OPT_MAP      12 /* text to text or secret; json() fills secrets in: do not log it */
+#define SL_OPT_JQ       13 /* a jq program, or { file: PATH }; compiled by `sluice check` */
 #define SL_OPT_POINTER  14 /* a JSON Pointer (RFC 6901), such as /order/id */
 
 #define SL_OPT_REQUIRED 0x1u /* flag: must be given */
@@ -109,7 +107,7 @@ typedef struct sl_values sl_values;
 typedef struct sl_values_api {
     uint32_t size;
     uint32_t _reserved;
-    /** STRING, ENUM, URL, JQ (the program's text), POINTER. SL_E_NOT_FOUND: not given, no default. */
+    /** STRING, ENUM, URL, JQ (its text), POINTER. SL_E_NOT_FOUND: not given and no default. */
     sl_status (*str)(const sl_values *v, const char *name, sl_str *ret);
     /** INT, BOOL (0, 1), DURATION (ms), SIZE (bytes). */
     sl_status (*num)(const sl_values *v, const char *name, int64_t *ret);
@@ -126,14 +124,14 @@ typedef struct sl_values_api {
 typedef struct sl_event {
     uint32_t size;
     uint32_t _reserved;
-    uint64_t id;          /* its number in the log */
-    int64_t received_ms;  /* wall clock, ms since 1970 UTC */
-    sl_str endpoint;      /* configured name of the endpoint it came from */
-    sl_str topic;         /* "orders/create" */
-    sl_str sender_id;     /* the sender's id of the delivery; empty: none */
+    uint64_t id;         /* its number in the log */
+    int64_t received_ms; /* wall clock, ms since 1970 UTC */
+    sl_str endpoint;     /* configured name of the endpoint it came from */
+    sl_str topic;        /* "orders/create" */
+    sl_str sender_id;    /* the sender's id of the delivery; empty: none */
     const sl_header *headers;
     size_t n_headers;
-    sl_str body;          /* raw, as received */
+    sl_str body; /* raw, as received */
 } sl_event;
 
 /** A reference to something known under a foreign id, such as a fulfilment order's GID. */
@@ -182,11 +180,11 @@ typedef struct sl_head {
  *  or into `self`. */
 typedef struct sl_verdict {
     uint32_t size;
-    uint32_t scheme;      /* SL_SIGNED_* */
-    sl_str topic;         /* required */
-    sl_str sender_id;     /* the receipt key's part; empty: the event has no receipt key */
+    uint32_t scheme;       /* SL_SIGNED_* */
+    sl_str topic;          /* required */
+    sl_str sender_id;      /* the receipt key's part; empty: the event has no receipt key */
     uint8_t signature[64]; /* decoded bytes of the claimed signature */
-    size_t signature_len; /* 0: missing or malformed; the host still computes, then refuses */
+    size_t signature_len;  /* 0: missing or malformed; the host still computes, then refuses */
     size_t n_secrets;
     sl_str secrets[SL_VERIFY_MAX_SECRETS]; /* all are tried */
 } sl_verdict;
@@ -194,37 +192,37 @@ typedef struct sl_verdict {
 /** The constant answer to an accepted webhook, sent once it is durable. */
 typedef struct sl_ack {
     uint32_t size;
-    uint32_t status; /* 200 */
+    uint32_t status;          /* 200 */
     const char *content_type; /* NULL: none */
     const char *body;         /* NULL: empty */
 } sl_ack;
 
 /* ---- deliveries ---------------------------------------------------------------------------- */
 
-#define SL_ACTION_IDEMPOTENT 0x1u /* sending the same record again is harmless, whatever happened */
+#define SL_ACTION_IDEMPOTENT 0x1u /* sending a record again is harmless, whatever happened */
 #define SL_ACTION_ONCE       0x2u /* default of the route's `once: subject` (orders are money) */
 
 /** A named thing the adapter can do. The table ends with a NULL name. */
 typedef struct sl_action {
-    const char *name;         /* "order.submit" */
-    uint32_t flags;           /* SL_ACTION_* */
-    uint32_t batch_records;   /* most records in one batch; 1: no batching */
-    uint64_t batch_bytes;     /* most body bytes in one batch; 0: no limit */
-    const sl_option *params;  /* keys that a route's `to:` may carry; NULL: none */
+    const char *name;        /* "order.submit" */
+    uint32_t flags;          /* SL_ACTION_* */
+    uint32_t batch_records;  /* most records in one batch; 1: no batching */
+    uint64_t batch_bytes;    /* most body bytes in one batch; 0: no limit */
+    const sl_option *params; /* keys that a route's `to:` may carry; NULL: none */
     const char *help;
 } sl_action;
 
 /** One delivery, as the adapter sees it. */
 typedef struct sl_record {
     uint32_t size;
-    uint32_t attempt;   /* 1 for the first */
-    sl_str delivery;    /* the delivery's name for people, "1042.0" */
-    sl_str key;         /* idempotency key, [0-9A-Za-z_-]{1,32}; the same over retry, restart, replay */
+    uint32_t attempt; /* 1 for the first */
+    sl_str delivery;  /* the delivery's name for people, "1042.0" */
+    sl_str key; /* idempotency key, [0-9A-Za-z_-]{1,32}; the same over retry, restart, replay */
     sl_str subject;
-    sl_str piece;       /* the piece's business key; may be empty */
-    sl_str topic;       /* of the event */
-    sl_str body;        /* what map/split made of the event: JSON */
-    sl_str request;     /* frozen by prepare() before the first attempt; without prepare(): = body */
+    sl_str piece;   /* the piece's business key; may be empty */
+    sl_str topic;   /* of the event */
+    sl_str body;    /* what map/split made of the event: JSON */
+    sl_str request; /* frozen by prepare() before the first attempt; without prepare(): = body */
     int64_t first_sent_ms; /* wall clock of the first attempt; 0 on the first */
     int64_t last_sent_ms;  /* of the newest attempt, as far as the host remembers; 0 on the first */
 } sl_record;
@@ -239,12 +237,11 @@ typedef struct sl_batch {
 } sl_batch;
 
 #define SL_DELIVERED 1 /* done; `reference` is the remote's id */
-#define SL_RETRY     2 /* definitely not done; again by the retry policy, not before `after_ms` */
-#define SL_THROTTLED 3 /* refused for pace (429): definitely not done, burns no attempt; the whole
-                          lane waits `after_ms` */
+#define SL_RETRY     2 /* not done, or harmless to repeat: again by policy, not before `after_ms` */
+#define SL_THROTTLED 3 /* refused for pace (429): not done, burns no attempt; the lane waits */
 #define SL_REJECTED  4 /* refused for good: dead letter with `why` */
 #define SL_REVIEW    5 /* a human must choose: held with `why` */
-#define SL_UNKNOWN   6 /* sent, no understood answer; confirm() is asked before anything is resent */
+#define SL_UNKNOWN   6 /* sent, no understood answer: confirm() before anything is resent */
 
 typedef struct sl_link {
     sl_str kind; /* "po" */
@@ -259,12 +256,12 @@ typedef struct sl_emit {
 
 typedef struct sl_outcome {
     uint32_t size;
-    uint32_t kind;      /* SL_DELIVERED ... SL_UNKNOWN */
-    int64_t after_ms;   /* for RETRY, THROTTLED: not before; 0: the policy decides */
-    uint32_t status;    /* protocol's status code, for the attempt's line; 0: none */
-    uint32_t not_sent;  /* 1: the first byte of the request never left (RETRY only): says so */
-    sl_str why;         /* for the operator; no secrets */
-    sl_str reference;   /* the remote's id */
+    uint32_t kind;     /* SL_DELIVERED ... SL_UNKNOWN */
+    int64_t after_ms;  /* for RETRY, THROTTLED: not before; 0: the policy decides */
+    uint32_t status;   /* protocol's status code, for the attempt's line; 0: none */
+    uint32_t not_sent; /* 1: the first byte of the request never left (RETRY only): says so */
+    sl_str why;        /* for the operator; no secrets */
+    sl_str reference;  /* the remote's id */
     const sl_link *links;
     size_t n_links;
     const sl_emit *emits;
@@ -293,10 +290,10 @@ typedef struct sl_done {
     void (*finish)(void *ctx);
 } sl_done;
 
-#define SL_CONFIRM_YES     1 /* it arrived: `reference` */
-#define SL_CONFIRM_NO      2 /* it did not: may be sent again */
-#define SL_CONFIRM_EARLY   3 /* ask again after `after_ms` */
-#define SL_CONFIRM_UNSURE  4 /* cannot tell: a human decides */
+#define SL_CONFIRM_YES    1 /* it arrived: `reference` */
+#define SL_CONFIRM_NO     2 /* it did not: may be sent again */
+#define SL_CONFIRM_EARLY  3 /* ask again after `after_ms` */
+#define SL_CONFIRM_UNSURE 4 /* cannot tell: a human decides */
 
 /** The answer of confirm(); exactly once. outcome fields as in sl_outcome (links and emits count
  *  for YES only). */
@@ -322,24 +319,24 @@ typedef void (*sl_prepare_cb)(void *ctx, sl_status status, sl_str request, sl_st
 typedef struct sl_http_request {
     uint32_t size;
     uint32_t _reserved;
-    sl_str method; /* "POST" */
-    sl_str url;    /* absolute; https, or http where the endpoint's url says http */
+    sl_str method;            /* "POST" */
+    sl_str url;               /* absolute; https, or http where the endpoint's url says http */
     const sl_header *headers; /* Host, Content-Length and Connection are the host's */
     size_t n_headers;
-    sl_str body;          /* copied before http() returns */
-    int64_t total_ms;     /* 0: the endpoint's timeout.total */
-    uint64_t max_answer;  /* bytes of body at most; 0: the endpoint's limit */
+    sl_str body;         /* copied before http() returns */
+    int64_t total_ms;    /* 0: the endpoint's timeout.total */
+    uint64_t max_answer; /* bytes of body at most; 0: the endpoint's limit */
 } sl_http_request;
 
 typedef struct sl_http_answer {
     uint32_t size;
-    int32_t error;     /* SL_OK: a whole answer came; else SL_E_* */
-    uint32_t sent;     /* 1: the first byte of the request may have left: not done is not certain */
-    uint32_t status;   /* 100..599; 0 if error */
+    int32_t error;   /* SL_OK: a whole answer came; else SL_E_* */
+    uint32_t sent;   /* 1: the first byte of the request may have left: not done is not certain */
+    uint32_t status; /* 100..599; 0 if error */
     const sl_header *headers;
     size_t n_headers;
     sl_str body;
-    sl_str why;        /* on error: what happened, for the operator */
+    sl_str why;             /* on error: what happened, for the operator */
     int64_t retry_after_ms; /* from Retry-After (seconds or date) or its known cousins; -1: none */
 } sl_http_answer;
 
@@ -359,7 +356,7 @@ typedef struct sl_host {
     void *ctx;          /* pass it to every function */
     const sl_values *settings;
     const sl_values_api *values;
-    sl_str endpoint;    /* this endpoint's configured name */
+    sl_str endpoint; /* this endpoint's configured name */
 
     void (*log)(void *ctx, uint32_t level, sl_str text);
     int64_t (*wall_ms)(void *ctx);
@@ -372,8 +369,8 @@ typedef struct sl_host {
      *  At close() what is still under way is called back with SL_E_CANCELLED. */
     sl_status (*http)(void *ctx, const sl_http_request *req, sl_http_cb cb, void *cb_ctx);
 
-    /** Call back once, `ms` from now. Returns a number for timer_cancel; 0 while closing. At close()
-     *  timers end without a callback. */
+    /** Call back once, `ms` from now. Returns a number for timer_cancel; 0 while closing. At
+     * close() timers end without a callback. */
     uint64_t (*timer)(void *ctx, int64_t ms, sl_timer_cb cb, void *cb_ctx);
     void (*timer_cancel)(void *ctx, uint64_t timer);
 
@@ -400,7 +397,7 @@ typedef struct sl_plugin {
     uint32_t abi_minor; /* the least host minor it can run with */
     const char *name;   /* the adapter's name in the configuration: [a-z0-9-]+ */
     const char *version;
-    const char *help;   /* one line */
+    const char *help; /* one line */
 
     /* Plugin level: pure, no network, no secrets. */
     const sl_option *settings; /* keys an endpoint of this adapter may carry; NULL: none */

@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOKEN_PATH     "/services/oauth2/token"
-#define ASSERTION_LIFE 180 /* seconds; Salesforce refuses what lies further ahead than 3 to 5 min \
-                            */
+#define TOKEN_PATH "/services/oauth2/token"
+#define ASSERTION_LIFE                                                         \
+    180 /* seconds; Salesforce refuses what lies further ahead than 3 to 5 min \
+         */
 #define MIN_KEY_BITS 2048
 
 /* ---- the key ------------------------------------------------------------------------------- */

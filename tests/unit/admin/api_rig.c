@@ -89,9 +89,8 @@ static void configure(struct api_rig *g)
         .routes = &g->route,
         .n_routes = 1,
     };
-    g->adapter = (struct adapter){
-        .plugin = &plugin, .self = g, .open = true, .conf = &g->endpoint
-    };
+    g->adapter =
+        (struct adapter){ .plugin = &plugin, .self = g, .open = true, .conf = &g->endpoint };
 }
 
 void api_start(struct api_rig *g, void (*fill)(struct rig *store))

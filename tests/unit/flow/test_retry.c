@@ -11,8 +11,9 @@ static const struct conf_retry conf = {
 static void the_bound_doubles_to_the_cap_and_jitter_fills_it(void **state)
 {
     struct rng rng;
-    int64_t bounds[] = { 1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000, 256000, 300000,
-                         300000 };
+    int64_t bounds[] = {
+        1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000, 256000, 300000, 300000
+    };
 
     (void)state;
     rng_seed(&rng, 7);

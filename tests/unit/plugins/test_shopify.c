@@ -629,7 +629,8 @@ static void versions_are_utc_with_milliseconds_and_sort_as_text(void **state)
 static void two_changes_of_one_second_are_two_events_and_a_replay_is_none(void **state)
 {
     static const char first[] = "{\"id\":1,\"updated_at\":\"2026-11-20T09:15:32Z\",\"tags\":\"a\"}";
-    static const char second[] = "{\"id\":1,\"updated_at\":\"2026-11-20T09:15:32Z\",\"tags\":\"b\"}";
+    static const char second[] =
+        "{\"id\":1,\"updated_at\":\"2026-11-20T09:15:32Z\",\"tags\":\"b\"}";
     struct fixture *x = *state;
     struct described a = describe(x->self, "orders/updated", first);
     struct described again = describe(x->self, "orders/updated", first);

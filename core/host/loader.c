@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +149,32 @@ static int open_checked(const char *path, struct fail *fail)
 
 /* ---- is it a plugin we can run ---- */
 
+/** A file that ends before its segments do would be mapped, and reading what is missing would kill the
+ *  process with SIGBUS. Whatever else is wrong with the file, dlopen() says itself. */
+static int check_whole(const char *path, int fd, struct fail *fail)
+{
+    ElfW(Ehdr) head;
+    ElfW(Phdr) part;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return fail_set(fail, -errno, "%s: %s", path, strerror(errno));
+    if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+        memcmp(head.e_ident, ELFMAG, SELFMAG) || head.e_phentsize != sizeof(part))
+        return 0;
+    for (size_t i = 0; i < head.e_phnum; i++) {
+        uint64_t size = (uint64_t)st.st_size, at = head.e_phoff + i * sizeof(part);
+        if (pread(fd, &part, sizeof(part), (off_t)at) != (ssize_t)sizeof(part))
+            return 0;
+        if (part.p_type != PT_LOAD)
+            continue;
+        if (part.p_offset > size || part.p_filesz > size - part.p_offset)
+            return fail_set(fail, UV_EINVAL, "%s is cut short, at %llu bytes; copy it again", path,
+                            (unsigned long long)size);
+    }
+    return 0;
+}
+
 /** The symbol's digit is the ABI's major: find out which one a stranger speaks. */
 static int other_major(void *library)
 {
@@ -236,13 +264,17 @@ static int load_file(const char *path, const char *name, struct loaded **ret, st
 
     if (fd < 0)
         return fd;
+    int r = check_whole(path, fd, fail);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
     struct loaded *l = mem_zero(sizeof(*l));
     l->name = mem_str(name);
     l->fd = fd;
     /* By descriptor: what was checked is what is loaded, whatever happens to the name. */
     snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
     l->library = dlopen(by_fd, RTLD_NOW | RTLD_LOCAL);
-    int r;
     if (!l->library) {
         const char *why = dlerror();
         const char *colon = why ? strstr(why, ": ") : NULL;

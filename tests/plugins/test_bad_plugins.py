@@ -138,6 +138,22 @@ def test_a_truncated_plugin_is_refused(folder):
     refused(folder, f"{path} cannot be loaded: file too short")
 
 
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8])
+def test_a_plugin_cut_within_its_segments_is_refused_and_kills_nobody(folder, share):
+    path = compile_plugin(folder)
+    length = int(loaded_bytes(path) * share)
+    with open(path, "r+b") as file:
+        file.truncate(length)
+    refused(folder, f"{path} is cut short, at {length} bytes; copy it again")
+
+
+def loaded_bytes(path):
+    """Where the last segment that is loaded ends in the file."""
+    lines = subprocess.run(["readelf", "-lW", str(path)], capture_output=True, text=True, check=True).stdout
+    loads = [line.split() for line in lines.splitlines() if line.split()[:1] == ["LOAD"]]
+    return max(int(load[1], 16) + int(load[4], 16) for load in loads)
+
+
 def test_a_shared_object_without_the_symbol_is_refused(folder):
     path = compile_plugin(folder, source="int nothing(void) { return 0; }")
     refused(folder, f"{path} is not a Sluice plugin: it does not export sl_plugin_v0")

@@ -270,14 +270,18 @@ void alerts_notice(void *ctx, const struct notice *n)
 
 void watch_alerts(struct watch *w, struct buf *out)
 {
+    int64_t lately_ms = clock_wall_ms() - w->conf->repeat_ms;
     bool first = true;
 
     buf_char(out, '[');
     list_each (i, &w->alerts) {
+        const struct alert *a = list_entry(i, struct alert, node);
+        if (!a->stands && !(a->news && w->client) && a->last_ms < lately_ms)
+            continue;
         if (!first)
             buf_char(out, ',');
         first = false;
-        alert_json(out, list_entry(i, struct alert, node));
+        alert_json(out, a);
     }
     buf_char(out, ']');
 }

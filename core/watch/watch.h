@@ -28,7 +28,7 @@ void watch_metrics(struct watch *w, struct buf *out);
 bool watch_ready(struct watch *w, struct buf *why);
 /** Not ready from now on: the process is shutting down. */
 void watch_draining(struct watch *w);
-/** JSON array of the alerts that stand ("stands": true) or were told lately: alert, endpoint,
+/** JSON array of the alerts that stand ("stands": true) or came within `repeat`: alert, endpoint,
  * route, owner, subject, delivery, text, count, since, last. */
 void watch_alerts(struct watch *w, struct buf *out);
 /** Sends what is still to be sent for at most `ms`; then `cb`. */

@@ -332,7 +332,7 @@ def test_after_max_attempts_it_is_a_dead_letter_and_many_make_one_alert(lanes, b
 def test_a_held_delivery_is_told_to_the_route_s_owner(lanes, alert_receiver, byron):
     config = demo_config("http://x")
     route(config, "order-to-supplier")["hold"] = {"type": "fraud"}
-    gateway = lanes(routes=config["routes"], alerts={"url": alert_receiver.url})
+    gateway = lanes(routes=config["routes"], alerts={"url": alert_receiver.url, "repeat": "1s"})
     gateway.post(byron_orders()[0])
     told = wait_until(lambda: alert_receiver.of("held"))[0]
     assert told["owner"] == "fulfilment-team" and told["route"] == "order-to-supplier"
@@ -340,3 +340,4 @@ def test_a_held_delivery_is_told_to_the_route_s_owner(lanes, alert_receiver, byr
     wait_until(lambda: gateway.states() == {"dead": 1})
     assert gateway.delivery()["reason"] == "stolen card"
     assert byron.books()["requests"]["total"] == 0
+    wait_until(lambda: not gateway.alerts())  # what was told longer ago than `repeat` is no news

@@ -219,6 +219,17 @@ def test_a_signed_body_that_is_no_json_is_taken_and_becomes_a_dead_letter_with_t
     assert "not a JSON object" in suppliers.delivery(state="dead")["reason"]
 
 
+def test_a_route_s_when_decides_which_events_it_takes(make_gateway, byron):
+    config = demo_config(byron.url)
+    first, second = byron_orders(2)
+    route(config, "order-to-supplier")["when"] = f'.id == "{second.summary["id"]}"'
+    gateway = make_gateway(config)
+    assert gateway.post(first) == 200 and gateway.post(second) == 200
+    wait_until(lambda: gateway.settled(2))
+    assert gateway.states() == {"delivered": 1}
+    check_supplier(byron.books(), BYRON, [second])
+
+
 def test_a_program_that_fails_makes_a_dead_letter_and_remap_mends_it(make_gateway, byron):
     config = demo_config(byron.url)
     good = copy.deepcopy(config)

@@ -149,8 +149,8 @@ static int open_checked(const char *path, struct fail *fail)
 
 /* ---- is it a plugin we can run ---- */
 
-/** A file that ends before its segments do would be mapped, and reading what is missing would kill the
- *  process with SIGBUS. Whatever else is wrong with the file, dlopen() says itself. */
+/** A file that ends before its segments do would be mapped, and reading what is missing would kill
+ * the process with SIGBUS. Whatever else is wrong with the file, dlopen() says itself. */
 static int check_whole(const char *path, int fd, struct fail *fail)
 {
     ElfW(Ehdr) head;

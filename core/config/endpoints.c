@@ -4,6 +4,7 @@
 #include "config/load.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 #include "base/mem.h"
@@ -181,6 +182,20 @@ static void read_core(struct load *l, struct conf_endpoint *e, const struct yaml
     values_destroy(v);
 }
 
+/** The setting that an adapter's message begins with, as in "confirm.path: ..."; NULL: none of the file. */
+static const struct value *setting_named(const sl_values *settings, const char *text)
+{
+    size_t len = strcspn(text, ":");
+    char name[64];
+
+    if (!text[len] || len >= sizeof(name))
+        return NULL;
+    memcpy(name, text, len);
+    name[len] = '\0';
+    const struct value *v = values_get(settings, name);
+    return v && v->from == VALUE_GIVEN ? v : NULL;
+}
+
 static void read_settings(struct load *l, struct conf_endpoint *e, const struct yaml_item *item,
                           size_t errors_before)
 {
@@ -192,8 +207,10 @@ static void read_settings(struct load *l, struct conf_endpoint *e, const struct 
         return;
     if (e->plugin->check(e->settings, config_values_api(), &fail) < 0) {
         fail.text[sizeof(fail.text) - 1] = '\0';
-        report_node(&l->rd, item, "endpoint \"%s\": %s", e->name,
-                    fail.text[0] ? fail.text : "its adapter refuses the settings");
+        const struct value *v = setting_named(e->settings, fail.text);
+        report_at(&l->rd.report, v ? v->line : item->line, v ? v->column : item->column,
+                  "endpoint \"%s\": %s", e->name,
+                  fail.text[0] ? fail.text : "its adapter refuses the settings");
     }
 }
 

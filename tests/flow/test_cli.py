@@ -82,6 +82,16 @@ def test_a_good_configuration_is_0_and_a_bad_one_3_with_file_line_and_column(mak
     assert f"{gateway.file}:{line}:" in sluice("check", "-c", gateway.file, env=gateway.env).err
 
 
+def test_what_an_adapter_refuses_is_shown_at_the_setting_it_names(make_gateway):
+    config = demo_config("http://127.0.0.1:1")
+    config["endpoints"]["byron"]["confirm"] = {"path": "/orders/@{kee}"}
+    gateway = make_gateway(config, start=False)
+    lines = gateway.file.read_text().splitlines()
+    wrong = gateway.cli("check", ok=False).json["errors"]
+    assert len(wrong) == 1 and "confirm.path: unknown placeholder" in wrong[0]["text"]
+    assert lines[wrong[0]["line"] - 1][wrong[0]["column"] - 1:] == "/orders/@{kee}"
+
+
 def test_a_configuration_that_is_not_there_is_3(tmp_path):
     done = sluice("check", "-c", tmp_path / "none.yaml")
     assert done.code == 3 and "none.yaml" in done.err

@@ -182,7 +182,8 @@ static void read_core(struct load *l, struct conf_endpoint *e, const struct yaml
     values_destroy(v);
 }
 
-/** The setting that an adapter's message begins with, as in "confirm.path: ..."; NULL: none of the file. */
+/** The setting that an adapter's message begins with, as in "confirm.path: ..."; NULL: none of the
+ *  file. */
 static const struct value *setting_named(const sl_values *settings, const char *text)
 {
     size_t len = strcspn(text, ":");

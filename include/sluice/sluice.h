@@ -406,8 +406,8 @@ typedef struct sl_plugin {
      *  handle. NULL: parameters are read through the handle = sl_values alone. */
     sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
     void (*unbind)(void *handle);
-    /** Check an endpoint's settings as a whole, secrets aside. NULL: the table is enough. A `fail` that
-     *  begins with a setting's name and a colon is reported at that setting's place. */
+    /** Check an endpoint's settings as a whole, secrets aside. NULL: the table is enough. A `fail`
+     *  that begins with a setting's name and a colon is reported at that setting's place. */
     sl_status (*check)(const sl_values *settings, const sl_values_api *values, sl_fail *fail);
 
     /* An instance: one endpoint. */

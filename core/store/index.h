@@ -30,7 +30,7 @@ uint64_t index_watermark(const struct index *ix);
 
 int index_begin(struct index *ix);
 /** 0; UV_EINVAL: not a record (damaged, or of a newer form); or an I/O code. */
-int index_apply(struct index *ix, uint64_t seq, enum record_type type, sl_str payload);
+int index_apply(struct index *ix, const struct reclog_record *rec);
 int index_commit(struct index *ix);
 /** Forget what was applied since index_begin(). */
 void index_rollback(struct index *ix);

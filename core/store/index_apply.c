@@ -478,13 +478,15 @@ static int apply_checkpoint(struct index *ix, sl_str payload)
     return sql_run(st);
 }
 
-int index_apply(struct index *ix, uint64_t seq, enum record_type type, sl_str payload)
+int index_apply(struct index *ix, const struct reclog_record *rec)
 {
+    const uint64_t seq = rec->seq;
+    const sl_str payload = rec->payload;
     int r = UV_EINVAL;
 
     if (seq != ix->watermark + 1)
         return UV_EINVAL;
-    switch (type) {
+    switch (rec->type) {
     case REC_RECEIPT:
         r = apply_receipt(ix, seq, payload);
         break;
@@ -500,6 +502,10 @@ int index_apply(struct index *ix, uint64_t seq, enum record_type type, sl_str pa
         break;
     case REC_CHECKPOINT:
         r = apply_checkpoint(ix, payload);
+        break;
+    case REC_DUPLICATE: /* counted by the log; nothing to look up yet */
+    case REC_VOID:
+        r = 0;
         break;
     }
     if (r == 0)

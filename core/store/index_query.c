@@ -147,15 +147,14 @@ struct receipt_read {
     struct rec_receipt *ret;
 };
 
-static int on_receipt(void *ctx, uint64_t seq, enum record_type type, sl_str payload)
+static int on_receipt(void *ctx, const struct reclog_record *rec)
 {
     struct receipt_read *read = ctx;
     sl_str copy;
 
-    (void)seq;
-    if (type != REC_RECEIPT)
+    if (rec->type != REC_RECEIPT)
         return UV_ENOENT;
-    copy = arena_str(read->arena, payload);
+    copy = arena_str(read->arena, rec->payload);
     return read->arena->failed ? UV_ENOMEM : rec_receipt_decode(copy, read->ret);
 }
 

@@ -416,10 +416,22 @@ int reclog_read(struct reclog_reader *r, uint64_t first, uint32_t limit, reclog_
         if (sql_u64(r->read, 0) != first + (uint64_t)n)
             err = UV_EIO;
         else
-            err = fn(ctx, first + (uint64_t)n, (enum record_type)sqlite3_column_int(r->read, 1),
-                     sql_view(r->read, 2));
+            err = fn(ctx, &(struct reclog_record){
+                              .seq = first + (uint64_t)n,
+                              .pos = first + (uint64_t)n,
+                              .type = (enum record_type)sqlite3_column_int(r->read, 1),
+                              .payload = sql_view(r->read, 2),
+                          });
         n++;
     }
     sqlite3_reset(r->read);
     return err;
+}
+
+int reclog_read_at(struct reclog_reader *r, uint64_t pos, uint64_t seq, reclog_fn *fn, void *ctx)
+{
+    int n = reclog_read(r, pos, 1, fn, ctx);
+
+    (void)seq;
+    return n < 0 ? n : n == 0 ? UV_ENOENT : 0;
 }

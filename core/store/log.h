@@ -47,8 +47,19 @@ int reclog_tidy_due(const struct reclog *l);
 int reclog_reader_open(struct reclog_reader **ret, const char *dir, struct fail *fail);
 void reclog_reader_close(struct reclog_reader *r);
 
+/** One that was read; the payload is borrowed during the call. */
+struct reclog_record {
+    uint64_t seq;
+    uint64_t pos; /* where it stands: for reclog_read_at() */
+    enum record_type type;
+    sl_str payload;
+};
+
 /** Called with each record in order; anything but 0 stops the reading and is returned. */
-typedef int reclog_fn(void *ctx, uint64_t seq, enum record_type type, sl_str payload);
+typedef int reclog_fn(void *ctx, const struct reclog_record *rec);
 /** Records from `first` on, at most `limit`. How many were read, or a negative code. A gap ends
  *  the reading with UV_EIO. */
 int reclog_read(struct reclog_reader *r, uint64_t first, uint32_t limit, reclog_fn *fn, void *ctx);
+/** The one record `seq`, that stood at `pos` when it was read before. What `fn` gave, or UV_ENOENT:
+ *  it is not there any more. */
+int reclog_read_at(struct reclog_reader *r, uint64_t pos, uint64_t seq, reclog_fn *fn, void *ctx);

@@ -148,6 +148,38 @@ int rec_receipt_decode(sl_str s, struct rec_receipt *ret)
     return 0;
 }
 
+/* ---- duplicate ---- */
+
+void rec_duplicate_encode(struct buf *b, const struct rec_duplicate *r)
+{
+    pack_u8(b, RECORD_VERSION);
+    pack_u64(b, r->original);
+    pack_u8(b, r->same_body);
+    pack_i64(b, r->received_ms);
+    pack_u64(b, r->body_bytes);
+    pack_str(b, r->endpoint);
+    pack_str(b, r->topic);
+    pack_str(b, r->sender_id);
+}
+
+int rec_duplicate_decode(sl_str s, struct rec_duplicate *ret)
+{
+    struct unpack u = begin(s);
+    struct rec_duplicate r = { 0 };
+
+    r.original = unpack_u64(&u);
+    r.same_body = unpack_upto(&u, 1);
+    r.received_ms = unpack_i64(&u);
+    r.body_bytes = unpack_u64(&u);
+    r.endpoint = unpack_str(&u);
+    r.topic = unpack_str(&u);
+    r.sender_id = unpack_str(&u);
+    if (!unpack_done(&u))
+        return UV_EINVAL;
+    *ret = r;
+    return 0;
+}
+
 /* ---- routed ---- */
 
 static void delivery_encode(struct buf *b, size_t start, struct rec_delivery *d)

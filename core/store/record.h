@@ -22,6 +22,8 @@ enum record_type {
     REC_OUTCOME = 4, /* what came of them, and links */
     REC_CHECKPOINT = 5, /* where a long remote job stands */
     REC_DECISION = 6,   /* an operator's or the host's move of deliveries, with who and why */
+    REC_DUPLICATE = 7,  /* a receipt whose key was known: that it came, not what */
+    REC_VOID = 8,       /* in place of records that were damaged and written off; nothing follows */
 };
 
 enum delivery_state {
@@ -79,6 +81,18 @@ struct rec_receipt {
     sl_str body;
     sl_str subject; /* of the cause, for an emitted event; else empty */
 };
+
+/** A receipt that was refused. The log fills in the first two as it decides, so their places are
+ *  fixed: after the version byte. */
+struct rec_duplicate {
+    uint64_t original; /* the record that brought the key */
+    uint8_t same_body; /* the key's kept value is this one's: see store_key.value */
+    int64_t received_ms;
+    uint64_t body_bytes;
+    sl_str endpoint, topic, sender_id;
+};
+#define REC_DUPLICATE_ORIGINAL_AT  1
+#define REC_DUPLICATE_SAME_BODY_AT 9
 
 struct rec_delivery {
     uint64_t num;
@@ -168,6 +182,7 @@ struct rec_checkpoint {
 
 /* Encoding appends to `b`; check b->failed. rec_routed_encode fills each delivery's state_at. */
 void rec_receipt_encode(struct buf *b, const struct rec_receipt *r);
+void rec_duplicate_encode(struct buf *b, const struct rec_duplicate *r);
 void rec_routed_encode(struct buf *b, struct rec_routed *r);
 void rec_sent_encode(struct buf *b, const struct rec_sent *r);
 void rec_moves_encode(struct buf *b, const struct rec_moves *r);
@@ -175,6 +190,7 @@ void rec_checkpoint_encode(struct buf *b, const struct rec_checkpoint *r);
 
 /* Decoding: 0, UV_EINVAL (not a whole, valid record) or UV_ENOMEM. Views borrow from `s`. */
 int rec_receipt_decode(sl_str s, struct rec_receipt *ret);
+int rec_duplicate_decode(sl_str s, struct rec_duplicate *ret);
 int rec_routed_decode(sl_str s, struct rec_routed *ret);
 int rec_sent_decode(sl_str s, struct rec_sent *ret);
 int rec_moves_decode(sl_str s, struct rec_moves *ret);

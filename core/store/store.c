@@ -109,7 +109,6 @@ static void init_sync(struct store *s)
     list_init(&s->staged_queries);
     list_init(&s->log_queue);
     list_init(&s->index_queue);
-    list_init(&s->index_batches);
     list_init(&s->done_appends);
     list_init(&s->done_queries);
 }
@@ -338,6 +337,7 @@ void store_append_finish(struct store_append *a)
 {
     for (size_t i = 0; i < a->n; i++) {
         buf_finish(&a->records[i].payload);
+        buf_finish(&a->records[i].duplicate);
         free(a->records[i].keys);
         a->records[i].keys = NULL;
         a->records[i].n_keys = 0;

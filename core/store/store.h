@@ -60,6 +60,8 @@ struct store_record {
     struct buf payload;     /* own: the append frees it after its callback */
     struct store_key *keys; /* own (free()), or NULL */
     size_t n_keys;
+    struct buf duplicate; /* own; when refused, this is appended instead, as REC_DUPLICATE, with its
+                             original filled in. Empty: nothing is */
     /* results */
     uint64_t seq; /* 0 when refused */
     bool refused; /* a `refuse` key was known */
@@ -83,7 +85,7 @@ struct store_append {
  *  caller keeps everything. `internal` appends (outcomes, decisions) are admitted
  *  beyond the queue limit and into the reserve, since refusing them would lose knowledge. */
 int store_append(struct store *s, struct store_append *a, bool internal);
-/** Frees the payloads and keys of an append's records (not the append). */
+/** Frees the payloads, keys and duplicates of an append's records (not the append). */
 void store_append_finish(struct store_append *a);
 
 /* ---- queries: answered by the index, after everything appended (and called back) before ----

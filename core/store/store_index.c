@@ -14,7 +14,7 @@
 /* The thread's own: what it has taken over and how it stands. */
 struct work {
     struct store *s;
-    struct list queries, batches;
+    struct list queries;
     uint64_t target;
     bool finish;
     int stuck;         /* why the last apply failed; 0: it did not */
@@ -25,54 +25,28 @@ struct work {
 
 /* ---- applying ---- */
 
-static int on_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload)
+static int on_record(void *ctx, const struct reclog_record *rec)
 {
     struct work *w = ctx;
-    int r = index_apply(w->s->index, seq, type, payload);
+    int r = index_apply(w->s->index, rec);
 
     if (r == UV_EINVAL)
         log_error(&store_logger,
                   "record cannot be understood, log.db is damaged or newer: record=%llu type=%d",
-                  (unsigned long long)seq, (int)type);
+                  (unsigned long long)rec->seq, (int)rec->type);
     return r;
 }
 
-static void drop_batch(struct work *w, struct log_batch *b)
-{
-    list_remove(&b->node);
-    uv_mutex_lock(&w->s->index_lock);
-    w->s->index_batch_bytes -= b->bytes;
-    uv_mutex_unlock(&w->s->index_lock);
-    free(b);
-}
-
-/* The next records from memory, or, where there is a gap, from the log. */
+/* The next records, as many as the transaction may still take. */
 static int apply_next(struct work *w)
 {
-    uint64_t next = index_watermark(w->s->index) + 1;
-    struct log_batch *b = NULL;
-    uint64_t from, n;
-    int r = 0;
+    uint64_t next = index_watermark(w->s->index) + 1, n = w->target - next + 1;
+    int r = reclog_read(w->s->reader, next, (uint32_t)(n < w->left ? n : w->left), on_record, w);
 
-    while (!list_empty(&w->batches)) {
-        b = list_entry(w->batches.next, struct log_batch, node);
-        if (b->first + b->n > next)
-            break;
-        drop_batch(w, b); /* applied before */
-    }
-    if (list_empty(&w->batches) || b->first > next) {
-        n = w->target - next + 1;
-        if (!list_empty(&w->batches) && b->first - next < n)
-            n = b->first - next;
-        r = reclog_read(w->s->reader, next, (uint32_t)(n < w->left ? n : w->left), on_record, w);
-        if (r == 0)
-            return UV_EIO; /* a durable record that is not there */
-        w->left -= r > 0 ? (uint64_t)r : 0;
-        return r < 0 ? r : 0;
-    }
-    for (from = next - b->first; r == 0 && from < b->n && w->left > 0; from++, w->left--)
-        r = on_record(w, b->first + from, b->records[from].type, b->records[from].payload);
-    return r;
+    if (r == 0)
+        return UV_EIO; /* a durable record that is not there */
+    w->left -= r > 0 ? (uint64_t)r : 0;
+    return r < 0 ? r : 0;
 }
 
 /* One transaction. 0, or a code and the index as it was. */
@@ -121,7 +95,6 @@ int store_catch_up(struct store *s, struct fail *fail)
     uint64_t at = 0;
     int r = 0;
 
-    list_init(&w.batches);
     while (r == 0 && (at = index_watermark(s->index)) < w.target)
         r = apply_some(&w);
     if (r == UV_EINVAL)
@@ -179,7 +152,6 @@ static void collect(struct work *w)
     struct store *s = w->s;
 
     list_splice(&w->queries, &s->index_queue);
-    list_splice(&w->batches, &s->index_batches);
     w->target = s->index_target;
     w->finish = s->log_drained;
 }
@@ -245,8 +217,6 @@ static void finish(struct work *w)
 
     while (behind(w) && advance(w) == 0)
         ;
-    while (!list_empty(&w->batches))
-        drop_batch(w, list_entry(w->batches.next, struct log_batch, node));
     index_close(s->index);
     reclog_reader_close(s->reader);
     uv_mutex_lock(&s->log_lock);
@@ -260,7 +230,6 @@ void store_index_main(void *arg)
     struct work w = { .s = arg };
 
     list_init(&w.queries);
-    list_init(&w.batches);
     for (;;) {
         wait_for_work(&w);
         answer_all(&w);

@@ -16,18 +16,6 @@
 #include "store/index.h"
 #include "store/store.h"
 
-/** A committed group on its way to the index: a copy, immutable. */
-struct log_batch {
-    struct list node;
-    uint64_t first;
-    size_t n;
-    size_t bytes; /* of this allocation */
-    struct {
-        enum record_type type;
-        sl_str payload; /* into this allocation */
-    } records[];
-};
-
 enum store_phase { STORE_OPEN, STORE_CLOSING };
 
 struct store {
@@ -61,11 +49,9 @@ struct store {
     /* ---- loop and log thread -> index thread ---- */
     uv_mutex_t index_lock;
     uv_cond_t index_wake;
-    struct list index_queue;   /* struct query */
-    struct list index_batches; /* struct log_batch; a cache: what is missing is read from the log */
-    size_t index_batch_bytes;
-    uint64_t index_target;  /* newest durable record */
-    uint64_t index_wake_at; /* records alone wake it from this one on */
+    struct list index_queue; /* struct query */
+    uint64_t index_target;   /* newest durable record */
+    uint64_t index_wake_at;  /* records alone wake it from this one on */
     bool index_waits, log_drained;
 
     /* ---- threads -> loop ---- */

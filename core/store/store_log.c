@@ -1,6 +1,6 @@
 /*
- * store_log.c - the log thread: commits whatever has gathered as one group, hands a copy to the
- * index, reports to the loop.
+ * store_log.c - the log thread: commits whatever has gathered as one group, tells the index and the
+ * loop.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,13 @@
 #include "base/clock.h"
 #include "store/store_int.h"
 
-#define GROUP_BYTES   (8u << 20)  /* more than that waits for the next group */
-#define BATCHES_BYTES (64u << 20) /* copies kept for the index; beyond, it reads the log itself */
-#define LAG_SLOW      40000       /* records the index may be behind before the log slows down */
-#define LAG_PER_MS    1000        /* each so many more: 1 ms a group */
-#define SLOW_MOST_MS  100
-#define IDLE_MS       50         /* of quiet before housekeeping */
-#define DISK_MS       1000       /* between two looks at a disk that was full */
-#define ROOM_LEAST    (1u << 20) /* free bytes before a disk that was full is tried again */
+#define GROUP_BYTES  (8u << 20) /* more than that waits for the next group */
+#define LAG_SLOW     40000      /* records the index may be behind before the log slows down */
+#define LAG_PER_MS   1000       /* each so many more: 1 ms a group */
+#define SLOW_MOST_MS 100
+#define IDLE_MS      50         /* of quiet before housekeeping */
+#define DISK_MS      1000       /* between two looks at a disk that was full */
+#define ROOM_LEAST   (1u << 20) /* free bytes before a disk that was full is tried again */
 
 /* ---- room on the disk ---- */
 
@@ -61,60 +60,14 @@ static void out_of_room(struct store *s)
 
 /* ---- handing over ---- */
 
-static struct log_batch *copy_group(struct list *group, size_t n)
+/* The index learns of a group only here, when it is durable, and reads it from the log. */
+static void feed_index(struct store *s, uint64_t last)
 {
-    size_t bytes = sizeof(struct log_batch) + n * sizeof(((struct log_batch *)0)->records[0]);
-    struct log_batch *b;
-    char *p;
-
-    list_each (node, group) {
-        struct store_append *a = list_entry(node, struct store_append, node);
-
-        for (size_t i = 0; i < a->n; i++)
-            bytes += a->records[i].seq ? a->records[i].payload.len : 0;
-    }
-    b = malloc(bytes);
-    if (!b)
-        return NULL;
-    p = (char *)&b->records[n];
-    b->bytes = bytes;
-    b->n = 0;
-    list_init(&b->node);
-    list_each (node, group) {
-        struct store_append *a = list_entry(node, struct store_append, node);
-
-        for (size_t i = 0; i < a->n; i++) {
-            sl_str from = buf_view(&a->records[i].payload);
-
-            if (!a->records[i].seq)
-                continue;
-            memcpy(p, from.ptr, from.len);
-            b->records[b->n].type = a->records[i].type;
-            b->records[b->n++].payload = (sl_str){ .ptr = p, .len = from.len };
-            p += from.len;
-        }
-    }
-    return b;
-}
-
-/* The index learns of a group only here, when it is durable. No memory for a copy, or too many
- * copies waiting, is no harm: it reads the log. */
-static void feed_index(struct store *s, struct list *group, size_t n, uint64_t last)
-{
-    struct log_batch *b = n ? copy_group(group, n) : NULL;
-
     uv_mutex_lock(&s->index_lock);
-    if (b && s->index_batch_bytes + b->bytes <= BATCHES_BYTES) {
-        b->first = last - n + 1;
-        s->index_batch_bytes += b->bytes;
-        list_append(&s->index_batches, &b->node);
-        b = NULL;
-    }
     s->index_target = last;
     if (s->index_waits && last >= s->index_wake_at)
         uv_cond_signal(&s->index_wake);
     uv_mutex_unlock(&s->index_lock);
-    free(b);
 }
 
 static void report(struct store *s, struct list *group, int status)
@@ -163,7 +116,7 @@ static void commit_group(struct store *s, struct list *group)
 
         count_group(s, &res);
         atomic_store(&s->log_seq, last);
-        feed_index(s, group, (size_t)res.records, last);
+        feed_index(s, last);
     } else if (r == UV_ENOSPC) {
         out_of_room(s);
     } else if (r != UV_ENOMEM && r != UV_E2BIG) {

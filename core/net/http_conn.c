@@ -209,13 +209,18 @@ static void conn_head_done(struct conn *c)
 
 static void conn_piece(struct conn *c, sl_str piece)
 {
+    const struct http_handler *handler = c->server->handler;
     struct http_request *r = c->request;
 
-    buf_append(&r->body, piece.ptr, piece.len);
-    if (r->body.failed)
-        conn_refuse(c, 503, "out of memory");
-    else if (c->server->handler->on_body)
-        c->server->handler->on_body(c->server->ctx, r, piece.ptr, piece.len);
+    if (!handler->streams) {
+        buf_append(&r->body, piece.ptr, piece.len);
+        if (r->body.failed) {
+            conn_refuse(c, 503, "out of memory");
+            return;
+        }
+    }
+    if (handler->on_body)
+        handler->on_body(c->server->ctx, r, piece.ptr, piece.len);
 }
 
 /* BODY -> WAIT: the request is whole, the handler owes the answer. */
@@ -293,7 +298,7 @@ static void conn_refuse(struct conn *c, int status, const char *why)
 bool conn_is_whole(const struct conn *c)
 {
     return c->state == CONN_WAIT ||
-           (c->state == CONN_BODY && !http_reader_has_body(&c->request->reader));
+           (c->state == CONN_BODY && http_reader_is_whole(&c->request->reader));
 }
 
 bool conn_may_keep(const struct conn *c)

@@ -78,6 +78,11 @@ bool http_reader_has_body(const struct http_reader *r)
     return r->head.chunked || r->head.length > 0;
 }
 
+bool http_reader_is_whole(const struct http_reader *r)
+{
+    return r->stage == HTTP_STAGE_END || (r->stage == HTTP_STAGE_FIXED && r->left == 0);
+}
+
 static enum http_step refuse(struct http_reader *r, struct http_refusal no)
 {
     r->stage = HTTP_STAGE_BAD;

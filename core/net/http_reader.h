@@ -65,3 +65,5 @@ enum http_step http_reader_step(struct http_reader *r, const char **p, const cha
 
 /** After HTTP_STEP_HEAD: is a body announced? */
 bool http_reader_has_body(const struct http_reader *r);
+/** After HTTP_STEP_HEAD: has every byte of the request been taken? A chunked one has at its END. */
+bool http_reader_is_whole(const struct http_reader *r);

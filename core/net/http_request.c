@@ -50,6 +50,13 @@ sl_str http_header(const struct http_request *r, const char *name, bool *found)
     return STR("");
 }
 
+uint64_t http_body_length(const struct http_request *r, bool *ret_known)
+{
+    if (ret_known)
+        *ret_known = !r->reader.head.chunked;
+    return r->reader.head.length;
+}
+
 sl_str http_body(const struct http_request *r)
 {
     return buf_view(&r->body);

@@ -46,8 +46,9 @@ struct http_handler {
      *  limit, or just return: the body follows. With Expect: 100-continue the "100 Continue" goes
      *  out after this returned without an answer. */
     void (*on_head)(void *ctx, struct http_request *r);
-    /** A piece of the (decoded) body as it arrives; it is appended to the request's body as well.
-     *  May be NULL. */
+    /** A piece of the (decoded) body as it arrives; it is appended to the request's body as well,
+     *  unless `streams` is set. The bytes are borrowed for the call. The handler may answer: the
+     *  rest of the body is then thrown away, and no further callback is made. May be NULL. */
     void (*on_body)(void *ctx, struct http_request *r, const char *p, size_t n);
     /** The body is complete: answer now or later. */
     void (*on_end)(void *ctx, struct http_request *r);
@@ -58,6 +59,9 @@ struct http_handler {
     /** A request was refused by the server itself with this status (parse error, limit, time-out);
      *  for counting. `why` is a short constant reason. May be NULL. */
     void (*on_refused)(void *ctx, int status, const char *why);
+    /** The body is not gathered: on_body is handed each piece as a view into what was read, and
+     *  http_body() stays empty. The limit of the body (http_limit_body) holds all the same. */
+    bool streams;
 };
 
 /** Listen. `conf` is copied; `handler` and `ctx` are borrowed until closed. 0 or a negative libuv
@@ -85,7 +89,11 @@ sl_str http_query(const struct http_request *r);  /* without '?' */
 const sl_header *http_headers(const struct http_request *r, size_t *ret_n);
 /** First header of that name, compared without case; empty view when absent, *found may be NULL. */
 sl_str http_header(const struct http_request *r, const char *name, bool *found);
-/** Body so far, in one piece; the memory is the request's. */
+/** From on_head on: the body's length as announced, 0 without a body. *ret_known (may be NULL) is
+ *  false for a chunked body, whose length nobody knows yet. It is not above the limit once on_body
+ *  or on_end is called. */
+uint64_t http_body_length(const struct http_request *r, bool *ret_known);
+/** Body so far, in one piece; the memory is the request's. Empty when the handler `streams`. */
 sl_str http_body(const struct http_request *r);
 /** Take the body's memory over (own, free()); the request's body is then empty. After on_end. */
 char *http_body_steal(struct http_request *r, size_t *ret_len);

@@ -44,6 +44,7 @@ static void on_head(void *ctx, struct http_request *r)
 
     g->heads++;
     g->piece_bytes = 0;
+    buf_clear(&g->streamed);
     g->peer_uid = http_peer_uid(r);
     snprintf(g->peer, sizeof(g->peer), STR_FMT, STR_ARG(http_peer(r)));
     assert_null(http_data(r));
@@ -59,8 +60,14 @@ static void on_body(void *ctx, struct http_request *r, const char *p, size_t n)
     struct rig *g = ctx;
     sl_str body = http_body(r);
 
-    assert_true(n > 0 && body.len >= n);
-    assert_memory_equal(body.ptr + body.len - n, p, n);
+    assert_true(n > 0);
+    if (g->streams) {
+        assert_int_equal(body.len, 0);
+        buf_append(&g->streamed, p, n);
+    } else {
+        assert_true(body.len >= n);
+        assert_memory_equal(body.ptr + body.len - n, p, n);
+    }
     g->piece_bytes += n;
     if (g->when == ANSWER_AT_BODY)
         answer(g, r);
@@ -70,11 +77,16 @@ static void on_end(void *ctx, struct http_request *r)
 {
     struct rig *g = ctx;
 
+    sl_str body = g->streams ? buf_view(&g->streamed) : http_body(r);
+    bool known;
+    uint64_t length = http_body_length(r, &known);
+
     g->ends++;
-    assert_int_equal(g->piece_bytes, http_body(r).len);
+    assert_int_equal(g->piece_bytes, body.len);
+    assert_true(!known || length == body.len);
     assert_ptr_equal(http_data(r), g);
     buf_printf(&g->seen, STR_FMT " " STR_FMT "[" STR_FMT "] ", STR_ARG(http_method(r)),
-               STR_ARG(http_target(r)), STR_ARG(http_body(r)));
+               STR_ARG(http_target(r)), STR_ARG(body));
     if (g->when == ANSWER_NEVER)
         g->held = r;
     else
@@ -108,6 +120,15 @@ static const struct http_handler handler = {
     .on_refused = on_refused,
 };
 
+static const struct http_handler streaming_handler = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_gone = on_gone,
+    .on_refused = on_refused,
+    .streams = true,
+};
+
 /* ---- the rig ---- */
 
 void rig_defaults(struct http_server_conf *conf)
@@ -116,14 +137,25 @@ void rig_defaults(struct http_server_conf *conf)
     conf->listen = "127.0.0.1:0";
 }
 
-void rig_open(struct rig *g, const struct http_server_conf *conf)
+static void open_with(struct rig *g, const struct http_server_conf *conf,
+                      const struct http_handler *how)
 {
     struct fail fail = { 0 };
 
-    *g = (struct rig){ .limit_body = -1, .reply = { .status = 200 } };
+    *g = (struct rig){ .limit_body = -1, .reply = { .status = 200 }, .streams = how->streams };
     assert_int_equal(uv_loop_init(&g->loop), 0);
-    if (http_server_open(&g->server, &g->loop, conf, &handler, g, &fail) < 0)
+    if (http_server_open(&g->server, &g->loop, conf, how, g, &fail) < 0)
         fail_msg("%s", fail.text);
+}
+
+void rig_open(struct rig *g, const struct http_server_conf *conf)
+{
+    open_with(g, conf, &handler);
+}
+
+void rig_open_streaming(struct rig *g, const struct http_server_conf *conf)
+{
+    open_with(g, conf, &streaming_handler);
 }
 
 void rig_on_closed(void *ctx)
@@ -143,6 +175,7 @@ void rig_finish(struct rig *g)
     uv_run(&g->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&g->loop), 0);
     buf_finish(&g->seen);
+    buf_finish(&g->streamed);
 }
 
 void rig_turn(struct rig *g)

@@ -23,14 +23,18 @@ struct rig {
     int heads, ends, gones, refusals, closed;
     int refused_status;
     const char *refused_why;
-    size_t piece_bytes; /* by on_body, of the request in flight */
-    struct buf seen;    /* "POST /x[body] GET /[] " of whole requests */
-    char peer[64];      /* of the last head */
+    size_t piece_bytes;  /* by on_body, of the request in flight */
+    bool streams;        /* opened by rig_open_streaming() */
+    struct buf streamed; /* its pieces */
+    struct buf seen;     /* "POST /x[body] GET /[] " of whole requests */
+    char peer[64];       /* of the last head */
     int64_t peer_uid;
 };
 
 void rig_defaults(struct http_server_conf *conf); /* 127.0.0.1:0 */
 void rig_open(struct rig *g, const struct http_server_conf *conf);
+/** With a handler that streams: bodies are gathered by the rig alone. */
+void rig_open_streaming(struct rig *g, const struct http_server_conf *conf);
 /** Close the server at once if it is open, and check that nothing is left in the loop. */
 void rig_finish(struct rig *g);
 void rig_turn(struct rig *g); /* one turn of the loop, no waiting */

@@ -347,6 +347,52 @@ static void a_peer_that_sends_for_ever_after_the_answer_is_cut_off(void **state)
     finish(&g, &p);
 }
 
+static void a_streamed_body_is_only_handed_on(void **state)
+{
+    struct http_server_conf conf;
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    rig_defaults(&conf);
+    conf.max_body_bytes = 12;
+    rig_open_streaming(&g, &conf);
+    peer_connect(&p, &g);
+    peer_text(&p, &g, POST "Content-Length: 12\r\n\r\nhello");
+    rig_for(&g, 5);
+    peer_text(&p, &g, ", world" GET); /* the rig checks length, pieces and http_body() */
+    peer_expect(&p, &g, "200 OK", 2);
+    peer_text(&p, &g, POST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n");
+    peer_expect(&p, &g, "200 OK", 3);
+    assert_true(str_eq(buf_view(&g.seen), STR("POST /p[hello, world] GET /[] POST /p[abcdef] ")));
+    peer_text(&p, &g, POST "Transfer-Encoding: chunked\r\n\r\nd\r\n");
+    peer_expect(&p, &g, "413 Content Too Large", 1); /* the limit holds as ever */
+    peer_expect_eof(&p, &g);
+    assert_int_equal(g.gones, 1);
+    finish(&g, &p);
+}
+
+static void an_answer_at_the_last_piece_of_a_body_keeps_the_connection(void **state)
+{
+    struct http_server_conf conf;
+    struct rig g;
+    struct peer p;
+
+    (void)state;
+    rig_defaults(&conf);
+    rig_open_streaming(&g, &conf);
+    peer_connect(&p, &g);
+    g.when = ANSWER_AT_BODY;
+    peer_text(&p, &g, POST "Content-Length: 5\r\n\r\nhello" POST "Content-Length: 5\r\n\r\nworld");
+    peer_expect(&p, &g, "200 OK", 2);
+    assert_int_equal(peer_count(&p, "Connection: close"), 0);
+    peer_text(&p, &g, POST "Content-Length: 5\r\n\r\nhell");
+    peer_expect_eof(&p, &g);
+    assert_int_equal(peer_count(&p, "Connection: close"), 1);
+    assert_int_equal(g.ends + g.gones + g.refusals, 0);
+    finish(&g, &p);
+}
+
 static void an_answer_at_the_head_keeps_the_connection_when_there_is_no_body(void **state)
 {
     struct rig g;
@@ -608,6 +654,8 @@ int main(void)
         cmocka_unit_test(continue_is_sent_only_when_the_handler_wants_the_body),
         cmocka_unit_test(an_early_answer_reaches_a_peer_that_goes_on_sending),
         cmocka_unit_test(a_peer_that_sends_for_ever_after_the_answer_is_cut_off),
+        cmocka_unit_test(a_streamed_body_is_only_handed_on),
+        cmocka_unit_test(an_answer_at_the_last_piece_of_a_body_keeps_the_connection),
         cmocka_unit_test(an_answer_at_the_head_keeps_the_connection_when_there_is_no_body),
         cmocka_unit_test(a_handler_can_lower_and_raise_the_limit_of_a_body),
         cmocka_unit_test(a_dripping_head_is_cut_off_by_the_total_time),

@@ -27,6 +27,7 @@ struct daemon {
     struct watch *watch;
     struct http_server *intake;
     struct admin *admin;
+    struct in_hand *in_hand;
     uv_signal_t term, interrupt;
     bool stopping;
 };
@@ -48,6 +49,7 @@ static void on_store_closed(void *ctx)
     struct daemon *d = ctx;
 
     flow_destroy(d->flow);
+    in_hand_close(d->in_hand);
     host_destroy(d->host);
     watch_close(d->watch, 2000, on_watch_closed, d);
 }
@@ -146,6 +148,10 @@ static int open_mapper(struct daemon *d, struct fail *fail)
 
 static int open_flow(struct daemon *d, struct fail *fail)
 {
+    int r = in_hand_open(&d->in_hand, d->config->store_path, fail);
+
+    if (r < 0)
+        return r;
     return flow_open(&d->flow,
                      &(struct flow_conf){
                          .loop = &d->loop,
@@ -154,6 +160,7 @@ static int open_flow(struct daemon *d, struct fail *fail)
                          .config = d->config,
                          .adapters = host_adapters(d->host),
                          .watch = watch_notices(d->watch),
+                         .in_hand = d->in_hand,
                      },
                      fail);
 }

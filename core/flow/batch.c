@@ -346,9 +346,12 @@ static void batch_prepare(struct batch *b)
             continue;
         b->pending++;
         b->items[i].freeze = b->items[i].awaited = true;
+        struct in_hand *in_hand = b->lane->flow->in_hand;
+        in_hand_take(in_hand, IN_HAND_DELIVERY, &b->items[i].d->num, 1);
         uint64_t began = clock_mono_us();
         a->plugin->prepare(a->self, b->target->handle, &b->records[i], on_prepared, &b->items[i]);
         adapter_measure(a, began, "prepare");
+        in_hand_drop(in_hand, 1);
     }
     if (--b->pending == 0 && batch_compact(b))
         batch_freeze(b);
@@ -496,9 +499,17 @@ static void done_finish(void *ctx)
         batch_settle(b);
 }
 
+static size_t take_in_hand(struct in_hand *h, const struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        in_hand_take(h, IN_HAND_DELIVERY, &b->items[i].d->num, 1);
+    return b->n;
+}
+
 static void batch_deliver(struct batch *b)
 {
     const struct adapter *a = b->lane->adapter;
+    struct in_hand *in_hand = b->lane->flow->in_hand; /* the batch may be gone afterwards */
 
     if (!a->open) {
         batch_abandon(b);
@@ -522,6 +533,7 @@ static void batch_deliver(struct batch *b)
         .park = done_park,
         .finish = done_finish,
     };
+    size_t taken = take_in_hand(in_hand, b);
     uint64_t began = clock_mono_us();
     bool resumed = b->resumed;
     if (resumed)
@@ -530,6 +542,7 @@ static void batch_deliver(struct batch *b)
     else
         a->plugin->deliver(a->self, b->target->handle, &b->sl, &b->done);
     adapter_measure(a, began, resumed ? "resume" : "deliver");
+    in_hand_drop(in_hand, taken);
 }
 
 void batch_go(struct batch *b)

@@ -157,9 +157,12 @@ static void ask(struct confirm *c)
     c->lane->prepaid++;
     bucket_charge(&c->lane->bucket, 1, uv_now(c->lane->flow->loop));
     c->lane->confirms++;
+    struct in_hand *in_hand = c->lane->flow->in_hand;
+    in_hand_take(in_hand, IN_HAND_DELIVERY, &d->num, 1);
     uint64_t began = clock_mono_us();
     a->plugin->confirm(a->self, d->target->handle, &r, on_confirmed, c);
     adapter_measure(a, began, "confirm");
+    in_hand_drop(in_hand, 1);
 }
 
 static void on_confirm_loaded(void *ctx, int status, const struct store_delivery *sd, sl_str body,

@@ -150,6 +150,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->config = conf->config;
     f->adapters = conf->adapters;
     f->watch = conf->watch;
+    f->in_hand = conf->in_hand;
     f->log = (struct logger){ .room = "flow" };
     list_init(&f->laters);
     list_init(&f->remaps);

@@ -17,6 +17,7 @@
 #include "base/rng.h"
 #include "config/config.h"
 #include "flow/adapter.h"
+#include "flow/in_hand.h"
 #include "flow/mapper.h"
 #include "net/http_server.h"
 #include "store/store.h"
@@ -59,6 +60,7 @@ struct flow_conf {
     const struct config *config; /* borrowed */
     struct adapter *adapters;    /* one per config->endpoints[i], same order; borrowed */
     struct flow_watch watch;
+    struct in_hand *in_hand; /* borrowed; NULL: nobody counts what a crash had in hand */
     uint64_t seed; /* of jitter; 0: from the system */
 };
 

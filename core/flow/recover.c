@@ -134,18 +134,34 @@ static void write_one(struct delivery *d, struct rec_move *m)
     settle_write(d->lane, d->batch_id, "recovery", moves, 1, &none, NULL, NULL);
 }
 
-static void hold_orphan(struct delivery *d)
+static void set_aside(struct delivery *d, sl_str hold_type, const char *why)
 {
     struct rec_move m = { .num = d->num, .state = DS_HELD, .generation = d->generation };
-    const char *why =
-        d->state == DS_INFLIGHT || d->state == DS_UNKNOWN
-            ? "its route or target is no longer in the configuration; it was sent and "
-              "its outcome is unknown"
-            : "its route or target is no longer in the configuration";
+    bool sent = d->state == DS_INFLIGHT || d->state == DS_UNKNOWN;
+    struct buf reason = { 0 };
 
-    m.hold_type = (sl_str){ mem_str("orphaned"), strlen("orphaned") };
-    m.reason = (sl_str){ mem_str(why), strlen(why) };
+    buf_cstr(&reason, why);
+    if (sent)
+        buf_cstr(&reason, "; it was sent and its outcome is unknown");
+    m.hold_type = (sl_str){ mem_dup(hold_type), hold_type.len };
+    m.reason.ptr = buf_steal(&reason, &m.reason.len);
     write_one(d, &m);
+}
+
+/** Does the process end whenever it is handed to its adapter? Then a person decides. */
+static bool set_poison_aside(struct delivery *d)
+{
+    struct in_hand *in_hand = d->lane->flow->in_hand;
+
+    if (in_hand_ends(in_hand, IN_HAND_DELIVERY, d->num) < IN_HAND_ENDS)
+        return false;
+    in_hand_forget(in_hand, IN_HAND_DELIVERY, d->num);
+    log_error(&d->lane->log,
+              "delivery %" PRIu64 ".%u is held: the process ended three times with it",
+              delivery_event(d->num), delivery_ordinal(d->num));
+    set_aside(d, STR("poison"),
+              "the process ended three times in a row while its adapter had it in hand");
+    return true;
 }
 
 static void now_unknown(struct delivery *d)
@@ -291,9 +307,11 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
     lane_add(l, d);
     if (orphan) {
         if (state != DS_HELD)
-            hold_orphan(d);
+            set_aside(d, STR("orphaned"), "its route or target is no longer in the configuration");
         return;
     }
+    if (state != DS_HELD && set_poison_aside(d))
+        return;
     if (state == DS_INFLIGHT)
         recover_batch(f, l, d);
 }

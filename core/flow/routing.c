@@ -111,9 +111,16 @@ int routing_describe(struct routing *rt)
             on_subject(rt, str_of(e->subject), STR(""), STR(""), NULL, 0);
         return 0;
     }
+    if (in_hand_ends(rt->flow->in_hand, IN_HAND_EVENT, e->id) >= IN_HAND_ENDS) {
+        in_hand_forget(rt->flow->in_hand, IN_HAND_EVENT, e->id);
+        set_note(rt, STR("the process ended three times in a row while the adapter read it"));
+        return UV_EINVAL;
+    }
+    in_hand_take(rt->flow->in_hand, IN_HAND_EVENT, &e->id, 1);
     uint64_t began = clock_mono_us();
     sl_status status = l->adapter->plugin->describe(l->adapter->self, &ev, &out, &fail);
     adapter_measure(l->adapter, began, "describe");
+    in_hand_drop(rt->flow->in_hand, 1);
     if (status == SL_OK)
         return 0;
     fail.text[sizeof(fail.text) - 1] = 0;

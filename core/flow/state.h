@@ -197,6 +197,7 @@ struct flow {
     const struct config *config;
     struct adapter *adapters;
     struct flow_watch watch;
+    struct in_hand *in_hand;
     struct rng rng;
     struct logger log;
     struct lane *lanes; /* one per endpoint */

@@ -247,10 +247,10 @@ static void on_received(struct flow *f, struct commit *c, int status)
         return;
     }
     f->stats.received++;
+    acknowledge(a); /* first: what reads the event now may be slow, or end the process */
     struct rec_receipt receipt;
     if (rec_receipt_decode(buf_view(&rec->payload), &receipt) == 0)
         router_submit(&f->router, event_from_receipt(rec->seq, &receipt));
-    acknowledge(a);
 }
 
 static void receipt_key(struct store_record *rec, sl_str endpoint, sl_str sender_id)

@@ -1,0 +1,144 @@
+"""F24: an event or a delivery that ends the process whenever its plugin touches it is set aside at the
+third time, and the rest goes on. The plugin of these tests crashes on purpose."""
+
+import os
+import subprocess
+
+import pytest
+
+from flow.harness import ROOT, Late, wait_until
+from sandbox.client import request
+
+FUSE = r"""
+#include <stdlib.h>
+#include <string.h>
+#include <sluice/sluice.h>
+
+#define TEXT(s) ((sl_str){ (s), sizeof(s) - 1 })
+
+static int has(sl_str s, const char *word) { return s.len && memmem(s.ptr, s.len, word, strlen(word)) != NULL; }
+
+static sl_status fuse_open(const sl_host *host, void **ret, sl_fail *fail)
+{ (void)host; (void)fail; *ret = (void *)1; return SL_OK; }
+static void fuse_close(void *self) { (void)self; }
+
+static sl_status fuse_verify(void *self, const sl_head *head, sl_verdict *v, sl_fail *fail)
+{
+    (void)self; (void)head; (void)fail;
+    v->scheme = SL_SIGNED_NOT;
+    v->topic = TEXT("parcel");
+    return SL_OK;
+}
+
+static sl_status fuse_describe(void *self, const sl_event *e, const sl_describe_out *out, sl_fail *fail)
+{
+    (void)self; (void)fail; (void)out;
+    if (has(e->body, "ends-describe"))
+        abort();
+    return SL_OK;
+}
+
+static void fuse_deliver(void *self, void *handle, const sl_batch *b, const sl_done *done)
+{
+    sl_outcome o = { .size = sizeof(o), .kind = SL_DELIVERED };
+
+    (void)self; (void)handle;
+    if (has(b->records[0].body, "ends-deliver"))
+        raise_now();
+    done->outcome(done->ctx, 0, &o);
+    done->finish(done->ctx);
+}
+
+static const sl_action actions[] = {
+    { .name = "take", .flags = SL_ACTION_IDEMPOTENT, .batch_records = 1 }, { 0 },
+};
+
+static const sl_plugin plugin = {
+    .size = sizeof(plugin), .abi_minor = SL_ABI_MINOR, .name = "fuse", .actions = actions,
+    .open = fuse_open, .close = fuse_close, .verify = fuse_verify, .describe = fuse_describe,
+    .deliver = fuse_deliver,
+};
+SL_EXPORT const sl_plugin *sl_plugin_v0(void) { return &plugin; }
+""".replace("raise_now()", "*(volatile int *)8 = 1")  # SIGSEGV, where describe's is an abort
+
+CONFIG = {
+    "endpoints": {"fuse": {"adapter": "fuse", "retry": {"first": "50ms"}}},
+    "routes": [{"name": "parcels", "from": {"endpoint": "fuse", "topic": "parcel"},
+                "to": {"endpoint": "fuse", "action": "take"}}],
+}
+
+
+@pytest.fixture
+def gateway(make_gateway, tmp_path):
+    folder = tmp_path / "own-plugins"
+    folder.mkdir()
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "fuse.so",
+                    "-x", "c", "-"], input=FUSE, text=True, check=True)
+    (folder / "fuse.so").chmod(0o644)
+    gateway = make_gateway(CONFIG, start=False)
+    gateway.config["plugins"] = [str(folder)]
+    # ASan would print the crash as its own finding
+    gateway.env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:handle_abort=0"
+    text = gateway.file.read_text()
+    gateway.file.write_text(text[:text.index("plugins:")] + f"plugins: ['{folder}']\n")
+    return gateway.start()
+
+
+def post(gateway, text):
+    return request(gateway.url, "POST", "/in/fuse", b'{"what": "%s"}' % text.encode())[0]
+
+
+def ends(gateway, seconds):
+    """Does the process end by itself?"""
+    try:
+        wait_until(lambda: not gateway.running, seconds=seconds)
+    except Late:
+        return False
+    return True
+
+
+def crashes_until_it_lives(gateway, calm):
+    """Started again whenever it ends, as a supervisor does; how often it ended, the first time with it."""
+    assert ends(gateway, 30), "the poison has to end it once"
+    count = 1
+    while True:
+        gateway.launch()
+        wait_until(lambda: not gateway.running or calm(gateway), "it ends, or is calm")
+        if gateway.running:
+            return count
+        count += 1
+        assert count <= 10, "it never comes to rest"
+
+
+def calm(state):
+    def check(gateway):
+        try:
+            return gateway.ready() and gateway.states().get(state) == 1
+        except (OSError, AssertionError):
+            return False
+    return check
+
+
+@pytest.mark.parametrize("word, state", [("ends-describe", "dead"), ("ends-deliver", "held")])
+def test_what_ends_the_process_three_times_is_set_aside_and_the_rest_goes_on(gateway, word, state):
+    assert post(gateway, "first") == 200
+    wait_until(lambda: gateway.states().get("delivered") == 1)
+    assert post(gateway, word) == 200
+    assert crashes_until_it_lives(gateway, calm(state)) == 3
+
+    assert post(gateway, "after") == 200
+    wait_until(lambda: gateway.states() == {"delivered": 2, state: 1})
+    poisoned = gateway.delivery(state=state)
+    assert "the process ended three times in a row" in poisoned["reason"]
+    if state == "held":
+        assert poisoned["hold_type"] == "poison"
+        assert poisoned["reason"].endswith("it was sent and its outcome is unknown")
+
+
+def test_kills_from_outside_set_nothing_aside(gateway):
+    """The same number of ends, but no plugin had anything in hand."""
+    for n in range(4):
+        assert post(gateway, f"harmless {n}") == 200
+        gateway.kill9()
+        gateway.start()
+    wait_until(lambda: gateway.states() == {"delivered": 4})

@@ -1,0 +1,23 @@
+/*
+ * checker.h - does a directory hold what it must after a power cut? Asked of the real code.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "history.h"
+
+struct finding {
+    char text[600]; /* what is wrong; empty: nothing */
+};
+
+struct check {
+    const char *dir;
+    const struct history *history; /* of the run that was cut */
+    uint64_t acked;                /* its newest record that must be there */
+    uint64_t seed;
+    bool again; /* cut once more, in the middle of what the check itself does, and look again */
+};
+
+/** Open the image, go on with it, close it, read all of it, build its index anew. */
+bool check_image(const struct check *c, struct finding *ret);

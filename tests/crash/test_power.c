@@ -1,0 +1,209 @@
+/*
+ * test_power.c - the power goes at any moment of a run, and of what comes after it.
+ *
+ * SLUICE_SEED=n plays one seed, SLUICE_LONG=1 makes 2,000 images, SLUICE_IMAGES=n as many as asked.
+ * A failing image stays on the disk; its path is printed with the seed.
+ */
+#include "../unit/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "box.h"
+#include "checker.h"
+#include "layer.h"
+#include "workload.h"
+
+#define RUN_IMAGES 20 /* of one run */
+#ifdef SLUICE_SANITIZED
+#define IMAGES 40
+#else
+#define IMAGES 100
+#endif
+
+struct run {
+    uint64_t seed;
+    char dir[96];
+    struct journal *journal;
+    struct history history;
+    unsigned refused;
+    size_t checkpoints; /* writes to sluice.db itself */
+};
+
+static uint64_t from_env(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* ---- a run ---- */
+
+static bool in_file(const struct run *run, const struct op *op, const char *name)
+{
+    return op->type == OP_WRITE && strcmp(journal_file_name(run->journal, op->file), name) == 0;
+}
+
+/* Two lives of a store, the second with what the first one left; nothing fails. */
+static void run_start(struct run *run, uint64_t seed, unsigned events)
+{
+    struct workload w;
+    struct box box;
+
+    *run = (struct run){ .seed = seed };
+    scratch_make(run->dir);
+    run->journal = journal_begin(run->dir);
+    said_clear();
+    for (unsigned life = 0; life < 2; life++) {
+        box_start(&box, run->dir);
+        CHECK_EQ(box_open(&box), 0);
+        workload_start(&w, &run->history, seed + life, life * 100000);
+        CHECK_EQ(workload_run(&w, &box, events / 2), 0);
+        run->refused += w.refused;
+        CHECK(box_finish(&box));
+    }
+    CHECK_EQ(said_lines(), 0);
+    journal_end(run->journal);
+    for (size_t i = 0; i < journal_length(run->journal); i++)
+        run->checkpoints += in_file(run, journal_op(run->journal, i), "sluice.db");
+}
+
+static void run_finish(struct run *run)
+{
+    journal_destroy(run->journal);
+    history_finish(&run->history);
+    scratch_remove(run->dir);
+}
+
+/* ---- images of it ---- */
+
+/* True if it holds. */
+static bool one_image(const struct run *run, unsigned i, bool loud, struct finding *finding)
+{
+    char dir[128];
+    struct rng rng;
+    struct check c;
+    size_t cut;
+    bool ok;
+
+    rng_seed(&rng, run->seed * 1000 + i);
+    cut = rng_below(&rng, journal_length(run->journal) + 1);
+    snprintf(dir, sizeof(dir), "%s-%u", run->dir, i);
+    journal_image(run->journal, cut, rng_next(&rng), dir);
+    c = (struct check){ .dir = dir,
+                        .history = &run->history,
+                        .acked = history_acked(&run->history, cut),
+                        .seed = run->seed * 1000 + i,
+                        .again = true };
+    ok = check_image(&c, finding);
+    if (!ok && loud) {
+        print_error("seed %" PRIu64 ", image %u, cut at %zu of %zu: %s\n  left in %s\n", run->seed,
+                    i, cut, journal_length(run->journal), finding->text, dir);
+        journal_print(run->journal, cut, 30);
+    } else {
+        char again[160];
+
+        scratch_remove(dir);
+        snprintf(again, sizeof(again), "%s-again", dir);
+        scratch_remove(again);
+    }
+    return ok;
+}
+
+/* ---- the tests ---- */
+
+static void what_was_acknowledged_outlives_a_power_cut_at_any_moment(void **state)
+{
+    unsigned images = (unsigned)from_env("SLUICE_IMAGES", getenv("SLUICE_LONG") ? 2000 : IMAGES);
+    uint64_t seed = from_env("SLUICE_SEED", (uint64_t)time(NULL));
+    struct finding finding;
+    unsigned done = 0, failed = 0;
+
+    (void)state;
+    print_message("seed %" PRIu64 ", %u images\n", seed, images);
+    for (; done < images; seed++) {
+        struct run run;
+
+        run_start(&run, seed, 160);
+        for (unsigned i = 0; i < RUN_IMAGES && done < images; i++, done++)
+            failed += !one_image(&run, i, true, &finding);
+        run_finish(&run);
+    }
+    CHECK_EQ(failed, 0);
+}
+
+static void no_callback_comes_before_the_sync_of_its_bytes(void **state)
+{
+    char why[256] = "";
+    struct run run;
+    bool ok;
+
+    (void)state;
+    run_start(&run, from_env("SLUICE_SEED", 7), 400);
+    ok = history_was_synced(&run.history, run.journal, why);
+    if (!ok)
+        print_error("%s\n", why);
+    CHECK(ok);
+    CHECK(run.history.n > 800);
+    CHECK(run.refused > 10);
+    CHECK(run.checkpoints > 0);
+    print_message("%zu records, %zu operations\n", run.history.n, journal_length(run.journal));
+    run_finish(&run);
+}
+
+/* How many of some images fail when the layer lies about syncs. */
+static unsigned found_with(unsigned lies, struct finding *finding)
+{
+    struct finding each;
+    unsigned found = 0;
+    struct run run;
+
+    layer_lie(lies);
+    run_start(&run, 11, 240);
+    layer_lie(0);
+    for (unsigned i = 0; i < 12; i++)
+        if (!one_image(&run, i, false, &each)) {
+            found++;
+            *finding = each;
+        }
+    run_finish(&run);
+    return found;
+}
+
+static void a_disk_that_lies_about_syncs_is_found_out(void **state)
+{
+    struct finding finding = { "" };
+
+    (void)state;
+    CHECK(found_with(LIE_SYNC, &finding) >= 6);
+    print_message("found: %s\n", finding.text);
+    CHECK(found_with(LIE_SYNC_DIR, &finding) >= 3);
+    print_message("found: %s\n", finding.text);
+}
+
+static void a_callback_before_the_sync_is_found_out(void **state)
+{
+    char why[256] = "";
+    struct run run;
+
+    (void)state;
+    layer_lie(LIE_SYNC);
+    run_start(&run, 12, 60);
+    layer_lie(0);
+    CHECK(!history_was_synced(&run.history, run.journal, why));
+    run_finish(&run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_callback_comes_before_the_sync_of_its_bytes),
+        cmocka_unit_test(a_callback_before_the_sync_is_found_out),
+        cmocka_unit_test(a_disk_that_lies_about_syncs_is_found_out),
+        cmocka_unit_test(what_was_acknowledged_outlives_a_power_cut_at_any_moment),
+    };
+
+    layer_install();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

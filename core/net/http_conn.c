@@ -43,19 +43,20 @@ static void on_timeout(uv_timer_t *timer);
 static void conn_eat(struct conn *c, const char **p, const char *end);
 static void conn_refuse(struct conn *c, int status, const char *why);
 
-/* One limit at a time. Never 0: libuv 1.44 runs such a timer in the same turn for ever. */
-static void conn_arm(struct conn *c, uint64_t ms)
+/* Never 0: libuv 1.44 runs such a timer in the same turn for ever. */
+static void timer_start(struct conn *c, uint64_t ms)
 {
+    c->timer_ms = uv_now(c->server->loop) + ms;
     uv_timer_start(&c->timer, on_timeout, ms ? ms : 1, 0);
 }
 
-static void request_free(struct http_request *r)
+/* One limit at a time. A timer that runs out earlier stays: it is set again then, which is every
+ * few seconds instead of several times a request. */
+static void conn_arm(struct conn *c, uint64_t ms)
 {
-    if (!r)
-        return;
-    http_reader_finish(&r->reader);
-    buf_finish(&r->body);
-    free(r);
+    c->deadline_ms = uv_now(c->server->loop) + ms;
+    if (!uv_is_active((uv_handle_t *)&c->timer) || c->timer_ms > c->deadline_ms)
+        timer_start(c, ms);
 }
 
 static size_t in_waiting(const struct conn *c)
@@ -165,18 +166,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 /* IDLE -> HEAD: the first byte of a request. */
 static void conn_begin(struct conn *c)
 {
-    const struct http_server_conf *conf = &c->server->conf;
-
     conn_enter(c, CONN_HEAD);
-    conn_arm(c, conf->head_ms);
-    c->request = calloc(1, sizeof(*c->request));
-    if (!c->request) {
+    conn_arm(c, c->server->conf.head_ms);
+    c->request = request_create(c);
+    if (!c->request)
         conn_close(c);
-        return;
-    }
-    c->request->conn = c;
-    http_reader_init(&c->request->reader, conf->max_head_bytes, conf->max_fields,
-                     conf->max_body_bytes, conf->singletons);
 }
 
 /* "100 Continue": the send buffer is empty here, so a short write means a broken peer. */
@@ -227,7 +221,7 @@ static void conn_piece(struct conn *c, sl_str piece)
 static void conn_whole(struct conn *c)
 {
     conn_enter(c, CONN_WAIT);
-    uv_timer_stop(&c->timer);
+    c->deadline_ms = HTTP_NEVER;
     c->server->handler->on_end(c->server->ctx, c->request);
 }
 
@@ -308,19 +302,46 @@ bool conn_may_keep(const struct conn *c)
 }
 
 static void on_written(uv_write_t *req, int status);
+static void conn_idle(struct conn *c);
 
-/* BODY, WAIT or HEAD (refused) -> REPLY. */
+/* Send by the loop what is left of the answer; what follows happens in on_written(). */
+static void conn_write_rest(struct conn *c, size_t written)
+{
+    struct buf *answer = &c->server->answer;
+    uv_buf_t buf;
+
+    conn_arm(c, c->server->conf.write_ms);
+    c->out = *answer;
+    *answer = (struct buf){ 0 };
+    buf = uv_buf_init(c->out.data + written, (unsigned)(c->out.len - written));
+    if (uv_write(&c->write, &c->u.stream, &buf, 1, on_written) < 0)
+        conn_close(c);
+}
+
+/* BODY, WAIT or HEAD (refused) -> REPLY. An answer that the socket takes whole, with nothing else
+ * to do, needs no turn of the loop: REPLY -> IDLE at once. */
 void conn_send(struct conn *c, bool keep)
 {
-    uv_buf_t buf = uv_buf_init(c->out.data, (unsigned)c->out.len);
+    struct buf *answer = &c->server->answer;
+    uv_buf_t buf = uv_buf_init(answer->data, (unsigned)answer->len);
+    int n = UV_EAGAIN;
 
     c->announced = false;
     c->keep = keep;
     c->abrupt = !conn_is_whole(c);
     conn_enter(c, CONN_REPLY);
-    conn_arm(c, c->server->conf.write_ms);
-    if (c->out.failed || uv_write(&c->write, &c->u.stream, &buf, 1, on_written) < 0)
+    if (answer->failed)
+        n = UV_ENOMEM;
+    else if (keep && !c->eof && in_waiting(c) == 0)
+        n = uv_try_write(&c->u.stream, &buf, 1);
+    if (n >= 0 && (size_t)n == answer->len)
+        conn_idle(c);
+    else if (n >= 0 || n == UV_EAGAIN)
+        conn_write_rest(c, n > 0 ? (size_t)n : 0);
+    else
         conn_close(c);
+    if (answer->cap > HTTP_SPARE_ANSWER)
+        buf_finish(answer);
 }
 
 /* ---- REPLY -> IDLE ---- */
@@ -339,10 +360,18 @@ static void conn_pump(struct conn *c)
         in_drop(c);
 }
 
-static void conn_next(struct conn *c)
+/* Back to IDLE; nothing is read and nobody called here. */
+static void conn_idle(struct conn *c)
 {
+    request_destroy(c->server, c->request);
+    c->request = NULL;
     conn_enter(c, CONN_IDLE);
     conn_arm(c, c->server->draining ? HTTP_DRAIN_IDLE_MS : c->server->conf.idle_ms);
+}
+
+static void conn_next(struct conn *c)
+{
+    conn_idle(c);
     conn_pump(c);
     if (c->eof && conn_hungry(c))
         conn_close(c);
@@ -386,7 +415,7 @@ static void on_written(uv_write_t *req, int status)
 
     if (c->state != CONN_REPLY)
         return; /* closing: libuv still reports writes, even with status 0 */
-    request_free(c->request);
+    request_destroy(c->server, c->request);
     c->request = NULL;
     buf_finish(&c->out);
     if (status < 0)
@@ -418,8 +447,13 @@ static void body_timeout(struct conn *c)
 static void on_timeout(uv_timer_t *timer)
 {
     struct conn *c = timer->data;
+    uint64_t now = uv_now(c->server->loop);
 
-    if (c->state == CONN_HEAD)
+    if (c->deadline_ms == HTTP_NEVER)
+        return;
+    if (now < c->deadline_ms)
+        timer_start(c, c->deadline_ms - now);
+    else if (c->state == CONN_HEAD)
         conn_refuse(c, 408, "head too slow");
     else if (c->state == CONN_BODY)
         body_timeout(c);
@@ -435,7 +469,7 @@ static void on_closed(uv_handle_t *handle)
     if (--c->held > 0)
         return;
     list_remove(&c->link);
-    request_free(c->request);
+    request_destroy(s, c->request);
     buf_finish(&c->in);
     buf_finish(&c->out);
     free(c);

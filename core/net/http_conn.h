@@ -14,6 +14,7 @@
 #define HTTP_READ_BYTES 65536
 /* The least speed of a body, bytes a second. */
 #define HTTP_BODY_FLOOR 8192
+#define HTTP_NEVER      UINT64_MAX
 /* Until the next try when accept() found no descriptor. */
 #define HTTP_ACCEPT_MS 100
 /* When draining starts, an idle connection stays this long: a request may be on its way. */
@@ -22,6 +23,9 @@
  * may send all of a body before it looks at the answer. */
 #define HTTP_LINGER_MS    2000
 #define HTTP_LINGER_BYTES (32 << 20)
+/* Requests, and bytes of an answer, that a server keeps the memory of. */
+#define HTTP_SPARE_REQUESTS 64
+#define HTTP_SPARE_ANSWER   16384
 
 enum conn_state {
     CONN_IDLE,    /* no byte of a request yet */
@@ -39,6 +43,7 @@ struct http_request {
     struct http_reader reader;
     struct buf body;
     void *data;
+    struct http_request *next; /* in server.spares */
 };
 
 /**
@@ -54,7 +59,9 @@ struct conn {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } u;
-    uv_timer_t timer; /* the one limit that runs in this state */
+    uv_timer_t timer;     /* runs out at `deadline_ms` or before: it is not set back each time */
+    uint64_t deadline_ms; /* the one limit that runs in this state, or HTTP_NEVER */
+    uint64_t timer_ms;    /* when the timer runs out */
     uv_write_t write;
     uv_shutdown_t shutdown;
     enum conn_state state;
@@ -69,7 +76,7 @@ struct conn {
     struct http_request *request;
     struct buf in; /* bytes behind the request in flight, from `in_pos` on */
     size_t in_pos;
-    struct buf out; /* the answer */
+    struct buf out; /* what the socket did not take of the answer at once */
     int64_t peer_uid;
     char peer[48];
 };
@@ -93,10 +100,14 @@ struct http_server {
     unsigned held; /* open handles of the server itself */
     struct list conns;
     uint32_t n_conns;
+    struct http_request *spares; /* HTTP_SPARE_REQUESTS at most */
+    uint32_t n_spares;
+    struct buf answer; /* the one that is being made */
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
     int64_t date_s;
-    char date[40];                  /* of date_s */
+    char date[48]; /* the line of date_s */
+    size_t date_len;
     char read_buf[HTTP_READ_BYTES]; /* shared: libuv reads and reports in one go */
 };
 
@@ -106,20 +117,27 @@ int conn_open(struct http_server *s, int fd, const char *peer, int64_t peer_uid)
 void conn_close(struct conn *c);
 /** The server drains: close soon if nothing is under way. */
 void conn_drain(struct conn *c);
-/** Send c->out. `keep`: another request may follow. */
+/** Send what server.answer holds. `keep`: another request may follow. No callback runs within. */
 void conn_send(struct conn *c, bool keep);
 /** Has the request in flight arrived whole? */
 bool conn_is_whole(const struct conn *c);
 /** Is this connection allowed another request after the one in flight? */
 bool conn_may_keep(const struct conn *c);
 
-/** Write status line, headers and body to c->out; the request may be half read (a refusal). */
+/** A request of this connection, NULL when out of memory; and its end, which accepts NULL. */
+struct http_request *request_create(struct conn *c);
+void request_destroy(struct http_server *s, struct http_request *r);
+/** Free the memory kept for requests to come. */
+void requests_free(struct http_server *s);
+
+/** Write status line, headers and body to server.answer; the request may be half read (a refusal).
+ */
 void reply_format(struct conn *c, const struct http_reply *reply, bool keep);
 
 /** A connection was freed: there is room for another. */
 void server_on_conn_freed(struct http_server *s);
-/** "Fri, 20 Nov 2026 09:15:32 GMT", renewed once a second. */
-const char *server_date(struct http_server *s);
+/** A whole line, "Date: Fri, 20 Nov 2026 09:15:32 GMT" and CRLF, renewed once a second. */
+sl_str server_date(struct http_server *s);
 
 /* ---- http_listen.c: the socket itself ---- */
 

@@ -64,9 +64,33 @@ void http_reader_init(struct http_reader *r, uint32_t max_head, uint32_t max_fie
     r->ll.data = r;
 }
 
+void http_reader_again(struct http_reader *r, uint32_t max_head, uint32_t max_fields,
+                       uint64_t max_body, const char *const *singletons)
+{
+    struct buf raw = r->raw;
+    sl_header *fields = r->fields;
+    uint32_t n_fields = r->n_fields;
+
+    buf_finish(&r->trailer);
+    if (raw.cap > HTTP_READER_KEEPS)
+        buf_finish(&raw);
+    if (n_fields * sizeof(*fields) > HTTP_READER_KEEPS) {
+        free(fields);
+        fields = NULL;
+        n_fields = 0;
+    }
+    http_reader_init(r, max_head, max_fields, max_body, singletons);
+    buf_clear(&raw);
+    r->raw = raw;
+    r->fields = fields;
+    r->n_fields = n_fields;
+}
+
 void http_reader_finish(struct http_reader *r)
 {
-    free(r->head.headers);
+    free(r->fields);
+    r->fields = NULL;
+    r->n_fields = 0;
     r->head = (struct http_head){ 0 };
     buf_finish(&r->raw);
     buf_finish(&r->trailer);
@@ -128,16 +152,26 @@ static bool readers_agree(struct http_reader *r)
            r->seen_end == !http_reader_has_body(r);
 }
 
+static bool fields_for(struct http_reader *r, uint32_t n)
+{
+    if (n <= r->n_fields)
+        return true;
+    n = n < 16 ? 16 : n;
+    free(r->fields);
+    r->fields = malloc(n * sizeof(*r->fields));
+    r->n_fields = r->fields ? n : 0;
+    return r->fields != NULL;
+}
+
 static enum http_step head_complete(struct http_reader *r)
 {
     sl_str raw = buf_view(&r->raw);
     struct http_refusal no;
     bool ok;
 
-    r->head.headers = calloc(r->gate.lines, sizeof(sl_header)); /* the request line's is spare */
-    if (!r->head.headers)
+    if (!fields_for(r, r->gate.lines)) /* the request line's is spare */
         return refuse_as(r, 503, "out of memory");
-    no = http_head_read(&r->head, raw, r->head.headers, r->singletons);
+    no = http_head_read(&r->head, raw, r->fields, r->singletons);
     if (no.status)
         return refuse(r, no);
     if (run_llhttp(r, raw.ptr, raw.len, &ok) != raw.len || !ok || !r->seen_head)

@@ -15,6 +15,8 @@
 #error "llhttp must be compiled with -DLLHTTP_STRICT_MODE=1, and so must what includes its header"
 #endif
 
+#define HTTP_READER_KEEPS 4096
+
 enum http_stage {
     HTTP_STAGE_HEAD,    /* up to the empty line */
     HTTP_STAGE_FIXED,   /* a body of Content-Length */
@@ -26,7 +28,8 @@ enum http_stage {
     HTTP_STAGE__COUNT
 };
 
-/** Invariant: `head` is valid from HTTP_STEP_HEAD on and is views into `raw`. */
+/** Invariant: `head` is valid from HTTP_STEP_HEAD on; its texts are views into `raw`, its headers
+ *  are `fields`. */
 struct http_reader {
     enum http_stage stage;
     const char *const *singletons; /* borrowed */
@@ -39,6 +42,8 @@ struct http_reader {
     struct http_gate gate;
     struct http_budget budget;
     struct buf raw;     /* the head as received; own */
+    sl_header *fields;  /* own */
+    uint32_t n_fields;  /* there is room for */
     struct buf trailer; /* own */
     uint64_t left;      /* HTTP_STAGE_FIXED: bytes to come */
     /* what llhttp's callbacks saw in the last run; nothing is done inside them */
@@ -56,6 +61,9 @@ enum http_step {
 
 void http_reader_init(struct http_reader *r, uint32_t max_head, uint32_t max_fields,
                       uint64_t max_body, const char *const *singletons);
+/** The same for a reader that has been used; it keeps its memory, up to HTTP_READER_KEEPS bytes. */
+void http_reader_again(struct http_reader *r, uint32_t max_head, uint32_t max_fields,
+                       uint64_t max_body, const char *const *singletons);
 void http_reader_finish(struct http_reader *r);
 
 /** Take bytes from *p up to `end`, moving *p, until there is something to say. Call it again until

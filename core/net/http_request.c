@@ -2,7 +2,7 @@
  * http_request.c - what a handler sees of a request, and the writing of its answer.
  */
 #include <assert.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include "net/http_conn.h"
 
 /* ---- reading ---- */
@@ -92,6 +92,59 @@ int64_t http_peer_uid(const struct http_request *r)
     return r->conn->peer_uid;
 }
 
+/* ---- life ---- */
+
+struct http_request *request_create(struct conn *c)
+{
+    struct http_server *s = c->server;
+    const struct http_server_conf *conf = &s->conf;
+    struct http_request *r = s->spares;
+
+    if (r) {
+        s->spares = r->next;
+        s->n_spares--;
+    } else if (!(r = calloc(1, sizeof(*r)))) {
+        return NULL;
+    }
+    http_reader_again(&r->reader, conf->max_head_bytes, conf->max_fields, conf->max_body_bytes,
+                      conf->singletons);
+    r->conn = c;
+    r->data = NULL;
+    return r;
+}
+
+static void request_free(struct http_request *r)
+{
+    http_reader_finish(&r->reader);
+    free(r);
+}
+
+void request_destroy(struct http_server *s, struct http_request *r)
+{
+    if (!r)
+        return;
+    buf_finish(&r->body);
+    r->conn = NULL;
+    if (s->n_spares >= HTTP_SPARE_REQUESTS) {
+        request_free(r);
+        return;
+    }
+    r->next = s->spares;
+    s->spares = r;
+    s->n_spares++;
+}
+
+void requests_free(struct http_server *s)
+{
+    struct http_request *r;
+
+    while ((r = s->spares)) {
+        s->spares = r->next;
+        request_free(r);
+    }
+    s->n_spares = 0;
+}
+
 /* ---- answering ---- */
 
 static const char *reason_of(int status)
@@ -165,27 +218,54 @@ static void add_header(struct buf *b, sl_str name, sl_str value)
     buf_str(b, STR("\r\n"));
 }
 
+static void add_number(struct buf *b, uint64_t n)
+{
+    char text[20], *p = text + sizeof(text);
+
+    do
+        *--p = (char)('0' + n % 10);
+    while (n /= 10);
+    buf_append(b, p, (size_t)(text + sizeof(text) - p));
+}
+
+static void add_status(struct buf *b, int status)
+{
+    if (status == 200) {
+        buf_str(b, STR("HTTP/1.1 200 OK\r\n"));
+        return;
+    }
+    buf_str(b, STR("HTTP/1.1 "));
+    add_number(b, (uint64_t)status);
+    buf_char(b, ' ');
+    buf_cstr(b, reason_of(status));
+    buf_str(b, STR("\r\n"));
+}
+
 void reply_format(struct conn *c, const struct http_reply *reply, bool keep)
 {
     const struct http_head *h = &c->request->reader.head;
     bool bare = reply->status == 204 || reply->status == 304;
     sl_header type = { STR("Content-Type"), str_of(reply->content_type) };
-    struct buf *b = &c->out;
+    struct buf *b = &c->server->answer;
 
-    buf_printf(b, "HTTP/1.1 %d %s\r\n", reply->status, reason_of(reply->status));
-    buf_printf(b, "Date: %s\r\n", server_date(c->server));
+    buf_clear(b);
+    add_status(b, reply->status);
+    buf_str(b, server_date(c->server));
     if (reply->content_type && header_usable(&type))
         add_header(b, type.name, type.value);
-    if (!bare) /* RFC 9110: a 204 has no Content-Length */
-        buf_printf(b, "Content-Length: %zu\r\n", reply->body.len);
+    if (!bare) { /* RFC 9110: a 204 has no Content-Length */
+        buf_str(b, STR("Content-Length: "));
+        add_number(b, reply->body.len);
+        buf_str(b, STR("\r\n"));
+    }
     if (!keep)
-        buf_cstr(b, "Connection: close\r\n");
+        buf_str(b, STR("Connection: close\r\n"));
     else if (h->minor == 0)
-        buf_cstr(b, "Connection: keep-alive\r\n");
+        buf_str(b, STR("Connection: keep-alive\r\n"));
     for (size_t i = 0; i < reply->n_headers; i++)
         if (header_usable(&reply->headers[i]))
             add_header(b, reply->headers[i].name, reply->headers[i].value);
-    buf_cstr(b, "\r\n");
+    buf_str(b, STR("\r\n"));
     if (!bare && !str_eq(h->method, STR("HEAD")))
         buf_str(b, reply->body);
 }

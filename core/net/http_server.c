@@ -134,6 +134,8 @@ static void server_maybe_free(struct http_server *s)
 
     if (s->held > 0 || s->n_conns > 0)
         return;
+    requests_free(s);
+    buf_finish(&s->answer);
     free(s);
     if (cb)
         cb(ctx);
@@ -279,7 +281,7 @@ uint32_t http_server_connections(const struct http_server *s)
     return s->n_conns;
 }
 
-const char *server_date(struct http_server *s)
+sl_str server_date(struct http_server *s)
 {
     /* not strftime(): the names must not follow a locale */
     static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
@@ -289,11 +291,13 @@ const char *server_date(struct http_server *s)
     time_t t = (time_t)now_s;
     struct tm tm;
 
-    if (now_s == s->date_s)
-        return s->date;
-    s->date_s = now_s;
-    gmtime_r(&t, &tm);
-    snprintf(s->date, sizeof(s->date), "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday],
-             tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    return s->date;
+    if (now_s != s->date_s) {
+        s->date_s = now_s;
+        gmtime_r(&t, &tm);
+        s->date_len = (size_t)snprintf(s->date, sizeof(s->date),
+                                       "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                                       days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+                                       tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    }
+    return (sl_str){ s->date, s->date_len };
 }

@@ -230,7 +230,7 @@ static bool check_contents(struct look *k)
 
 static bool use_and_check(struct look *k)
 {
-    bool ok = check_opening(k) && go_on(k);
+    bool ok = check_opening(k) && (!k->c->more || go_on(k));
 
     if (k->box.s) {
         said_clear();

@@ -16,6 +16,7 @@ struct check {
     const struct history *history; /* of the run that was cut */
     uint64_t acked;                /* its newest record that must be there */
     uint64_t seed;
+    bool more;  /* send all its keys again and append more */
     bool again; /* cut once more, in the middle of what the check itself does, and look again */
 };
 

@@ -95,6 +95,7 @@ static bool one_image(const struct run *run, unsigned i, bool loud, struct findi
                         .history = &run->history,
                         .acked = history_acked(&run->history, cut),
                         .seed = run->seed * 1000 + i,
+                        .more = true,
                         .again = true };
     ok = check_image(&c, finding);
     if (!ok && loud) {

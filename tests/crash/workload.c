@@ -9,6 +9,7 @@
 #include "base/crc.h"
 #include "base/digest.h"
 #include "journal_int.h"
+#include "torture.h"
 
 #define MEMBERS_MOST 4
 #define AT_MS        1700000000000
@@ -257,8 +258,11 @@ static void make_decide(struct step *s)
 
 static struct step *add_step(struct workload *w, enum step_kind kind)
 {
-    struct step *s = need(calloc(1, sizeof(*s)));
+    struct step *s;
 
+    torture_pause();
+    s = need(calloc(1, sizeof(*s)));
+    torture_resume();
     s->w = w;
     s->kind = kind;
     list_append(&w->todo, &s->node);
@@ -354,6 +358,7 @@ static void on_step(struct store_append *a, int status)
     struct step *s = container_of(a, struct step, a);
     struct workload *w = s->w;
 
+    torture_pause();
     w->under_way--;
     if (status < 0) {
         w->failed++;
@@ -365,6 +370,7 @@ static void on_step(struct store_append *a, int status)
         follow(s);
     }
     step_free(s);
+    torture_resume();
     pump(w);
 }
 
@@ -377,10 +383,12 @@ static int submit(struct step *s)
     struct workload *w = s->w;
     int r;
 
+    torture_pause(); /* what is made here is the test's */
     s->token = w->next_token;
     s->a = (struct store_append){ .records = s->records, .cb = on_step };
     make[s->kind](s);
     w->next_token += (uint32_t)s->a.n;
+    torture_resume();
     r = store_append(w->box->s, &s->a, s->kind != RECEIVE);
     if (r < 0) {
         w->failed++;

@@ -16,6 +16,8 @@ struct check {
     const struct history *history; /* of the run that was cut */
     uint64_t acked;                /* its newest record that must be there */
     uint64_t seed;
+    bool loose; /* records may follow that nobody was told of: an append that failed as it was
+                   synced */
     bool more;  /* send all its keys again and append more */
     bool again; /* cut once more, in the middle of what the check itself does, and look again */
 };

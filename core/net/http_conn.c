@@ -32,7 +32,7 @@ static const unsigned conn_moves[CONN__COUNT] = {
 static void conn_enter(struct conn *c, enum conn_state next)
 {
     assert(conn_moves[c->state] & BIT(next)); /* the table of legal moves */
-    log_trace(&c->server->log, "peer %s: %s -> %s", c->peer, conn_state_names[c->state],
+    log_trace(&c->server->log, "peer %s: %s -> %s", c->peer.text, conn_state_names[c->state],
               conn_state_names[next]);
     c->state = next;
 }
@@ -266,6 +266,12 @@ static void conn_give_up(struct conn *c)
     c->server->handler->on_gone(c->server->ctx, c->request);
 }
 
+/* Whose request it is. A head that was refused says nothing that counts. */
+static sl_str conn_client(const struct conn *c)
+{
+    return c->announced ? http_client_address(c->request) : str_of(c->peer.text);
+}
+
 /* The server's own answer to what it does not take; always the last one. */
 static void conn_refuse(struct conn *c, int status, const char *why)
 {
@@ -282,6 +288,8 @@ static void conn_refuse(struct conn *c, int status, const char *why)
         .n_headers = status == 405,
     };
 
+    log_debug(&s->log, "refused: status=%d why=\"%s\" client=%.*s", status, why,
+              STR_ARG(conn_client(c)));
     conn_give_up(c);
     if (s->handler->on_refused)
         s->handler->on_refused(s->ctx, status, why);
@@ -472,6 +480,7 @@ static void on_closed(uv_handle_t *handle)
     request_destroy(s, c->request);
     buf_finish(&c->in);
     buf_finish(&c->out);
+    address_leave(s, c->address);
     free(c);
     s->n_conns--;
     server_on_conn_freed(s);
@@ -511,18 +520,25 @@ static int conn_adopt(struct conn *c, int fd)
     return r;
 }
 
-int conn_open(struct http_server *s, int fd, const char *peer, int64_t peer_uid)
+int conn_open(struct http_server *s, int fd, const struct remote *peer)
 {
-    struct conn *c = calloc(1, sizeof(*c));
+    struct address *address;
+    struct conn *c;
     int r;
 
+    if (!address_enter(s, peer, &address)) {
+        address_turn_away(s, fd, peer);
+        return UV_EBUSY;
+    }
+    c = calloc(1, sizeof(*c));
     if (!c) {
+        address_leave(s, address);
         close(fd);
         return UV_ENOMEM;
     }
     c->server = s;
-    c->peer_uid = peer_uid;
-    snprintf(c->peer, sizeof(c->peer), "%s", peer);
+    c->peer = *peer;
+    c->address = address;
     c->write.data = c->shutdown.data = c;
     uv_timer_init(s->loop, &c->timer);
     r = conn_adopt(c, fd);

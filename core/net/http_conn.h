@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#include <uthash.h>
 #include <uv.h>
+#include "base/ipnet.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "net/http_reader.h"
@@ -27,6 +29,13 @@
 #define HTTP_SPARE_REQUESTS 64
 #define HTTP_SPARE_ANSWER   16384
 
+/** The other side of a connection. */
+struct remote {
+    struct ip ip;
+    int64_t uid;        /* of a unix socket's; else -1 */
+    char text[IP_TEXT]; /* the address, or "unix" */
+};
+
 enum conn_state {
     CONN_IDLE,    /* no byte of a request yet */
     CONN_HEAD,    /* its head is arriving */
@@ -43,7 +52,16 @@ struct http_request {
     struct http_reader reader;
     struct buf body;
     void *data;
+    bool client_known; /* `client` is filled */
+    char client[IP_TEXT];
     struct http_request *next; /* in server.spares */
+};
+
+/** Who has connections open, while there is a limit per address. */
+struct address {
+    UT_hash_handle hh;
+    struct ip ip; /* IPv6: the first 64 bits */
+    uint32_t n_conns;
 };
 
 /**
@@ -77,8 +95,8 @@ struct conn {
     struct buf in; /* bytes behind the request in flight, from `in_pos` on */
     size_t in_pos;
     struct buf out; /* what the socket did not take of the answer at once */
-    int64_t peer_uid;
-    char peer[48];
+    struct remote peer;
+    struct address *address; /* that it counts for; NULL: none */
 };
 
 struct http_server {
@@ -100,6 +118,9 @@ struct http_server {
     unsigned held; /* open handles of the server itself */
     struct list conns;
     uint32_t n_conns;
+    struct address *addresses; /* uthash by ip */
+    uint64_t turned_away;
+    uint64_t turned_away_told_ms;
     struct http_request *spares; /* HTTP_SPARE_REQUESTS at most */
     uint32_t n_spares;
     struct buf answer; /* the one that is being made */
@@ -112,7 +133,7 @@ struct http_server {
 };
 
 /** Take over an accepted socket. 0, or a negative code and the socket is closed. */
-int conn_open(struct http_server *s, int fd, const char *peer, int64_t peer_uid);
+int conn_open(struct http_server *s, int fd, const struct remote *peer);
 /** Close now; a request without an answer is given up. Twice does nothing. */
 void conn_close(struct conn *c);
 /** The server drains: close soon if nothing is under way. */
@@ -145,5 +166,14 @@ sl_str server_date(struct http_server *s);
 int listen_open(struct http_server *s, struct fail *fail);
 /** Close it and remove our own socket file. */
 void listen_close(struct http_server *s);
-/** accept(2): a descriptor or a negative code; the peer's address as text, uid or -1. */
-int listen_accept(struct http_server *s, char peer[48], int64_t *peer_uid);
+/** accept(2): a descriptor or a negative code. */
+int listen_accept(struct http_server *s, struct remote *ret_peer);
+
+/* ---- http_address.c: how many connections one address has ---- */
+
+/** Count a connection of this peer. True: it may stay, and *ret is what address_leave() gets (NULL:
+ *  not counted). */
+bool address_enter(struct http_server *s, const struct remote *peer, struct address **ret);
+void address_leave(struct http_server *s, struct address *a); /* NULL is fine */
+/** Answer 503 to a connection that may not stay, and close it. */
+void address_turn_away(struct http_server *s, int fd, const struct remote *peer);

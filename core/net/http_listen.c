@@ -138,7 +138,19 @@ static int64_t uid_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ? -1 : (int64_t)cred.uid;
 }
 
-int listen_accept(struct http_server *s, char peer[48], int64_t *peer_uid)
+static void read_ip(const struct sockaddr_storage *addr, struct ip *ret)
+{
+    static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+    if (addr->ss_family == AF_INET6) {
+        memcpy(ret->byte, &((const struct sockaddr_in6 *)addr)->sin6_addr, sizeof(ret->byte));
+    } else {
+        memcpy(ret->byte, v4_prefix, sizeof(v4_prefix));
+        memcpy(ret->byte + sizeof(v4_prefix), &((const struct sockaddr_in *)addr)->sin_addr, 4);
+    }
+}
+
+int listen_accept(struct http_server *s, struct remote *ret_peer)
 {
     struct sockaddr_storage addr = { 0 };
     socklen_t len = sizeof(addr);
@@ -149,12 +161,13 @@ int listen_accept(struct http_server *s, char peer[48], int64_t *peer_uid)
     while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
-    *peer_uid = -1;
+    *ret_peer = (struct remote){ .uid = -1 };
     if (s->unix_sock) {
-        strcpy(peer, "unix");
-        *peer_uid = uid_of(fd);
-    } else if (uv_ip_name((struct sockaddr *)&addr, peer, 48) < 0) {
-        strcpy(peer, "?");
+        strcpy(ret_peer->text, "unix");
+        ret_peer->uid = uid_of(fd);
+    } else {
+        read_ip(&addr, &ret_peer->ip);
+        ip_format(&ret_peer->ip, ret_peer->text);
     }
     return fd;
 }

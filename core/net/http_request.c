@@ -84,12 +84,35 @@ void *http_data(const struct http_request *r)
 
 sl_str http_peer(const struct http_request *r)
 {
-    return str_of(r->conn->peer);
+    return str_of(r->conn->peer.text);
+}
+
+/* Found out when somebody asks: for what is logged, not for every webhook. */
+static void find_client(struct http_request *r)
+{
+    const struct http_server *s = r->conn->server;
+    const struct remote *peer = &r->conn->peer;
+    const struct http_head *h = &r->reader.head;
+    struct ip ip;
+
+    r->client_known = true;
+    if (http_forwarded_client(&s->conf.trust, s->unix_sock ? NULL : &peer->ip, h->headers,
+                              h->n_headers, &ip))
+        ip_format(&ip, r->client);
+    else
+        memcpy(r->client, peer->text, sizeof(r->client));
+}
+
+sl_str http_client_address(const struct http_request *r)
+{
+    if (!r->client_known)
+        find_client((struct http_request *)r);
+    return str_of(r->client);
 }
 
 int64_t http_peer_uid(const struct http_request *r)
 {
-    return r->conn->peer_uid;
+    return r->conn->peer.uid;
 }
 
 /* ---- life ---- */
@@ -110,6 +133,7 @@ struct http_request *request_create(struct conn *c)
                       conf->singletons);
     r->conn = c;
     r->data = NULL;
+    r->client_known = false;
     return r;
 }
 
@@ -277,6 +301,9 @@ void http_reply(struct http_request *r, const struct http_reply *reply)
 
     assert(c->announced); /* answered once, and not after on_gone */
     assert(reply->status >= 200 && reply->status <= 599);
+    if (reply->status >= 400)
+        log_debug(&c->server->log, "%.*s %.*s: status=%d client=%.*s", STR_ARG(http_method(r)),
+                  STR_ARG(http_path(r)), reply->status, STR_ARG(http_client_address(r)));
     reply_format(c, reply, keep);
     conn_send(c, keep);
 }

@@ -92,15 +92,14 @@ static void accept_pause(struct http_server *s, int err)
 static void accept_some(struct http_server *s)
 {
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        char peer[48];
-        int64_t uid;
+        struct remote peer;
         int fd;
 
         if (s->n_conns >= s->conf.max_connections) {
             accept_stop(s);
             return;
         }
-        fd = listen_accept(s, peer, &uid);
+        fd = listen_accept(s, &peer);
         if (fd == UV_EAGAIN)
             return;
         if (fd == UV_EMFILE || fd == UV_ENFILE || fd == UV_ENOMEM || fd == UV_ENOBUFS) {
@@ -108,8 +107,8 @@ static void accept_some(struct http_server *s)
             return;
         }
         if (fd < 0)
-            continue;                /* that one connection failed, such as by ECONNABORTED */
-        conn_open(s, fd, peer, uid); /* what cannot be served is closed */
+            continue;            /* that one connection failed, such as by ECONNABORTED */
+        conn_open(s, fd, &peer); /* what cannot be served is closed */
         s->starved = false;
     }
 }
@@ -279,6 +278,11 @@ int http_server_port(const struct http_server *s)
 uint32_t http_server_connections(const struct http_server *s)
 {
     return s->n_conns;
+}
+
+uint64_t http_server_turned_away(const struct http_server *s)
+{
+    return s->turned_away;
 }
 
 sl_str server_date(struct http_server *s)

@@ -16,6 +16,7 @@
 #include <sluice/sluice.h>
 #include "base/buf.h"
 #include "base/fail.h"
+#include "net/forwarded.h"
 
 struct http_server;
 struct http_request;
@@ -24,6 +25,9 @@ struct http_server_conf {
     const char *listen;            /* "127.0.0.1:8080", "[::1]:0", "unix:/run/sluice/in.sock" */
     unsigned unix_mode;            /* permissions of a unix socket, e.g. 0660 */
     uint32_t max_connections;      /* further ones wait in the backlog */
+    uint32_t max_per_address;      /* further ones are answered 503 and closed; 0: no limit. IPv6
+                                      counts by /64. Not for who is trusted, nor a unix socket */
+    struct http_trust trust;       /* whose word on the client's address counts; borrowed */
     uint32_t max_head_bytes;       /* whole head, 32 KiB */
     uint32_t max_fields;           /* 100 */
     uint64_t max_body_bytes;       /* default; a handler may lower or raise it per request */
@@ -36,8 +40,8 @@ struct http_server_conf {
                                       http_guard.h). Borrowed until closed */
 };
 
-/** The defaults above; `listen` NULL; 4096 connections, 2 MiB of body, mode 0660; singletons
- *  idempotency-key, webhook-*, x-shopify-*. */
+/** The defaults above; `listen` NULL; 4096 connections, no limit per address, nobody trusted, 2 MiB
+ *  of body, mode 0660; singletons idempotency-key, webhook-*, x-shopify-*. */
 void http_server_defaults(struct http_server_conf *conf);
 
 /** What the owner of a server implements. */
@@ -73,6 +77,8 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
 /** The port that was bound (after listen "...:0"), 0 for a unix socket. */
 int http_server_port(const struct http_server *s);
 uint32_t http_server_connections(const struct http_server *s);
+/** Connections that were turned away since the beginning, by max_per_address. */
+uint64_t http_server_turned_away(const struct http_server *s);
 
 /** Stop accepting, close idle connections (after 100 ms: a request may be on its way), finish
  * requests under way with "Connection: close", for at most `ms`; then close. `cb` runs once all is
@@ -104,6 +110,9 @@ void http_set_data(struct http_request *r, void *data);
 void *http_data(const struct http_request *r);
 /** Peer address as text, without the port; "unix" for a unix socket. */
 sl_str http_peer(const struct http_request *r);
+/** The address of the client, as text: the peer, or, when the peer is a trusted proxy, whom its
+ *  X-Forwarded-For or Forwarded header names (see forwarded.h). */
+sl_str http_client_address(const struct http_request *r);
 /** For a unix socket: the peer's uid, or -1. */
 int64_t http_peer_uid(const struct http_request *r);
 

@@ -47,6 +47,7 @@ static void on_head(void *ctx, struct http_request *r)
     buf_clear(&g->streamed);
     g->peer_uid = http_peer_uid(r);
     snprintf(g->peer, sizeof(g->peer), STR_FMT, STR_ARG(http_peer(r)));
+    snprintf(g->client, sizeof(g->client), STR_FMT, STR_ARG(http_client_address(r)));
     assert_null(http_data(r));
     http_set_data(r, g);
     if (g->limit_body >= 0)
@@ -220,23 +221,31 @@ void rig_for(struct rig *g, unsigned ms)
 
 /* ---- the peer ---- */
 
-static void peer_connect_to(struct peer *p, int family, const void *addr, socklen_t len)
+static void peer_open(struct peer *p, int family)
 {
     *p = (struct peer){ 0 };
     p->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(p->fd >= 0);
-    assert_int_equal(connect(p->fd, addr, len), 0);
+}
+
+void peer_connect_from(struct peer *p, const struct rig *g, const char *address)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_addr = { htonl(INADDR_LOOPBACK) },
+                              .sin_port = htons((uint16_t)http_server_port(g->server)) };
+    struct sockaddr_in from;
+    int on = 1;
+
+    peer_open(p, AF_INET);
+    assert_int_equal(uv_ip4_addr(address, 0, &from), 0);
+    assert_int_equal(bind(p->fd, (struct sockaddr *)&from, sizeof(from)), 0);
+    assert_int_equal(connect(p->fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 void peer_connect(struct peer *p, const struct rig *g)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET,
-                                .sin_addr = { htonl(INADDR_LOOPBACK) },
-                                .sin_port = htons((uint16_t)http_server_port(g->server)) };
-    int on = 1;
-
-    peer_connect_to(p, AF_INET, &addr, sizeof(addr));
-    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    peer_connect_from(p, g, "127.0.0.1");
 }
 
 void peer_connect_unix(struct peer *p, const char *path)
@@ -244,7 +253,8 @@ void peer_connect_unix(struct peer *p, const char *path)
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-    peer_connect_to(p, AF_UNIX, &addr, sizeof(addr));
+    peer_open(p, AF_UNIX);
+    assert_int_equal(connect(p->fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 }
 
 bool peer_send(struct peer *p, struct rig *g, const char *bytes, size_t n)

@@ -29,6 +29,7 @@ struct rig {
     struct buf seen;     /* "POST /x[body] GET /[] " of whole requests */
     char peer[64];       /* of the last head */
     int64_t peer_uid;
+    char client[64]; /* of the last head, too */
 };
 
 void rig_defaults(struct http_server_conf *conf); /* 127.0.0.1:0 */
@@ -53,6 +54,8 @@ struct peer {
 };
 
 void peer_connect(struct peer *p, const struct rig *g);
+/** From another of this machine's addresses, such as 127.0.0.9. */
+void peer_connect_from(struct peer *p, const struct rig *g, const char *address);
 void peer_connect_unix(struct peer *p, const char *path);
 /** Send all, turning the loop; false when the server closed. */
 bool peer_send(struct peer *p, struct rig *g, const char *bytes, size_t n);

@@ -319,6 +319,77 @@ static void without_descriptors_accepting_waits_and_does_not_spin(void **state)
     rig_finish(&g);
 }
 
+static void connections_of_one_address_are_limited_and_those_of_others_are_not(void **state)
+{
+    struct http_server_conf conf;
+    struct ipnet proxy;
+    struct peer p[3], other, trusted[4], late;
+    struct rig g;
+
+    (void)state;
+    assert_int_equal(ipnet_parse(STR("127.0.0.8/31"), &proxy), 0);
+    rig_defaults(&conf);
+    conf.max_per_address = 2;
+    conf.trust = (struct http_trust){ .nets = &proxy, .n_nets = 1 };
+    rig_open(&g, &conf);
+    for (int i = 0; i < 3; i++)
+        peer_connect_from(&p[i], &g, "127.0.0.1");
+    peer_expect_eof(&p[2], &g);
+    assert_int_equal(peer_count(&p[2], "HTTP/1.1 503 Service Unavailable"), 1);
+    assert_int_equal(http_server_turned_away(g.server), 1);
+    peer_connect_from(&other, &g, "127.0.0.2");
+    peer_text(&other, &g, GET);
+    peer_expect(&other, &g, "200 OK", 1);
+    for (int i = 0; i < 4; i++) { /* a proxy brings many clients */
+        peer_connect_from(&trusted[i], &g, "127.0.0.9");
+        peer_text(&trusted[i], &g, GET);
+        peer_expect(&trusted[i], &g, "200 OK", 1);
+    }
+    peer_close(&p[0]); /* one goes: there is room again */
+    rig_until_connections(&g, 6);
+    peer_connect_from(&late, &g, "127.0.0.1");
+    peer_text(&late, &g, GET);
+    peer_expect(&late, &g, "200 OK", 1);
+    assert_int_equal(http_server_turned_away(g.server), 1);
+    for (int i = 1; i < 3; i++)
+        peer_close(&p[i]);
+    for (int i = 0; i < 4; i++)
+        peer_close(&trusted[i]);
+    peer_close(&other);
+    peer_close(&late);
+    rig_until_connections(&g, 0);
+    rig_finish(&g);
+}
+
+static void the_client_is_whom_a_trusted_proxy_names(void **state)
+{
+    struct http_server_conf conf;
+    struct ipnet proxy;
+    struct peer p;
+    struct rig g;
+
+    (void)state;
+    assert_int_equal(ipnet_parse(STR("127.0.0.9"), &proxy), 0);
+    rig_defaults(&conf);
+    conf.trust = (struct http_trust){ .nets = &proxy, .n_nets = 1, .header = HTTP_FORWARDED_X };
+    rig_open(&g, &conf);
+    peer_connect_from(&p, &g, "127.0.0.9");
+    peer_text(&p, &g, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 203.0.113.9\r\n\r\n");
+    peer_expect(&p, &g, "200 OK", 1);
+    assert_string_equal(g.client, "203.0.113.9");
+    assert_string_equal(g.peer, "127.0.0.9");
+    peer_text(&p, &g, GET); /* on the same connection: nothing is left of the one before */
+    peer_expect(&p, &g, "200 OK", 2);
+    assert_string_equal(g.client, "127.0.0.9");
+    peer_close(&p);
+    peer_connect_from(&p, &g, "127.0.0.1"); /* not trusted */
+    peer_text(&p, &g, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
+    peer_expect(&p, &g, "200 OK", 1);
+    assert_string_equal(g.client, "127.0.0.1");
+    peer_close(&p);
+    rig_finish(&g);
+}
+
 /* ---- the end ---- */
 
 static void an_idle_server_ends_at_once(void **state)
@@ -488,6 +559,8 @@ int main(void)
         cmocka_unit_test(a_socket_file_is_replaced_only_when_nobody_listens),
         cmocka_unit_test(connections_above_the_limit_wait_in_the_backlog),
         cmocka_unit_test(without_descriptors_accepting_waits_and_does_not_spin),
+        cmocka_unit_test(connections_of_one_address_are_limited_and_those_of_others_are_not),
+        cmocka_unit_test(the_client_is_whom_a_trusted_proxy_names),
         cmocka_unit_test(an_idle_server_ends_at_once),
         cmocka_unit_test(draining_finishes_what_is_under_way_and_takes_nothing_new),
         cmocka_unit_test(a_request_that_was_sent_before_the_drain_is_answered),

@@ -165,17 +165,49 @@ static int open_flow(struct daemon *d, struct fail *fail)
                      fail);
 }
 
+/* Connections may not take the descriptors that the store, the workers and the endpoints need. */
+static uint32_t connections_possible(const struct config *c)
+{
+    struct rlimit files;
+    uint64_t reserve = 64 + 2 * (uint64_t)c->workers, room;
+
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        reserve += c->endpoints[i].concurrency;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
+        return c->max_connections;
+    if (reserve > files.rlim_cur / 2)
+        reserve = files.rlim_cur / 2;
+    room = files.rlim_cur - reserve;
+    if (room >= c->max_connections)
+        return c->max_connections;
+    log_warn(&log_,
+             "limits.connections is %u, the limit of open files (%llu) leaves room for %llu; raise "
+             "it (systemd: LimitNOFILE=)",
+             c->max_connections, (unsigned long long)files.rlim_cur, (unsigned long long)room);
+    return (uint32_t)room;
+}
+
 static int open_intake(struct daemon *d, struct fail *fail)
 {
     static const char *const singletons[] = { "x-shopify-*", "shopify-*", "webhook-*",
                                               "idempotency-key", NULL };
+    const struct config *c = d->config;
     struct http_server_conf conf;
 
     http_server_defaults(&conf);
-    conf.listen = d->config->listen;
-    conf.unix_mode = 0660;
-    conf.max_body_bytes = d->config->max_body;
-    conf.max_connections = d->config->max_connections;
+    conf.listen = c->listen;
+    conf.unix_mode = c->unix_mode;
+    conf.max_body_bytes = c->max_body;
+    conf.max_connections = connections_possible(c);
+    conf.max_per_address = c->max_per_address;
+    conf.trust = (struct http_trust){
+        .nets = c->trusted,
+        .n_nets = c->n_trusted,
+        .unix_peers = c->trust_unix,
+        .header = c->forwarded == CONF_FORWARDED_X     ? HTTP_FORWARDED_X
+                  : c->forwarded == CONF_FORWARDED_RFC ? HTTP_FORWARDED_RFC
+                                                       : HTTP_FORWARDED_NONE,
+    };
     conf.singletons = singletons;
     return http_server_open(&d->intake, &d->loop, &conf, &flow_intake, d->flow, fail);
 }

@@ -71,6 +71,39 @@ static void check_listen(struct load *l, const struct config *c, const sl_values
                   "\"admin.listen\" is the same as \"listen\"; give it another port");
 }
 
+/* ---- intake ---- */
+
+static void read_trusted(struct load *l, const struct value *v)
+{
+    struct config *c = l->config;
+
+    c->trusted = mem_array(v->n_items ? v->n_items : 1, sizeof(*c->trusted));
+    for (size_t i = 0; i < v->n_items; i++) {
+        sl_str item = { .ptr = v->items[i].data, .len = v->items[i].len };
+
+        if (str_eq(item, STR("unix")))
+            c->trust_unix = true;
+        else if (ipnet_parse(item, &c->trusted[c->n_trusted]) == 0)
+            c->n_trusted++;
+        else
+            report_at(&l->rd.report, v->line, v->column,
+                      "\"intake.trusted_proxies\": \"%.80s\" is none; wanted an address, a network "
+                      "such as 10.0.0.0/8 (no bits beyond its prefix), or unix",
+                      item.ptr);
+    }
+}
+
+static void read_mode(struct load *l, const struct value *v)
+{
+    const char *text = v->text.data ? v->text.data : "";
+    size_t n = strspn(text, "01234567");
+
+    l->config->unix_mode = (unsigned)strtoul(text, NULL, 8);
+    if (n < 3 || n > 4 || text[n] || l->config->unix_mode > 0777)
+        report_at(&l->rd.report, v->line, v->column,
+                  "\"intake.mode\" wants permissions such as 0660, found \"%.40s\"", text);
+}
+
 static void load_top(struct load *l, const struct yaml_node *root)
 {
     struct table table = table_of_fields(options_top);
@@ -83,6 +116,8 @@ static void load_top(struct load *l, const struct yaml_node *root)
     v = values_read(&l->rd, table, &source, 1, &at);
     fields_store(v, l->config);
     check_listen(l, l->config, v);
+    read_trusted(l, values_get(v, "intake.trusted_proxies"));
+    read_mode(l, values_get(v, "intake.mode"));
     settle_top(l->config, v);
     values_destroy(v);
 }
@@ -147,6 +182,7 @@ void config_destroy(struct config *c)
     for (size_t i = 0; i < c->n_plugin_dirs; i++)
         free(c->plugin_dirs[i]);
     free(c->plugin_dirs);
+    free(c->trusted);
     wipe(c->admin_token);
     wipe(c->alerts.headers_json);
     free(c->alerts.url);

@@ -15,6 +15,7 @@
 #include <sluice/sluice.h>
 #include "base/buf.h"
 #include "base/fail.h"
+#include "base/ipnet.h"
 
 /* ---- what the checker needs of the rooms above it ---- */
 
@@ -134,9 +135,17 @@ struct conf_alerts {
     int64_t repeat_ms;  /* the same alert again at the earliest after: 15 min */
 };
 
+/** Which header names the client behind a trusted proxy. */
+enum conf_forwarded { CONF_FORWARDED_NONE, CONF_FORWARDED_X, CONF_FORWARDED_RFC };
+
 struct config {
     char *file;
-    char *listen;       /* "127.0.0.1:8080" or "unix:/path" */
+    char *listen;          /* "127.0.0.1:8080" or "unix:/path" */
+    unsigned unix_mode;    /* of listen's socket: 0660 */
+    struct ipnet *trusted; /* proxies whose word on the client's address counts */
+    size_t n_trusted;
+    bool trust_unix;    /* who comes by listen's socket is one of them */
+    int forwarded;      /* enum conf_forwarded */
     char *admin_listen; /* "127.0.0.1:8081"; NULL: none */
     char *admin_socket; /* NULL: <store.path>/admin.sock */
     char *admin_token;  /* for TCP; NULL: TCP serves only health and metrics */
@@ -147,7 +156,8 @@ struct config {
     size_t n_plugin_dirs;
     char *log_level, *log_format;
     uint64_t max_body;          /* 2 MiB */
-    uint32_t max_connections;   /* 4096 */
+    uint32_t max_connections;   /* 16384 */
+    uint32_t max_per_address;   /* connections of one address: 1024; 0: no limit */
     int64_t drain_ms;           /* SIGTERM: 30 s */
     uint32_t workers;           /* mapping workers: 2 */
     int64_t worker_deadline_ms; /* per event: 5 s */

@@ -121,7 +121,12 @@ static void every_default_is_filled_in(void **state)
     CHECK_STR(c->log_level, "info");
     CHECK_STR(c->log_format, "text");
     CHECK_EQ(c->max_body, 2 << 20);
-    CHECK_EQ(c->max_connections, 4096);
+    CHECK_EQ(c->max_connections, 16384);
+    CHECK_EQ(c->max_per_address, 1024);
+    CHECK_EQ(c->unix_mode, 0660);
+    CHECK_EQ(c->n_trusted, 2);
+    CHECK_EQ(c->trust_unix, true);
+    CHECK_EQ(c->forwarded, CONF_FORWARDED_X);
     CHECK_EQ(c->drain_ms, 30000);
     CHECK_EQ(c->workers, 2);
     CHECK_EQ(c->worker_deadline_ms, 5000);

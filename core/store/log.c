@@ -1,163 +1,83 @@
 /*
- * log.c - the log on SQLite, in WAL mode with a file of its own: a commit is one write and one
- * fsync of the -wal file. The only writing connection also checkpoints, never another.
+ * log.c - appending to the log: a group's keys are decided, its records framed around the payloads
+ * where they lie, written with one call and synced with one.
  */
-#include "store/log.h"
+#include "store/log_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 #include "base/clock.h"
-#include "store/schema.h"
-#include "store/sql.h"
+#include "base/log.h"
+#include "store/disk.h"
 #include "store/store.h"
 
-/* Fold the -wal file into the main one when nothing else is to do; under load later and seldom, for
- * it waits for the disk. */
-#define WAL_IDLE_PAGES 1024 /* 4 MiB */
-#define WAL_MOST_PAGES 8192 /* 32 MiB */
-
-enum { ST_BEGIN, ST_COMMIT, ST_RECORD, ST_KEY_ADD, ST_KEY_FIND, ST__COUNT };
-
-static const char *const st_sql[ST__COUNT] = {
-    [ST_BEGIN] = "BEGIN IMMEDIATE",
-    [ST_COMMIT] = "COMMIT",
-    [ST_RECORD] = "INSERT INTO records(seq, type, payload) VALUES(?, ?, ?)",
-    [ST_KEY_ADD] = "INSERT OR IGNORE INTO keys(hash, seq, value) VALUES(?, ?, ?)",
-    [ST_KEY_FIND] = "SELECT seq, value FROM keys WHERE hash = ?",
-};
-
-/* What a decision wrote over, should the group fail: its owner may append the same again. */
-struct undo {
-    struct store_key *key; /* whose value it was, or NULL: a payload's byte */
-    uint64_t value;
-    uint8_t *at;
-    uint8_t was;
-};
-
-struct reclog {
-    sqlite3 *db;
-    sqlite3_stmt *st[ST__COUNT];
-    uint8_t id[16];
-    uint64_t last; /* durable */
-    uint64_t next; /* of the open group */
-    int wal_pages;
-    bool failed; /* a sync or a write was lost: nothing is synced again by this process */
-    struct undo *undo;
-    size_t n_undo, cap_undo;
-};
-
-static void path_of(char *out, size_t size, const char *dir)
-{
-    snprintf(out, size, "%s/log.db", dir);
-}
-
-/* ---- open, close ---- */
-
-static int on_wal(void *ctx, sqlite3 *db, const char *name, int pages)
-{
-    struct reclog *l = ctx;
-
-    (void)db;
-    (void)name;
-    l->wal_pages = pages;
-    return SQLITE_OK;
-}
-
-/* The log's name and where it ends. Gaps would make numbers meaningless: refuse them. */
-static int load_state(struct reclog *l, const char *path, struct fail *fail)
-{
-    sqlite3_stmt *st = NULL;
-    uint64_t first = 0;
-    int r = sql_prepare(l->db, &st,
-                        "SELECT id, (SELECT min(seq) FROM records), (SELECT max(seq) FROM records)"
-                        " FROM identity");
-
-    if (r == 0)
-        r = sql_row(st);
-    if (r > 0) {
-        sl_str id = sql_view(st, 0);
-
-        first = sql_u64(st, 1);
-        l->last = sql_u64(st, 2);
-        r = id.len == sizeof(l->id) && (l->last == 0 || first == 1) ? 1 : 0;
-        if (r)
-            memcpy(l->id, id.ptr, id.len);
-    }
-    sqlite3_finalize(st);
-    if (r < 0)
-        return fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(l->db));
-    return r ? 0 : fail_set(fail, UV_EIO, "%s is damaged: no identity, or records missing", path);
-}
-
-int reclog_open(struct reclog **ret, const char *dir, struct fail *fail)
-{
-    struct reclog *l = calloc(1, sizeof(*l));
-    char path[4096];
-    int r;
-
-    if (!l)
-        return fail_set(fail, UV_ENOMEM, "no memory");
-    path_of(path, sizeof(path), dir);
-    if ((r = sql_open(&l->db, path, SQL_WRITER, true, fail)) < 0)
-        goto out;
-    if ((r = schema_apply(&schema_log, l->db, path, fail)) < 0)
-        goto out;
-    sqlite3_wal_hook(l->db, on_wal, l);
-    /* What an earlier process wrote and did not sync is visible now; sync it before the index
-     * can take it over. */
-    r = sqlite3_wal_checkpoint_v2(l->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (r != SQLITE_OK) {
-        r = fail_set(fail, sql_code(l->db, r), "%s: %s", path, sqlite3_errmsg(l->db));
-        goto out;
-    }
-    if ((r = load_state(l, path, fail)) < 0)
-        goto out;
-    for (int i = 0; i < ST__COUNT; i++)
-        if ((r = sql_prepare(l->db, &l->st[i], st_sql[i])) < 0) {
-            fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(l->db));
-            goto out;
-        }
-    *ret = l;
-    return 0;
-out:
-    l->failed = true; /* perhaps a sync: closing tries none again */
-    reclog_close(l);
-    return r;
-}
-
-void reclog_close(struct reclog *l)
-{
-    if (!l)
-        return;
-    for (int i = 0; i < ST__COUNT; i++)
-        sqlite3_finalize(l->st[i]);
-    /* A failure leaves the -wal file as it is: the next opening reads it and writes it anew. */
-    if (l->db && !l->failed)
-        sqlite3_wal_checkpoint_v2(l->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    sql_close(l->db);
-    free(l->undo);
-    free(l);
-}
+#define UNDO_FIRST 64
 
 const uint8_t *reclog_id(const struct reclog *l)
 {
     return l->id;
 }
 
-uint64_t reclog_last(const struct reclog *l)
+uint64_t reclog_last(struct reclog *l)
 {
-    return l->last;
+    return atomic_load(&l->last);
 }
 
-/* ---- append ---- */
+/* ---- memory for a group: none is asked for once the largest has been seen ---- */
 
-static int push_undo(struct reclog *l, struct undo undo)
+struct need {
+    size_t records, keys;
+    uint64_t bytes; /* at most */
+};
+
+static struct need measure(const struct list *group)
+{
+    struct need n = { 0 };
+
+    list_each (node, group) {
+        const struct store_append *a = list_entry(node, struct store_append, node);
+
+        for (size_t i = 0; i < a->n; i++) {
+            const struct store_record *rec = &a->records[i];
+            size_t most = rec->payload.len;
+
+            if (rec->duplicate.len > most)
+                most = rec->duplicate.len;
+            n.records++;
+            n.keys += rec->n_keys;
+            n.bytes += segment_record_size(rec->n_keys, most);
+        }
+    }
+    return n;
+}
+
+static int make_room(struct reclog *l, const struct need *n)
+{
+    size_t frames = n->records * (SEGMENT_FRAME + 7) + n->keys * SEGMENT_KEY + 8;
+    size_t iov = 2 * n->records + 1;
+
+    if (frames > l->frames_cap) {
+        free(l->frames);
+        l->frames = malloc(frames);
+        l->frames_cap = l->frames ? frames : 0;
+    }
+    if (iov > l->cap_iov) {
+        free(l->iov);
+        l->iov = malloc(iov * sizeof(*l->iov));
+        l->cap_iov = l->iov ? iov : 0;
+    }
+    if (!l->frames || !l->iov)
+        return UV_ENOMEM;
+    return n->keys ? keys_reserve(l->keys, n->keys) : 0;
+}
+
+/* ---- undo ---- */
+
+static int push_undo(struct reclog *l, struct log_undo undo)
 {
     if (l->n_undo == l->cap_undo) {
-        size_t cap = l->cap_undo ? 2 * l->cap_undo : 64;
-        struct undo *more = realloc(l->undo, cap * sizeof(*more));
+        size_t cap = l->cap_undo ? 2 * l->cap_undo : UNDO_FIRST;
+        struct log_undo *more = realloc(l->undo, cap * sizeof(*more));
 
         if (!more)
             return UV_ENOMEM;
@@ -171,115 +91,13 @@ static int push_undo(struct reclog *l, struct undo undo)
 static void undo_all(struct reclog *l)
 {
     while (l->n_undo > 0) {
-        const struct undo *u = &l->undo[--l->n_undo];
+        const struct log_undo *u = &l->undo[--l->n_undo];
 
         if (u->key)
             u->key->value = u->value;
         else
             *u->at = u->was;
     }
-}
-
-/* 1: known, with `first` and `value` filled; 0: not; or a code. */
-static int find_key(struct reclog *l, struct store_key *k)
-{
-    sqlite3_stmt *st = l->st[ST_KEY_FIND];
-    int r;
-
-    sql_bind_bytes(st, 1, (sl_str){ (const char *)k->hash, sizeof(k->hash) });
-    r = sql_row(st);
-    if (r <= 0)
-        return r;
-    r = push_undo(l, (struct undo){ .key = k, .value = k->value });
-    if (r == 0) {
-        k->known = true;
-        k->first = sql_u64(st, 0);
-        k->value = sql_u64(st, 1);
-    }
-    sqlite3_reset(st);
-    return r < 0 ? r : 1;
-}
-
-/* Enter a key for the record `seq`, or learn who brought it. */
-static int take_key(struct reclog *l, struct store_key *k, uint64_t seq)
-{
-    sqlite3_stmt *st = l->st[ST_KEY_ADD];
-    int r;
-
-    sql_bind_bytes(st, 1, (sl_str){ (const char *)k->hash, sizeof(k->hash) });
-    sql_bind_u64(st, 2, seq);
-    sql_bind_u64(st, 3, k->value);
-    r = sql_run(st);
-    if (r < 0)
-        return r;
-    if (sqlite3_changes(l->db) == 0)
-        return find_key(l, k);
-    k->known = false;
-    k->first = seq;
-    return 0;
-}
-
-static int write_mark(struct reclog *l, struct store_record *rec, const struct store_key *k)
-{
-    uint8_t *at = (uint8_t *)rec->payload.data + k->mark_at;
-    int r = push_undo(l, (struct undo){ .at = at, .was = *at });
-
-    if (r == 0)
-        *at = k->mark_value;
-    return r;
-}
-
-/* Is a `refuse` key known? A single one is entered by the same step: nearly all records have one,
- * and one look at the tree is cheaper than two. */
-static int decide_refusal(struct reclog *l, struct store_record *rec)
-{
-    size_t n = 0;
-    int r = 0;
-
-    for (size_t i = 0; i < rec->n_keys; i++)
-        n += rec->keys[i].refuse;
-    for (size_t i = 0; i < rec->n_keys && r >= 0; i++) {
-        struct store_key *k = &rec->keys[i];
-
-        if (!k->refuse)
-            continue;
-        r = n == 1 ? take_key(l, k, l->next) : find_key(l, k);
-        if (r > 0)
-            rec->refused = true;
-    }
-    if (r < 0 || rec->refused || n < 2)
-        return r < 0 ? r : 0;
-    for (size_t i = 0; i < rec->n_keys && r >= 0; i++)
-        if (rec->keys[i].refuse)
-            r = take_key(l, &rec->keys[i], l->next);
-    return r < 0 ? r : 0;
-}
-
-static int put_record(struct reclog *l, struct store_record *rec)
-{
-    sqlite3_stmt *st = l->st[ST_RECORD];
-    int r = decide_refusal(l, rec);
-
-    if (r < 0 || rec->refused)
-        return r;
-    for (size_t i = 0; i < rec->n_keys; i++) {
-        struct store_key *k = &rec->keys[i];
-
-        if (k->refuse)
-            continue;
-        r = take_key(l, k, l->next);
-        if (r > 0)
-            r = write_mark(l, rec, k);
-        if (r < 0)
-            return r;
-    }
-    sql_bind_u64(st, 1, l->next);
-    sqlite3_bind_int(st, 2, (int)rec->type);
-    sql_bind_bytes(st, 3, buf_view(&rec->payload));
-    r = sql_run(st);
-    if (r == 0)
-        rec->seq = l->next++;
-    return r;
 }
 
 static void reset_results(struct list *group)
@@ -298,140 +116,340 @@ static void reset_results(struct list *group)
     }
 }
 
-static int put_group(struct reclog *l, struct list *group, struct reclog_result *res)
+/* ---- keys ---- */
+
+/* 1: known, with `first` and `value` filled; 0: not; or a code. */
+static int find_key(struct reclog *l, struct store_key *k, uint64_t *ret_asked)
 {
-    list_each (node, group) {
-        struct store_append *a = list_entry(node, struct store_append, node);
+    struct key_entry e;
+    int r = keys_find(l->keys, k->hash, &e);
 
-        for (size_t i = 0; i < a->n; i++) {
-            int r = put_record(l, &a->records[i]);
+    if (r <= 0)
+        return r;
+    if ((r = push_undo(l, (struct log_undo){ .key = k, .value = k->value })) < 0)
+        return r;
+    *ret_asked = k->value;
+    k->known = true;
+    k->first = e.seq;
+    k->value = e.value;
+    return 1;
+}
 
-            if (r < 0)
-                return r;
-            res->refused += a->records[i].refused;
-            res->records += !a->records[i].refused;
+static void enter_key(struct reclog *l, struct store_key *k)
+{
+    struct key_entry e = { .seq = l->next, .value = k->value };
+
+    memcpy(e.hash, k->hash, sizeof(e.hash));
+    keys_add(l->keys, &e);
+    k->first = l->next;
+}
+
+static int write_mark(struct reclog *l, struct store_record *rec, const struct store_key *k)
+{
+    uint8_t *at = (uint8_t *)rec->payload.data + k->mark_at;
+    int r = push_undo(l, (struct log_undo){ .at = at, .was = *at });
+
+    if (r == 0)
+        *at = k->mark_value;
+    return r;
+}
+
+/* Fill in what the log knows and the sender's record of a duplicate does not. */
+static void describe_duplicate(struct store_record *rec, const struct store_key *k, bool same_body)
+{
+    uint8_t *p = (uint8_t *)rec->duplicate.data;
+
+    for (int i = 0; i < 8; i++)
+        p[REC_DUPLICATE_ORIGINAL_AT + i] = (uint8_t)(k->first >> (8 * i));
+    p[REC_DUPLICATE_SAME_BODY_AT] = same_body;
+}
+
+/* Is a `refuse` key known? Then the record takes none. */
+static int decide_refusal(struct reclog *l, struct store_record *rec)
+{
+    for (size_t i = 0; i < rec->n_keys; i++) {
+        struct store_key *k = &rec->keys[i];
+        uint64_t asked = 0;
+        int r = k->refuse ? find_key(l, k, &asked) : 0;
+
+        if (r < 0)
+            return r;
+        if (r > 0 && !rec->refused) {
+            rec->refused = true;
+            if (rec->duplicate.len)
+                describe_duplicate(rec, k, asked == k->value);
         }
     }
     return 0;
 }
 
-int reclog_append(struct reclog *l, struct list *group, struct reclog_result *ret)
+/* Decide a record's keys; those that stay unknown are entered for it. */
+static int decide(struct reclog *l, struct store_record *rec)
 {
-    struct reclog_result res = { 0 };
-    uint64_t started;
-    int r;
+    uint64_t asked;
+    int r = decide_refusal(l, rec);
 
-    l->next = l->last + 1;
-    l->n_undo = 0;
-    reset_results(group);
-    r = sql_run(l->st[ST_BEGIN]);
-    if (r == 0)
-        r = put_group(l, group, &res);
-    if (r == 0) {
-        started = clock_mono_us();
-        r = sql_run(l->st[ST_COMMIT]);
-        res.commit_us = clock_mono_us() - started;
+    for (size_t i = 0; i < rec->n_keys && r == 0 && !rec->refused; i++) {
+        struct store_key *k = &rec->keys[i];
+
+        /* With one key nothing can have changed since it was looked for. */
+        if (!k->refuse || rec->n_keys > 1)
+            r = find_key(l, k, &asked);
+        if (r == 0)
+            enter_key(l, k);
+        else if (r > 0)
+            r = k->refuse ? 0 : write_mark(l, rec, k);
     }
-    if (r < 0) {
-        l->failed |= r == UV_EIO;
-        sql_rollback(l->db);
-        undo_all(l);
-        reset_results(group);
-        return r;
+    return r < 0 ? r : 0;
+}
+
+/* ---- framing ---- */
+
+/* One record: the padding of the one before, the frame and the keys lie together. */
+static void frame(struct reclog *l, const struct store_record *rec, bool last)
+{
+    const struct buf *payload = rec->refused ? &rec->duplicate : &rec->payload;
+    uint8_t *start = l->frames + l->frames_len, *p = start + l->pad;
+    struct segment_record out = {
+        .seq = rec->seq,
+        .epoch = l->epoch,
+        .back = (uint32_t)(rec->seq - atomic_load_explicit(&l->last, memory_order_relaxed) - 1),
+        .type = rec->refused ? REC_DUPLICATE : (uint8_t)rec->type,
+        .last = last,
+        .payload = buf_view(payload),
+    };
+    uint64_t bytes;
+    size_t n;
+
+    memset(start, 0, l->pad);
+    for (size_t i = 0; i < rec->n_keys && !rec->refused; i++)
+        if (!rec->keys[i].known)
+            segment_key_write(p, out.n_keys++, rec->keys[i].hash, rec->keys[i].value);
+    segment_frame_write(p, l->seed, &out);
+    n = SEGMENT_FRAME + out.n_keys * SEGMENT_KEY;
+    l->iov[l->n_iov++] = (struct iovec){ start, l->pad + n };
+    l->iov[l->n_iov++] = (struct iovec){ payload->data, payload->len };
+    l->frames_len += l->pad + n;
+    bytes = segment_record_bytes(&out);
+    l->pad = (size_t)(bytes - n - payload->len);
+    l->group_bytes += bytes;
+}
+
+static bool is_written(const struct store_record *rec)
+{
+    return !rec->refused || rec->duplicate.len > 0;
+}
+
+static int put_append(struct reclog *l, struct store_append *a, struct reclog_result *res)
+{
+    size_t last = 0;
+
+    for (size_t i = 0; i < a->n; i++) {
+        struct store_record *rec = &a->records[i];
+        int r = decide(l, rec);
+
+        if (r < 0)
+            return r;
+        res->refused += rec->refused;
+        if (is_written(rec)) {
+            rec->seq = l->next++;
+            res->records++;
+            last = i;
+        }
     }
-    l->last = l->next - 1;
-    *ret = res;
+    for (size_t i = 0; i < a->n; i++)
+        if (is_written(&a->records[i]))
+            frame(l, &a->records[i], i == last);
     return 0;
 }
 
-/* ---- checkpoints ---- */
-
-int reclog_tidy_due(const struct reclog *l)
+static int put_group(struct reclog *l, struct list *group, struct reclog_result *res)
 {
-    return l->wal_pages >= WAL_MOST_PAGES ? 2 : l->wal_pages >= WAL_IDLE_PAGES ? 1 : 0;
-}
+    l->next = atomic_load(&l->last) + 1;
+    l->n_undo = l->n_iov = l->frames_len = l->pad = 0;
+    l->group_bytes = 0;
+    list_each (node, group) {
+        int r = put_append(l, list_entry(node, struct store_append, node), res);
 
-/* Passive: waits for nobody. When no reader is in the -wal file, the next commit starts it anew. */
-int reclog_tidy(struct reclog *l)
-{
-    int rc = sqlite3_wal_checkpoint_v2(l->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    int r = rc == SQLITE_OK ? 0 : sql_code(l->db, rc);
-
-    l->failed |= r == UV_EIO;
-    l->wal_pages = 0; /* the next commit's hook says how much there really is */
-    return r == UV_EBUSY ? 0 : r;
-}
-
-/* ---- reading ---- */
-
-struct reclog_reader {
-    sqlite3 *db;
-    sqlite3_stmt *read;
-};
-
-int reclog_reader_open(struct reclog_reader **ret, const char *dir, struct fail *fail)
-{
-    struct reclog_reader *r = calloc(1, sizeof(*r));
-    char path[4096];
-    int err;
-
-    if (!r)
-        return fail_set(fail, UV_ENOMEM, "no memory");
-    path_of(path, sizeof(path), dir);
-    err = sql_open(&r->db, path, SQL_READER, false, fail);
-    if (err == 0) {
-        err = sql_prepare(r->db, &r->read,
-                          "SELECT seq, type, payload FROM records WHERE seq >= ? ORDER BY seq"
-                          " LIMIT ?");
-        if (err < 0)
-            fail_set(fail, err, "%s: %s", path, sqlite3_errmsg(r->db));
+        if (r < 0)
+            return r;
     }
-    if (err < 0)
-        reclog_reader_close(r);
-    else
-        *ret = r;
-    return err;
-}
-
-void reclog_reader_close(struct reclog_reader *r)
-{
-    if (!r)
-        return;
-    sqlite3_finalize(r->read);
-    sql_close(r->db);
-    free(r);
-}
-
-int reclog_read(struct reclog_reader *r, uint64_t first, uint32_t limit, reclog_fn *fn, void *ctx)
-{
-    int n = 0, err = 0;
-
-    sql_bind_u64(r->read, 1, first);
-    sql_bind_u64(r->read, 2, limit);
-    while (err == 0) {
-        int row = sql_row(r->read);
-
-        if (row <= 0)
-            return row < 0 ? row : n;
-        if (sql_u64(r->read, 0) != first + (uint64_t)n)
-            err = UV_EIO;
-        else
-            err = fn(ctx, &(struct reclog_record){
-                              .seq = first + (uint64_t)n,
-                              .pos = first + (uint64_t)n,
-                              .type = (enum record_type)sqlite3_column_int(r->read, 1),
-                              .payload = sql_view(r->read, 2),
-                          });
-        n++;
+    if (l->pad) {
+        memset(l->frames + l->frames_len, 0, l->pad);
+        l->iov[l->n_iov++] = (struct iovec){ l->frames + l->frames_len, l->pad };
     }
-    sqlite3_reset(r->read);
-    return err;
+    return 0;
 }
 
-int reclog_read_at(struct reclog_reader *r, uint64_t pos, uint64_t seq, reclog_fn *fn, void *ctx)
-{
-    int n = reclog_read(r, pos, 1, fn, ctx);
+/* ---- writing ---- */
 
-    (void)seq;
-    return n < 0 ? n : n == 0 ? UV_ENOENT : 0;
+/* Part of a group may be in the file, whole records perhaps: nothing may take them for ours. The
+ * next group is of another epoch; until it comes the first frame says nothing. */
+static void forget_group(struct reclog *l)
+{
+    uint8_t none[SEGMENT_FRAME] = { 0 };
+
+    l->epoch++;
+    disk_write(l->fd, &(struct iovec){ none, sizeof(none) }, 1, l->end);
+}
+
+static int write_group(struct reclog *l)
+{
+    int r = log_code(disk_write(l->fd, l->iov, l->n_iov, l->end));
+
+    if (r == UV_ENOSPC || r == UV_ENOMEM) {
+        forget_group(l);
+        return r;
+    }
+    if (r == 0)
+        r = store_disk->sync(l->fd);
+    if (r < 0) {
+        l->failed = true;
+        log_error(&log_logger, "log cannot be written: file=%s/%010u.seg err=%s", l->dir, l->number,
+                  uv_err_name(r));
+    }
+    return r < 0 ? UV_EIO : 0;
+}
+
+/* It is durable: readers may go up to here. */
+static void publish(struct reclog *l)
+{
+    l->end += l->group_bytes;
+    uv_mutex_lock(&l->lock);
+    l->durable_end = l->end;
+    uv_mutex_unlock(&l->lock);
+    atomic_store(&l->last, l->next - 1);
+}
+
+/* ---- the next segment ---- */
+
+static struct log_spare take_prepared(struct reclog *l)
+{
+    struct log_spare spare;
+
+    uv_mutex_lock(&l->lock);
+    spare = l->prepared;
+    l->prepared.fd = -1;
+    uv_mutex_unlock(&l->lock);
+    return spare;
+}
+
+static void give_back(struct reclog *l, struct log_spare spare)
+{
+    struct log_spare other;
+
+    uv_mutex_lock(&l->lock);
+    other = l->prepared;
+    l->prepared = spare;
+    uv_mutex_unlock(&l->lock);
+    if (other.fd >= 0)
+        store_disk->close(other.fd);
+}
+
+/* Head first, durable under its name before any record: a segment without a head is damaged. */
+static int establish(struct reclog *l, const struct log_spare *spare, const struct segment_head *h)
+{
+    uint8_t block[SEGMENT_HEAD];
+    char from[LOG_PATH_MOST], to[LOG_PATH_MOST];
+    int r;
+
+    segment_head_write(h, block);
+    log_spare_path(l, spare->name, from);
+    log_segment_path(l, h->number, to);
+    r = log_code(disk_write(spare->fd, &(struct iovec){ block, sizeof(block) }, 1, 0));
+    if (r == UV_ENOSPC)
+        return r;
+    if (r == 0)
+        r = store_disk->sync(spare->fd);
+    if (r == 0 && (r = log_code(store_disk->rename(from, to))) == UV_ENOSPC)
+        return r;
+    if (r == 0)
+        r = store_disk->sync_dir(l->dir);
+    l->failed |= r < 0;
+    return r < 0 ? UV_EIO : 0;
+}
+
+int log_begin_segment(struct reclog *l)
+{
+    uint64_t first = atomic_load(&l->last) + 1;
+    struct log_segment seg = { l->number + 1, .first = first, .begun_ms = clock_wall_ms() };
+    struct segment_head head = {
+        .number = seg.number, .first = first, .epoch = l->epoch, .begun_ms = seg.begun_ms
+    };
+    struct log_spare spare;
+    int r = log_reserve_segment(l);
+
+    if (r < 0)
+        return r;
+    memcpy(head.log_id, l->id, sizeof(head.log_id));
+    spare = take_prepared(l);
+    if (spare.fd < 0 && (r = log_make_spare(l, &spare)) < 0)
+        return r;
+    if ((r = establish(l, &spare, &head)) < 0) {
+        give_back(l, spare);
+        return r;
+    }
+    if (l->fd >= 0)
+        store_disk->close(l->fd);
+    l->fd = spare.fd;
+    l->number = seg.number;
+    l->end = SEGMENT_HEAD;
+    l->keys_sealed = false;
+    log_push_segment(l, &seg);
+    return 0;
+}
+
+/* The newest segment's keys may be sealed already, by a roll that found no room for the next. */
+static int roll(struct reclog *l)
+{
+    int r = 0;
+
+    if (!l->keys_sealed)
+        r = keys_seal(l->keys, l->number);
+    if (r < 0)
+        return r;
+    l->keys_sealed = true;
+    return log_begin_segment(l);
+}
+
+static bool is_full(const struct reclog *l, const struct need *n)
+{
+    if (l->keys_sealed)
+        return true;
+    if (l->end == SEGMENT_HEAD)
+        return false; /* a group larger than a segment has one for itself */
+    return l->end + n->bytes > l->segment_bytes || keys_newest(l->keys) >= LOG_KEYS_MOST;
+}
+
+/* ---- append ---- */
+
+int reclog_append(struct reclog *l, struct list *group, struct reclog_result *ret)
+{
+    struct reclog_result res = { 0 };
+    struct need need = measure(group);
+    uint64_t started;
+    int r = l->failed ? UV_EIO : 0;
+
+    reset_results(group);
+    if (r == 0 && is_full(l, &need))
+        r = roll(l);
+    if (r == 0)
+        r = make_room(l, &need);
+    if (r < 0)
+        return r;
+    r = put_group(l, group, &res);
+    started = clock_mono_us();
+    if (r == 0 && l->n_iov)
+        r = write_group(l);
+    res.commit_us = clock_mono_us() - started;
+    if (r < 0) {
+        undo_all(l);
+        keys_rollback(l->keys);
+        reset_results(group);
+        return r == UV_EILSEQ ? UV_EIO : r;
+    }
+    keys_commit(l->keys);
+    publish(l);
+    *ret = res;
+    return 0;
 }

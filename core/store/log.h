@@ -1,8 +1,10 @@
 /*
- * log.h - the log: records appended in groups, each group durable at once, read by their number.
+ * log.h - the log: records appended in groups, each group durable at once, read by their number or
+ * place. It stands in segment files (segment.h), log/0000000012.seg, of which the newest is written
+ * to; the duplicate keys of all of them in keys.h.
  *
- * This is all the store knows of it, so that files of segments can take the place of SQLite here.
- * struct reclog belongs to one thread at a time, and so does each reader.
+ * Thread: reclog_append() is the log thread's, reclog_work() the keeper's, a reader is its own
+ * thread's; @any where said. Opening and closing while no other call runs.
  */
 #pragma once
 
@@ -15,19 +17,29 @@
 struct reclog;
 struct reclog_reader;
 
-/** Open or create the log in a directory. Whatever it holds then is durable: an unfinished
- *  process may have left bytes that were written and never synced. */
-int reclog_open(struct reclog **ret, const char *dir, struct fail *fail);
-/** Fold everything into the main file and close; readers must be gone. NULL is fine. */
+struct reclog_conf {
+    const char *dir;        /* of the store: the files are in log/ below it */
+    uint64_t segment_bytes; /* a segment that would grow beyond it is followed by the next */
+};
+
+/** Open or create. What it holds then is durable: the last group is written anew and synced, for
+ *  an unfinished process may have left bytes that were written and never synced. A torn tail is
+ *  cut; a damaged place is not, see reclog_damage(). 0, or a code with `fail`. */
+int reclog_open(struct reclog **ret, const struct reclog_conf *conf, struct fail *fail);
+/** Readers must be gone. Nothing is written. NULL is fine. */
 void reclog_close(struct reclog *l);
 
-/** 16 bytes that name this log among all others. */
+/** 16 bytes that name this log among all others. @thread any */
 const uint8_t *reclog_id(const struct reclog *l);
-/** Number of the newest durable record; 0: empty. */
-uint64_t reclog_last(const struct reclog *l);
+/** Number of the newest durable record; 0: empty. @thread any */
+uint64_t reclog_last(struct reclog *l);
+/** Number of the oldest record kept (the next one's, if there is none yet). @thread any */
+uint64_t reclog_first(struct reclog *l);
+
+/* ---- the log thread ---- */
 
 struct reclog_result {
-    uint64_t records; /* appended */
+    uint64_t records; /* appended, duplicates' among them */
     uint64_t refused; /* by a key */
     uint64_t commit_us;
 };
@@ -38,28 +50,65 @@ struct reclog_result {
  *  UV_EIO (what the disk holds is not known: do not append again). */
 int reclog_append(struct reclog *l, struct list *group, struct reclog_result *ret);
 
-/** Work that is due in an idle moment. 0, or as reclog_append(). */
-int reclog_tidy(struct reclog *l);
-/** How much of it has gathered: 0 none, 1 do it when idle, 2 do it now. */
-int reclog_tidy_due(const struct reclog *l);
+/* ---- the keeper ---- */
 
-/** A reader of its own, on any thread. Close it before the log. */
-int reclog_reader_open(struct reclog_reader **ret, const char *dir, struct fail *fail);
+/** One step of housekeeping: recycle what was retired, prepare the next segment, keys_work().
+ *  1: did something; 0: nothing is due; or a code of a step that failed: UV_ENOSPC and the like,
+ *  try later. The log goes on without it, only slower. */
+int reclog_work(struct reclog *l);
+bool reclog_work_due(struct reclog *l); /* @thread any */
+
+struct reclog_span {
+    uint32_t segment;
+    uint64_t first, last; /* records */
+    int64_t ended_ms;     /* when the next segment began */
+};
+/** The oldest sealed segment. False: only the one being written is there. @thread any */
+bool reclog_oldest(struct reclog *l, struct reclog_span *ret);
+/** Segments whose records are all below `first_kept` may go; the keeper does it (wake it).
+ *  @thread any */
+void reclog_retire(struct reclog *l, uint64_t first_kept);
+/** While anybody holds (calls count), no segment goes: a backup copies them. @thread any */
+void reclog_hold(struct reclog *l, bool on);
+
+struct reclog_stats {
+    uint64_t first, last;
+    uint64_t damaged;    /* records that cannot be read, as far as anyone has met them */
+    uint64_t keys_bytes; /* memory of the keys */
+    uint32_t segments;
+};
+void reclog_stats(struct reclog *l, struct reclog_stats *ret); /* @thread any */
+
+/** A place whose records cannot be read. */
+struct reclog_damage {
+    uint32_t segment;
+    uint64_t offset;
+    uint64_t first, last; /* records */
+};
+/** The i-th place met so far. False: there are not so many. @thread any */
+bool reclog_damage(struct reclog *l, size_t i, struct reclog_damage *ret);
+
+/* ---- reading ---- */
+
+/** A reader of its own, on any one thread. Close it before the log. 0 or UV_ENOMEM. */
+int reclog_reader_open(struct reclog_reader **ret, struct reclog *l);
 void reclog_reader_close(struct reclog_reader *r);
 
 /** One that was read; the payload is borrowed during the call. */
 struct reclog_record {
     uint64_t seq;
-    uint64_t pos; /* where it stands: for reclog_read_at() */
+    uint64_t pos; /* where it stands, for reclog_read_at(): segment << 32 | offset */
     enum record_type type;
     sl_str payload;
 };
 
-/** Called with each record in order; anything but 0 stops the reading and is returned. */
+/** Called with each record in order; anything but 0 stops the reading and is returned. It may call
+ *  reclog_read_at(), not reclog_read(), on the same reader. */
 typedef int reclog_fn(void *ctx, const struct reclog_record *rec);
-/** Records from `first` on, at most `limit`. How many were read, or a negative code. A gap ends
- *  the reading with UV_EIO. */
+/** Durable records from `first` on, at most `limit`; a reader that goes on where it stopped seeks
+ *  nothing, any other `first` costs a walk through its segment. How many were read, or a code:
+ *  UV_EILSEQ (the first of them is damaged), UV_ENOENT (it is not kept any more). */
 int reclog_read(struct reclog_reader *r, uint64_t first, uint32_t limit, reclog_fn *fn, void *ctx);
-/** The one record `seq`, that stood at `pos` when it was read before. What `fn` gave, or UV_ENOENT:
- *  it is not there any more. */
+/** The one record `seq`, that stood at `pos` when it was read before. What `fn` gave; or UV_ENOENT:
+ *  it is not kept any more; UV_EILSEQ: it is damaged. */
 int reclog_read_at(struct reclog_reader *r, uint64_t pos, uint64_t seq, reclog_fn *fn, void *ctx);

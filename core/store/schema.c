@@ -1,5 +1,5 @@
 /*
- * schema.c - the shape of the store's two files.
+ * schema.c - the shape of the index's file.
  */
 #include "store/schema.h"
 
@@ -7,24 +7,6 @@
 #include <stdio.h>
 #include <uv.h>
 #include "store/sql.h"
-
-/* ---- log.db ---- */
-
-static const char *const log_steps[] = {
-    /* 0 -> 1 */
-    "CREATE TABLE identity(one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL);"
-    "INSERT INTO identity VALUES(1, randomblob(16));"
-    "CREATE TABLE records(seq INTEGER PRIMARY KEY, type INTEGER NOT NULL, payload BLOB NOT NULL);"
-    "CREATE TABLE keys(hash BLOB PRIMARY KEY, seq INTEGER NOT NULL, value INTEGER NOT NULL)"
-    " WITHOUT ROWID;",
-};
-
-const struct schema schema_log = {
-    .kind = "log",
-    .application_id = 0x534c4c47, /* SLLG */
-    .steps = log_steps,
-    .version = sizeof(log_steps) / sizeof(log_steps[0]),
-};
 
 /* ---- sluice.db ---- */
 

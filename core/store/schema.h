@@ -1,5 +1,5 @@
 /*
- * schema.h - the shape of the store's two files and how an older shape becomes today's.
+ * schema.h - the shape of the index's file and how an older shape becomes today's.
  *
  * A file carries its kind (application_id) and the version of its shape (user_version). Each step
  * of a migration is one transaction that ends with its version, so a killed migration goes on
@@ -18,7 +18,6 @@ struct schema {
     int version; /* number of steps */
 };
 
-extern const struct schema schema_log;
 extern const struct schema schema_index;
 
 /** Create or migrate, on a writer's connection. 0, UV_EINVAL (not our file), UV_ENOTSUP (newer) or

@@ -13,7 +13,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "store/store_int.h"
+
+#define RECORD_MOST  (512u << 20) /* bytes of a payload */
+#define KEYS_MOST    65535        /* of a record */
+#define WAIT_MOST_MS 3000         /* longer than that nothing new is to wait for its commit */
 
 const struct logger store_logger = { .room = "store" };
 
@@ -21,8 +26,10 @@ void store_defaults(struct store_conf *conf)
 {
     *conf = (struct store_conf){
         .path = "/var/lib/sluice",
-        .max_queue_bytes = 64u << 20,
+        .max_queue_bytes = 32u << 20,
         .disk_reserve = 256u << 20,
+        .segment_bytes = 128u << 20,
+        .keep_ms = INT64_C(28) * 24 * 3600 * 1000,
     };
 }
 
@@ -103,7 +110,8 @@ static int take_lock(struct store *s, struct fail *fail)
 static void init_sync(struct store *s)
 {
     if (uv_mutex_init(&s->log_lock) || uv_mutex_init(&s->index_lock) ||
-        uv_mutex_init(&s->done_lock) || uv_cond_init(&s->log_wake) || uv_cond_init(&s->index_wake))
+        uv_mutex_init(&s->done_lock) || uv_mutex_init(&s->keeper_lock) ||
+        uv_cond_init(&s->log_wake) || uv_cond_init(&s->index_wake) || uv_cond_init(&s->keeper_wake))
         abort(); /* libuv's own only fail so, too */
     list_init(&s->staged_appends);
     list_init(&s->staged_queries);
@@ -124,6 +132,7 @@ static struct store *store_create(uv_loop_t *loop, const struct store_conf *conf
     s->path = strdup(conf->path);
     s->max_queue_bytes = conf->max_queue_bytes;
     s->disk_reserve = conf->disk_reserve;
+    s->keep_ms = conf->keep_ms;
     init_sync(s);
     return s;
 }
@@ -135,6 +144,8 @@ static void store_destroy(struct store *s)
         close(s->lock_fd);
     uv_cond_destroy(&s->log_wake);
     uv_cond_destroy(&s->index_wake);
+    uv_cond_destroy(&s->keeper_wake);
+    uv_mutex_destroy(&s->keeper_lock);
     uv_mutex_destroy(&s->log_lock);
     uv_mutex_destroy(&s->index_lock);
     uv_mutex_destroy(&s->done_lock);
@@ -152,15 +163,18 @@ static void close_files(struct store *s)
     s->log = NULL;
 }
 
-static int open_files(struct store *s, struct fail *fail)
+static int open_files(struct store *s, const struct store_conf *conf, struct fail *fail)
 {
+    const struct reclog_conf log = { .dir = s->path, .segment_bytes = conf->segment_bytes };
     int r;
 
     if ((r = make_dir(s->path, fail)) < 0 || (r = take_lock(s, fail)) < 0)
         return r;
-    if ((r = reclog_open(&s->log, s->path, fail)) < 0 ||
-        (r = reclog_reader_open(&s->reader, s->path, fail)) < 0 ||
-        (r = index_open(&s->index, s->path, s->reader, reclog_id(s->log), reclog_last(s->log),
+    if ((r = reclog_open(&s->log, &log, fail)) < 0)
+        return r;
+    if ((r = reclog_reader_open(&s->reader, s->log)) < 0)
+        return fail_set(fail, r, "no memory");
+    if ((r = index_open(&s->index, s->path, s->reader, reclog_id(s->log), reclog_last(s->log),
                         fail)) < 0)
         return r;
     if ((r = sync_dir(s->path)) < 0)
@@ -170,7 +184,20 @@ static int open_files(struct store *s, struct fail *fail)
     s->seen_seq = s->index_target = reclog_last(s->log);
     atomic_store(&s->log_seq, s->seen_seq);
     atomic_store(&s->index_seq, s->seen_seq);
+    store_publish_stats(s);
     return 0;
+}
+
+/* Stop the index thread as the log thread would; it closes its files. */
+static void stop_index(struct store *s)
+{
+    uv_mutex_lock(&s->index_lock);
+    s->log_drained = true;
+    uv_cond_signal(&s->index_wake);
+    uv_mutex_unlock(&s->index_lock);
+    uv_thread_join(&s->index_thread);
+    s->index = NULL;
+    s->reader = NULL;
 }
 
 /* Signals are for the loop's thread. */
@@ -182,17 +209,11 @@ static int start_threads(struct store *s)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     r = uv_thread_create(&s->index_thread, store_index_main, s);
-    if (r == 0) {
-        r = uv_thread_create(&s->log_thread, store_log_main, s);
-        if (r < 0) { /* stop the other one as the log thread would */
-            uv_mutex_lock(&s->index_lock);
-            s->log_drained = true;
-            uv_cond_signal(&s->index_wake);
-            uv_mutex_unlock(&s->index_lock);
-            uv_thread_join(&s->index_thread);
-            s->index = NULL;
-            s->reader = NULL;
-        }
+    if (r == 0 && (r = uv_thread_create(&s->keeper_thread, store_keeper_main, s)) < 0)
+        stop_index(s);
+    if (r == 0 && (r = uv_thread_create(&s->log_thread, store_log_main, s)) < 0) {
+        stop_index(s);
+        store_keeper_stop(s);
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return r;
@@ -222,7 +243,7 @@ int store_open(struct store **ret, uv_loop_t *loop, const struct store_conf *con
             store_destroy(s);
         return fail_set(fail, UV_ENOMEM, "no memory");
     }
-    if ((r = open_files(s, fail)) < 0)
+    if ((r = open_files(s, conf, fail)) < 0)
         goto out;
     store_check_disk(s);
     if ((r = uv_async_init(loop, &s->async, on_async)) < 0) {
@@ -292,7 +313,7 @@ static uint64_t append_bytes(const struct store_append *a)
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < a->n; i++)
-        bytes += sizeof(a->records[i]) + a->records[i].payload.len +
+        bytes += sizeof(a->records[i]) + a->records[i].payload.len + a->records[i].duplicate.len +
                  a->records[i].n_keys * sizeof(*a->records[i].keys);
     return bytes;
 }
@@ -303,13 +324,32 @@ static bool well_formed(const struct store_append *a)
     for (size_t i = 0; i < a->n; i++) {
         const struct store_record *rec = &a->records[i];
 
-        if (rec->payload.failed || rec->payload.len == 0)
+        if (rec->payload.failed || rec->payload.len == 0 || rec->payload.len > RECORD_MOST ||
+            rec->n_keys > KEYS_MOST)
+            return false;
+        if (rec->duplicate.failed || rec->duplicate.len > RECORD_MOST ||
+            (rec->duplicate.len && rec->duplicate.len <= REC_DUPLICATE_SAME_BODY_AT))
             return false;
         for (size_t k = 0; k < rec->n_keys; k++)
             if (!rec->keys[k].refuse && rec->keys[k].mark_at >= rec->payload.len)
                 return false;
     }
     return true;
+}
+
+/* What is queued, in groups as long as those before, after the one under way: that one will take as
+ * long again as it has taken already, for all anyone knows. So a sync that hangs is noticed by the
+ * clock alone. Nothing queued: nothing to wait for, and the next append shows how the disk is. */
+uint64_t store_wait_ms(const struct store *s)
+{
+    uint64_t since = atomic_load(&s->group_since_us), now = clock_mono_us(), us;
+
+    if (s->queue_bytes == 0)
+        return 0;
+    us = (s->queue_bytes / STORE_GROUP_BYTES + 1) * atomic_load(&s->group_us);
+    if (since && now > since)
+        us += now - since;
+    return us / 1000;
 }
 
 int store_append(struct store *s, struct store_append *a, bool internal)
@@ -326,6 +366,8 @@ int store_append(struct store *s, struct store_append *a, bool internal)
         return UV_ENOSPC;
     if (!internal && s->queue_bytes + bytes > s->max_queue_bytes)
         return UV_ENOBUFS;
+    if (!internal && store_wait_ms(s) > WAIT_MOST_MS)
+        return UV_EAGAIN;
     a->bytes = bytes;
     a->status = 0;
     s->queue_bytes += bytes;
@@ -447,5 +489,11 @@ void store_stats(const struct store *s, struct store_stats *ret)
         .commit_us_sum = atomic_load(&s->commit_us_sum),
         .commit_us_max = atomic_load(&s->commit_us_max),
         .duplicates = atomic_load(&s->duplicates),
+        .first_seq = atomic_load(&s->first_seq),
+        .damaged = atomic_load(&s->damaged),
+        .keys_bytes = atomic_load(&s->keys_bytes),
+        .segments = atomic_load(&s->segments),
+        .keeper_errors = atomic_load(&s->keeper_errors),
+        .wait_ms = store_wait_ms(s),
     };
 }

@@ -24,9 +24,12 @@
 struct store;
 
 struct store_conf {
-    const char *path;         /* directory, created 0700 when absent; holds log.db and sluice.db */
-    uint64_t max_queue_bytes; /* appends waiting for the disk: 64 MiB */
+    const char *path;         /* directory, created 0700 when absent; holds log/ and sluice.db */
+    uint64_t max_queue_bytes; /* appends waiting for the disk: 32 MiB */
     uint64_t disk_reserve;    /* free bytes below which nothing new is admitted: 256 MiB */
+    uint64_t segment_bytes;   /* of one file of the log: 128 MiB */
+    int64_t keep_ms;          /* how long the log is kept, and with it what duplicates are known
+                                 by: 28 days */
 };
 
 void store_defaults(struct store_conf *conf);
@@ -63,7 +66,7 @@ struct store_record {
     struct buf duplicate; /* own; when refused, this is appended instead, as REC_DUPLICATE, with its
                              original filled in. Empty: nothing is */
     /* results */
-    uint64_t seq; /* 0 when refused */
+    uint64_t seq; /* 0 when refused and no duplicate was appended */
     bool refused; /* a `refuse` key was known */
 };
 
@@ -80,11 +83,15 @@ struct store_append {
     uint64_t bytes;
 };
 
-/** 0; or UV_ENOBUFS (queue full), UV_EIO (latched failed), UV_ENOSPC (reserve reached), UV_EINVAL
+/** 0; or UV_ENOBUFS (queue full), UV_EAGAIN (it would wait for more than 3 s), UV_EIO (latched
+ *  failed), UV_ENOSPC (reserve reached), UV_EINVAL
  *  (empty or failed payload, mark outside it), UV_ECANCELED (closing): then no callback and the
  *  caller keeps everything. `internal` appends (outcomes, decisions) are admitted
  *  beyond the queue limit and into the reserve, since refusing them would lose knowledge. */
 int store_append(struct store *s, struct store_append *a, bool internal);
+/** How long an append submitted now would wait for its commit, as far as can be told; counts on by
+ *  the clock while a commit hangs. */
+uint64_t store_wait_ms(const struct store *s);
 /** Frees the payloads, keys and duplicates of an append's records (not the append). */
 void store_append_finish(struct store_append *a);
 
@@ -192,5 +199,11 @@ struct store_stats {
     uint64_t commit_us_sum; /* time in commit, over all groups */
     uint64_t commit_us_max;
     uint64_t duplicates; /* records refused by a key */
+    uint64_t first_seq;  /* oldest record kept */
+    uint64_t damaged;    /* records of the log that cannot be read, as far as it was noticed */
+    uint64_t keys_bytes; /* memory that duplicates are known by */
+    uint64_t segments;   /* files of the log */
+    uint64_t keeper_errors;
+    uint64_t wait_ms; /* store_wait_ms() */
 };
 void store_stats(const struct store *s, struct store_stats *ret);

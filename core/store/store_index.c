@@ -10,6 +10,7 @@
 #define GATHER_MS  20   /* how long records may wait for company when nobody asks */
 #define IDLE_MS    200  /* of quiet before housekeeping */
 #define RETRY_MS   1000 /* after a full disk */
+#define NICE       5
 
 /* The thread's own: what it has taken over and how it stands. */
 struct work {
@@ -32,7 +33,8 @@ static int on_record(void *ctx, const struct reclog_record *rec)
 
     if (r == UV_EINVAL)
         log_error(&store_logger,
-                  "record cannot be understood, log.db is damaged or newer: record=%llu type=%d",
+                  "record cannot be understood, it was written by a newer program: record=%llu "
+                  "type=%d",
                   (unsigned long long)rec->seq, (int)rec->type);
     return r;
 }
@@ -89,18 +91,40 @@ static int advance(struct work *w)
     return r;
 }
 
+static int fail_damaged(const struct store *s, uint64_t after, struct fail *fail)
+{
+    struct reclog_damage d;
+
+    for (size_t i = 0; reclog_damage(s->log, i, &d); i++)
+        if (d.last > after)
+            return fail_set(fail, UV_EILSEQ,
+                            "%s/log/%010u.seg is damaged at byte %llu: records %llu to %llu cannot "
+                            "be read, and the index does not have them; restore a backup, or write "
+                            "them off with `sluice db repair`",
+                            s->path, d.segment, (unsigned long long)d.offset,
+                            (unsigned long long)d.first, (unsigned long long)d.last);
+    return 0;
+}
+
 int store_catch_up(struct store *s, struct fail *fail)
 {
     struct work w = { .s = s, .target = reclog_last(s->log) };
-    uint64_t at = 0;
-    int r = 0;
+    uint64_t at = index_watermark(s->index);
+    int r = fail_damaged(s, at, fail);
 
+    if (r == 0 && at + 1 < reclog_first(s->log))
+        return fail_set(fail, UV_EINVAL,
+                        "%s/log begins with record %llu, but the index stands at %llu: a log whose "
+                        "oldest segments have gone needs its index; restore both together",
+                        s->path, (unsigned long long)reclog_first(s->log), (unsigned long long)at);
     while (r == 0 && (at = index_watermark(s->index)) < w.target)
         r = apply_some(&w);
+    if (r == UV_EILSEQ)
+        return fail_damaged(s, at, fail);
     if (r == UV_EINVAL)
         return fail_set(fail, r,
-                        "%s/log.db: a record after %llu cannot be understood: the log is "
-                        "damaged or was written by a newer program",
+                        "%s/log: a record after %llu cannot be understood: it was written by a "
+                        "newer program",
                         s->path, (unsigned long long)at);
     if (r < 0)
         return fail_set(fail, r, "%s/sluice.db: applying records after %llu: %s", s->path,
@@ -139,8 +163,6 @@ static void answer_all(struct work *w)
     }
 }
 
-/* ---- waiting ---- */
-
 static uint64_t behind(const struct work *w)
 {
     return w->target - index_watermark(w->s->index);
@@ -155,6 +177,32 @@ static void collect(struct work *w)
     w->target = s->index_target;
     w->finish = s->log_drained;
 }
+
+/* ---- idle moments: what nobody waits for, a slice at a time ---- */
+
+static void tidy(struct work *w)
+{
+    int r = index_tidy(w->s->index);
+
+    if (r == UV_EIO)
+        store_fail(w->s, "index checkpoint failed", r);
+}
+
+/* How long it must have been quiet before idle_work() has something to do; 0: it has nothing, and
+ * the thread sleeps until it is woken. */
+static uint64_t idle_due_ms(const struct work *w)
+{
+    return index_tidy_due(w->s->index) ? IDLE_MS : 0;
+}
+
+/* One slice: a query or a record that comes meanwhile waits for it. */
+static void idle_work(struct work *w)
+{
+    if (index_tidy_due(w->s->index))
+        tidy(w);
+}
+
+/* ---- waiting ---- */
 
 /* Is there something to do now? Records alone wait a while for company, so that they share a
  * transaction. If not, *ret_limit_ms says when to look again, 0: when woken. */
@@ -177,8 +225,8 @@ static bool has_work(struct work *w, bool timed_out, uint64_t *ret_limit_ms)
         *ret_limit_ms = w->since_ms + GATHER_MS - now;
         return false;
     }
-    *ret_limit_ms = index_tidy_due(w->s->index) ? IDLE_MS : 0;
-    return timed_out && index_tidy_due(w->s->index);
+    *ret_limit_ms = idle_due_ms(w);
+    return timed_out && *ret_limit_ms;
 }
 
 static void wait_for_work(struct work *w)
@@ -202,14 +250,6 @@ static void wait_for_work(struct work *w)
     uv_mutex_unlock(&s->index_lock);
 }
 
-static void tidy(struct work *w)
-{
-    int r = index_tidy(w->s->index);
-
-    if (r == UV_EIO)
-        store_fail(w->s, "index checkpoint failed", r);
-}
-
 /* Everything is answered; what is not applied is applied at the next opening. */
 static void finish(struct work *w)
 {
@@ -229,6 +269,7 @@ void store_index_main(void *arg)
 {
     struct work w = { .s = arg };
 
+    store_be_nice(NICE);
     list_init(&w.queries);
     for (;;) {
         wait_for_work(&w);
@@ -237,8 +278,10 @@ void store_index_main(void *arg)
             break; /* set by the log's end, after which nothing is submitted */
         if (behind(&w))
             advance(&w);
-        if (index_tidy_due(w.s->index) == 2 || (index_tidy_due(w.s->index) && !behind(&w)))
+        if (index_tidy_due(w.s->index) == 2)
             tidy(&w);
+        else if (!behind(&w))
+            idle_work(&w);
     }
     finish(&w);
 }

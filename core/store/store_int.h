@@ -4,7 +4,8 @@
  *   store.c        the loop's side: open, close, append, completions
  *   store_query.c  the loop's side of the queries
  *   store_log.c    the log thread: commits groups, hands them to the index
- *   store_index.c  the index thread: applies them, answers queries
+ *   store_index.c  the index thread: reads what is durable, applies it, answers queries
+ *   store_keeper.c the keeper thread: what a commit must not wait for
  *
  * Between loop and threads pass whole lists, each under one lock that is held for a splice. A list
  * and what hangs from it belong to the side that has taken it.
@@ -23,8 +24,9 @@ struct store {
     uv_loop_t *loop;
     char *path;
     uint64_t max_queue_bytes, disk_reserve;
+    int64_t keep_ms;
     int lock_fd;
-    uv_thread_t log_thread, index_thread;
+    uv_thread_t log_thread, index_thread, keeper_thread;
 
     /* ---- the loop's ---- */
     enum store_phase phase;
@@ -54,22 +56,31 @@ struct store {
     uint64_t index_wake_at;  /* records alone wake it from this one on */
     bool index_waits, log_drained;
 
+    /* ---- any thread -> keeper ---- */
+    uv_mutex_t keeper_lock;
+    uv_cond_t keeper_wake;
+    bool keeper_waits, keeper_asked, keeper_stop;
+
     /* ---- threads -> loop ---- */
     uv_mutex_t done_lock;
     struct list done_appends, done_queries;
     bool threads_done;
 
     /* ---- each owned by its thread while it runs ---- */
-    struct reclog *log;
+    struct reclog *log; /* the log thread's, where log.h says no other */
     struct index *index;
     struct reclog_reader *reader;
-    bool room_short;   /* log thread: a write found no room */
-    uint64_t tried_ms; /* log thread: when the disk was last looked at */
+    bool room_short;       /* log thread: a write found no room */
+    uint64_t tried_ms;     /* log thread: when the disk was last looked at */
+    uint64_t published_us; /* log thread: when the log's own figures were */
 
     /* ---- written by the threads, read by anyone ---- */
     atomic_bool failed, disk_low;
     atomic_uint_fast64_t log_seq, index_seq, commits, records, duplicates, commit_us_sum,
-        commit_us_max;
+        commit_us_max, keeper_errors;
+    atomic_uint_fast64_t first_seq, damaged, keys_bytes, segments; /* store_publish_stats() */
+    atomic_uint_fast64_t group_since_us; /* when the group under way was taken up; 0: none is */
+    atomic_uint_fast64_t group_us;       /* what a group takes, a moving average */
 };
 
 extern const struct logger store_logger;
@@ -77,8 +88,20 @@ extern const struct logger store_logger;
 /* Latch: says why, once. @thread any */
 void store_fail(struct store *s, const char *what, int code);
 
+/** More than this waits for the next group: what the wait is reckoned with. */
+#define STORE_GROUP_BYTES (8u << 20)
+
 void store_log_main(void *arg);
 void store_index_main(void *arg);
+void store_keeper_main(void *arg);
+/** There may be work for it. @thread any */
+void store_keeper_wake(struct store *s);
+/** End it and wait until it has ended. @thread log (or what opens the store) */
+void store_keeper_stop(struct store *s);
+/** This thread gives way to others. @thread the one meant */
+void store_be_nice(int by);
+/** Copy what the log says of itself to where the loop reads it. @thread log, keeper */
+void store_publish_stats(struct store *s);
 /** Look whether there is room; sets disk_low. @thread log (and before it starts) */
 void store_check_disk(struct store *s);
 

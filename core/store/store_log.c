@@ -9,12 +9,11 @@
 #include "base/clock.h"
 #include "store/store_int.h"
 
-#define GROUP_BYTES  (8u << 20) /* more than that waits for the next group */
-#define LAG_SLOW     40000      /* records the index may be behind before the log slows down */
-#define LAG_PER_MS   1000       /* each so many more: 1 ms a group */
-#define SLOW_MOST_MS 100
-#define IDLE_MS      50         /* of quiet before housekeeping */
+#define LAG_BOUND    50000      /* records the index may be behind ... */
+#define LAG_SLOW     40000      /* ... and from where on the log slows down, softly at first */
+#define SLOW_MOST_MS 100        /* a group, at the bound and beyond */
 #define DISK_MS      1000       /* between two looks at a disk that was full */
+#define STATS_US     1000000    /* between two looks at what the log says of itself */
 #define ROOM_LEAST   (1u << 20) /* free bytes before a disk that was full is tried again */
 
 /* ---- room on the disk ---- */
@@ -93,14 +92,28 @@ static void count_group(struct store *s, const struct reclog_result *res)
         atomic_store(&s->commit_us_max, res->commit_us);
 }
 
-static void tidy(struct store *s)
+void store_publish_stats(struct store *s)
 {
-    int r = reclog_tidy(s->log);
+    struct reclog_stats st;
 
-    if (r == UV_ENOSPC)
-        out_of_room(s);
-    else if (r == UV_EIO)
-        store_fail(s, "log checkpoint failed", r);
+    reclog_stats(s->log, &st);
+    atomic_store(&s->first_seq, st.first);
+    atomic_store(&s->damaged, st.damaged);
+    atomic_store(&s->keys_bytes, st.keys_bytes);
+    atomic_store(&s->segments, st.segments);
+}
+
+/* What the next group may take is reckoned from those before, the newer ones more. */
+static void measure(struct store *s, uint64_t since_us)
+{
+    uint64_t now = clock_mono_us(), took = now - since_us, mean = atomic_load(&s->group_us);
+
+    atomic_store(&s->group_us, mean ? mean - mean / 4 + took / 4 : took);
+    atomic_store(&s->group_since_us, 0);
+    if (now - s->published_us >= STATS_US) {
+        s->published_us = now;
+        store_publish_stats(s);
+    }
 }
 
 static void commit_group(struct store *s, struct list *group)
@@ -119,13 +132,13 @@ static void commit_group(struct store *s, struct list *group)
         feed_index(s, last);
     } else if (r == UV_ENOSPC) {
         out_of_room(s);
-    } else if (r != UV_ENOMEM && r != UV_E2BIG) {
+    } else if (r != UV_ENOMEM) {
         store_fail(s, "log commit failed, nothing more is acknowledged until a restart", r);
         r = UV_EIO;
     }
     report(s, group, r);
-    if (reclog_tidy_due(s->log) == 2)
-        tidy(s);
+    if (reclog_work_due(s->log))
+        store_keeper_wake(s);
 }
 
 /* ---- waiting ---- */
@@ -135,7 +148,7 @@ static uint64_t idle_limit_ms(const struct store *s)
 {
     if (atomic_load(&s->failed))
         return 0;
-    return reclog_tidy_due(s->log) ? IDLE_MS : atomic_load(&s->disk_low) ? DISK_MS : 0;
+    return atomic_load(&s->disk_low) ? DISK_MS : 0;
 }
 
 /* Under log_lock, returns under it; what is due runs without. */
@@ -153,8 +166,6 @@ static void wait_for_work(struct store *s)
     if (r != UV_ETIMEDOUT || !list_empty(&s->log_queue) || s->log_stop)
         return;
     uv_mutex_unlock(&s->log_lock);
-    if (reclog_tidy_due(s->log))
-        tidy(s);
     if (atomic_load(&s->disk_low))
         watch_disk(s);
     uv_mutex_lock(&s->log_lock);
@@ -168,7 +179,7 @@ static bool take_group(struct store *s, struct list *group)
     uv_mutex_lock(&s->log_lock);
     while (list_empty(&s->log_queue) && !s->log_stop)
         wait_for_work(s);
-    while (!list_empty(&s->log_queue) && bytes < GROUP_BYTES) {
+    while (!list_empty(&s->log_queue) && bytes < STORE_GROUP_BYTES) {
         struct store_append *a = list_entry(s->log_queue.next, struct store_append, node);
 
         bytes += a->bytes;
@@ -182,15 +193,18 @@ static bool take_group(struct store *s, struct list *group)
 /* An index that falls behind slows the log softly: groups come later and are larger. */
 static void slow_down(struct store *s)
 {
-    uint64_t seq = atomic_load(&s->log_seq), index = atomic_load(&s->index_seq), ms;
+    uint64_t seq = atomic_load(&s->log_seq), index = atomic_load(&s->index_seq), over, ms;
 
-    if (seq < index + LAG_SLOW)
+    if (seq < index + LAG_SLOW || atomic_load(&s->failed))
         return;
-    ms = 1 + (seq - index - LAG_SLOW) / LAG_PER_MS;
-    uv_sleep((unsigned)(ms > SLOW_MOST_MS ? SLOW_MOST_MS : ms));
+    over = seq - index - LAG_SLOW;
+    if (over > LAG_BOUND - LAG_SLOW)
+        over = LAG_BOUND - LAG_SLOW;
+    ms = 1 + SLOW_MOST_MS * over * over / ((LAG_BOUND - LAG_SLOW) * (LAG_BOUND - LAG_SLOW));
+    uv_sleep((unsigned)ms);
 }
 
-/* The index goes first: its reader must be gone before the log folds its files. */
+/* The index goes first: its reader must be gone before the log closes. */
 static void wait_for_index(struct store *s)
 {
     uv_mutex_lock(&s->index_lock);
@@ -209,10 +223,15 @@ void store_log_main(void *arg)
     struct list group = LIST_INIT(group);
 
     while (take_group(s, &group)) {
+        uint64_t since_us = clock_mono_us();
+
+        atomic_store(&s->group_since_us, since_us);
         slow_down(s);
         commit_group(s, &group);
+        measure(s, since_us);
     }
     wait_for_index(s);
+    store_keeper_stop(s);
     reclog_close(s->log);
     uv_mutex_lock(&s->done_lock);
     s->threads_done = true;

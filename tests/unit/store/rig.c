@@ -20,6 +20,7 @@ void rig_start(struct rig *rig)
     store_defaults(&rig->conf);
     rig->conf.path = rig->dir;
     rig->conf.disk_reserve = 0;
+    rig->conf.segment_bytes = 1u << 20;
 }
 
 int rig_open(struct rig *rig)
@@ -123,6 +124,11 @@ struct store_record encoded(enum record_type type, const void *rec)
         break;
     case REC_CHECKPOINT:
         rec_checkpoint_encode(&r.payload, rec);
+        break;
+    case REC_DUPLICATE:
+        rec_duplicate_encode(&r.payload, rec);
+        break;
+    case REC_VOID:
         break;
     }
     CHECK(!r.payload.failed);

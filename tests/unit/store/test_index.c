@@ -387,11 +387,11 @@ static void an_index_ahead_of_its_log_is_refused(void **state)
     rig_must_open(&rig);
     rig_receipt(&rig, "shop", "t", NULL, "{}");
     rig_close(&rig);
-    copy_file(&rig, "log.db", "older.db");
+    copy_file(&rig, "log/0000000001.seg", "older.seg");
     rig_must_open(&rig);
     rig_receipt(&rig, "shop", "t", NULL, "{}");
     rig_close(&rig);
-    copy_file(&rig, "older.db", "log.db");
+    copy_file(&rig, "older.seg", "log/0000000001.seg");
     CHECK_EQ(rig_open(&rig), UV_EINVAL);
     assert_non_null(strstr(rig.fail.text, "record 2"));
     assert_non_null(strstr(rig.fail.text, "ends at 1"));
@@ -408,10 +408,10 @@ static void an_index_of_another_log_is_refused(void **state)
     rig_must_open(&rig);
     rig_receipt(&rig, "shop", "t", NULL, "{}");
     rig_close(&rig);
-    rig_path(&rig, "log.db", path);
+    rig_path(&rig, "log/0000000001.seg", path);
     CHECK_EQ(unlink(path), 0);
     CHECK_EQ(rig_open(&rig), UV_EINVAL);
-    assert_non_null(strstr(rig.fail.text, "another log.db"));
+    assert_non_null(strstr(rig.fail.text, "another log"));
     rig_finish(&rig);
 }
 

@@ -1,0 +1,197 @@
+/*
+ * log_keep.c - what a commit must not wait for: files of segments to come, files of those that
+ * went.
+ */
+#include <fcntl.h>
+#include <uv.h>
+#include "base/log.h"
+#include "store/disk.h"
+#include "store/log_int.h"
+
+/* ---- files for segments to come ---- */
+
+/* The name of a spare file; *ret_new: there is none yet. */
+static uint32_t take_name(struct reclog *l, bool *ret_new)
+{
+    uint32_t name;
+
+    uv_mutex_lock(&l->lock);
+    *ret_new = l->n_spares == 0;
+    name = l->n_spares ? l->spares[--l->n_spares] : l->next_spare++;
+    uv_mutex_unlock(&l->lock);
+    return name;
+}
+
+static void keep_name(struct reclog *l, uint32_t name)
+{
+    uv_mutex_lock(&l->lock);
+    if (l->n_spares < LOG_SPARES_MOST)
+        l->spares[l->n_spares++] = name;
+    uv_mutex_unlock(&l->lock);
+}
+
+/* Blocks ahead of the writes make commits cheaper; without room for all of them it goes without. */
+static int allocate(struct reclog *l, int fd)
+{
+    int r = log_code(store_disk->allocate(fd, l->segment_bytes));
+
+    if (r == 0 || r == UV_EIO)
+        return r;
+    return log_code(store_disk->truncate(fd, 0));
+}
+
+int log_make_spare(struct reclog *l, struct log_spare *ret)
+{
+    char path[LOG_PATH_MOST];
+    bool is_new;
+    uint32_t name = take_name(l, &is_new);
+    int fd, r = 0;
+
+    log_spare_path(l, name, path);
+    fd = store_disk->open(path, O_RDWR | O_CREAT);
+    if (fd >= 0 && is_new)
+        r = allocate(l, fd);
+    if (fd < 0 || r < 0) {
+        keep_name(l, name);
+        if (fd >= 0)
+            store_disk->close(fd);
+        return log_code(fd < 0 ? fd : r);
+    }
+    *ret = (struct log_spare){ .fd = fd, .name = name };
+    return 0;
+}
+
+/* Half a segment is time enough. */
+static bool prepare_due(const struct reclog *l)
+{
+    return l->prepared.fd < 0 && l->durable_end > l->segment_bytes / 2;
+}
+
+static int prepare(struct reclog *l)
+{
+    struct log_spare spare;
+    bool due, kept = false;
+    int r;
+
+    uv_mutex_lock(&l->lock);
+    due = prepare_due(l);
+    uv_mutex_unlock(&l->lock);
+    if (!due)
+        return 0;
+    if ((r = log_make_spare(l, &spare)) < 0)
+        return r;
+    r = store_disk->sync(spare.fd); /* what is new of the file itself */
+    if (r == 0) {
+        uv_mutex_lock(&l->lock);
+        if (l->prepared.fd < 0) {
+            l->prepared = spare;
+            kept = true;
+        }
+        uv_mutex_unlock(&l->lock);
+    }
+    if (!kept) {
+        store_disk->close(spare.fd);
+        keep_name(l, spare.name);
+    }
+    return r < 0 ? log_code(r) : 1;
+}
+
+/* ---- files of segments that went ---- */
+
+static bool recycle_due(const struct reclog *l)
+{
+    return l->n_segments > 1 && l->holds == 0 && l->segments[0].last < l->first_kept;
+}
+
+/* Take the oldest segment out of the list; a reader that comes for it is told so. */
+static bool drop_oldest(struct reclog *l, struct log_segment *ret, uint32_t *ret_spare)
+{
+    bool due;
+
+    uv_mutex_lock(&l->lock);
+    due = recycle_due(l);
+    if (due) {
+        *ret = l->segments[0];
+        l->n_segments--;
+        for (size_t i = 0; i < l->n_segments; i++)
+            l->segments[i] = l->segments[i + 1];
+        *ret_spare = l->n_spares < LOG_SPARES_MOST ? l->next_spare++ : 0;
+    }
+    uv_mutex_unlock(&l->lock);
+    return due;
+}
+
+/* One at a time and each durable before the next: what is left is always without a gap. */
+static int recycle(struct reclog *l)
+{
+    char path[LOG_PATH_MOST], to[LOG_PATH_MOST];
+    struct log_segment seg;
+    uint32_t spare;
+    int r;
+
+    if (!drop_oldest(l, &seg, &spare))
+        return 0;
+    keys_retire(l->keys, seg.number + 1);
+    log_segment_path(l, seg.number, path);
+    if (spare) {
+        log_spare_path(l, spare, to);
+        r = store_disk->rename(path, to);
+    } else {
+        r = store_disk->remove(path);
+    }
+    if (r == 0)
+        r = store_disk->sync_dir(l->dir);
+    if (r == 0 && spare)
+        keep_name(l, spare);
+    log_info(&log_logger, "segment has gone: number=%u first=%" PRIu64 " last=%" PRIu64, seg.number,
+             seg.first, seg.last);
+    return r < 0 ? log_code(r) : 1;
+}
+
+void reclog_retire(struct reclog *l, uint64_t first_kept)
+{
+    uv_mutex_lock(&l->lock);
+    if (first_kept > l->first_kept)
+        l->first_kept = first_kept;
+    uv_mutex_unlock(&l->lock);
+}
+
+void reclog_hold(struct reclog *l, bool on)
+{
+    uv_mutex_lock(&l->lock);
+    l->holds += on ? 1 : -1u;
+    uv_mutex_unlock(&l->lock);
+}
+
+/* ---- a step ---- */
+
+int reclog_work(struct reclog *l)
+{
+    int (*const steps[])(struct reclog *) = { recycle, prepare };
+    int did = 0, failed = 0;
+
+    /* Each is tried whatever became of the others: recycling makes the room they lack. */
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        int r = steps[i](l);
+
+        did |= r > 0;
+        failed = r < 0 && !failed ? r : failed;
+    }
+    if (keys_work_due(l->keys)) {
+        int r = keys_work(l->keys);
+
+        did |= r > 0;
+        failed = r < 0 && !failed ? r : failed;
+    }
+    return failed ? failed : did;
+}
+
+bool reclog_work_due(struct reclog *l)
+{
+    bool due;
+
+    uv_mutex_lock(&l->lock);
+    due = prepare_due(l) || recycle_due(l);
+    uv_mutex_unlock(&l->lock);
+    return due || keys_work_due(l->keys);
+}

@@ -55,8 +55,18 @@ struct topic_rule {
  *  one: the generic rule. The first rule whose id is in the body holds. */
 const struct topic_rule *topic_rule(sl_str topic, size_t index);
 
-/** Does describe() read this member of the topic's bodies? */
-int topic_reads(sl_str topic, sl_str name);
+#define TOPIC_MAX_NAMES 24
+
+/** The members of a topic's bodies that describe() reads; views into the rules. */
+struct topic_names {
+    sl_str at[TOPIC_MAX_NAMES];
+    size_t n;
+    uint64_t bits; /* see topics.c: which lengths and first letters there are */
+    int all;       /* there are more: any may be one */
+};
+
+void topic_names(sl_str topic, struct topic_names *ret);
+int topic_reads(const struct topic_names *names, sl_str name);
 
 /* ---- skim.c ---- */
 

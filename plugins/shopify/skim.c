@@ -39,6 +39,12 @@ static int skim_string(struct cursor *c)
     }
 }
 
+enum { PLAIN, QUOTE, OPENS, CLOSES };
+
+static const unsigned char kinds[256] = {
+    ['"'] = QUOTE, ['{'] = OPENS, ['['] = OPENS, ['}'] = CLOSES, [']'] = CLOSES,
+};
+
 /* At an opening bracket of the second level or deeper. */
 static sl_status skim_nested(struct cursor *c)
 {
@@ -46,28 +52,28 @@ static sl_status skim_nested(struct cursor *c)
     size_t depth = 1; /* the body's own brace */
 
     do {
-        switch (*c->p) {
-        case '"':
+        while (c->p < c->end && kinds[(unsigned char)*c->p] == PLAIN)
+            c->p++;
+        if (c->p == c->end)
+            return SL_E_INVALID;
+        switch (kinds[(unsigned char)*c->p]) {
+        case QUOTE:
             if (skim_string(c) < 0)
                 return SL_E_INVALID;
             continue;
-        case '{':
-        case '[':
+        case OPENS:
             if (depth == SKIM_MAX_DEPTH)
                 return SL_E_LIMIT;
             open[depth++] = *c->p;
             break;
-        case '}':
-        case ']':
+        default:
             if (open[--depth] != (*c->p == '}' ? '{' : '['))
                 return SL_E_INVALID;
             break;
-        default:
-            break;
         }
         c->p++;
-    } while (depth > 1 && c->p < c->end);
-    return depth == 1 ? SL_OK : SL_E_INVALID;
+    } while (depth > 1);
+    return SL_OK;
 }
 
 static sl_status skim_value(struct cursor *c)
@@ -91,7 +97,7 @@ static sl_status skim_value(struct cursor *c)
 
 /* `"name": value`; kept if wanted. A name with an escape in it is kept to be looked at by jansson.
  */
-static sl_status skim_member(struct cursor *c, sl_str topic, char **to)
+static sl_status skim_member(struct cursor *c, const struct topic_names *names, char **to)
 {
     int next = skim_space(c);
     const char *start = c->p;
@@ -106,7 +112,7 @@ static sl_status skim_member(struct cursor *c, sl_str topic, char **to)
     c->p++;
     if ((r = skim_value(c)) < 0)
         return r;
-    if (!topic_reads(topic, name) && !memchr(name.ptr, '\\', name.len))
+    if (!topic_reads(names, name) && !memchr(name.ptr, '\\', name.len))
         return SL_OK;
     if ((*to)[-1] != '{')
         *(*to)++ = ',';
@@ -115,7 +121,7 @@ static sl_status skim_member(struct cursor *c, sl_str topic, char **to)
     return SL_OK;
 }
 
-static sl_status skim_members(struct cursor *c, sl_str topic, char **to)
+static sl_status skim_members(struct cursor *c, const struct topic_names *names, char **to)
 {
     sl_status r;
 
@@ -126,7 +132,7 @@ static sl_status skim_members(struct cursor *c, sl_str topic, char **to)
         c->p++;
     } else {
         for (int next = ','; next == ',';) {
-            if ((r = skim_member(c, topic, to)) < 0)
+            if ((r = skim_member(c, names, to)) < 0)
                 return r;
             next = skim_space(c);
             if (next != ',' && next != '}')
@@ -140,6 +146,7 @@ static sl_status skim_members(struct cursor *c, sl_str topic, char **to)
 sl_status skim(sl_str body, sl_str topic, sl_str *ret, size_t *ret_at)
 {
     struct cursor c = { body.ptr, body.ptr + body.len };
+    struct topic_names names;
     char *kept, *to;
     sl_status r;
 
@@ -151,7 +158,8 @@ sl_status skim(sl_str body, sl_str topic, sl_str *ret, size_t *ret_at)
         return SL_E_NO_MEMORY;
     to = kept;
     *to++ = '{';
-    r = skim_members(&c, topic, &to);
+    topic_names(topic, &names);
+    r = skim_members(&c, &names, &to);
     *to++ = '}';
     if (r < 0) {
         *ret_at = (size_t)(c.p - body.ptr);

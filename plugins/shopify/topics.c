@@ -135,10 +135,13 @@ static const struct topic_rule generic = { "", NULL, ANY_ID, "updated_at", NULL 
 
 static int fits(const struct topic_rule *r, sl_str topic)
 {
-    size_t len = strlen(r->topic);
-    int wide = r->topic[len - 1] == '/';
+    size_t len;
 
-    return (wide ? topic.len > len : topic.len == len) && memcmp(topic.ptr, r->topic, len) == 0;
+    if (topic.len == 0 || r->topic[0] != topic.ptr[0])
+        return 0; /* most rows, before their length is counted */
+    len = strlen(r->topic);
+    return (r->topic[len - 1] == '/' ? topic.len > len : topic.len == len) &&
+           memcmp(topic.ptr, r->topic, len) == 0;
 }
 
 const struct topic_rule *topic_rule(sl_str topic, size_t index)
@@ -151,33 +154,60 @@ const struct topic_rule *topic_rule(sl_str topic, size_t index)
     return known == 0 && index == 0 ? &generic : NULL;
 }
 
-/* Is `name` the first step of a path in the list? */
-static int begins_a_path(const char *list, sl_str name)
-{
-    while (list && *list) {
-        size_t len = strcspn(list, " |");
-        size_t first = strcspn(list, " |.");
+/* ---- which members are read ---- */
 
-        if (first == name.len && memcmp(list, name.ptr, first) == 0)
+/* One of 64, by length and first letter: a name whose bit is not set is none of them. */
+static uint64_t name_bit(const char *name, size_t len)
+{
+    return UINT64_C(1) << ((len * 5 + (len ? (unsigned char)name[0] : 0)) & 63);
+}
+
+static int is_named(const struct topic_names *names, sl_str name)
+{
+    if (!(names->bits & name_bit(name.ptr, name.len)))
+        return 0;
+    for (size_t i = 0; i < names->n; i++)
+        if (names->at[i].len == name.len && memcmp(names->at[i].ptr, name.ptr, name.len) == 0)
             return 1;
-        list += len + (list[len] != '\0');
-    }
     return 0;
 }
 
-int topic_reads(sl_str topic, sl_str name)
+/* The first step of each path in a list, "@version" apart, which is no member. */
+static void add_list(struct topic_names *names, const char *list)
+{
+    while (list && *list) {
+        size_t len = strcspn(list, " |");
+        sl_str first = { list, strcspn(list, " |.") };
+
+        if (first.ptr[0] != '@' && !is_named(names, first)) {
+            if (names->n == TOPIC_MAX_NAMES)
+                names->all = 1; /* longer than any row: slower, and still right */
+            else
+                names->at[names->n++] = first;
+            names->bits |= name_bit(first.ptr, first.len);
+        }
+        list += len + (list[len] != '\0');
+    }
+}
+
+void topic_names(sl_str topic, struct topic_names *ret)
 {
     const struct topic_rule *r;
 
-    if (name.len == 4 && memcmp(name.ptr, "test", 4) == 0)
-        return 1; /* noted whatever the topic */
+    ret->n = 0;
+    ret->bits = 0;
+    ret->all = 0;
+    add_list(ret, "test"); /* noted whatever the topic */
     for (size_t i = 0; (r = topic_rule(topic, i)) != NULL; i++) {
-        if (begins_a_path(r->id, name) || begins_a_path(r->version, name) ||
-            begins_a_path(r->key, name))
-            return 1;
+        add_list(ret, r->id);
+        add_list(ret, r->version);
+        add_list(ret, r->key);
         for (size_t k = 0; k < TOPIC_MAX_REFS; k++)
-            if (begins_a_path(r->refs[k].path, name))
-                return 1;
+            add_list(ret, r->refs[k].path);
     }
-    return 0;
+}
+
+int topic_reads(const struct topic_names *names, sl_str name)
+{
+    return names->all || is_named(names, name);
 }

@@ -136,6 +136,7 @@ class Sluice(Server):
 
     def __init__(self, folder, first=None, **changes):
         super().__init__(folder)
+        self.gateway = None
         self.keep_folder = first is not None  # it is there, holds a store, and stays
         self.first = first or 0
         self.config = demo_config("http://127.0.0.1:9", **changes)
@@ -158,7 +159,7 @@ class Sluice(Server):
             raise
 
     def end(self):
-        if self.gateway.process:
+        if self.gateway and self.gateway.process:
             self.gateway.kill9()
         if not self.keep_folder:
             shutil.rmtree(self.folder, ignore_errors=True)

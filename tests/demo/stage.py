@@ -6,7 +6,6 @@ then stops them in order) and dies with the demo whatever happens to it.
 
 import asyncio
 import collections
-import contextlib
 import ctypes
 import fcntl
 import json
@@ -58,12 +57,18 @@ def is_free(port):
     return True
 
 
+_reserved = []  # sockets
+
+
 def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Ports of our own as long as we live: bound here and never listened on, so nobody else is given them,
+    while whoever binds one with SO_REUSEADDR, as servers do, can listen there."""
+    holders = [socket.socket() for _ in range(count)]
+    for holder in holders:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+    _reserved.extend(holders)
+    return [holder.getsockname()[1] for holder in holders]
 
 
 class StandIn(Control):

@@ -72,6 +72,8 @@ def gateway(make_gateway, byron, nord):
     return make_gateway(demo_config(byron.url, nord.url, endpoints={"byron": rate, "nord": rate}))
 
 
+@pytest.mark.alone
+@pytest.mark.fault("F9")
 @pytest.mark.parametrize("text, at", [(HEAD, 10), (HEAD + b"x" * 4000, len(HEAD) + 10)], ids=["head", "body"])
 def test_slow_clients_harm_no_good_ones_and_are_sent_away(gateway, byron, text, at):
     good = byron_orders(200, seed=81)
@@ -95,6 +97,8 @@ def rss_kib(gateway):
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
+@pytest.mark.alone
+@pytest.mark.fault("F10")
 def test_500_idle_connections_cost_little_and_harm_nobody(gateway, byron):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 700:

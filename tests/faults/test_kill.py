@@ -9,6 +9,8 @@ import os
 import random
 import time
 
+import pytest
+
 from faults.traffic import Shop
 from flow.harness import check_supplier, demo_config, wait_until
 from flow.test_main_job import check_opportunities
@@ -46,6 +48,8 @@ def quick_config(byron, nord, crm):
                 "poll": {"first": "50ms", "cap": "200ms"}}})
 
 
+@pytest.mark.slow
+@pytest.mark.fault("F1")
 def test_what_was_acknowledged_arrives_once_over_kills_at_random_moments(make_gateway, byron, nord, crm):
     print(f"SLUICE_SEED={SEED}")
     rng = random.Random(SEED)

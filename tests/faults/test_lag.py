@@ -6,6 +6,8 @@
 import os
 import time
 
+import pytest
+
 from faults.traffic import Shop
 from flow.harness import check_supplier, demo_config, wait_until
 from flow.test_main_job import check_opportunities
@@ -20,6 +22,7 @@ def percentiles(values):
     return {p: ordered[min(len(ordered) - 1, len(ordered) * p // 100)] for p in (50, 90, 99, 100)}
 
 
+@pytest.mark.alone
 def test_500_orders_a_minute_reach_suppliers_within_a_second_and_the_crm_within_its_batch(
         make_gateway, byron, nord, crm):
     config = demo_config(byron.url, nord.url, crm.url, endpoints={

@@ -70,18 +70,20 @@ def stays(predicate, seconds, every=0.05):
     return True
 
 
-_given_ports = set()
+_reserved = []  # sockets
 
 
 def free_port():
-    """A port nobody listens on now, and that was not given out before."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given_ports:
-            _given_ports.add(port)
-            return port
+    """A port of our own as long as this process lives: bound here and never listened on.
+
+    Nobody is given it again, neither another test process nor a connection going out; whoever binds it
+    with SO_REUSEADDR, as servers do, can listen there, as often as it is started.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _reserved.append(holder)
+    return holder.getsockname()[1]
 
 
 # ---- configurations ----

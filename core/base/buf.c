@@ -130,6 +130,20 @@ int buf_reserve(struct buf *b, size_t more)
     return 0;
 }
 
+int buf_alloc(struct buf *b, size_t n)
+{
+    if (b->data)
+        return buf_reserve(b, n);
+    b->data = n < SIZE_MAX / 2 ? malloc(n + 1) : NULL; /* the NUL */
+    if (!b->data) {
+        b->failed = true;
+        return UV_ENOMEM;
+    }
+    b->data[0] = '\0';
+    b->cap = n + 1;
+    return 0;
+}
+
 void buf_append(struct buf *b, const void *p, size_t n)
 {
     if (b->failed || buf_reserve(b, n) < 0)

@@ -44,6 +44,8 @@ struct buf {
 void buf_finish(struct buf *b);              /* frees; the buffer is empty and usable again */
 void buf_clear(struct buf *b);               /* len = 0, keeps memory, clears `failed` */
 int buf_reserve(struct buf *b, size_t more); /* 0, or UV_ENOMEM, then `failed` is set as well */
+/** Room for exactly so many bytes in a buffer that has no memory yet: for what will not grow. */
+int buf_alloc(struct buf *b, size_t n); /* 0 or UV_ENOMEM, likewise */
 void buf_append(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, sl_str s);
 void buf_cstr(struct buf *b, const char *s);

@@ -106,6 +106,17 @@ void hmac_destroy(struct hmac *h)
     free(h);
 }
 
+struct hmac *hmac_fork(const struct hmac *h)
+{
+    struct hmac *fork = calloc(1, sizeof(*fork));
+
+    if (fork && !(fork->ctx = EVP_MAC_CTX_dup(h->ctx))) {
+        free(fork);
+        return NULL;
+    }
+    return fork;
+}
+
 int hmac_begin(struct hmac *h)
 {
     return EVP_MAC_init(h->ctx, NULL, 0, NULL) ? 0 : UV_ENOMEM;

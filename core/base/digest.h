@@ -25,6 +25,10 @@ int hmac_begin(struct hmac *h);
 void hmac_update(struct hmac *h, const void *p, size_t n);
 void hmac_end(struct hmac *h, uint8_t out[DIGEST_SHA256]);
 
+/** One of its own with the same key, for a message that comes in pieces while others use `h`.
+ *  NULL: no memory. */
+struct hmac *hmac_fork(const struct hmac *h);
+
 /** Compare in constant time; unequal lengths differ at once. */
 bool digest_equal(const void *a, size_t alen, const void *b, size_t blen);
 

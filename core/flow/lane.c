@@ -67,7 +67,7 @@ void lane_finish(struct lane *l)
         free(p);
     }
     for (int p = 0; p < PRIORITY__COUNT; p++)
-        window_finish(&l->windows[p]);
+        lane_window_finish(&l->windows[p]);
     free(l->waiting.at);
     free(l->asking.at);
     uv_close((uv_handle_t *)&l->timer, flow_on_closed);

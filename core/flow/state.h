@@ -289,7 +289,7 @@ bool lane_admits(struct lane *l, uint8_t priority, uint64_t num);
 /** It is not the index's any more: a claim under way must not bring it back. */
 void lane_gone(struct lane *l, uint8_t priority, uint64_t num);
 void lane_refill(struct lane *l); /* claim more when a window has room */
-void window_finish(struct window *w);
+void lane_window_finish(struct window *w);
 
 /* batch.c */
 void batch_start(struct lane *l, struct delivery **members, size_t n);

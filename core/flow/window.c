@@ -37,7 +37,7 @@ static bool nums_has(const struct nums *sorted, uint64_t num)
     return sorted->n && bsearch(&num, sorted->at, sorted->n, sizeof(num), by_num);
 }
 
-void window_finish(struct window *w)
+void lane_window_finish(struct window *w)
 {
     free(w->gone.at);
     free(w->missed.at);

@@ -112,10 +112,10 @@ static int verdict(const struct unpack *u, int err)
 
 /* ---- receipt ---- */
 
-void rec_receipt_encode(struct buf *b, const struct rec_receipt *r)
+#define RECEIPT_TIME_AT 2 /* after version and origin */
+
+static void receipt_fields(struct buf *b, const struct rec_receipt *r)
 {
-    buf_reserve(b, 64 + r->endpoint.len + r->topic.len + r->sender_id.len + r->subject.len +
-                       r->headers.len + r->body.len);
     pack_u8(b, RECORD_VERSION);
     pack_u8(b, r->origin);
     pack_i64(b, r->received_ms);
@@ -124,6 +124,51 @@ void rec_receipt_encode(struct buf *b, const struct rec_receipt *r)
     pack_str(b, r->topic);
     pack_str(b, r->sender_id);
     pack_str(b, r->subject);
+}
+
+/* The length of what was written since `at` goes before it, where its place was kept. */
+static void patch_length(struct buf *b, size_t at)
+{
+    uint64_t n = b->len - at;
+
+    if (n > UINT32_MAX)
+        b->failed = true;
+    if (b->failed)
+        return;
+    for (size_t i = 0; i < 4; i++)
+        b->data[at - 4 + i] = (char)(n >> (8 * i));
+}
+
+void rec_receipt_begin(struct rec_receipt_draft *d, struct buf *b, const struct rec_receipt *r,
+                       size_t room)
+{
+    buf_alloc(b, 64 + r->endpoint.len + r->topic.len + r->sender_id.len + r->subject.len + room);
+    receipt_fields(b, r);
+    pack_u32(b, 0);
+    d->headers_at = d->body_at = b->len;
+}
+
+void rec_receipt_body(struct rec_receipt_draft *d, struct buf *b)
+{
+    patch_length(b, d->headers_at);
+    pack_u32(b, 0);
+    d->body_at = b->len;
+}
+
+void rec_receipt_end(const struct rec_receipt_draft *d, struct buf *b, int64_t received_ms)
+{
+    patch_length(b, d->body_at);
+    if (b->failed)
+        return;
+    for (size_t i = 0; i < 8; i++)
+        b->data[RECEIPT_TIME_AT + i] = (char)((uint64_t)received_ms >> (8 * i));
+}
+
+void rec_receipt_encode(struct buf *b, const struct rec_receipt *r)
+{
+    buf_reserve(b, 64 + r->endpoint.len + r->topic.len + r->sender_id.len + r->subject.len +
+                       r->headers.len + r->body.len);
+    receipt_fields(b, r);
     pack_str(b, r->headers);
     pack_str(b, r->body);
 }

@@ -182,6 +182,17 @@ struct rec_checkpoint {
 
 /* Encoding appends to `b`; check b->failed. rec_routed_encode fills each delivery's state_at. */
 void rec_receipt_encode(struct buf *b, const struct rec_receipt *r);
+/** A receipt encoded as it comes in, the body last: rec_receipt_begin() writes what stands before
+ *  the headers, with room for so many bytes to follow; then rec_headers_encode(), as often as
+ *  wanted; rec_receipt_body(); the body's bytes by buf_append(); rec_receipt_end(). `b` is empty
+ *  before. `r` without headers and body. */
+struct rec_receipt_draft {
+    size_t headers_at, body_at; /* the first byte of each */
+};
+void rec_receipt_begin(struct rec_receipt_draft *d, struct buf *b, const struct rec_receipt *r,
+                       size_t room);
+void rec_receipt_body(struct rec_receipt_draft *d, struct buf *b);
+void rec_receipt_end(const struct rec_receipt_draft *d, struct buf *b, int64_t received_ms);
 void rec_duplicate_encode(struct buf *b, const struct rec_duplicate *r);
 void rec_routed_encode(struct buf *b, struct rec_routed *r);
 void rec_sent_encode(struct buf *b, const struct rec_sent *r);

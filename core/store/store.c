@@ -352,9 +352,23 @@ uint64_t store_wait_ms(const struct store *s)
     return us / 1000;
 }
 
+int store_admits(const struct store *s, uint64_t bytes)
+{
+    if (s->phase != STORE_OPEN)
+        return UV_ECANCELED;
+    if (atomic_load(&s->failed))
+        return UV_EIO;
+    if (atomic_load(&s->disk_low))
+        return UV_ENOSPC;
+    if (s->queue_bytes + bytes > s->max_queue_bytes)
+        return UV_ENOBUFS;
+    return store_wait_ms(s) > WAIT_MOST_MS ? UV_EAGAIN : 0;
+}
+
 int store_append(struct store *s, struct store_append *a, bool internal)
 {
     uint64_t bytes = append_bytes(a);
+    int r;
 
     if (s->phase != STORE_OPEN)
         return UV_ECANCELED;
@@ -362,12 +376,8 @@ int store_append(struct store *s, struct store_append *a, bool internal)
         return UV_EIO;
     if (!well_formed(a))
         return UV_EINVAL;
-    if (!internal && atomic_load(&s->disk_low))
-        return UV_ENOSPC;
-    if (!internal && s->queue_bytes + bytes > s->max_queue_bytes)
-        return UV_ENOBUFS;
-    if (!internal && store_wait_ms(s) > WAIT_MOST_MS)
-        return UV_EAGAIN;
+    if (!internal && (r = store_admits(s, bytes)) < 0)
+        return r;
     a->bytes = bytes;
     a->status = 0;
     s->queue_bytes += bytes;

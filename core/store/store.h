@@ -89,6 +89,9 @@ struct store_append {
  *  caller keeps everything. `internal` appends (outcomes, decisions) are admitted
  *  beyond the queue limit and into the reserve, since refusing them would lose knowledge. */
 int store_append(struct store *s, struct store_append *a, bool internal);
+/** What store_append() would answer now to new work of so many bytes: for refusing it before it has
+ *  been read. */
+int store_admits(const struct store *s, uint64_t bytes);
 /** How long an append submitted now would wait for its commit, as far as can be told; counts on by
  *  the clock while a commit hangs. */
 uint64_t store_wait_ms(const struct store *s);

@@ -99,6 +99,28 @@ static void one_key_serves_many_messages(void **state)
     hmac_destroy(h);
 }
 
+static void a_fork_has_the_key_and_a_message_of_its_own(void **state)
+{
+    struct hmac *h = hmac_create("Jefe", 4), *fork;
+    uint8_t out[DIGEST_SHA256];
+
+    (void)state;
+    CHECK_EQ(hmac_begin(h), 0);
+    hmac_update(h, "half of another message", 12);
+    fork = hmac_fork(h);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(hmac_begin(fork), 0);
+        hmac_update(fork, "what do ya ", 11);
+        CHECK_STR(mac(h, "what do ya want for nothing?"),
+                  "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        hmac_update(fork, "want for nothing?", 17);
+        hmac_end(fork, out);
+        CHECK_STR(hex(out), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+    hmac_destroy(h);
+    hmac_destroy(fork);
+}
+
 static void an_empty_key_is_a_key(void **state)
 {
     struct hmac *h = hmac_create(NULL, 0);
@@ -193,6 +215,7 @@ int main(void)
         cmocka_unit_test(parts_are_told_apart_by_their_length),
         cmocka_unit_test(hmac_matches_rfc_4231),
         cmocka_unit_test(one_key_serves_many_messages),
+        cmocka_unit_test(a_fork_has_the_key_and_a_message_of_its_own),
         cmocka_unit_test(an_empty_key_is_a_key),
         cmocka_unit_test(comparing_looks_at_every_byte),
         cmocka_unit_test(hex_goes_both_ways_and_must_fit),

@@ -304,7 +304,7 @@ static int write_group(struct reclog *l)
     if (r == 0)
         r = store_disk->sync(l->fd);
     if (r < 0) {
-        l->failed = true;
+        atomic_store(&l->failed, true);
         log_error(&log_logger, "log cannot be written: file=%s/%010u.seg err=%s", l->dir, l->number,
                   uv_err_name(r));
     }
@@ -365,7 +365,8 @@ static int establish(struct reclog *l, const struct log_spare *spare, const stru
         return r;
     if (r == 0)
         r = store_disk->sync_dir(l->dir);
-    l->failed |= r < 0;
+    if (r < 0)
+        atomic_store(&l->failed, true);
     return r < 0 ? UV_EIO : 0;
 }
 
@@ -428,7 +429,7 @@ int reclog_append(struct reclog *l, struct list *group, struct reclog_result *re
     struct reclog_result res = { 0 };
     struct need need = measure(group);
     uint64_t started;
-    int r = l->failed ? UV_EIO : 0;
+    int r = atomic_load(&l->failed) ? UV_EIO : 0;
 
     reset_results(group);
     if (r == 0 && is_full(l, &need))

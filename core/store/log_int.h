@@ -54,7 +54,6 @@ struct reclog {
     uint32_t number; /* its own */
     uint64_t end;    /* of its durable bytes */
     uint32_t epoch;
-    bool failed;      /* a sync or a write was lost: nothing is written any more */
     bool keys_sealed; /* of the newest segment: it takes no record more */
     uint8_t *frames;  /* memory for a group's frames and keys */
     size_t frames_len, frames_cap;
@@ -68,6 +67,7 @@ struct reclog {
 
     /* ---- @thread any ---- */
     atomic_uint_fast64_t last; /* newest durable record */
+    atomic_bool failed;        /* a sync or a write was lost: nothing is written any more */
 
     /* ---- under the lock; held for moments ---- */
     uv_mutex_t lock;

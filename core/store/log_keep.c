@@ -67,10 +67,32 @@ static bool prepare_due(const struct reclog *l)
     return l->prepared.fd < 0 && l->durable_end > l->segment_bytes / 2;
 }
 
+/* A file whose sync failed is never used: nobody knows what of it is on the disk. */
+static void discard(struct reclog *l, const struct log_spare *spare)
+{
+    char path[LOG_PATH_MOST];
+
+    store_disk->close(spare->fd);
+    log_spare_path(l, spare->name, path);
+    store_disk->remove(path);
+}
+
+static bool hand_over(struct reclog *l, struct log_spare spare)
+{
+    bool taken;
+
+    uv_mutex_lock(&l->lock);
+    taken = l->prepared.fd < 0;
+    if (taken)
+        l->prepared = spare;
+    uv_mutex_unlock(&l->lock);
+    return taken;
+}
+
 static int prepare(struct reclog *l)
 {
     struct log_spare spare;
-    bool due, kept = false;
+    bool due;
     int r;
 
     uv_mutex_lock(&l->lock);
@@ -80,20 +102,15 @@ static int prepare(struct reclog *l)
         return 0;
     if ((r = log_make_spare(l, &spare)) < 0)
         return r;
-    r = store_disk->sync(spare.fd); /* what is new of the file itself */
-    if (r == 0) {
-        uv_mutex_lock(&l->lock);
-        if (l->prepared.fd < 0) {
-            l->prepared = spare;
-            kept = true;
-        }
-        uv_mutex_unlock(&l->lock);
+    if ((r = atomic_load(&l->failed) ? UV_EIO : store_disk->sync(spare.fd)) < 0) {
+        discard(l, &spare);
+        return log_code(r);
     }
-    if (!kept) {
+    if (!hand_over(l, spare)) { /* the log thread was faster */
         store_disk->close(spare.fd);
         keep_name(l, spare.name);
     }
-    return r < 0 ? log_code(r) : 1;
+    return 1;
 }
 
 /* ---- files of segments that went ---- */
@@ -170,6 +187,8 @@ int reclog_work(struct reclog *l)
     int (*const steps[])(struct reclog *) = { recycle, prepare };
     int did = 0, failed = 0;
 
+    if (atomic_load(&l->failed))
+        return 0;
     /* Each is tried whatever became of the others: recycling makes the room they lack. */
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         int r = steps[i](l);
@@ -190,6 +209,8 @@ bool reclog_work_due(struct reclog *l)
 {
     bool due;
 
+    if (atomic_load(&l->failed))
+        return false;
     uv_mutex_lock(&l->lock);
     due = prepare_due(l) || recycle_due(l);
     uv_mutex_unlock(&l->lock);

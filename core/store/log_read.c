@@ -118,7 +118,6 @@ static int skip_damage(struct reclog_reader *r, const struct log_segment *seg, u
 
     if (err != UV_EILSEQ)
         return err;
-    window_forget(&r->run.w);
     err = seq < last ? segment_seek(&r->run.w, r->l->seed, &at, &x, &rec) : UV_EOF;
     if (err < 0 && !is_none(err))
         return err;

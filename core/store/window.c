@@ -24,16 +24,10 @@ void window_finish(struct window *w)
     *w = (struct window){ .fd = -1 };
 }
 
-void window_forget(struct window *w)
-{
-    if (w->cap)
-        w->len = 0;
-}
-
 void window_move(struct window *w, int fd, uint64_t limit)
 {
-    if (w->fd != fd)
-        window_forget(w);
+    if (w->fd != fd && w->cap)
+        w->len = 0;
     w->fd = fd;
     w->limit = limit;
 }

@@ -25,9 +25,7 @@ void window_init(struct window *w, size_t step, int fd, uint64_t limit);
 /** ... or one on bytes in memory. */
 void window_init_bytes(struct window *w, const void *p, size_t n);
 void window_finish(struct window *w); /* frees; not the descriptor */
-/** Forget what was read: the file may hold something else now. */
-void window_forget(struct window *w);
-/** Another file, or another end of this one. */
+/** Another file, or another end of this one; what was read of another is forgotten. */
 void window_move(struct window *w, int fd, uint64_t limit);
 
 /** n bytes at `off`, valid until the next call. 0; UV_EOF: not so many are there; or UV_ENOMEM or

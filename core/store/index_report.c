@@ -16,6 +16,22 @@
 
 /* ---- JSON help ---- */
 
+/* A member found no memory: the report would lack it without a word, so finish() refuses all of it.
+ * The threads' own, for one is made at a time and every step of it would have to hand this on. */
+static _Thread_local bool lacking;
+
+static void put(json_t *o, const char *name, json_t *value)
+{
+    if (json_object_set_new_nocheck(o, name, value) < 0)
+        lacking = true;
+}
+
+static void add(json_t *list, json_t *value)
+{
+    if (json_array_append_new(list, value) < 0)
+        lacking = true;
+}
+
 /* A string from any bytes; `ret_replaced` may be NULL. */
 static json_t *text(sl_str s, bool *ret_replaced)
 {
@@ -44,7 +60,7 @@ static json_t *text(sl_str s, bool *ret_replaced)
 
 static void set_text(json_t *o, const char *name, sl_str s)
 {
-    json_object_set_new_nocheck(o, name, text(s, NULL));
+    put(o, name, text(s, NULL));
 }
 
 static void set_column(json_t *o, const char *name, sqlite3_stmt *st, int column)
@@ -54,12 +70,12 @@ static void set_column(json_t *o, const char *name, sqlite3_stmt *st, int column
 
 static void set_int(json_t *o, const char *name, int64_t v)
 {
-    json_object_set_new_nocheck(o, name, json_integer(v));
+    put(o, name, json_integer(v));
 }
 
 static void set_bool(json_t *o, const char *name, bool v)
 {
-    json_object_set_new_nocheck(o, name, json_boolean(v));
+    put(o, name, json_boolean(v));
 }
 
 /* A time, or null for 0. */
@@ -68,7 +84,7 @@ static void set_time(json_t *o, const char *name, int64_t ms)
     char out[32];
 
     clock_format(ms, out);
-    json_object_set_new_nocheck(o, name, ms ? json_string(out) : json_null());
+    put(o, name, ms ? json_string(out) : json_null());
 }
 
 static void set_num(json_t *o, const char *name, uint64_t num)
@@ -76,7 +92,7 @@ static void set_num(json_t *o, const char *name, uint64_t num)
     char out[32];
 
     delivery_name(num, out);
-    json_object_set_new_nocheck(o, name, num ? json_string(out) : json_null());
+    put(o, name, num ? json_string(out) : json_null());
 }
 
 static void set_state(json_t *o, sqlite3_stmt *st, int column)
@@ -90,8 +106,12 @@ static void set_state(json_t *o, sqlite3_stmt *st, int column)
 /* Does it parse? Only asked, never printed again. */
 static bool is_json(sl_str s)
 {
-    json_t *j = json_loadb(s.ptr, s.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+    json_error_t err = { 0 };
+    json_t *j = json_loadb(s.ptr, s.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &err);
 
+    /* It says nothing at all when some of its allocations fail. */
+    if (!j && (!err.text[0] || json_error_code(&err) == json_error_out_of_memory))
+        lacking = true;
     json_decref(j);
     return j != NULL;
 }
@@ -102,7 +122,7 @@ static void set_body(json_t *o, const char *name, sl_str body)
     char flag[64];
     bool replaced = false;
 
-    json_object_set_new_nocheck(o, name, text(body, &replaced));
+    put(o, name, text(body, &replaced));
     snprintf(flag, sizeof(flag), "%s_is_json", name);
     set_bool(o, flag, is_json(body));
     snprintf(flag, sizeof(flag), "%s_replaced", name);
@@ -124,7 +144,7 @@ static int rows(struct index *ix, const char *sql, const uint64_t *ids, int n_id
     for (int i = 0; r == 0 && i < n_ids; i++)
         sql_bind_u64(st, i + 1, ids[i]);
     while (r == 0 && (r = sql_row(st)) > 0) {
-        json_array_append_new(list, fn(ix, st));
+        add(list, fn(ix, st));
         r = 0;
     }
     sqlite3_finalize(st);
@@ -144,19 +164,29 @@ static int set_rows(struct index *ix, json_t *o, const char *name, const char *s
     int r = rows(ix, sql, ids, to ? 2 : 1, fn, &list);
 
     if (r == 0)
-        json_object_set_new_nocheck(o, name, list);
+        put(o, name, list);
     return r;
 }
 
+static int print(const char *p, size_t n, void *ctx)
+{
+    buf_append(ctx, p, n);
+    return ((struct buf *)ctx)->failed ? -1 : 0;
+}
+
+/* Into a buffer of our own, which remembers a failure: json_dumps() goes on after some. */
 static int finish(struct query *q, json_t *j, int r)
 {
-    if (r == 0) {
-        q->json = j ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-        q->json_len = q->json ? strlen(q->json) : 0;
-        if (!q->json)
-            r = UV_ENOMEM;
-    }
+    struct buf out = { 0 };
+
+    if (r == 0 && (lacking || !j || json_dump_callback(j, print, &out, JSON_COMPACT) < 0))
+        r = UV_ENOMEM;
     json_decref(j);
+    if (r == 0 && !out.failed)
+        q->json = buf_steal(&out, &q->json_len);
+    else
+        r = r < 0 ? r : UV_ENOMEM;
+    buf_finish(&out);
     return r;
 }
 
@@ -176,7 +206,7 @@ static int count_rows(struct index *ix, const char *sql, json_t **ret)
         one = json_object_get(all, json_string_value(name));
         if (!one) {
             one = json_object();
-            json_object_set_new_nocheck(all, json_string_value(name), one);
+            put(all, json_string_value(name), one);
         }
         if (state >= 0 && state < DS__COUNT)
             set_int(one, delivery_state_names[state], sqlite3_column_int64(st, 2));
@@ -213,14 +243,14 @@ static int report_summary(struct index *ix, struct query *q)
     r = count_rows(ix, "SELECT endpoint, state, sum(n) FROM counts GROUP BY 1, 2 HAVING sum(n) > 0",
                    &part);
     if (r == 0) {
-        json_object_set_new_nocheck(o, "deliveries", part);
+        put(o, "deliveries", part);
         r = count_rows(ix,
                        "SELECT route, state, sum(n) FROM counts GROUP BY 1, 2"
                        " HAVING sum(n) > 0",
                        &part);
     }
     if (r == 0) {
-        json_object_set_new_nocheck(o, "routes", part);
+        put(o, "routes", part);
         r = count_one(ix, o, "unrouted",
                       "SELECT count(*) FROM events WHERE routed = 0 AND routed <> 1");
     }
@@ -244,19 +274,21 @@ static json_t *delivery_counts(struct index *ix, uint64_t event)
 {
     json_t *o = json_object();
     sqlite3_stmt *st = NULL;
+    int r = sql_prepare(ix->db, &st,
+                        "SELECT state, count(*) FROM deliveries WHERE num BETWEEN ? AND ?"
+                        " GROUP BY state");
 
-    if (sql_prepare(ix->db, &st,
-                    "SELECT state, count(*) FROM deliveries WHERE num BETWEEN ? AND ?"
-                    " GROUP BY state") == 0) {
+    if (r == 0) {
         sql_bind_u64(st, 1, delivery_num(event, 0));
         sql_bind_u64(st, 2, delivery_num(event, DELIVERY_ORDINAL_MAX));
-        while (sql_row(st) > 0) {
+        while ((r = sql_row(st)) > 0) {
             int state = sqlite3_column_int(st, 0);
 
             if (state >= 0 && state < DS__COUNT)
                 set_int(o, delivery_state_names[state], sqlite3_column_int64(st, 1));
         }
     }
+    lacking |= r < 0;
     sqlite3_finalize(st);
     return o;
 }
@@ -275,12 +307,11 @@ static json_t *event_row(struct index *ix, sqlite3_stmt *st)
     set_column(o, "subject", st, 5);
     set_column(o, "sender_id", st, 6);
     set_text(o, "routed", str_of(routed >= 0 && routed < 3 ? routed_names[routed] : "?"));
-    json_object_set_new_nocheck(
-        o, "duplicate_of", duplicate_of ? json_integer((json_int_t)duplicate_of) : json_null());
+    put(o, "duplicate_of", duplicate_of ? json_integer((json_int_t)duplicate_of) : json_null());
     set_column(o, "note", st, 9);
     set_num(o, "cause", sql_u64(st, 10));
     set_int(o, "body_bytes", sqlite3_column_int64(st, 11));
-    json_object_set_new_nocheck(o, "deliveries", delivery_counts(ix, id));
+    put(o, "deliveries", delivery_counts(ix, id));
     return o;
 }
 
@@ -313,7 +344,7 @@ static int report_events(struct index *ix, struct query *q)
         sql_bind_u64(st, at, index_limit(f->limit));
     }
     while (r == 0 && (r = sql_row(st)) > 0) {
-        json_array_append_new(list, event_row(ix, st));
+        add(list, event_row(ix, st));
         r = 0;
     }
     sqlite3_finalize(st);
@@ -346,8 +377,8 @@ static json_t *headers(sl_str packed)
     sl_header *h = NULL;
     size_t n = 0;
 
-    if (rec_headers_decode(packed, &h, &n) < 0)
-        return list;
+    if (rec_headers_decode(packed, &h, &n) == UV_ENOMEM)
+        lacking = true;
     for (size_t i = 0; i < n; i++) {
         json_t *o = json_object();
         bool hide = is_secret(h[i].name);
@@ -356,7 +387,7 @@ static json_t *headers(sl_str packed)
         set_text(o, "value", hide ? STR("(hidden)") : h[i].value);
         if (hide)
             set_bool(o, "hidden", true);
-        json_array_append_new(list, o);
+        add(list, o);
     }
     free(h);
     return list;
@@ -435,7 +466,7 @@ static int report_event(struct index *ix, struct query *q)
         return UV_ENOENT;
     r = index_receipt(ix, id, &q->arena, &rec);
     if (r == 0) {
-        json_object_set_new_nocheck(o, "headers", headers(rec.headers));
+        put(o, "headers", headers(rec.headers));
         set_body(o, "body", rec.body);
         r = set_rows(ix, o, "abouts",
                      "SELECT subject, version FROM abouts WHERE event = ? AND n >= 0 ORDER BY n",
@@ -466,7 +497,7 @@ static int report_deliveries(struct index *ix, struct query *q)
     int r = index_filter_deliveries(ix, DELIVERY_REPORT_COLUMNS, &q->filter, &st);
 
     while (r == 0 && (r = sql_row(st)) > 0) {
-        json_array_append_new(list, delivery_row(ix, st));
+        add(list, delivery_row(ix, st));
         r = 0;
     }
     sqlite3_finalize(st);
@@ -533,7 +564,7 @@ static int set_bodies(struct index *ix, json_t *o, uint64_t num)
     if (r > 0) {
         set_body(o, "body", sql_view(st, 0));
         if (sqlite3_column_type(st, 1) == SQLITE_NULL)
-            json_object_set_new_nocheck(o, "request", json_null());
+            put(o, "request", json_null());
         else
             set_body(o, "request", sql_view(st, 1));
         set_column(o, "key", st, 2);
@@ -555,7 +586,7 @@ static int report_delivery(struct index *ix, struct query *q)
     json_decref(list);
     if (!o)
         return UV_ENOENT;
-    json_object_set(o, "attempts_burnt", json_object_get(o, "attempts"));
+    put(o, "attempts_burnt", json_incref(json_object_get(o, "attempts")));
     r = set_bodies(ix, o, num);
     if (r == 0)
         r = set_rows(ix, o, "attempts",
@@ -583,6 +614,7 @@ static int report_delivery(struct index *ix, struct query *q)
 
 int index_report(struct index *ix, struct query *q)
 {
+    lacking = false;
     switch (q->what) {
     case REPORT_SUMMARY:
         return report_summary(ix, q);

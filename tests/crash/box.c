@@ -23,6 +23,7 @@ void box_start(struct box *b, const char *dir)
     store_defaults(&b->conf);
     b->conf.path = dir;
     b->conf.disk_reserve = 0;
+    b->conf.segment_bytes = BOX_SEGMENT_BYTES;
 }
 
 int box_open(struct box *b)

@@ -8,6 +8,8 @@
 #include <uv.h>
 #include "store/store.h"
 
+#define BOX_SEGMENT_BYTES (64u << 10)
+
 struct box {
     uv_loop_t loop;
     struct store *s; /* NULL: not open */

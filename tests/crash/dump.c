@@ -17,10 +17,13 @@
 
 bool log_open_alone(struct opened_log *l, const char *dir, struct fail *fail)
 {
-    *l = (struct opened_log){ .first = 1 };
-    if (reclog_open(&l->log, dir, fail) < 0)
+    struct reclog_conf conf = { .dir = dir, .segment_bytes = BOX_SEGMENT_BYTES };
+
+    *l = (struct opened_log){ 0 };
+    if (reclog_open(&l->log, &conf, fail) < 0)
         return false;
-    if (reclog_reader_open(&l->reader, dir, fail) < 0) {
+    l->first = reclog_first(l->log);
+    if (reclog_reader_open(&l->reader, l->log) < 0) {
         reclog_close(l->log);
         return false;
     }

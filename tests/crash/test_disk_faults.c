@@ -442,5 +442,6 @@ int main(void)
     };
 
     layer_install();
+    cmocka_set_test_filter(getenv("SLUICE_TEST")); /* NULL: all */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -205,8 +205,8 @@ static int count_rows(struct index *ix, const char *sql, json_t **ret)
 
         one = json_object_get(all, json_string_value(name));
         if (!one) {
-            one = json_object();
-            put(all, json_string_value(name), one);
+            put(all, json_string_value(name), json_object());
+            one = json_object_get(all, json_string_value(name)); /* not there: no memory */
         }
         if (state >= 0 && state < DS__COUNT)
             set_int(one, delivery_state_names[state], sqlite3_column_int64(st, 2));

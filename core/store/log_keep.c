@@ -67,16 +67,6 @@ static bool prepare_due(const struct reclog *l)
     return l->prepared.fd < 0 && l->durable_end > l->segment_bytes / 2;
 }
 
-/* A file whose sync failed is never used: nobody knows what of it is on the disk. */
-static void discard(struct reclog *l, const struct log_spare *spare)
-{
-    char path[LOG_PATH_MOST];
-
-    store_disk->close(spare->fd);
-    log_spare_path(l, spare->name, path);
-    store_disk->remove(path);
-}
-
 static bool hand_over(struct reclog *l, struct log_spare spare)
 {
     bool taken;
@@ -89,6 +79,8 @@ static bool hand_over(struct reclog *l, struct log_spare spare)
     return taken;
 }
 
+/* Nothing is synced here: the log thread does that with the head, and one thread's syncs are easy
+ * to answer for. */
 static int prepare(struct reclog *l)
 {
     struct log_spare spare;
@@ -102,10 +94,6 @@ static int prepare(struct reclog *l)
         return 0;
     if ((r = log_make_spare(l, &spare)) < 0)
         return r;
-    if ((r = atomic_load(&l->failed) ? UV_EIO : store_disk->sync(spare.fd)) < 0) {
-        discard(l, &spare);
-        return log_code(r);
-    }
     if (!hand_over(l, spare)) { /* the log thread was faster */
         store_disk->close(spare.fd);
         keep_name(l, spare.name);

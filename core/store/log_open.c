@@ -18,8 +18,8 @@
 #include "store/disk.h"
 #include "store/log_int.h"
 
-#define SEQ_AHEAD (UINT64_C(1) << 28) /* how far a record behind a damaged place may be numbered \
-                                       */
+/* How far a record behind a damaged place may be numbered. */
+#define SEQ_AHEAD (UINT64_C(1) << 28)
 
 static int fail_file(struct fail *fail, int r, const char *path)
 {

@@ -157,12 +157,12 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
         return fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
     if (named && !same)
         return fail_set(fail, UV_EINVAL,
-                        "%s was built from another log.db; remove it to build it anew from this "
+                        "%s was built from another log; remove it to build it anew from this "
                         "one",
                         path);
     if (ix->watermark > log_last)
         return fail_set(fail, UV_EINVAL,
-                        "%s stands at record %" PRIu64 ", but log.db ends at %" PRIu64
+                        "%s stands at record %" PRIu64 ", but the log ends at %" PRIu64
                         ": the log is older than its index or was cut; restore both together",
                         path, ix->watermark, log_last);
     return 0;

@@ -8,7 +8,7 @@
 #include <uv.h>
 #include "store/store.h"
 
-#define BOX_SEGMENT_BYTES (64u << 10)
+#define BOX_SEGMENT_BYTES (32u << 10)
 
 struct box {
     uv_loop_t loop;

@@ -67,6 +67,10 @@ static bool check_opening(struct look *k)
     if (st.index_seq != st.log_seq || st.failed)
         return wrong(k, "log %" PRIu64 ", index %" PRIu64 ", failed %d", st.log_seq, st.index_seq,
                      st.failed);
+    k->first = st.first_seq;
+    if (k->first > (k->c->kept ? k->c->kept : 1))
+        return wrong(k, "the log begins at record %" PRIu64 ", %" PRIu64 " had to be kept",
+                     k->first, k->c->kept);
     history_copy(&k->h, h, st.log_seq - k->extra, k->c->acked, journal_at());
     return true;
 }
@@ -181,12 +185,30 @@ static int on_record(void *ctx, const struct reclog_record *rec)
     return builder_apply(r->builder, rec);
 }
 
+/* What the log need not keep any more is in the index all the same. */
+static int apply_gone(struct look *k, uint64_t first, struct index_builder *b)
+{
+    int r = 0;
+
+    for (size_t i = 0; i + 1 < first && r == 0; i++) {
+        const struct note *note = &k->h.at[i];
+
+        r = builder_apply(
+            b, &(struct reclog_record){ .seq = note->seq,
+                                        .type = note->type,
+                                        .payload = { (const char *)note->payload, note->len } });
+    }
+    return r;
+}
+
 static bool read_log(struct look *k, struct opened_log *log, struct index_builder *b)
 {
     struct reading reading = { .k = k, .builder = b };
     uint64_t next = log->first;
-    int r;
+    int r = apply_gone(k, log->first, b);
 
+    if (r < 0)
+        return wrong(k, "no index of what has gone: %s", uv_strerror(r));
     if (log->last != k->h.n + k->extra)
         return wrong(k, "closed at record %zu, opened again at %" PRIu64, k->h.n, log->last);
     while (next <= log->last) {
@@ -227,7 +249,8 @@ static bool check_contents(struct look *k)
     ok = read_log(k, &log, &b);
     builder_end(&b);
     log_close_alone(&log);
-    ok = ok && dump_same(k->c->dir, b.dir, k->finding->text, sizeof(k->finding->text));
+    ok = ok &&
+         dump_same(k->c->dir, b.dir, log.first == 1, k->finding->text, sizeof(k->finding->text));
     builder_remove(&b);
     return ok && (k->extra || check_deliveries(k));
 }
@@ -260,9 +283,12 @@ static bool cut_again(struct look *k, const struct journal *j)
     cut = rng_below(&rng, journal_length(j) + 1);
     snprintf(dir, sizeof(dir), "%s-again", k->c->dir);
     journal_image(j, cut, k->c->seed + 1, dir);
-    c = (struct check){
-        .dir = dir, .history = &k->h, .acked = history_acked(&k->h, cut), .seed = k->c->seed + 1
-    };
+    c = (struct check){ .dir = dir,
+                        .history = &k->h,
+                        .kept = history_kept(&k->h, cut),
+                        .acked = history_acked(&k->h, cut),
+                        .seed = k->c->seed + 1,
+                        .more = true };
     ok = check_image(&c, k->finding);
     if (ok)
         scratch_remove(dir);

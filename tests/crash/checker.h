@@ -14,7 +14,7 @@ struct finding {
 struct check {
     const char *dir;
     const struct history *history; /* of the run that was cut */
-    uint64_t acked;                /* its newest record that must be there */
+    uint64_t kept, acked;          /* its oldest and newest record that must be there */
     uint64_t seed;
     bool loose; /* records may follow that nobody was told of: an append that failed as it was
                    synced */

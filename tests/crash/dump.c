@@ -115,18 +115,36 @@ static void render(sqlite3_stmt *st, struct buf *b)
     buf_char(b, '\0');
 }
 
-/* All columns sort a table that has no order of its own to speak of. */
-static bool same_table(sqlite3 *a, sqlite3 *b, const char *table, char *why, size_t size)
+/* "SELECT id, endpoint, ... FROM events ORDER BY 1, 2, 3", own. */
+static char *select_all(sqlite3 *db, const char *table, bool places)
 {
-    char sql[160];
-    sqlite3_stmt *x, *y;
+    struct buf sql = { 0 };
+    sqlite3_stmt *st;
+
+    buf_printf(&sql, "SELECT name FROM pragma_table_info('%s')", table);
+    st = prepare(db, sql.data);
+    buf_clear(&sql);
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(st, 0);
+
+        if (places || strcmp(name, "pos") != 0)
+            buf_printf(&sql, "%s%s", sql.len ? ", " : "SELECT ", name);
+    }
+    sqlite3_finalize(st);
+    buf_printf(&sql, " FROM %s ORDER BY 1, 2", table);
+    return buf_steal(&sql, NULL);
+}
+
+static bool same_table(sqlite3 *a, sqlite3 *b, const char *table, bool places, char *why,
+                       size_t size)
+{
+    char *sql = select_all(b, table, places);
+    sqlite3_stmt *x = prepare(a, sql), *y = prepare(b, sql);
     struct buf row_x = { 0 }, row_y = { 0 };
     bool ok = true;
     int more_x, more_y;
 
-    snprintf(sql, sizeof(sql), "SELECT * FROM %s ORDER BY 1, 2", table);
-    x = prepare(a, sql);
-    y = prepare(b, sql);
+    free(sql);
     do {
         more_x = sqlite3_step(x);
         more_y = sqlite3_step(y);
@@ -160,7 +178,7 @@ static bool integrity(sqlite3 *db, char *why, size_t size)
     return ok;
 }
 
-bool dump_same(const char *dir, const char *other, char *why, size_t size)
+bool dump_same(const char *dir, const char *other, bool places, char *why, size_t size)
 {
     sqlite3 *a = open_index(dir), *b = open_index(other);
     sqlite3_stmt *tables = prepare(b,
@@ -169,7 +187,7 @@ bool dump_same(const char *dir, const char *other, char *why, size_t size)
     bool ok = integrity(a, why, size);
 
     while (ok && sqlite3_step(tables) == SQLITE_ROW)
-        ok = same_table(a, b, (const char *)sqlite3_column_text(tables, 0), why, size);
+        ok = same_table(a, b, (const char *)sqlite3_column_text(tables, 0), places, why, size);
     sqlite3_finalize(tables);
     sqlite3_close(a);
     sqlite3_close(b);

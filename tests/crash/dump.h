@@ -30,8 +30,9 @@ int builder_apply(struct index_builder *b, const struct reclog_record *rec);
 void builder_end(struct index_builder *b); /* commits and closes; the directory stays */
 void builder_remove(struct index_builder *b);
 
-/** Every row of every table of sluice.db in two directories. Text if they differ. */
-bool dump_same(const char *dir, const char *other, char *why, size_t size);
+/** Every row of every table of sluice.db in two directories; places in the log only with `places`.
+ *  Text if they differ. */
+bool dump_same(const char *dir, const char *other, bool places, char *why, size_t size);
 /** sluice.db's deliveries and what they should be, by num. */
 bool dump_deliveries_match(const char *dir, const struct standing *want, size_t n, char *why,
                            size_t size);

@@ -76,6 +76,26 @@ void history_copy(struct history *to, const struct history *from, size_t n, size
         note->keys = copy(was->keys, was->n_keys * sizeof(*was->keys));
         note->acked = i < durable ? 0 : acked;
     }
+    history_retire(to, history_kept(from, SIZE_MAX));
+    to->retired[0].moment = 0;
+}
+
+void history_retire(struct history *h, uint64_t first)
+{
+    if (h->n_retired == RETIRED_MOST)
+        die("more retirements than expected", "");
+    h->retired[h->n_retired].moment = journal_at();
+    h->retired[h->n_retired++].first = first;
+}
+
+uint64_t history_kept(const struct history *h, size_t moment)
+{
+    uint64_t first = 1;
+
+    for (size_t i = 0; i < h->n_retired; i++)
+        if (h->retired[i].moment <= moment && h->retired[i].first > first)
+            first = h->retired[i].first;
+    return first;
 }
 
 void history_finish(struct history *h)

@@ -22,10 +22,17 @@ struct note {
     size_t n_keys;
 };
 
+#define RETIRED_MOST 64
+
 /** at[i] is record i + 1. */
 struct history {
     struct note *at;
     size_t n, cap;
+    struct {
+        size_t moment;  /* from then on ... */
+        uint64_t first; /* ... records below it might go */
+    } retired[RETIRED_MOST];
+    size_t n_retired;
 };
 
 /** What an acknowledged append became; called in its callback. Tokens rise with its records. */
@@ -34,6 +41,10 @@ void history_add(struct history *h, const struct store_append *a, uint32_t token
 void history_copy(struct history *to, const struct history *from, size_t n, size_t durable,
                   size_t acked);
 void history_finish(struct history *h);
+/** The log was told that it need not keep what is below `first`. Called before it is told. */
+void history_retire(struct history *h, uint64_t first);
+/** No record from this one on may be missing at a moment. */
+uint64_t history_kept(const struct history *h, size_t moment);
 /** The newest record acknowledged at a moment. */
 uint64_t history_acked(const struct history *h, size_t moment);
 

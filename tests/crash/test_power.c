@@ -15,6 +15,7 @@
 #include "layer.h"
 #include "workload.h"
 
+#define LIVES      3
 #define RUN_IMAGES 20 /* of one run */
 #ifdef SLUICE_SANITIZED
 #define IMAGES 40
@@ -28,7 +29,8 @@ struct run {
     struct journal *journal;
     struct history history;
     unsigned refused;
-    size_t checkpoints; /* writes to sluice.db itself */
+    size_t checkpoints;           /* writes to sluice.db itself */
+    size_t rolls, recycled, runs; /* segments begun, segments gone, files of keys */
 };
 
 static uint64_t from_env(const char *name, uint64_t otherwise)
@@ -45,7 +47,26 @@ static bool in_file(const struct run *run, const struct op *op, const char *name
     return op->type == OP_WRITE && strcmp(journal_file_name(run->journal, op->file), name) == 0;
 }
 
-/* Two lives of a store, the second with what the first one left; nothing fails. */
+static bool ends(const char *name, const char *end)
+{
+    size_t n = name ? strlen(name) : 0, k = strlen(end);
+
+    return n >= k && strcmp(name + n - k, end) == 0;
+}
+
+static void count_ops(struct run *run)
+{
+    for (size_t i = 0; i < journal_length(run->journal); i++) {
+        const struct op *op = journal_op(run->journal, i);
+
+        run->checkpoints += in_file(run, op, "sluice.db");
+        run->rolls += op->type == OP_RENAME && ends(op->to, ".seg");
+        run->recycled += (op->type == OP_RENAME || op->type == OP_REMOVE) && ends(op->name, ".seg");
+        run->runs += op->type == OP_RENAME && ends(op->to, ".keys");
+    }
+}
+
+/* Lives of a store, each with what the ones before left; nothing fails. */
 static void run_start(struct run *run, uint64_t seed, unsigned events)
 {
     struct workload w;
@@ -55,18 +76,18 @@ static void run_start(struct run *run, uint64_t seed, unsigned events)
     scratch_make(run->dir);
     run->journal = journal_begin(run->dir);
     said_clear();
-    for (unsigned life = 0; life < 2; life++) {
+    for (unsigned life = 0; life < LIVES; life++) {
         box_start(&box, run->dir);
         CHECK_EQ(box_open(&box), 0);
         workload_start(&w, &run->history, seed + life, life * 100000);
-        CHECK_EQ(workload_run(&w, &box, events / 2), 0);
+        w.retire = seed % 2 ? run->history.n : 0;
+        CHECK_EQ(workload_run(&w, &box, events / LIVES), 0);
         run->refused += w.refused;
         CHECK(box_finish(&box));
     }
     CHECK_EQ(said_lines(), 0);
     journal_end(run->journal);
-    for (size_t i = 0; i < journal_length(run->journal); i++)
-        run->checkpoints += in_file(run, journal_op(run->journal, i), "sluice.db");
+    count_ops(run);
 }
 
 static void run_finish(struct run *run)
@@ -78,6 +99,18 @@ static void run_finish(struct run *run)
 
 /* ---- images of it ---- */
 
+/* Most operations are the index's; half of the cuts are at others. */
+static size_t draw_cut(const struct run *run, struct rng *rng)
+{
+    size_t cut = rng_below(rng, journal_length(run->journal) + 1);
+
+    if (rng_below(rng, 2))
+        while (cut < journal_length(run->journal) &&
+               in_file(run, journal_op(run->journal, cut), "sluice.db-wal"))
+            cut++;
+    return cut;
+}
+
 /* True if it holds. */
 static bool one_image(const struct run *run, unsigned i, bool loud, struct finding *finding)
 {
@@ -88,11 +121,13 @@ static bool one_image(const struct run *run, unsigned i, bool loud, struct findi
     bool ok;
 
     rng_seed(&rng, run->seed * 1000 + i);
-    cut = rng_below(&rng, journal_length(run->journal) + 1);
+    cut = draw_cut(run, &rng);
     snprintf(dir, sizeof(dir), "%s-%u", run->dir, i);
     journal_image(run->journal, cut, rng_next(&rng), dir);
     c = (struct check){ .dir = dir,
                         .history = &run->history,
+
+                        .kept = history_kept(&run->history, cut),
                         .acked = history_acked(&run->history, cut),
                         .seed = run->seed * 1000 + i,
                         .more = true,
@@ -149,7 +184,11 @@ static void no_callback_comes_before_the_sync_of_its_bytes(void **state)
     CHECK(run.history.n > 800);
     CHECK(run.refused > 10);
     CHECK(run.checkpoints > 0);
-    print_message("%zu records, %zu operations\n", run.history.n, journal_length(run.journal));
+    CHECK(run.rolls > 16);
+    CHECK(run.recycled > 4);
+    CHECK(run.runs > 8);
+    print_message("%zu records, %zu operations, %zu segments, %zu gone, %zu runs of keys\n",
+                  run.history.n, journal_length(run.journal), run.rolls, run.recycled, run.runs);
     run_finish(&run);
 }
 

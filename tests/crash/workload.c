@@ -9,6 +9,7 @@
 #include "base/crc.h"
 #include "base/digest.h"
 #include "journal_int.h"
+#include "store/store_int.h"
 #include "torture.h"
 
 #define MEMBERS_MOST 4
@@ -353,6 +354,18 @@ static void step_free(struct step *s)
     free(s);
 }
 
+/* As the index does when a segment is old enough. */
+static void retire_some(struct workload *w)
+{
+    uint64_t first = 1 + rng_below(&w->rng, w->retire);
+
+    if (w->history->n_retired == RETIRED_MOST)
+        return;
+    history_retire(w->history, first);
+    reclog_retire(w->box->s->log, first);
+    store_keeper_wake(w->box->s);
+}
+
 static void on_step(struct store_append *a, int status)
 {
     struct step *s = container_of(a, struct step, a);
@@ -368,6 +381,8 @@ static void on_step(struct store_append *a, int status)
         for (size_t i = 0; i < a->n; i++)
             w->refused += a->records[i].refused;
         follow(s);
+        if (w->retire && draw(w, 40) == 0)
+            retire_some(w);
     }
     step_free(s);
     torture_resume();

@@ -20,6 +20,7 @@ struct workload {
     struct rng rng;
     unsigned events; /* still to come from outside */
     unsigned most;   /* appends under way */
+    uint64_t retire; /* records below may go; 0: all stay. What the index holds durably, at most */
 
     struct list todo; /* struct step */
     unsigned under_way, target;

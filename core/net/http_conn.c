@@ -3,7 +3,7 @@
  *
  *   IDLE -> HEAD -> BODY -> WAIT -> REPLY -> IDLE ...      and from REPLY -> LINGER -> CLOSING
  *
- * One request is in flight. What arrives behind it waits in `in` (64 KiB, then reading stops) and
+ * One request is in flight. What arrives behind it waits in `in` (16 KiB, then reading stops) and
  * is looked at from on_written(), never from within http_reply().
  */
 #include "net/http_conn.h"
@@ -84,15 +84,27 @@ static void in_keep(struct conn *c, const char *p, size_t n)
 
 /* ---- reading ---- */
 
+/* What may come with the next read: the rest of a body, and not too much behind it, for that is
+ * kept while the request is answered. */
+static size_t conn_room(const struct conn *c)
+{
+    uint64_t room = HTTP_BEHIND_BYTES;
+
+    if (c->state == CONN_WAIT || c->state == CONN_REPLY)
+        room -= in_waiting(c); /* conn_pace() stopped the reading before this is 0 */
+    else if (c->state == CONN_BODY)
+        room += http_reader_left(&c->request->reader);
+    else if (c->state == CONN_LINGER)
+        room = HTTP_READ_BYTES;
+    return room < HTTP_READ_BYTES ? (size_t)room : HTTP_READ_BYTES;
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
     struct conn *c = handle->data;
-    size_t room = HTTP_READ_BYTES;
 
     (void)suggested;
-    if (c->state == CONN_WAIT || c->state == CONN_REPLY)
-        room -= in_waiting(c); /* conn_pace() stopped the reading before this is 0 */
-    *ret = uv_buf_init(c->server->read_buf, (unsigned)room);
+    *ret = uv_buf_init(c->server->read_buf, (unsigned)conn_room(c));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
@@ -101,7 +113,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 static void conn_pace(struct conn *c)
 {
     bool full = (c->state == CONN_WAIT || c->state == CONN_REPLY) &&
-                in_waiting(c) >= HTTP_READ_BYTES;
+                in_waiting(c) >= HTTP_BEHIND_BYTES;
     bool want = c->state != CONN_CLOSING && !c->eof && !full;
 
     if (want == c->reading)

@@ -12,8 +12,9 @@
 #include "net/http_reader.h"
 #include "net/http_server.h"
 
-/* One read, and the most that waits behind a request. */
-#define HTTP_READ_BYTES 65536
+/* One read of a body, and the most that waits behind a request (and one read of all else). */
+#define HTTP_READ_BYTES   65536
+#define HTTP_BEHIND_BYTES 16384
 /* The least speed of a body, bytes a second. */
 #define HTTP_BODY_FLOOR 8192
 #define HTTP_NEVER      UINT64_MAX

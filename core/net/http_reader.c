@@ -102,6 +102,11 @@ bool http_reader_has_body(const struct http_reader *r)
     return r->head.chunked || r->head.length > 0;
 }
 
+uint64_t http_reader_left(const struct http_reader *r)
+{
+    return r->stage == HTTP_STAGE_FIXED ? r->left : 0;
+}
+
 bool http_reader_is_whole(const struct http_reader *r)
 {
     return r->stage == HTTP_STAGE_END || (r->stage == HTTP_STAGE_FIXED && r->left == 0);

@@ -73,5 +73,7 @@ enum http_step http_reader_step(struct http_reader *r, const char **p, const cha
 
 /** After HTTP_STEP_HEAD: is a body announced? */
 bool http_reader_has_body(const struct http_reader *r);
+/** After HTTP_STEP_HEAD: bytes of the body that are still to come; 0 for a chunked one. */
+uint64_t http_reader_left(const struct http_reader *r);
 /** After HTTP_STEP_HEAD: has every byte of the request been taken? A chunked one has at its END. */
 bool http_reader_is_whole(const struct http_reader *r);

@@ -2,7 +2,7 @@
  * http_server.h - an HTTP/1.1 server over libuv and llhttp, made to stand behind a reverse proxy
  * and in front of anything.
  *
- * One request is in flight on a connection; pipelined bytes wait (64 KiB at most, then reading
+ * One request is in flight on a connection; pipelined bytes wait (16 KiB at most, then reading
  * stops). Guards before and behind llhttp refuse what it lets through (see http_guard.h); after any
  * parse error the connection closes. All limits are total, none is per byte.
  *
@@ -34,7 +34,7 @@ struct http_server_conf {
     uint32_t head_ms;              /* first byte of a request to its complete head: 5 s */
     uint32_t body_ms;              /* head to the complete body, plus its size at 8 KiB/s: 10 s */
     uint32_t idle_ms;              /* keep-alive: 15 s */
-    uint32_t write_ms;             /* the peer must take the answer within: 10 s */
+    uint32_t write_ms;             /* the peer must take the answer within: 8 s */
     const char *const *singletons; /* NULL-terminated, lower case; a trailing '*' is a prefix. These
                                       headers may stand once, besides the built-in ones (see
                                       http_guard.h). Borrowed until closed */

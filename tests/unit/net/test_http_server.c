@@ -256,10 +256,10 @@ static void bytes_behind_a_request_are_bounded(void **state)
         idle = n > 0 ? 0 : idle + 1;
         sent += n > 0 ? (size_t)n : 0;
         rig_turn(&g);
-        assert_true(c->in.len <= HTTP_READ_BYTES);
+        assert_true(c->in.len <= HTTP_BEHIND_BYTES);
     }
     assert_true(sent < (256u << 20));
-    assert_int_equal(c->in.len, HTTP_READ_BYTES);
+    assert_int_equal(c->in.len, HTTP_BEHIND_BYTES);
     assert_false(c->reading);
     reply_text(&g, "first"); /* then the junk is looked at, and refused */
     peer_expect(&p, &g, "400 Bad", 1);

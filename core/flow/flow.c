@@ -79,26 +79,6 @@ void commit_go(struct commit *c)
     }
 }
 
-int commit_offer(struct commit *c)
-{
-    c->append.records = c->records;
-    c->append.cb = on_append;
-    int r = UV_ENOMEM;
-    bool failed = false;
-    for (size_t i = 0; i < c->append.n; i++)
-        failed |= c->records[i].payload.failed;
-    if (!failed)
-        r = store_append(c->flow->store, &c->append, false);
-    if (r < 0) {
-        store_append_finish(&c->append);
-        free(c->records);
-        free(c);
-        return r;
-    }
-    c->flow->appends++;
-    return 0;
-}
-
 /* ---- notices ---- */
 
 void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,

@@ -1,26 +1,49 @@
 /*
  * intake.c - a webhook comes in: path, signature, duplicate; durable; answered.
  *
- * Nothing of the body is understood here. The order of checks is size (the server), path, method
- * and head (the adapter's verify), signature over the raw bytes, then the log.
+ * Nothing of the body is understood here. The order of checks is size (the server), path, room in
+ * the store, method and head (the adapter's verify), signature over the raw bytes, then the log.
+ *
+ * A webhook is one struct arrival and one buffer, the receipt as the log will have it: its head is
+ * encoded when it is there, the body's pieces behind it as they come, the log writes that buffer,
+ * and the router's event takes it over. No memory for any of it is an answer, never an end.
  */
 #include "flow/intake.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/crc.h"
 #include "base/digest.h"
-#include "base/mem.h"
 #include "flow/state.h"
 
-#define REFUSED_NOTICE_MS 60000
+/* uthash's answer to a lack of memory: the entry is not added. */
+#undef HASH_NONFATAL_OOM
+#define HASH_NONFATAL_OOM 1
+#undef uthash_nonfatal_oom
+#define uthash_nonfatal_oom(entry) ((void)(entry))
 
-/** A keyed HMAC per secret, made once. */
+#define REFUSED_NOTICE_MS 60000
+#define HEAD_ROOM         256        /* of a receipt, beside its body: what is added to the head */
+#define SMALL_BODY        (64 << 10) /* room for so much is made before it is there */
+/* Bodies that are not whole yet, all together: the large ones give way first. */
+#define ARRIVING_BYTES       (32u << 20)
+#define ARRIVING_LARGE_BYTES (24u << 20)
+#define SPARE_MACS           16 /* kept for each secret */
+
+/** A keyed HMAC per secret, made once; and more of it, for bodies that come in pieces. */
 struct key_ring {
     UT_hash_handle hh;
     struct hmac *hmac;
+    struct hmac *spare[SPARE_MACS];
+    size_t n_spare;
     size_t len;
     char secret[];
+};
+
+struct mac { /* one under way */
+    struct key_ring *ring;
+    struct hmac *hmac; /* NULL: none */
 };
 
 struct arrival {
@@ -28,8 +51,27 @@ struct arrival {
     struct http_request *req; /* NULL once the peer is gone */
     struct lane *lane;
     bool committing;
+    bool in_pieces;    /* the body: `macs` have what came of it */
+    uint64_t arriving; /* counted in flow.arriving_bytes */
+    uint64_t crc;      /* of the body so far */
+    struct rec_receipt_draft draft;
+    struct store_append append;
+    struct store_record record; /* its payload: the receipt in the making */
+    struct store_key key;
     sl_verdict verdict;
+    struct mac macs[SL_VERIFY_MAX_SECRETS];
 };
+
+/* ---- keys ---- */
+
+static void ring_free(struct key_ring *k)
+{
+    for (size_t i = 0; i < k->n_spare; i++)
+        hmac_destroy(k->spare[i]);
+    hmac_destroy(k->hmac);
+    explicit_bzero(k->secret, k->len);
+    free(k);
+}
 
 void intake_finish(struct flow *f)
 {
@@ -37,53 +79,94 @@ void intake_finish(struct flow *f)
 
     HASH_ITER (hh, f->rings, k, tmp) {
         HASH_DEL(f->rings, k);
-        hmac_destroy(k->hmac);
-        explicit_bzero(k->secret, k->len);
-        free(k);
+        ring_free(k);
     }
 }
 
-static struct hmac *keyed(struct flow *f, sl_str secret)
+/* NULL: no memory. */
+static struct key_ring *ring_of(struct flow *f, sl_str secret)
 {
     struct key_ring *k;
 
     HASH_FIND(hh, f->rings, secret.ptr, secret.len, k);
     if (k)
-        return k->hmac;
+        return k;
     k = calloc(1, sizeof(*k) + secret.len);
     if (!k)
         return NULL;
     k->hmac = hmac_create(secret.ptr, secret.len);
-    if (!k->hmac) {
-        free(k);
-        return NULL;
-    }
     k->len = secret.len;
     memcpy(k->secret, secret.ptr, secret.len);
-    HASH_ADD_KEYPTR(hh, f->rings, k->secret, k->len, k);
-    return k->hmac;
+    if (k->hmac)
+        HASH_ADD_KEYPTR(hh, f->rings, k->secret, k->len, k);
+    if (!k->hmac || !k->hh.tbl) { /* not in the hash: no memory for its place there */
+        ring_free(k);
+        return NULL;
+    }
+    return k;
+}
+
+static int mac_begin(struct mac *m, struct key_ring *ring)
+{
+    if (!ring)
+        return UV_ENOMEM;
+    m->ring = ring;
+    m->hmac = ring->n_spare ? ring->spare[--ring->n_spare] : hmac_fork(ring->hmac);
+    return m->hmac ? hmac_begin(m->hmac) : UV_ENOMEM;
+}
+
+static void mac_give_back(struct mac *m)
+{
+    if (m->hmac && m->ring->n_spare < SPARE_MACS)
+        m->ring->spare[m->ring->n_spare++] = m->hmac;
+    else
+        hmac_destroy(m->hmac);
+    m->hmac = NULL;
+}
+
+/* ---- an arrival's end ---- */
+
+static void arriving(struct arrival *a, uint64_t bytes)
+{
+    a->flow->arriving_bytes += bytes - a->arriving;
+    a->arriving = bytes;
+}
+
+static void arrival_free(struct arrival *a)
+{
+    if (!a)
+        return;
+    arriving(a, 0);
+    for (size_t i = 0; a->in_pieces && i < SL_VERIFY_MAX_SECRETS; i++)
+        mac_give_back(&a->macs[i]);
+    buf_finish(&a->record.payload);
+    buf_finish(&a->record.duplicate);
+    free(a);
 }
 
 /* ---- answers ---- */
 
+/* Ends the arrival, which may be NULL; `text` may be of it. */
 static void refuse(struct arrival *a, struct http_request *r, int status, const char *text)
 {
     static const sl_header again = { { "Retry-After", 11 }, { "10", 2 } };
-    struct buf body = { 0 };
-    struct http_reply reply = { .status = status, .content_type = "text/plain" };
+    char line[sizeof(sl_fail) + 1];
+    int n = snprintf(line, sizeof(line), "%s\n", text);
+    struct http_reply reply = {
+        .status = status,
+        .content_type = "text/plain",
+        .body = { line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1 },
+        .headers = &again,
+        .n_headers = status == 503,
+    };
 
-    buf_printf(&body, "%s\n", text);
-    reply.body = buf_view(&body);
-    if (status == 503) {
-        reply.headers = &again;
-        reply.n_headers = 1;
-    }
-    free(a);
+    arrival_free(a);
     http_reply(r, &reply);
-    buf_finish(&body);
 }
 
-static void refuse_full(struct flow *f, struct arrival *a, struct http_request *r, const char *why)
+/* Told once a minute, whatever comes. */
+static void refuse_full(struct flow *f, struct arrival *a, struct lane *l, struct http_request *r,
+                        const char *why)
 {
     int64_t now = clock_wall_ms();
 
@@ -91,24 +174,43 @@ static void refuse_full(struct flow *f, struct arrival *a, struct http_request *
     if (now - f->refused_noticed_ms > REFUSED_NOTICE_MS) {
         f->refused_noticed_ms = now;
         log_error(&f->log, "webhooks are refused with 503: %s", why);
-        flow_notice(f, NOTICE_REFUSING, a->lane, NULL, NULL, str_of(why));
+        flow_notice(f, NOTICE_REFUSING, l, NULL, NULL, str_of(why));
     }
     refuse(a, r, 503, "not now, try again");
+}
+
+static const char *why_full(int err)
+{
+    switch (err) {
+    case UV_ENOSPC:
+        return "the disk is nearly full";
+    case UV_ENOBUFS:
+        return "the store's queue is full";
+    case UV_EAGAIN:
+        return "the disk is too slow: it would take more than 3 s to be durable";
+    case UV_ENOMEM:
+        return "out of memory";
+    case UV_ECANCELED:
+        return "shutting down";
+    default:
+        return "the store cannot write";
+    }
 }
 
 static void acknowledge(struct arrival *a)
 {
     const sl_ack *ack = a->lane->adapter->plugin->ack;
     struct http_reply reply = { .status = 200 };
+    struct http_request *r = a->req;
 
     if (ack) {
         reply.status = (int)ack->status;
         reply.content_type = ack->content_type;
         reply.body = str_of(ack->body);
     }
-    if (a->req)
-        http_reply(a->req, &reply);
-    free(a);
+    a->req = NULL;
+    if (r)
+        http_reply(r, &reply);
 }
 
 /* ---- the head ---- */
@@ -145,163 +247,272 @@ static void verify_failed(struct flow *f, struct arrival *a, struct http_request
     }
 }
 
+/** What may be kept of the head: not credentials. */
+static bool keeps(sl_str name)
+{
+    switch (name.len) {
+    case 6:
+        return !str_eq_nocase(name, STR("cookie"));
+    case 13:
+        return !str_eq_nocase(name, STR("authorization"));
+    case 19:
+        return !str_eq_nocase(name, STR("proxy-authorization"));
+    default:
+        return true;
+    }
+}
+
+/* All of the receipt that stands before its body. */
+static int begin_receipt(struct arrival *a, const sl_head *head)
+{
+    struct buf *payload = &a->record.payload;
+    struct rec_receipt receipt = {
+        .origin = EO_WEBHOOK,
+        .endpoint = str_of(a->lane->conf->name),
+        .topic = a->verdict.topic,
+        .sender_id = a->verdict.sender_id,
+    };
+    uint64_t body = http_body_length(a->req, NULL);
+    size_t room = HEAD_ROOM + (body < SMALL_BODY ? (size_t)body : SMALL_BODY);
+
+    for (size_t i = 0; i < head->n_headers; i++)
+        room += head->headers[i].name.len + head->headers[i].value.len + 8;
+    rec_receipt_begin(&a->draft, payload, &receipt, room);
+    for (size_t i = 0; i < head->n_headers; i++)
+        if (keeps(head->headers[i].name))
+            rec_headers_encode(payload, &head->headers[i], 1);
+    rec_receipt_body(&a->draft, payload);
+    arriving(a, payload->cap);
+    return payload->failed ? UV_ENOMEM : 0;
+}
+
+/* The lane that a path names; NULL: none that takes webhooks. */
+static struct lane *lane_at(struct flow *f, sl_str path, sl_str *rest)
+{
+    sl_str endpoint;
+    struct lane *l = split_path(path, &endpoint, rest) ? flow_lane(f, endpoint) : NULL;
+
+    return l && l->adapter->plugin->verify ? l : NULL;
+}
+
 static void on_head(void *ctx, struct http_request *r)
 {
     struct flow *f = ctx;
-    struct arrival *a = calloc(1, sizeof(*a));
-    sl_str endpoint, rest;
+    sl_head head = { .size = sizeof(head), .method = http_method(r), .query = http_query(r) };
+    struct lane *l = lane_at(f, http_path(r), &head.rest);
     sl_fail fail = { .size = sizeof(fail) };
+    struct arrival *a = NULL;
+    int err;
 
     f->stats.requests++;
-    if (!a) {
-        f->stats.refused++;
-        http_reply_text(r, 503, "out of memory");
+    if (!l) {
+        f->stats.unknown_path++;
+        refuse(NULL, r, 404, "no such endpoint; webhooks go to /in/{endpoint}");
+        return;
+    }
+    err = f->draining                           ? UV_ECANCELED
+          : f->arriving_bytes >= ARRIVING_BYTES ? UV_ENOBUFS
+                                                : store_admits(f->store, http_body_length(r, NULL));
+    if (err == 0 && !(a = calloc(1, sizeof(*a))))
+        err = UV_ENOMEM;
+    if (err < 0) {
+        refuse_full(f, NULL, l, r, why_full(err));
         return;
     }
     a->flow = f;
     a->req = r;
-    if (!split_path(http_path(r), &endpoint, &rest) || !(a->lane = flow_lane(f, endpoint)) ||
-        !a->lane->adapter->plugin->verify) {
-        f->stats.unknown_path++;
-        refuse(a, r, 404, "no such endpoint; webhooks go to /in/{endpoint}");
-        return;
-    }
-    if (f->draining) {
-        refuse_full(f, a, r, "shutting down");
-        return;
-    }
-    sl_head head = {
-        .size = sizeof(head), .method = http_method(r), .rest = rest, .query = http_query(r)
-    };
+    a->lane = l;
     head.headers = http_headers(r, &head.n_headers);
     a->verdict.size = sizeof(a->verdict);
-    const struct adapter *ad = a->lane->adapter;
     uint64_t began = clock_mono_us();
-    sl_status status = ad->plugin->verify(ad->self, &head, &a->verdict, &fail);
-    adapter_measure(ad, began, "verify");
+    sl_status status = l->adapter->plugin->verify(l->adapter->self, &head, &a->verdict, &fail);
+    adapter_measure(l->adapter, began, "verify");
     if (status < 0) {
         verify_failed(f, a, r, status, &fail);
         return;
     }
-    if (a->lane->conf->max_body)
-        http_limit_body(r, a->lane->conf->max_body);
-    http_set_data(r, a);
+    if (l->conf->max_body)
+        http_limit_body(r, l->conf->max_body);
+    if ((err = begin_receipt(a, &head)) < 0)
+        refuse_full(f, a, l, r, why_full(err));
+    else
+        http_set_data(r, a);
+}
+
+/* ---- the body ---- */
+
+static size_t n_secrets(const struct arrival *a)
+{
+    const sl_verdict *v = &a->verdict;
+
+    if (v->scheme == SL_SIGNED_NOT)
+        return 0;
+    return v->n_secrets < SL_VERIFY_MAX_SECRETS ? v->n_secrets : SL_VERIFY_MAX_SECRETS;
+}
+
+/* The first piece is not all of it: each secret gets a HMAC of this body's own. */
+static int begin_pieces(struct arrival *a)
+{
+    int err = 0;
+
+    a->in_pieces = true;
+    for (size_t i = 0; i < n_secrets(a) && err == 0; i++)
+        err = mac_begin(&a->macs[i], ring_of(a->flow, a->verdict.secrets[i]));
+    return err;
+}
+
+static int take_piece(struct arrival *a, const char *p, size_t n)
+{
+    struct buf *payload = &a->record.payload;
+    size_t have = payload->len - a->draft.body_at;
+    bool known;
+    int err = 0;
+
+    if (have + n > SMALL_BODY && a->flow->arriving_bytes + n > ARRIVING_LARGE_BYTES)
+        return UV_ENOBUFS;
+    if (have == 0 && !(http_body_length(a->req, &known) == n && known))
+        err = begin_pieces(a);
+    for (size_t i = 0; a->in_pieces && err == 0 && i < n_secrets(a); i++)
+        hmac_update(a->macs[i].hmac, p, n);
+    a->crc = crc64(a->crc, p, n);
+    buf_append(payload, p, n);
+    arriving(a, payload->cap);
+    return payload->failed ? UV_ENOMEM : err;
+}
+
+static void on_body(void *ctx, struct http_request *r, const char *p, size_t n)
+{
+    struct flow *f = ctx;
+    struct arrival *a = http_data(r);
+    int err = n ? take_piece(a, p, n) : 0;
+
+    if (err < 0)
+        refuse_full(f, a, a->lane, r,
+                    err == UV_ENOBUFS ? "too many large bodies at once" : why_full(err));
 }
 
 /* ---- the body is whole ---- */
 
-/** All secrets are tried, always: the time says nothing about which one fits. */
-static bool signature_fits(struct arrival *a, sl_str body)
+/* The body's HMAC under one secret. */
+static int mac_end(struct arrival *a, size_t i, uint8_t out[DIGEST_SHA256])
+{
+    const struct buf *payload = &a->record.payload;
+    struct key_ring *ring;
+
+    if (a->in_pieces) {
+        hmac_end(a->macs[i].hmac, out);
+        return 0;
+    }
+    ring = ring_of(a->flow, a->verdict.secrets[i]);
+    if (!ring || hmac_begin(ring->hmac) < 0)
+        return UV_ENOMEM;
+    hmac_update(ring->hmac, payload->data + a->draft.body_at, payload->len - a->draft.body_at);
+    hmac_end(ring->hmac, out);
+    return 0;
+}
+
+/** All secrets are tried, always: the time says nothing about which one fits. 1, 0 or a code. */
+static int signature_fits(struct arrival *a)
 {
     const sl_verdict *v = &a->verdict;
     bool fits = v->scheme == SL_SIGNED_NOT;
 
-    if (fits)
-        return true;
-    for (size_t i = 0; i < v->n_secrets && i < SL_VERIFY_MAX_SECRETS; i++) {
+    for (size_t i = 0; i < n_secrets(a); i++) {
         uint8_t mac[DIGEST_SHA256];
-        struct hmac *h = keyed(a->flow, v->secrets[i]);
-        if (!h || hmac_begin(h) < 0)
-            continue;
-        hmac_update(h, body.ptr, body.len);
-        hmac_end(h, mac);
+        int err = mac_end(a, i, mac);
+        if (err < 0)
+            return err;
         fits |= digest_equal(mac, sizeof(mac), v->signature, v->signature_len);
     }
     return fits;
 }
 
-/** What may be kept of the head: not credentials. */
-static void keep_headers(struct buf *out, const struct http_request *r)
+static void on_durable(struct store_append *append, int status)
 {
-    static const char *const secret[] = { "authorization", "cookie", "proxy-authorization" };
-    size_t n, kept = 0;
-    const sl_header *h = http_headers(r, &n);
-    sl_header *keep = mem_array(n ? n : 1, sizeof(*keep));
+    struct arrival *a = container_of(append, struct arrival, append);
+    struct flow *f = a->flow;
+    struct store_record *rec = &a->record;
 
-    for (size_t i = 0; i < n; i++) {
-        bool drop = false;
-        for (size_t k = 0; k < sizeof(secret) / sizeof(secret[0]); k++)
-            drop |= str_eq_nocase(h[i].name, str_of(secret[k]));
-        if (!drop)
-            keep[kept++] = h[i];
-    }
-    rec_headers_encode(out, keep, kept);
-    free(keep);
-}
-
-static void on_received(struct flow *f, struct commit *c, int status)
-{
-    struct arrival *a = c->ctx;
-    const struct store_record *rec = &c->records[0];
-
-    if (status < 0) {
-        if (a->req)
-            refuse_full(f, a, a->req, uv_strerror(status));
-        else
-            free(a);
-        return;
-    }
-    if (rec->refused) {
+    f->appends--;
+    if (status < 0 && a->req) {
+        refuse_full(f, a, a->lane, a->req, why_full(status));
+    } else if (status < 0) {
+        arrival_free(a);
+    } else if (rec->refused) {
         f->stats.duplicates++;
         acknowledge(a);
-        return;
+        arrival_free(a);
+    } else {
+        f->stats.received++;
+        acknowledge(a); /* first: what reads the event now may be slow, or end the process */
+        router_receipt(&f->router, rec->seq, &rec->payload);
+        arrival_free(a);
     }
-    f->stats.received++;
-    acknowledge(a); /* first: what reads the event now may be slow, or end the process */
-    struct rec_receipt receipt;
-    if (rec_receipt_decode(buf_view(&rec->payload), &receipt) == 0)
-        router_submit(&f->router, event_from_receipt(rec->seq, &receipt));
+    flow_check_idle(f);
 }
 
-static void receipt_key(struct store_record *rec, sl_str endpoint, sl_str sender_id)
+/* The sender's id is known by its hash; with it, in place of a second one, that it came again. */
+static void receipt_key(struct arrival *a, int64_t now_ms)
 {
+    struct store_record *rec = &a->record;
     uint8_t full[DIGEST_SHA256];
-    sl_str parts[] = { STR("receipt"), endpoint, sender_id };
+    struct rec_duplicate dup = {
+        .received_ms = now_ms,
+        .body_bytes = rec->payload.len - a->draft.body_at,
+        .endpoint = str_of(a->lane->conf->name),
+        .topic = a->verdict.topic,
+        .sender_id = a->verdict.sender_id,
+    };
+    sl_str parts[] = { STR("receipt"), dup.endpoint, dup.sender_id };
 
-    if (!sender_id.len)
+    if (!dup.sender_id.len)
         return;
     digest_parts(parts, 3, full);
-    rec->keys = mem_array(1, sizeof(*rec->keys));
+    a->key = (struct store_key){ .refuse = true, .value = a->crc };
+    memcpy(a->key.hash, full, sizeof(a->key.hash));
+    rec->keys = &a->key;
     rec->n_keys = 1;
-    rec->keys[0].refuse = true;
-    memcpy(rec->keys[0].hash, full, 16);
+    buf_alloc(&rec->duplicate, 48 + dup.endpoint.len + dup.topic.len + dup.sender_id.len);
+    rec_duplicate_encode(&rec->duplicate, &dup);
+}
+
+static int commit(struct arrival *a)
+{
+    struct store_record *rec = &a->record;
+    int64_t now_ms = clock_wall_ms();
+    int err = 0;
+
+    rec->type = REC_RECEIPT;
+    rec_receipt_end(&a->draft, &rec->payload, now_ms);
+    receipt_key(a, now_ms);
+    a->append = (struct store_append){ .records = rec, .n = 1, .cb = on_durable };
+    arriving(a, 0); /* from now on it counts in the store */
+    if (rec->payload.failed || rec->duplicate.failed)
+        err = UV_ENOMEM;
+    if (err == 0)
+        err = store_append(a->flow->store, &a->append, false);
+    if (err < 0)
+        return err;
+    a->committing = true;
+    a->flow->appends++;
+    return 0;
 }
 
 static void on_end(void *ctx, struct http_request *r)
 {
     struct flow *f = ctx;
     struct arrival *a = http_data(r);
-    sl_str body = http_body(r);
+    int fits = signature_fits(a), err;
 
-    if (!signature_fits(a, body)) {
+    if (fits == 0) {
         f->stats.bad_signature++;
         log_debug(&f->log, "bad signature for endpoint %s", a->lane->conf->name);
         refuse(a, r, 401, "signature does not match");
         return;
     }
-    struct buf headers = { 0 };
-    keep_headers(&headers, r);
-    struct rec_receipt receipt = {
-        .origin = EO_WEBHOOK,
-        .received_ms = clock_wall_ms(),
-        .endpoint = str_of(a->lane->conf->name),
-        .topic = a->verdict.topic,
-        .sender_id = a->verdict.sender_id,
-        .headers = buf_view(&headers),
-        .body = body,
-    };
-    struct commit *c = commit_new(f, on_received, a);
-    struct store_record *rec = commit_record(c, REC_RECEIPT);
-    rec_receipt_encode(&rec->payload, &receipt);
-    receipt_key(rec, receipt.endpoint, receipt.sender_id);
-    buf_finish(&headers);
-    a->committing = true;
-    int err = commit_offer(c);
+    err = fits < 0 ? fits : commit(a);
     if (err < 0)
-        refuse_full(f, a, r,
-                    err == UV_ENOSPC    ? "the disk is nearly full"
-                    : err == UV_ENOBUFS ? "the store's queue is full"
-                                        : "the store cannot write");
+        refuse_full(f, a, a->lane, r, why_full(err));
 }
 
 static void on_gone(void *ctx, struct http_request *r)
@@ -309,11 +520,11 @@ static void on_gone(void *ctx, struct http_request *r)
     struct arrival *a = http_data(r);
 
     (void)ctx;
-    /* With a commit under way it ends in on_received: the event is taken all the same. */
+    /* With a commit under way it ends in on_durable: the event is taken all the same. */
     if (a && a->committing)
         a->req = NULL;
     else
-        free(a);
+        arrival_free(a);
 }
 
 static void on_refused(void *ctx, int status, const char *why)
@@ -330,7 +541,9 @@ static void on_refused(void *ctx, int status, const char *why)
 
 const struct http_handler flow_intake = {
     .on_head = on_head,
+    .on_body = on_body,
     .on_end = on_end,
     .on_gone = on_gone,
     .on_refused = on_refused,
+    .streams = true,
 };

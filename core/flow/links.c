@@ -27,10 +27,10 @@ struct waiting_event {
     bool woken;   /* and a link of it was written meanwhile */
 };
 
-static void ref_key(const char *endpoint, sl_str kind, sl_str id, uint8_t out[16])
+static void ref_key(sl_str endpoint, sl_str kind, sl_str id, uint8_t out[16])
 {
     uint8_t full[DIGEST_SHA256];
-    sl_str parts[] = { str_of(endpoint), kind, id };
+    sl_str parts[] = { endpoint, kind, id };
 
     digest_parts(parts, 3, full);
     memcpy(out, full, 16);
@@ -110,9 +110,7 @@ void router_link_written(struct router *r, sl_str endpoint, sl_str kind, sl_str 
 
     if (!r->waiting)
         return;
-    char *name = mem_dup(endpoint);
-    ref_key(name, kind, id, key);
-    free(name);
+    ref_key(endpoint, kind, id, key);
     HASH_FIND(hh, r->waiting, key, sizeof(key), w);
     if (!w)
         return;
@@ -184,7 +182,7 @@ static void ask(struct routing *rt)
     int r = UV_ECANCELED;
 
     for (size_t i = 0; i < rt->n_refs; i++)
-        refs[i] = (struct rec_ref){ str_of(rt->event->endpoint), str_of(rt->refs[i].kind),
+        refs[i] = (struct rec_ref){ rt->event->endpoint, str_of(rt->refs[i].kind),
                                     str_of(rt->refs[i].id) };
     if (!rt->cancelled)
         r = store_links(rt->flow->store, refs, rt->n_refs, on_links, rt);

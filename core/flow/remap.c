@@ -96,6 +96,10 @@ static void on_event(void *ctx, int status, const struct store_event *se)
         return;
     }
     m->event = event_from_receipt(se->id, &se->receipt);
+    if (!m->event) {
+        remap_end(m, UV_ENOMEM);
+        return;
+    }
     m->n_siblings = se->n_deliveries;
     m->siblings = mem_array(m->n_siblings ? m->n_siblings : 1, sizeof(*m->siblings));
     m->pending = 1;

@@ -108,7 +108,7 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     d->target = p->target && p->target->kind == TARGET_SEND ? p->target : NULL;
     d->subject = mem_dup(rd->subject);
     d->piece = mem_dup(rd->piece);
-    d->topic = mem_str(rt->event->topic);
+    d->topic = mem_dup(rt->event->topic);
     d->body_len = rd->body.len;
     if (d->state == DS_READY && f->kept_bytes + rd->body.len <= KEEP_BYTES) {
         delivery_set_body(d, rd->body);
@@ -255,7 +255,7 @@ static void fill_routed(struct routing *rt, struct rec_routed *routed)
         routed->abouts[i] = (struct rec_about){ str_of(rt->abouts[i].subject),
                                                 str_of(rt->abouts[i].version) };
     for (size_t i = 0; i < routed->n_waits; i++)
-        routed->waits[i] = (struct rec_ref){ str_of(rt->event->endpoint), str_of(rt->refs[i].kind),
+        routed->waits[i] = (struct rec_ref){ rt->event->endpoint, str_of(rt->refs[i].kind),
                                              str_of(rt->refs[i].id) };
     for (size_t i = 0; i < rt->n_pieces; i++)
         fill_delivery(rt, &rt->pieces[i], rt->event->first_ordinal + (unsigned)i,

@@ -3,23 +3,34 @@
  *
  * Events of one subject are routed one after the other, in the order they were received; others
  * pass them. What does not fit in memory waits in the index and is claimed when there is room.
+ *
+ * Routing has a share of each turn of the loop, a small one while webhooks come in: they are
+ * answered first, and what they bring can wait.
  */
 #include "flow/routing.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "flow/program.h"
 
 #define MAX_UNDER_WAY    64   /* events with the mapper or the store at once */
 #define MAX_QUEUED       4000 /* events in memory; the rest waits in the index */
-#define MAX_QUEUED_BYTES (32u << 20)
+#define MAX_QUEUED_BYTES (8u << 20)
 #define EQUAL_ERRORS     20   /* in a row: the route is paused */
 #define AGAIN_MS         1000 /* a store that had no room is asked again */
 #define CLAIM_EVENTS     500
+#define FETCHES          16 /* events read from the store at once, for each claim */
 
-static void router_pump(struct router *r);
+/* The router's share of a turn of the loop: while requests come in, and else. */
+#define BUSY_EVENTS 8
+#define BUSY_US     300
+#define CALM_EVENTS 64
+#define CALM_US     2000
+
 static void routing_begin(struct routing *rt);
+static void claims_close(struct router *r);
 
 /* ---- life ---- */
 
@@ -28,6 +39,12 @@ int router_open(struct router *r, struct flow *f, struct fail *fail)
     r->flow = f;
     r->log = (struct logger){ .room = "router" };
     list_init(&r->queue);
+    list_init(&r->ready);
+    list_init(&r->claims);
+    list_init(&r->after);
+    uv_idle_init(f->loop, &r->idle);
+    uv_handle_set_data((uv_handle_t *)&r->idle, f);
+    f->handles++;
     r->routes = mem_array(f->config->n_routes ? f->config->n_routes : 1, sizeof(*r->routes));
     for (size_t i = 0; i < f->config->n_routes; i++) {
         const struct conf_route *cr = &f->config->routes[i];
@@ -50,12 +67,15 @@ int router_open(struct router *r, struct flow *f, struct fail *fail)
 
 void router_close(struct router *r)
 {
+    list_splice(&r->queue, &r->after);
     while (!list_empty(&r->queue)) {
         struct routing *rt = list_entry(r->queue.next, struct routing, node);
         list_remove(&rt->node);
         routing_free(rt);
     }
+    claims_close(r);
     links_close(r);
+    uv_close((uv_handle_t *)&r->idle, flow_on_closed);
     for (size_t i = 0; i < r->flow->config->n_routes; i++)
         map_program_put(r->routes[i].program);
     free(r->routes);
@@ -63,44 +83,62 @@ void router_close(struct router *r)
 
 /* ---- the queue ---- */
 
-static void enqueue(struct router *r, struct event *e, struct remap *m)
+static bool router_full(const struct router *r)
 {
-    struct routing *rt = routing_new(r->flow, e);
+    return r->queued >= MAX_QUEUED || r->queued_bytes >= MAX_QUEUED_BYTES;
+}
 
+static void enqueue(struct router *r, struct list *queue, struct routing *rt)
+{
     rt->router = r;
-    rt->remap = m;
     r->queued++;
-    r->queued_bytes += e->body_len;
-    list_append(&r->queue, &rt->node);
-    router_pump(r);
+    r->queued_bytes += rt->event->held_bytes;
+    list_append(queue, &rt->node);
+    router_wake(r);
+}
+
+/* It is durable: a claim finds it. */
+static void leave_it(struct router *r, struct event *e)
+{
+    r->spilled = true;
+    r->skipped++;
+    event_free(e);
+    router_refill(r);
 }
 
 void router_submit(struct router *r, struct event *e)
 {
-    bool full = r->queued >= MAX_QUEUED || r->queued_bytes >= MAX_QUEUED_BYTES;
+    struct routing *rt;
 
-    if (e->id <= r->last) { /* they come in order: a claim has seen it before we heard of it */
+    if (e && e->id <= r->last) { /* they come in order: a claim has seen it before we heard of it */
         event_free(e);
         return;
     }
-    if (r->spilled || full) {
-        r->spilled = true; /* a claim finds it */
-        r->skipped++;
-        event_free(e);
+    if (!e || r->spilled || router_full(r) || !(rt = routing_try_new(r->flow, e))) {
+        leave_it(r, e);
         return;
     }
     r->last = e->id;
-    enqueue(r, e, NULL);
+    enqueue(r, r->claiming ? &r->after : &r->queue, rt); /* what is being read is older */
+}
+
+void router_receipt(struct router *r, uint64_t id, struct buf *payload)
+{
+    router_submit(r, r->spilled ? NULL : event_take(id, payload));
 }
 
 void router_remap(struct router *r, struct event *e, struct remap *m)
 {
+    struct routing *rt;
+
     if (r->flow->draining) {
         event_free(e);
         remap_routed(m, 0, UV_ECANCELED);
         return;
     }
-    enqueue(r, e, m);
+    rt = routing_new(r->flow, e);
+    rt->remap = m;
+    enqueue(r, &r->queue, rt);
 }
 
 void router_cancel(struct router *r)
@@ -112,15 +150,28 @@ void router_cancel(struct router *r)
         if (m)
             remap_routed(m, 0, UV_ECANCELED);
     }
+    while (!list_empty(&r->ready)) {
+        struct routing *rt = list_entry(r->ready.next, struct routing, node);
+        list_remove(&rt->node);
+        rt->cancelled = true;
+        rt->done(rt);
+    }
 }
 
-/** Events that are read from the store together. */
+/* ---- what waits in the index ---- */
+
+/** Events that are read from the store, one after the other and a few at once. */
 struct event_claim {
+    struct list node; /* router.claims */
     struct router *router;
     uint64_t after;
     uint64_t skipped_then;
-    size_t pending;
-    bool waited; /* those that wait for a link; else those not routed */
+    uint64_t *ids;
+    size_t n, next;
+    size_t pending; /* being read */
+    bool asked;     /* `ids` are awaited */
+    bool more;      /* waited: there may be further ones behind these */
+    bool waited;    /* those that wait for a link; else those not routed */
 };
 
 /** One of them. */
@@ -130,19 +181,33 @@ struct event_fetch {
 };
 
 static void claim_go(struct event_claim *c);
+static void claim_step(struct event_claim *c);
 static void fetch_go(struct event_fetch *fe);
 
-static void event_claim_end(struct event_claim *c)
+static void claim_free(struct event_claim *c)
 {
-    struct flow *f = c->router->flow;
-
-    if (--c->pending)
-        return;
-    if (!c->waited)
-        c->router->claiming = false;
+    list_remove(&c->node);
+    free(c->ids);
     free(c);
-    recover_step_done(f);
-    router_refill(&f->router);
+}
+
+/* All of it is in the router: further ones? */
+static void claim_end(struct event_claim *c)
+{
+    struct router *r = c->router;
+    uint64_t last = c->n ? c->ids[c->n - 1] : 0;
+    bool more = c->more;
+
+    if (!c->waited) {
+        r->claiming = false;
+        list_splice(&r->queue, &r->after);
+        router_wake(r);
+    }
+    claim_free(c);
+    if (more)
+        router_claim_waiting(r, last);
+    recover_step_done(r->flow);
+    router_refill(r);
 }
 
 static void on_fetch_again(void *ctx, bool closing)
@@ -153,8 +218,7 @@ static void on_fetch_again(void *ctx, bool closing)
         fetch_go(fe);
         return;
     }
-    if (--fe->claim->pending == 0)
-        free(fe->claim);
+    fe->claim->pending--;
     free(fe);
 }
 
@@ -162,21 +226,29 @@ static void on_event(void *ctx, int status, const struct store_event *se)
 {
     struct event_fetch *fe = ctx;
     struct event_claim *c = fe->claim;
+    struct router *r = c->router;
+    struct event *e = NULL;
+    struct routing *rt = NULL;
 
+    if (status == 0 &&
+        (!(e = event_from_receipt(se->id, &se->receipt)) || !(rt = routing_try_new(r->flow, e)))) {
+        event_free(e);
+        status = UV_ENOMEM;
+    }
     if (status < 0 && status != UV_ENOENT && status != UV_ECANCELED) {
-        flow_later(c->router->flow, AGAIN_MS, on_fetch_again, fe);
+        flow_later(r->flow, AGAIN_MS, on_fetch_again, fe);
         return;
     }
-    if (status == 0) {
-        struct event *e = event_from_receipt(se->id, &se->receipt);
+    if (rt) {
         e->waited = c->waited;
         e->first_ordinal = se->n_deliveries;
-        enqueue(c->router, e, NULL);
+        enqueue(r, &r->queue, rt);
     } else if (status == UV_ENOENT) {
-        log_error(&c->router->log, "event %" PRIu64 " is not in the log any more", fe->id);
+        log_error(&r->log, "event %" PRIu64 " is not in the log any more", fe->id);
     }
     free(fe);
-    event_claim_end(c);
+    c->pending--;
+    claim_step(c);
 }
 
 static void fetch_go(struct event_fetch *fe)
@@ -189,20 +261,29 @@ static void fetch_go(struct event_fetch *fe)
         flow_later(fe->claim->router->flow, AGAIN_MS, on_fetch_again, fe);
 }
 
-static void fetch(struct event_claim *c, uint64_t id)
+/* Read as many as there is room for; the last one ends the claim. */
+static void claim_step(struct event_claim *c)
 {
-    struct event_fetch *fe = mem_zero(sizeof(*fe));
+    struct router *r = c->router;
 
-    *fe = (struct event_fetch){ c, id };
-    c->pending++;
-    fetch_go(fe);
+    if (c->asked)
+        return;
+    c->asked = true; /* a fetch that fails at once comes back here */
+    while (c->next < c->n && c->pending < FETCHES && !router_full(r)) {
+        struct event_fetch *fe = mem_zero(sizeof(*fe));
+
+        *fe = (struct event_fetch){ c, c->ids[c->next++] };
+        c->pending++;
+        fetch_go(fe);
+    }
+    c->asked = false;
+    if (c->next == c->n && !c->pending)
+        claim_end(c);
 }
 
 static void on_claim_again(void *ctx, bool closing)
 {
-    if (closing)
-        free(ctx);
-    else
+    if (!closing)
         claim_go(ctx);
 }
 
@@ -211,38 +292,35 @@ static void on_unrouted(void *ctx, int status, const uint64_t *ids, size_t n)
     struct event_claim *c = ctx;
     struct router *r = c->router;
 
-    if (status == UV_ECANCELED) {
-        free(c);
-        return;
-    }
+    if (status == UV_ECANCELED)
+        return; /* the router's end frees it */
     if (status < 0) {
         log_error(&r->log, "cannot read unrouted events, asking again: err=%s",
                   uv_strerror(status));
         flow_later(r->flow, AGAIN_MS, on_claim_again, c);
         return;
     }
-    c->pending = 1;
-    for (size_t i = 0; i < n; i++) {
-        if (!c->waited && ids[i] > r->last)
-            r->last = ids[i];
-        fetch(c, ids[i]);
-    }
+    c->ids = mem_array(n + 1, sizeof(*c->ids));
+    if (n)
+        memcpy(c->ids, ids, n * sizeof(*ids));
+    c->n = n;
+    if (!c->waited && n && ids[n - 1] > r->last)
+        r->last = ids[n - 1];
     if (!c->waited && n < CLAIM_EVENTS && r->skipped == c->skipped_then)
         r->spilled = false;
-    if (c->waited && n == CLAIM_EVENTS)
-        router_claim_waiting(r, ids[n - 1]);
-    event_claim_end(c);
+    c->more = c->waited && n == CLAIM_EVENTS;
+    c->asked = false;
+    claim_step(c);
 }
 
 static void claim_go(struct event_claim *c)
 {
     struct router *r = c->router;
 
+    c->asked = true;
     c->skipped_then = r->skipped;
     int err = store_unrouted(r->flow->store, c->waited, c->after, CLAIM_EVENTS, on_unrouted, c);
-    if (err == UV_ECANCELED)
-        free(c); /* closing */
-    else if (err < 0)
+    if (err < 0 && err != UV_ECANCELED) /* closing: the router's end frees it */
         flow_later(r->flow, AGAIN_MS, on_claim_again, c);
 }
 
@@ -251,8 +329,22 @@ static struct event_claim *claim_new(struct router *r, bool waited, uint64_t aft
     struct event_claim *c = mem_zero(sizeof(*c));
 
     *c = (struct event_claim){ .router = r, .waited = waited, .after = after };
+    list_append(&r->claims, &c->node);
     recover_step(r->flow);
     return c;
+}
+
+static void claims_close(struct router *r)
+{
+    while (!list_empty(&r->claims))
+        claim_free(list_entry(r->claims.next, struct event_claim, node));
+}
+
+/* There is room in the router, perhaps. */
+static void claims_step(struct router *r)
+{
+    list_each_safe (i, tmp, &r->claims)
+        claim_step(list_entry(i, struct event_claim, node));
 }
 
 void router_refill(struct router *r)
@@ -274,9 +366,10 @@ void router_fetch(struct router *r, uint64_t id)
 {
     struct event_claim *c = claim_new(r, true, 0);
 
-    c->pending = 1;
-    fetch(c, id);
-    event_claim_end(c);
+    c->ids = mem_array(1, sizeof(*c->ids));
+    c->ids[0] = id;
+    c->n = 1;
+    claim_step(c);
 }
 
 /* ---- one event ---- */
@@ -295,9 +388,10 @@ void routing_end(struct routing *rt)
     }
     r->under_way--;
     r->queued--;
-    r->queued_bytes -= rt->event->body_len;
+    r->queued_bytes -= rt->event->held_bytes;
     routing_free(rt);
-    router_pump(r);
+    router_wake(r);
+    claims_step(r);
     router_refill(r);
 }
 
@@ -320,23 +414,62 @@ static bool take_turn(struct routing *rt)
     return true;
 }
 
-static void router_pump(struct router *r)
+/* ---- turns ---- */
+
+static bool may_begin(const struct router *r)
 {
-    if (r->pumping || r->flow->draining)
+    return !r->flow->draining && r->under_way < MAX_UNDER_WAY && !list_empty(&r->queue);
+}
+
+static void begin_next(struct router *r)
+{
+    struct routing *rt = list_entry(r->queue.next, struct routing, node);
+
+    list_remove(&rt->node);
+    if (!rt->described && !rt->note && routing_describe(rt) < 0)
+        rt->undescribed = true;
+    rt->described = true;
+    if (!take_turn(rt))
         return;
-    r->pumping = true;
-    while (r->under_way < MAX_UNDER_WAY && !list_empty(&r->queue)) {
-        struct routing *rt = list_entry(r->queue.next, struct routing, node);
+    r->under_way++;
+    routing_begin(rt);
+}
+
+static void end_ready(struct router *r)
+{
+    struct list ready = LIST_INIT(ready);
+
+    list_splice(&ready, &r->ready); /* what becomes ready meanwhile waits a turn */
+    while (!list_empty(&ready)) {
+        struct routing *rt = list_entry(ready.next, struct routing, node);
         list_remove(&rt->node);
-        if (!rt->described && !rt->note && routing_describe(rt) < 0)
-            rt->undescribed = true;
-        rt->described = true;
-        if (!take_turn(rt))
-            continue;
-        r->under_way++;
-        routing_begin(rt);
+        rt->done(rt);
     }
-    r->pumping = false;
+}
+
+static void on_turn(uv_idle_t *idle)
+{
+    struct router *r = container_of(idle, struct router, idle);
+    const struct flow_stats *st = &r->flow->stats;
+    bool busy = st->requests != r->requests_then;
+    unsigned n = busy ? BUSY_EVENTS : CALM_EVENTS;
+    uint64_t until_us = clock_mono_us() + (busy ? BUSY_US : CALM_US);
+
+    r->requests_then = st->requests;
+    do {
+        if (!may_begin(r))
+            break;
+        begin_next(r);
+    } while (--n && clock_mono_us() < until_us);
+    end_ready(r);
+    if (!may_begin(r) && list_empty(&r->ready))
+        uv_idle_stop(idle);
+}
+
+void router_wake(struct router *r)
+{
+    if (!r->flow->closing && (may_begin(r) || !list_empty(&r->ready)))
+        uv_idle_start(&r->idle, on_turn);
 }
 
 static void routing_begin(struct routing *rt)

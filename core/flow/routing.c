@@ -11,15 +11,25 @@
 #define MAX_ABOUTS 16
 #define MAX_REFS   32
 
-struct routing *routing_new(struct flow *f, struct event *e)
+static struct routing *routing_init(struct routing *rt, struct flow *f, struct event *e)
 {
-    struct routing *rt = mem_zero(sizeof(*rt));
-
     rt->flow = f;
     rt->event = e;
     list_init(&rt->node);
     list_init(&rt->behind);
     return rt;
+}
+
+struct routing *routing_new(struct flow *f, struct event *e)
+{
+    return routing_init(mem_zero(sizeof(struct routing)), f, e);
+}
+
+struct routing *routing_try_new(struct flow *f, struct event *e)
+{
+    struct routing *rt = calloc(1, sizeof(*rt));
+
+    return rt ? routing_init(rt, f, e) : NULL;
 }
 
 void piece_free(struct piece *p)
@@ -89,7 +99,7 @@ static void on_note(void *ctx, sl_str text)
 int routing_describe(struct routing *rt)
 {
     struct event *e = rt->event;
-    struct lane *l = flow_lane(rt->flow, str_of(e->endpoint));
+    struct lane *l = flow_lane(rt->flow, e->endpoint);
     sl_describe_out out = {
         .size = sizeof(out), .ctx = rt, .subject = on_subject, .note = on_note
     };
@@ -98,17 +108,15 @@ int routing_describe(struct routing *rt)
         .size = sizeof(ev),
         .id = e->id,
         .received_ms = e->received_ms,
-        .endpoint = str_of(e->endpoint),
-        .topic = str_of(e->topic),
-        .sender_id = str_of(e->sender_id),
-        .headers = e->headers,
-        .n_headers = e->n_headers,
-        .body = { e->body, e->body_len },
+        .endpoint = e->endpoint,
+        .topic = e->topic,
+        .sender_id = e->sender_id,
+        .body = e->body,
     };
 
     if (e->origin == EO_EMITTED || !l || !l->adapter->plugin->describe) {
-        if (e->subject[0])
-            on_subject(rt, str_of(e->subject), STR(""), STR(""), NULL, 0);
+        if (e->subject.len)
+            routing_about(rt, e->subject);
         return 0;
     }
     if (in_hand_ends(rt->flow->in_hand, IN_HAND_EVENT, e->id) >= IN_HAND_ENDS) {
@@ -117,9 +125,14 @@ int routing_describe(struct routing *rt)
         return UV_EINVAL;
     }
     in_hand_take(rt->flow->in_hand, IN_HAND_EVENT, &e->id, 1);
+    sl_header *headers = NULL;
+    if (rec_headers_decode(e->headers, &headers, &ev.n_headers) < 0)
+        ev.n_headers = 0;
+    ev.headers = headers;
     uint64_t began = clock_mono_us();
     sl_status status = l->adapter->plugin->describe(l->adapter->self, &ev, &out, &fail);
     adapter_measure(l->adapter, began, "describe");
+    free(headers);
     in_hand_drop(rt->flow->in_hand, 1);
     if (status == SL_OK)
         return 0;
@@ -143,8 +156,8 @@ bool routing_event_key(const struct routing *rt, uint8_t out[16])
     if (e->origin == EO_EMITTED || e->again || !rt->n_abouts)
         return false;
     parts[n++] = STR("event");
-    parts[n++] = str_of(e->endpoint);
-    parts[n++] = str_of(e->topic);
+    parts[n++] = e->endpoint;
+    parts[n++] = e->topic;
     for (size_t i = 0; i < rt->n_abouts; i++) {
         const struct about *a = &rt->abouts[i];
         parts[n++] = str_of(a->subject);
@@ -272,27 +285,16 @@ static void match(struct routing *rt)
         const struct conf_route *r = &c->routes[i];
         if (e->only && e->only != r)
             continue;
-        if (conf_route_matches(r, str_of(e->endpoint), str_of(e->topic)))
+        if (conf_route_matches(r, e->endpoint, e->topic))
             rt->matched[rt->n_matched++] = r;
     }
 }
 
 /** Nothing to run: the callback still must not come before the call returned. */
-static void on_soon_closed(uv_handle_t *h)
-{
-    struct routing *rt = uv_handle_get_data(h);
-
-    free(h);
-    rt->done(rt);
-}
-
 static void done_soon(struct routing *rt)
 {
-    uv_timer_t *t = mem_zero(sizeof(*t));
-
-    uv_timer_init(rt->flow->loop, t);
-    uv_handle_set_data((uv_handle_t *)t, rt);
-    uv_close((uv_handle_t *)t, on_soon_closed);
+    list_append(&rt->flow->router.ready, &rt->node);
+    router_wake(&rt->flow->router);
 }
 
 /** The adapter could not say what it is about: a dead letter for each route that wants it. */
@@ -340,14 +342,13 @@ void routing_map(struct routing *rt)
         struct piece *p = piece_add(rt, r);
         p->key = mem_str("");
         p->target = &r->targets[0];
-        p->body = mem_dup((sl_str){ e->body, e->body_len });
-        p->body_len = e->body_len;
+        p->body = mem_dup(e->body);
+        p->body_len = e->body.len;
     }
     rt->n_run = n;
     if (n == 0) {
         done_soon(rt);
-    } else if (mapper_run(rt->flow->mapper, (sl_str){ e->body, e->body_len }, runs, n, on_mapped,
-                          rt) < 0) {
+    } else if (mapper_run(rt->flow->mapper, e->body, runs, n, on_mapped, rt) < 0) {
         rt->cancelled = true; /* the mapper is closing: it is routed at the next start */
         done_soon(rt);
     }

@@ -97,7 +97,8 @@ void links_stored(struct routing *rt); /* that it waits is durable */
 
 /* routing.c */
 struct routing *routing_new(struct flow *f, struct event *e);
-void routing_free(struct routing *rt); /* and its event */
+struct routing *routing_try_new(struct flow *f, struct event *e); /* NULL: no memory */
+void routing_free(struct routing *rt);                            /* and its event */
 
 /** Ask the adapter what the event is about. 0, or UV_EINVAL with `note` set. */
 int routing_describe(struct routing *rt);

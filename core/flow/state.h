@@ -148,18 +148,17 @@ struct batch {
 
 /* ---- the router ---- */
 
-/** An event on its way through the router. Owns its bytes. */
+/** An event on its way through the router: views into its receipt's bytes, which it owns. */
 struct event {
     uint64_t id;
     int64_t received_ms;
     uint8_t origin;
     uint64_t cause;
-    char *endpoint, *topic, *sender_id, *subject;
-    char *body;
-    size_t body_len;
-    sl_header *headers; /* one block: views into header_bytes */
-    size_t n_headers;
-    char *header_bytes;
+    sl_str endpoint, topic, sender_id, subject;
+    sl_str headers; /* packed: rec_headers_decode() */
+    sl_str body;
+    char *bytes;
+    size_t held_bytes;             /* of memory */
     uint32_t first_ordinal;        /* of its next delivery */
     const struct conf_route *only; /* remap: this route alone; NULL: all that match */
     bool again;                    /* remap: no event key, no once */
@@ -170,12 +169,17 @@ struct router {
     struct flow *flow;
     struct logger log;
     struct list queue; /* struct routing: not started */
+    struct list ready; /* struct routing: `done` is to be called */
     size_t queued;
     uint64_t queued_bytes;
     size_t under_way;
+    uv_idle_t idle;             /* runs while there is something to do: a share of each turn */
+    uint64_t requests_then;     /* at intake, at the last turn: have more come since? */
+    struct list claims;         /* struct event_claim: what is read from the store */
+    struct list after;          /* struct routing: came while older ones were being read */
     struct routing *by_subject; /* hash: the one in flight for a subject */
     uint64_t last;              /* highest event id seen */
-    bool spilled, claiming, pumping;
+    bool spilled, claiming;
     uint64_t skipped;
     struct waiting_ref *waiting;          /* hash by reference */
     struct waiting_event *waiting_events; /* hash by id */
@@ -209,6 +213,7 @@ struct flow {
     struct flow_stats stats;
     struct key_ring *rings; /* intake.c: keyed HMACs by secret */
     int64_t refused_noticed_ms;
+    uint64_t arriving_bytes; /* memory of webhooks whose body is not whole yet */
     bool draining;
     void (*idle)(void *ctx);
     void *idle_ctx;
@@ -253,8 +258,6 @@ struct store_record *commit_record(struct commit *c, enum record_type type);
 /** Submit as internal. A store that refuses (latched failed, closing) makes the callback run with
  *  the error; it never runs before this returned. Frees the commit after its callback. */
 void commit_go(struct commit *c);
-/** Submit as new work, which a full store may refuse: then a negative code, and `c` is freed. */
-int commit_offer(struct commit *c);
 
 /* later.c */
 /** Call back once: `ms` from now, or with `closing` when the flow is destroyed before. */
@@ -336,8 +339,12 @@ const struct conf_target *find_target(const struct conf_route *r, const struct l
 /* router.c */
 int router_open(struct router *r, struct flow *f, struct fail *fail);
 void router_close(struct router *r);
-/** Takes the event over. */
+/** Takes the event over. NULL: there was no memory for it; a claim finds it later. */
 void router_submit(struct router *r, struct event *e);
+/** The same for a receipt's encoded bytes: taken over, or left where they are. */
+void router_receipt(struct router *r, uint64_t id, struct buf *payload);
+/** Turns of the router go on: something may begin. At the loop's next turn, not before. */
+void router_wake(struct router *r);
 uint64_t router_waiting(const struct router *r); /* events that wait for a link */
 void links_close(struct router *r);
 void router_fetch(struct router *r, uint64_t id); /* read an event that waited, and route it */
@@ -353,6 +360,10 @@ void router_remap(struct router *r, struct event *e, struct remap *m);
 void router_cancel(struct router *r);
 void router_link_written(struct router *r, sl_str endpoint, sl_str kind, sl_str id);
 void event_free(struct event *e);
+/** Take a receipt's encoded bytes over, without a copy. NULL: no memory (or it is none); then they
+ *  are where they were. */
+struct event *event_take(uint64_t id, struct buf *payload);
+/** A copy. NULL: no memory. */
 struct event *event_from_receipt(uint64_t id, const struct rec_receipt *r);
 
 /** A route's program ran: why is empty when it went well. Twenty equal errors in a row pause it. */

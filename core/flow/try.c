@@ -95,9 +95,12 @@ int flow_try(struct flow *f, sl_str endpoint, sl_str topic, const sl_header *hea
         return UV_ENOENT;
     rec_headers_encode(&packed, headers, n_headers);
     receipt.headers = buf_view(&packed);
-    struct routing *rt = routing_new(f, event_from_receipt(0, &receipt));
-    struct trial *t = mem_zero(sizeof(*t));
+    struct event *e = packed.failed ? NULL : event_from_receipt(0, &receipt);
     buf_finish(&packed);
+    if (!e)
+        return UV_ENOMEM;
+    struct routing *rt = routing_new(f, e);
+    struct trial *t = mem_zero(sizeof(*t));
     *t = (struct trial){ cb, ctx };
     rt->ctx = t;
     rt->done = on_tried;

@@ -71,6 +71,17 @@ static int checkpoint(sl_str s, struct buf *again)
     return 0;
 }
 
+static int duplicate(sl_str s, struct buf *again)
+{
+    struct rec_duplicate r;
+
+    if (rec_duplicate_decode(s, &r) < 0)
+        return -1;
+    PROMISE(within(r.endpoint, s) && within(r.topic, s) && within(r.sender_id, s), "views");
+    rec_duplicate_encode(again, &r);
+    return 0;
+}
+
 static int headers(sl_str s, struct buf *again)
 {
     sl_header *h;
@@ -101,7 +112,7 @@ static int name(sl_str s, struct buf *again)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int (*const decoders[])(sl_str, struct buf *) = {
-        receipt, routed, sent, moves, checkpoint, headers, name,
+        receipt, routed, sent, moves, checkpoint, headers, name, duplicate,
     };
     struct input in = { data, data + size };
     uint8_t chosen = take_u8(&in) % (sizeof(decoders) / sizeof(decoders[0]));

@@ -417,9 +417,9 @@ static int begin_log(struct reclog *l, struct fail *fail)
 
     l->seed = segment_seed(l->id);
     l->epoch = 1;
-    if (r == 0)
-        r = keys_open(&l->keys, l->dir, 1, 0, fail);
-    if (r == 0 && (r = log_begin_segment(l)) < 0)
+    if (r < 0)
+        return fail_file(fail, r, l->dir);
+    if ((r = keys_open(&l->keys, l->dir, 1, 0, fail)) == 0 && (r = log_begin_segment(l)) < 0)
         fail_set(fail, r, "%s: cannot begin a log: %s", l->dir, uv_strerror(r));
     return r;
 }

@@ -456,6 +456,62 @@ static void a_log_of_the_earlier_form_is_refused_and_left_alone(void **state)
     rig_finish(&rig);
 }
 
+/* Change a byte of the first place in the log's first segment that holds `text`. */
+static void damage_at(const struct rig *rig, const char *text)
+{
+    static char image[1 << 20];
+    char path[128], *at;
+    ssize_t n;
+    int fd;
+
+    rig_path(rig, "log/0000000001.seg", path);
+    fd = open(path, O_RDWR);
+    CHECK(fd >= 0);
+    n = pread(fd, image, sizeof(image), 0);
+    at = n > 0 ? memmem(image, (size_t)n, text, strlen(text)) : NULL;
+    assert_non_null(at);
+    CHECK_EQ(pwrite(fd, "#", 1, at - image), 1);
+    close(fd);
+}
+
+static void
+damage_is_counted_where_the_index_has_passed_it_and_refused_where_it_has_not(void **state)
+{
+    struct store_stats stats;
+    char path[128];
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    for (int i = 1; i <= 9; i++) {
+        char body[32];
+
+        snprintf(body, sizeof(body), "\"body-%d\"", i);
+        CHECK_EQ(rig_receipt(&rig, "shop", "t", NULL, body), i);
+    }
+    rig_close(&rig);
+    damage_at(&rig, "body-5");
+    rig_must_open(&rig);
+    store_stats(rig.s, &stats);
+    CHECK_EQ(stats.damaged, 1);
+    CHECK_EQ(stats.log_seq, 9);
+    CHECK_EQ(rig_event(&rig, 4), 0);
+    CHECK(rig_event(&rig, 5) < 0); /* one event cannot be shown ... */
+    CHECK_EQ(rig_event(&rig, 6), 0);
+    store_stats(rig.s, &stats);
+    CHECK(!stats.failed); /* ... and that is all */
+    CHECK_EQ(rig_receipt(&rig, "shop", "t", NULL, "{}"), 10);
+    rig_close(&rig);
+    rig_path(&rig, "sluice.db", path);
+    CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(rig_open(&rig), UV_EILSEQ);
+    assert_non_null(strstr(rig.fail.text, "0000000001.seg"));
+    assert_non_null(strstr(rig.fail.text, "records 5 to 5"));
+    assert_non_null(strstr(rig.fail.text, "sluice db repair"));
+    rig_finish(&rig);
+}
+
 static void a_path_that_cannot_be_made_is_named(void **state)
 {
     char path[128];
@@ -598,6 +654,8 @@ int main(void)
         cmocka_unit_test(a_second_process_is_told_who_has_the_store),
         cmocka_unit_test(a_newer_schema_is_refused_and_both_versions_are_named),
         cmocka_unit_test(a_log_of_the_earlier_form_is_refused_and_left_alone),
+        cmocka_unit_test(
+            damage_is_counted_where_the_index_has_passed_it_and_refused_where_it_has_not),
         cmocka_unit_test(a_path_that_cannot_be_made_is_named),
         cmocka_unit_test(a_failed_fsync_is_not_retried_and_latches_the_store),
         cmocka_unit_test(a_full_disk_refuses_and_recovers_without_a_restart),

@@ -8,6 +8,8 @@
  * encoded when it is there, the body's pieces behind it as they come, the log writes that buffer,
  * and the router's event takes it over. No memory for any of it is an answer, never an end.
  */
+#define HASH_NONFATAL_OOM 1 /* an entry that finds no memory is not added: see ring_of() */
+
 #include "flow/intake.h"
 
 #include <stdlib.h>
@@ -16,12 +18,6 @@
 #include "base/crc.h"
 #include "base/digest.h"
 #include "flow/state.h"
-
-/* uthash's answer to a lack of memory: the entry is not added. */
-#undef HASH_NONFATAL_OOM
-#define HASH_NONFATAL_OOM 1
-#undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(entry) ((void)(entry))
 
 #define REFUSED_NOTICE_MS 60000
 #define HEAD_ROOM         256        /* of a receipt, beside its body: what is added to the head */

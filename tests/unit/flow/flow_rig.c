@@ -129,6 +129,29 @@ static sl_status fake_describe(void *self, const sl_event *e, const sl_describe_
     return SL_OK;
 }
 
+static sl_status fake_verify(void *self, const sl_head *head, sl_verdict *ret, sl_fail *fail)
+{
+    sl_verdict v = { .size = sizeof(v), .scheme = SL_SIGNED_HMAC_SHA256, .n_secrets = 2 };
+
+    (void)self;
+    (void)fail;
+    v.secrets[0] = STR(RIG_SECRET);
+    v.secrets[1] = STR(RIG_OLD_SECRET);
+    for (size_t i = 0; i < head->n_headers; i++) {
+        const sl_header *h = &head->headers[i];
+        if (str_eq_nocase(h->name, STR("X-Topic")))
+            v.topic = h->value;
+        else if (str_eq_nocase(h->name, STR("X-Id")))
+            v.sender_id = h->value;
+        else if (str_eq_nocase(h->name, STR("X-Sig")) && hex_decode(h->value, v.signature, 32) == 0)
+            v.signature_len = 32;
+    }
+    if (!v.topic.len)
+        return SL_E_INVALID;
+    *ret = v;
+    return SL_OK;
+}
+
 static const sl_action actions[] = {
     { .name = "send", .batch_records = 1 },
     { .name = "safe", .batch_records = 1, .flags = SL_ACTION_IDEMPOTENT },
@@ -141,6 +164,7 @@ static const sl_plugin plugin = {
     .size = sizeof(plugin),
     .name = "fake",
     .actions = actions,
+    .verify = fake_verify,
     .describe = fake_describe,
     .prepare = fake_prepare,
     .deliver = fake_deliver,
@@ -268,6 +292,8 @@ void rig_up(struct flow_rig *rig)
     store_defaults(&conf);
     conf.path = rig->dir;
     conf.disk_reserve = 0;
+    if (rig->max_queue_bytes)
+        conf.max_queue_bytes = rig->max_queue_bytes;
     CHECK_EQ(store_open(&rig->store, &rig->loop, &conf, &fail), 0);
     for (size_t i = 0; i < RIG_ENDPOINTS; i++)
         rig->adapters[i] = (struct adapter){

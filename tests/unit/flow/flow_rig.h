@@ -2,8 +2,10 @@
  * flow_rig.h - the flow with a real store in a directory of its own, a configuration made by hand
  * and an adapter that the test plays: it sees each call and answers when it likes.
  *
- * The endpoint "shop" sends webhooks. A body is "SUBJECT VERSION" ("-": none), or "ref ID" when
- * only a reference is known. The routes have no programs, so no mapping worker is needed.
+ * The endpoint "shop" sends webhooks, signed with RIG_SECRET or RIG_OLD_SECRET: X-Sig has the HMAC
+ * in hexadecimal, X-Id the sender's id, X-Topic the topic. A body is "SUBJECT VERSION" ("-": none),
+ * or "ref ID" when only a reference is known. The routes have no programs, so no mapping worker is
+ * needed.
  */
 #pragma once
 
@@ -15,6 +17,9 @@
 #include <uv.h>
 #include "base/mem.h"
 #include "flow/state.h"
+
+#define RIG_SECRET     "a secret"
+#define RIG_OLD_SECRET "the secret of before"
 
 enum { SHOP, CRM, OTHER, RIG_ENDPOINTS };
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE }; /* plain, idempotent, batches of 10, once */
@@ -60,7 +65,8 @@ struct flow_rig {
     struct store_delivery row;
     char reason[200], hold_type[40], endpoint[40];
     struct decided decided;
-    struct call *late; /* is answered when the store takes nothing any more */
+    uint64_t max_queue_bytes; /* of the store; 0: as usual */
+    struct call *late;        /* is answered when the store takes nothing any more */
 };
 
 void rig_init(struct flow_rig *rig);

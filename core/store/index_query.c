@@ -163,6 +163,8 @@ int index_receipt(struct index *ix, uint64_t id, struct arena *arena, struct rec
     struct receipt_read read = { .arena = arena, .ret = ret };
     int r = reclog_read(ix->log, id, 1, on_receipt, &read);
 
+    if (r == UV_EIO)
+        return UV_EILSEQ; /* one record cannot be read: no reason to take the index for lost */
     return r < 0 ? r : r == 0 ? UV_ENOENT : 0;
 }
 

@@ -91,6 +91,34 @@ static uint32_t next_token(const struct look *k)
     return k->h.n ? k->h.at[k->h.n - 1].token + 1 : 0;
 }
 
+/* Did record `seq` bring the key? */
+static const struct store_key *brought(const struct history *h, uint64_t seq, const uint8_t *hash)
+{
+    const struct note *note = seq && seq <= h->n ? &h->at[seq - 1] : NULL;
+
+    for (size_t i = 0; note && i < note->n_keys; i++)
+        if (memcmp(note->keys[i].hash, hash, 16) == 0)
+            return &note->keys[i];
+    return NULL;
+}
+
+/* A key of a record that has gone is a new one to the log, if it comes again: two records have
+ * brought it then. */
+static bool brought_before(const struct history *h, size_t n, const uint8_t *hash)
+{
+    for (size_t i = 0; i < n; i++)
+        if (brought(h, i + 1, hash))
+            return true;
+    return false;
+}
+
+static bool known_rightly(struct look *k, const struct store_key *key)
+{
+    const struct store_key *was = brought(&k->h, key->first, key->hash);
+
+    return was && was->value == key->value;
+}
+
 /* The keys of records n..: those kept must be refused, with who brought them; those lost must be
  * as if they had never been. */
 static bool resend(struct look *k, const struct note *const *notes, size_t n, bool kept)
@@ -119,7 +147,7 @@ static bool resend(struct look *k, const struct note *const *notes, size_t n, bo
         if (recs[i].refused != kept)
             ok = wrong(k, "key of record %" PRIu64 " is %s", notes[i]->seq,
                        kept ? "not known" : "known, without the record");
-        else if (kept && (key->first != notes[i]->seq || key->value != notes[i]->keys[0].value))
+        else if (kept && !known_rightly(k, key))
             ok = wrong(k, "key of record %" PRIu64 " is known as of %" PRIu64 ", value %" PRIu64,
                        notes[i]->seq, key->first, key->value);
     }
@@ -138,8 +166,10 @@ static bool resend_all(struct look *k, size_t from, size_t to, bool kept)
     bool ok = true;
 
     for (size_t i = from; i < to && ok; i++) {
-        if (k->c->history->at[i].n_keys)
-            notes[n++] = &k->c->history->at[i];
+        const struct note *note = &k->c->history->at[i];
+
+        if (note->n_keys && (kept || !brought_before(&k->h, from, note->keys[0].hash)))
+            notes[n++] = note;
         if (n == RESEND_MOST) {
             ok = resend(k, notes, n, kept);
             n = 0;

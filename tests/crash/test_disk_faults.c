@@ -29,6 +29,7 @@ struct trial {
     struct workload work;
     int opened, worked, settled;
     bool failed, hit;
+    uint64_t seed; /* of the power cut */
     char about[160];
 };
 
@@ -43,6 +44,7 @@ static struct trial *trial_start(void)
     scratch_make(t->dir);
     t->journal = journal_begin(t->dir);
     box_start(&t->box, t->dir);
+    t->box.conf.segment_bytes = 8 << 10;
     return t;
 }
 
@@ -83,12 +85,10 @@ static void trial_finish(struct trial *t)
     layer_fault(NULL);
     CHECK(box_finish(&t->box));
     journal_end(t->journal);
-    for (unsigned i = 0; i < 2; i++) {
-        snprintf(dir, sizeof(dir), "%s-cut", t->dir);
-        journal_image(t->journal, SIZE_MAX, i, dir);
-        check(t, dir, "after a power cut");
-        scratch_remove(dir);
-    }
+    snprintf(dir, sizeof(dir), "%s-cut", t->dir);
+    journal_image(t->journal, SIZE_MAX, t->seed, dir);
+    check(t, dir, "after a power cut");
+    scratch_remove(dir);
     check(t, t->dir, "after a restart");
     journal_destroy(t->journal);
     history_finish(&t->history);
@@ -147,6 +147,7 @@ static bool one_fault(enum moment moment, const struct fault *f)
     snprintf(t->about, sizeof(t->about), "%s %s in %u, %s from %" PRIu64 " on, %zu bytes",
              call_names[f->call], uv_err_name(f->code ? f->code : UV_EOF), f->where,
              moment == RUNNING ? "running" : "opening", f->nth, f->bytes);
+    t->seed = f->nth;
     trial_fill(t);
     play(t, moment, f);
     if (t->opened < 0) {
@@ -215,6 +216,45 @@ static void a_sync_that_fails_as_the_store_opens_is_told(void **state)
     f.call = CALL_SYNC_DIR;
     f.where = IN_LOG;
     CHECK(every(AT_OPENING, f, 1) > 0);
+}
+
+/* ---- the log's files, as segments come and go ---- */
+
+static void a_segment_that_cannot_be_made_loses_nothing(void **state)
+{
+    static const enum call calls[] = { CALL_OPEN,     CALL_ALLOCATE, CALL_RENAME,
+                                       CALL_SYNC_DIR, CALL_REMOVE,   CALL_TRUNCATE };
+    static const unsigned places[] = { IN_LOG, IN_KEYS };
+    static const int codes[] = { UV_EIO, UV_ENOSPC };
+
+    (void)state;
+    for (size_t c = 0; c < sizeof(calls) / sizeof(calls[0]); c++)
+        for (size_t i = 0; i < 4; i++) {
+            struct fault f = {
+                .call = calls[c], .where = places[i / 2], .times = 1, .code = codes[i % 2]
+            };
+            uint64_t n = every(RUNNING, f, step_of(3)), opening = every(AT_OPENING, f, step_of(5));
+
+            f.times = UINT64_MAX;
+            every(RUNNING, f, step_of(11));
+            print_message("%s of %s: %" PRIu64 " running, %" PRIu64 " opening\n",
+                          call_names[f.call], f.where == IN_LOG ? "segments" : "runs", n, opening);
+        }
+}
+
+static void a_run_of_keys_that_cannot_be_written_loses_nothing(void **state)
+{
+    struct fault f = { .call = CALL_WRITE, .where = IN_KEYS, .times = 1, .code = UV_EIO };
+
+    (void)state;
+    CHECK(every(RUNNING, f, step_of(3)) > 1);
+    f.code = UV_ENOSPC;
+    f.times = UINT64_MAX;
+    every(RUNNING, f, step_of(3));
+    f.call = CALL_SYNC;
+    f.times = 1;
+    f.code = UV_EIO;
+    CHECK(every(RUNNING, f, step_of(3)) > 1);
 }
 
 /* ---- writes ---- */
@@ -287,9 +327,85 @@ static void a_write_to_the_index_that_fails_loses_nothing(void **state)
     every(AT_OPENING, f, step_of(17));
 }
 
-/* ---- a full disk as a sender and an operator meet it ---- */
+/* ---- reading ---- */
 
-static int ask_event(struct trial *t, uint64_t id);
+static void on_event(void *ctx, int status, const struct store_event *e)
+{
+    struct trial *t = ctx;
+
+    (void)e;
+    t->box.status = status;
+    t->box.done = true;
+}
+
+static int ask_event(struct trial *t, uint64_t id)
+{
+    int r;
+
+    t->box.done = false;
+    r = store_event_get(t->box.s, id, on_event, t);
+    if (r < 0)
+        return r;
+    box_wait(&t->box);
+    return t->box.status;
+}
+
+/* Which of the first events' bodies cannot be had; all others can. */
+static unsigned unreadable(struct trial *t, uint64_t *ret_id, int *ret_code)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < t->history.n; i++) {
+        int r;
+
+        if (t->history.at[i].type != REC_RECEIPT)
+            continue;
+        r = ask_event(t, i + 1);
+        if (r == 0)
+            continue;
+        n++;
+        *ret_id = i + 1;
+        *ret_code = r;
+    }
+    return n;
+}
+
+static void a_read_that_fails_costs_one_answer(void **state)
+{
+    struct fault f = { .call = CALL_READ, .where = IN_LOG, .times = 1, .code = UV_EIO };
+
+    (void)state;
+    for (unsigned flip = 0; flip < 2; flip++) {
+        struct trial *t = trial_start();
+
+        trial_fill(t);
+        box_close(&t->box);
+        CHECK_EQ(box_open(&t->box), 0); /* nothing of it is in memory */
+        f.kind = flip ? FAULT_FLIP : FAULT_CODE;
+        for (f.nth = 1;; f.nth += 2) {
+            uint64_t id = 0;
+            int code = 0;
+            unsigned n;
+
+            layer_fault(&f);
+            n = unreadable(t, &id, &code);
+            snprintf(t->about, sizeof(t->about), "%s in read %" PRIu64, flip ? "a bit" : "EIO",
+                     f.nth);
+            if (n)
+                must(t, code == UV_EILSEQ, "a record that cannot be read must say so");
+            must(t, n <= 2, "the others must be answered");
+            must(t, !box_stats(&t->box).failed, "one record must not fail the store");
+            if (layer_hits() == 0)
+                break;
+        }
+        layer_fault(NULL);
+        CHECK(f.nth > 5);
+        CHECK_EQ(append_one(t, 1, false), 0);
+        trial_finish(t);
+    }
+}
+
+/* ---- a full disk as a sender and an operator meet it ---- */
 
 static void a_store_on_a_full_disk_recovers_when_there_is_room(void **state)
 {
@@ -323,27 +439,6 @@ static void a_store_on_a_full_disk_recovers_when_there_is_room(void **state)
 }
 
 /* ---- slow ---- */
-
-static void on_event(void *ctx, int status, const struct store_event *e)
-{
-    struct trial *t = ctx;
-
-    (void)e;
-    t->box.status = status;
-    t->box.done = true;
-}
-
-static int ask_event(struct trial *t, uint64_t id)
-{
-    int r;
-
-    t->box.done = false;
-    r = store_event_get(t->box.s, id, on_event, t);
-    if (r < 0)
-        return r;
-    box_wait(&t->box);
-    return t->box.status;
-}
 
 struct flood {
     struct store_append a[400];
@@ -431,11 +526,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sync_of_the_log_that_fails_latches_the_store),
         cmocka_unit_test(a_sync_that_fails_as_the_store_opens_is_told),
+        cmocka_unit_test(a_segment_that_cannot_be_made_loses_nothing),
+        cmocka_unit_test(a_run_of_keys_that_cannot_be_written_loses_nothing),
         cmocka_unit_test(a_write_to_the_log_that_fails_loses_nothing),
         cmocka_unit_test(a_full_disk_refuses_and_loses_nothing),
         cmocka_unit_test(a_write_that_fails_half_way_loses_nothing),
         cmocka_unit_test(short_writes_are_written_on),
         cmocka_unit_test(a_write_to_the_index_that_fails_loses_nothing),
+        cmocka_unit_test(a_read_that_fails_costs_one_answer),
         cmocka_unit_test(a_store_on_a_full_disk_recovers_when_there_is_room),
         cmocka_unit_test(a_sync_that_hangs_holds_up_no_question_and_fills_the_queue_only),
         cmocka_unit_test(a_slow_sync_slows_only_the_acknowledgement),

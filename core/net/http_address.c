@@ -7,12 +7,6 @@
 #include <unistd.h>
 #include "net/http_conn.h"
 
-/* uthash's answer to a lack of memory: the entry is not added. */
-#undef HASH_NONFATAL_OOM
-#define HASH_NONFATAL_OOM 1
-#undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(entry) ((void)(entry))
-
 #define TURNED_AWAY_NOTICE_MS 60000
 
 /* Who has one IPv6 address has at least a /64 of them. */
@@ -42,7 +36,7 @@ bool address_enter(struct http_server *s, const struct remote *peer, struct addr
             return true; /* no memory to count in */
         a->ip = key;
         HASH_ADD(hh, s->addresses, ip, sizeof(a->ip), a);
-        if (!a->hh.tbl) {
+        if (!a->hh.tbl) { /* no memory for the table */
             free(a);
             return true;
         }

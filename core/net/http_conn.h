@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#define HASH_NONFATAL_OOM 1 /* the entry is not added then; has to stand before the header */
 #include <uthash.h>
 #include <uv.h>
 #include "base/ipnet.h"

@@ -17,8 +17,14 @@ void keys_close(struct keys *k)
     if (!k)
         return;
     keymerge_end(k->merge);
-    for (size_t i = 0; i < k->n_runs; i++)
-        keyrun_close(k->runs[i].run);
+    for (size_t i = 0; i < k->n_runs; i++) {
+        struct keyrun *run = k->runs[i].run;
+
+        /* The keeper may not have come to it: the next opening must not meet it again. */
+        if (atomic_load(&run->bad) && !run->aside)
+            keys_set_aside(k->dir, run->first, run->last, UV_EILSEQ);
+        keyrun_close(run);
+    }
     for (size_t i = 0; i < k->n_tables; i++)
         keytable_destroy(k->tables[i]);
     keytable_destroy(k->newest);

@@ -141,6 +141,7 @@ class Sluice(Server):
         self.first = first or 0
         self.config = demo_config("http://127.0.0.1:9", **changes)
         self.config["routes"][0]["from"]["topic"] = "orders/cancelled"
+        self.config["endpoints"]["acme-shop"]["webhook_secret"] = {"env": "DEMO_SHOPIFY_SECRET"}  # one, as the peers
 
     def __enter__(self):
         if not self.keep_folder:

@@ -57,6 +57,9 @@ static void print_head(json_t *a)
            number(store, "log_seq"), number(store, "log_seq") - number(store, "index_seq"),
            json_is_true(json_object_get(store, "failed")) ? ", FAILED" : "",
            json_is_true(json_object_get(store, "disk_low")) ? ", DISK NEARLY FULL" : "");
+    if (number(store, "damaged"))
+        printf("%-14s %" PRId64 " RECORDS CANNOT BE READ: stop it and run sluice db check\n", "",
+               number(store, "damaged"));
 }
 
 static void lane_note(struct buf *b, json_t *lane)

@@ -8,8 +8,9 @@
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
-    "dead-letter", "breaker-open", "breaker-closed", "endpoint-parked", "endpoint-unparked",
-    "held",        "route-paused", "route-resumed",  "intake-refusing",
+    "dead-letter",       "breaker-open", "breaker-closed", "endpoint-parked",
+    "endpoint-unparked", "held",         "route-paused",   "route-resumed",
+    "intake-refusing",   "store-failed", "store-damaged",
 };
 
 /* ---- commits ---- */

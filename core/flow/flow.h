@@ -36,7 +36,9 @@ enum notice_kind {
     NOTICE_HELD,         /* a delivery needs a human */
     NOTICE_ROUTE_PAUSED, /* a route's program failed twenty times in a row with the same error */
     NOTICE_ROUTE_RESUMED,
-    NOTICE_REFUSING, /* intake answers 503: queue or disk full, or the store failed */
+    NOTICE_REFUSING,      /* intake answers 503: queue or disk full, or the store failed */
+    NOTICE_STORE_FAILED,  /* latched: nothing more is acknowledged until a restart */
+    NOTICE_STORE_DAMAGED, /* records that were durable cannot be read any more */
     NOTICE__COUNT
 };
 extern const char *const notice_names[NOTICE__COUNT];
@@ -61,7 +63,7 @@ struct flow_conf {
     struct adapter *adapters;    /* one per config->endpoints[i], same order; borrowed */
     struct flow_watch watch;
     struct in_hand *in_hand; /* borrowed; NULL: nobody counts what a crash had in hand */
-    uint64_t seed; /* of jitter; 0: from the system */
+    uint64_t seed;           /* of jitter; 0: from the system */
 };
 
 /** Make the lanes and start recovering: what was left live is claimed, what was sent without an

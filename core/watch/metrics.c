@@ -60,6 +60,16 @@ static void store(struct buf *b, const struct store_stats *s)
     plain(b, "store_queue_bytes", "gauge", "Bytes waiting for the disk.", s->queue_bytes);
     plain(b, "store_index_lag_records", "gauge", "How far the index is behind the log.",
           s->log_seq - s->index_seq);
+    head(b, "store_wait_seconds", "gauge",
+         "How long what comes in now would wait for the disk; over 3 s webhooks get 503.");
+    buf_printf(b, "sluice_store_wait_seconds %.3f\n", (double)s->wait_ms / 1e3);
+    plain(b, "store_first_record", "gauge", "The oldest record that the log keeps.", s->first_seq);
+    plain(b, "store_segments", "gauge", "Files of the log.", s->segments);
+    plain(b, "store_keys_bytes", "gauge", "Memory that duplicates are known by.", s->keys_bytes);
+    plain(b, "store_damaged_records", "gauge",
+          "Records that were durable and cannot be read; see sluice db check.", s->damaged);
+    plain(b, "store_housekeeping_errors_total", "counter",
+          "Steps of housekeeping that failed and were tried again later.", s->keeper_errors);
 }
 
 /** One metric over all lanes. */

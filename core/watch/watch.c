@@ -1,10 +1,14 @@
 #include "watch/watch.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
 #include "watch/watch_int.h"
+
+#define LOOK_MS 2000
 
 /** Content-Type, and what `alerts: { headers }` says. */
 static void read_headers(struct watch *w)
@@ -31,6 +35,8 @@ int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config,
     w->log = (struct logger){ .room = "watch" };
     list_init(&w->alerts);
     uv_timer_init(loop, &w->timer);
+    uv_timer_init(loop, &w->look);
+    w->timers = 2;
     if (w->conf->url) {
         http_client_defaults(&conf);
         conf.total_ms = 10000;
@@ -47,11 +53,46 @@ int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config,
     return 0;
 }
 
+/* ---- the store: its threads have no one to tell ---- */
+
+static void tell_store(struct watch *w, enum notice_kind kind, const char *text)
+{
+    alerts_notice(w, &(struct notice){ .kind = kind,
+                                       .endpoint = STR(""),
+                                       .route = STR(""),
+                                       .owner = STR(""),
+                                       .subject = STR(""),
+                                       .text = str_of(text) });
+}
+
+static void on_look(uv_timer_t *t)
+{
+    struct watch *w = container_of(t, struct watch, look);
+    struct store_stats s;
+    char text[160];
+
+    store_stats(w->store, &s);
+    if (s.failed && !w->failed)
+        tell_store(w, NOTICE_STORE_FAILED,
+                   "the disk failed a write: nothing more is acknowledged until a restart");
+    w->failed = s.failed;
+    if (s.damaged > w->damaged) {
+        snprintf(text, sizeof(text),
+                 "%" PRIu64
+                 " records of the log cannot be read; stop Sluice and run sluice db check",
+                 s.damaged);
+        tell_store(w, NOTICE_STORE_DAMAGED, text);
+    }
+    w->damaged = s.damaged;
+}
+
 void watch_attach(struct watch *w, struct flow *flow, struct store *store, struct mapper *mapper)
 {
     w->flow = flow;
     w->store = store;
     w->mapper = mapper;
+    uv_timer_start(&w->look, on_look, LOOK_MS, LOOK_MS);
+    uv_unref((uv_handle_t *)&w->look);
 }
 
 struct flow_watch watch_notices(struct watch *w)
@@ -96,9 +137,9 @@ static void on_client_closed(void *ctx)
 
 static void on_timer_closed(uv_handle_t *h)
 {
-    struct watch *w = container_of((uv_timer_t *)h, struct watch, timer);
+    struct watch *w = uv_handle_get_data(h);
 
-    w->timer_gone = true;
+    w->timers--;
     watch_check_closed(w);
 }
 
@@ -111,7 +152,10 @@ static void close_all(struct watch *w)
         http_client_close(w->client, on_client_closed, w);
     else
         w->client_gone = true;
+    uv_handle_set_data((uv_handle_t *)&w->timer, w);
+    uv_handle_set_data((uv_handle_t *)&w->look, w);
     uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&w->look, on_timer_closed);
 }
 
 void watch_check_closed(struct watch *w)
@@ -126,7 +170,7 @@ void watch_check_closed(struct watch *w)
         alerts_close(w); /* only now: cancelled calls have told their alerts */
         return;
     }
-    if (!w->timer_gone || w->n_alerts)
+    if (w->timers || w->n_alerts)
         return;
     void (*closed)(void *) = w->closed;
     void *ctx = w->ctx;

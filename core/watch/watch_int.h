@@ -17,8 +17,12 @@ struct watch {
     struct list alerts; /* struct alert: those that stand or were told lately */
     size_t n_alerts;
     uv_timer_t timer; /* closing: how long unsent alerts are waited for */
+    uv_timer_t look;  /* at what nobody tells: the store */
+    uint64_t damaged; /* records, when they were last told */
+    bool failed;      /* the store's failure was told */
     size_t sending;
-    bool draining, closing, client_gone, timer_gone;
+    unsigned timers; /* open */
+    bool draining, closing, client_gone;
     struct flow *flow;
     struct store *store;
     struct mapper *mapper;

@@ -109,12 +109,12 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
-/* Read, unless the room behind the request in flight is full. */
+/* Read, unless the room behind the request in flight is full, or others are to be heard first. */
 static void conn_pace(struct conn *c)
 {
     bool full = (c->state == CONN_WAIT || c->state == CONN_REPLY) &&
                 in_waiting(c) >= HTTP_BEHIND_BYTES;
-    bool want = c->state != CONN_CLOSING && !c->eof && !full;
+    bool want = c->state != CONN_CLOSING && !c->eof && !full && !c->tired;
 
     if (want == c->reading)
         return;
@@ -158,12 +158,41 @@ static void conn_ended(struct conn *c)
         conn_close(c);
 }
 
+/* The next turn of the loop: those that had read enough read on. */
+static void on_next_turn(uv_idle_t *idle)
+{
+    struct http_server *s = idle->data;
+
+    uv_idle_stop(idle);
+    list_each_safe (pos, tmp, &s->tired) {
+        struct conn *c = list_entry(pos, struct conn, tired_link);
+
+        list_remove(&c->tired_link);
+        c->tired = false;
+        conn_pace(c);
+    }
+}
+
+/* libuv reads on at once after a full read, up to 32 times. */
+static void conn_count_read(struct conn *c, bool full)
+{
+    c->full_reads = full ? c->full_reads + 1 : 0;
+    if (c->full_reads < HTTP_READS_A_TURN)
+        return;
+    c->full_reads = 0;
+    c->tired = true;
+    list_append(&c->server->tired, &c->tired_link);
+    uv_idle_start(&c->server->next_turn, on_next_turn);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
 
     if (c->state == CONN_CLOSING)
         return;
+    if (n > 0)
+        conn_count_read(c, (size_t)n == buf->len);
     if (n == UV_EOF)
         conn_ended(c);
     else if (n < 0)
@@ -251,11 +280,12 @@ static void conn_eat(struct conn *c, const char **p, const char *end)
     while (conn_hungry(c) && step != HTTP_STEP_MORE) {
         if (c->state == CONN_IDLE) {
             if (*p == end)
-                return;
+                break;
             conn_begin(c);
             continue;
         }
         step = http_reader_step(&c->request->reader, p, end, &piece);
+        c->behind = *p < end;
         if (step == HTTP_STEP_HEAD)
             conn_head_done(c);
         else if (step == HTTP_STEP_BODY)
@@ -265,6 +295,7 @@ static void conn_eat(struct conn *c, const char **p, const char *end)
         else if (step == HTTP_STEP_BAD)
             conn_refuse(c, c->request->reader.refusal.status, c->request->reader.refusal.why);
     }
+    c->behind = false;
 }
 
 /* ---- -> REPLY ---- */
@@ -352,7 +383,7 @@ void conn_send(struct conn *c, bool keep)
     conn_enter(c, CONN_REPLY);
     if (answer->failed)
         n = UV_ENOMEM;
-    else if (keep && !c->eof && in_waiting(c) == 0)
+    else if (keep && !c->eof && !c->behind && in_waiting(c) == 0)
         n = uv_try_write(&c->u.stream, &buf, 1);
     if (n >= 0 && (size_t)n == answer->len)
         conn_idle(c);
@@ -505,6 +536,7 @@ void conn_close(struct conn *c)
     conn_enter(c, CONN_CLOSING);
     conn_give_up(c);
     c->reading = false;
+    list_remove(&c->tired_link);
     uv_close(&c->u.handle, on_closed);
     uv_close((uv_handle_t *)&c->timer, on_closed);
 }
@@ -557,6 +589,7 @@ int conn_open(struct http_server *s, int fd, const struct remote *peer)
     c->u.handle.data = c->timer.data = c;
     c->held = 2;
     list_append(&s->conns, &c->link);
+    list_init(&c->tired_link);
     s->n_conns++;
     if (r < 0) {
         close(fd);

@@ -16,6 +16,8 @@
 /* One read of a body, and the most that waits behind a request (and one read of all else). */
 #define HTTP_READ_BYTES   65536
 #define HTTP_BEHIND_BYTES 16384
+/* Full reads of one connection in a row; then the others have their turn. */
+#define HTTP_READS_A_TURN 4
 /* The least speed of a body, bytes a second. */
 #define HTTP_BODY_FLOOR 8192
 #define HTTP_NEVER      UINT64_MAX
@@ -71,7 +73,8 @@ struct address {
  * holds nothing but this struct.
  */
 struct conn {
-    struct list link; /* in server.conns */
+    struct list link;       /* in server.conns */
+    struct list tired_link; /* in server.tired */
     struct http_server *server;
     union {
         uv_handle_t handle;
@@ -88,6 +91,9 @@ struct conn {
     unsigned held;      /* open handles */
     bool eof;           /* the peer sends no more; it may still read */
     bool reading;       /* uv_read_start is on */
+    bool behind;        /* more has been read than the request that is looked at */
+    bool tired;         /* it has read enough for this turn of the loop */
+    uint8_t full_reads; /* in a row */
     bool keep;          /* after this answer the connection goes on */
     bool abrupt;        /* the answer went out before the request was whole */
     bool announced;     /* the handler knows the request and has not answered it */
@@ -120,6 +126,8 @@ struct http_server {
     unsigned held; /* open handles of the server itself */
     struct list conns;
     uint32_t n_conns;
+    struct list tired; /* connections that read on in the next turn */
+    uv_idle_t next_turn;
     struct address *addresses; /* uthash by ip */
     uint64_t turned_away;
     uint64_t turned_away_told_ms;

@@ -165,6 +165,7 @@ static void server_end(struct http_server *s)
         return;
     s->closing = true;
     uv_close((uv_handle_t *)&s->drain_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&s->next_turn, on_handle_closed);
     list_each_safe (pos, tmp, &s->conns)
         conn_close(list_entry(pos, struct conn, link));
 }
@@ -226,8 +227,9 @@ static int server_init_handles(struct http_server *s, struct fail *fail)
         return fail_set(fail, r, "cannot listen on %s: %s", s->name, uv_strerror(r));
     uv_timer_init(s->loop, &s->accept_timer);
     uv_timer_init(s->loop, &s->drain_timer);
-    s->poll.data = s->accept_timer.data = s->drain_timer.data = s;
-    s->held = 3;
+    uv_idle_init(s->loop, &s->next_turn);
+    s->poll.data = s->accept_timer.data = s->drain_timer.data = s->next_turn.data = s;
+    s->held = 4;
     return 0;
 }
 
@@ -243,6 +245,7 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
     *s = (struct http_server){ .loop = loop, .conf = *conf, .handler = handler, .ctx = ctx };
     s->fd = s->spare_fd = -1;
     list_init(&s->conns);
+    list_init(&s->tired);
     s->log = (struct logger){ .room = "net", .name = s->name };
     if (strlen(listen) >= sizeof(s->name))
         r = fail_set(fail, UV_EINVAL, "listen address is too long");

@@ -236,6 +236,32 @@ static void thousands_of_pipelined_requests_are_answered_in_order(void **state)
     finish(&g, &p);
 }
 
+static void who_sends_many_requests_at_once_does_not_keep_the_loop_to_himself(void **state)
+{
+    struct buf all = { 0 };
+    struct peer greedy, modest;
+    struct rig g;
+
+    (void)state;
+    open_default(&g, &greedy);
+    peer_connect(&modest, &g);
+    rig_until_connections(&g, 2);
+    for (int i = 0; i < 200; i++)
+        buf_cstr(&all, GET);
+    assert_true(send(greedy.fd, all.data, all.len, 0) == (ssize_t)all.len);
+    assert_true(send(modest.fd, GET, strlen(GET), 0) > 0);
+    for (int i = 0; i < 3; i++)
+        rig_turn(&g);
+    peer_read(&greedy);
+    peer_read(&modest);
+    assert_int_equal(peer_count(&modest, "200 OK"), 1);
+    assert_true(peer_count(&greedy, "200 OK") <= 3); /* one in a turn */
+    peer_expect(&greedy, &g, "200 OK", 200);
+    buf_finish(&all);
+    peer_close(&modest);
+    finish(&g, &greedy);
+}
+
 static void bytes_behind_a_request_are_bounded(void **state)
 {
     struct rig g;
@@ -649,6 +675,7 @@ int main(void)
         cmocka_unit_test(the_body_can_be_taken_over),
         cmocka_unit_test(the_second_request_waits_for_the_first_answer),
         cmocka_unit_test(thousands_of_pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(who_sends_many_requests_at_once_does_not_keep_the_loop_to_himself),
         cmocka_unit_test(bytes_behind_a_request_are_bounded),
         cmocka_unit_test(an_idle_connection_holds_next_to_nothing),
         cmocka_unit_test(continue_is_sent_only_when_the_handler_wants_the_body),

@@ -103,8 +103,7 @@ static void set_state(json_t *o, sqlite3_stmt *st, int column)
              str_of(state >= 0 && state < DS__COUNT ? delivery_state_names[state] : "?"));
 }
 
-/* Does it parse? Only asked, never printed again. */
-static bool is_json(sl_str s)
+static bool parses(sl_str s)
 {
     json_error_t err = { 0 };
     json_t *j = json_loadb(s.ptr, s.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &err);
@@ -114,6 +113,13 @@ static bool is_json(sl_str s)
         lacking = true;
     json_decref(j);
     return j != NULL;
+}
+
+/* Does it parse? Only asked, never printed again. Of other allocations that failed the parser says
+ * that the text is wrong: a no is asked for twice. */
+static bool is_json(sl_str s)
+{
+    return parses(s) || parses(s);
 }
 
 /* "<name>": raw text, "<name>_is_json", "<name>_replaced": some bytes were no UTF-8. */

@@ -25,6 +25,7 @@ struct look {
     struct box box;
     struct history h; /* what the image held, and what was added to it since */
     uint64_t extra;   /* records of an append that failed; see check.loose */
+    size_t began;     /* operations before */
     uint64_t first;   /* oldest record still kept */
 };
 
@@ -178,12 +179,39 @@ static bool resend_all(struct look *k, size_t from, size_t to, bool kept)
     return ok && (n == 0 || resend(k, notes, n, kept));
 }
 
+/* Append the first records that were lost once more, as they were: they take the places where the
+ * torn rest of the lost ones stands, and what follows there must not be taken for newer. */
+static bool replay(struct look *k, size_t n)
+{
+    size_t held = k->h.n;
+
+    for (size_t i = held; i < held + n && i < k->c->history->n; i++) {
+        const struct note *note = &k->c->history->at[i];
+        struct store_record rec = { .type = note->type };
+        struct store_append a = { .records = &rec, .n = 1 };
+        int r;
+
+        buf_append(&rec.payload, note->payload, note->len);
+        rec.n_keys = note->n_keys;
+        rec.keys = need(calloc(note->n_keys + 1, sizeof(*rec.keys)));
+        if (note->n_keys)
+            memcpy(rec.keys, note->keys, note->n_keys * sizeof(*rec.keys));
+        r = append(k, &a, note->token);
+        store_append_finish(&a);
+        if (r < 0)
+            return wrong(k, "appending again fails: %s", uv_strerror(r));
+    }
+    return true;
+}
+
 static bool go_on(struct look *k)
 {
     size_t held = k->h.n, lost = k->c->history->n - held;
     struct workload w;
     int r;
 
+    if (k->c->seed % 3 == 0)
+        return replay(k, 1 + k->c->seed % 4);
     if (!resend_all(k, k->first ? k->first - 1 : 0, held, true) ||
         !resend_all(k, held, held + (lost < 64 ? lost : 64), false))
         return false;
@@ -310,7 +338,7 @@ static bool cut_again(struct look *k, const struct journal *j)
     bool ok;
 
     rng_seed(&rng, k->c->seed ^ 0x2c);
-    cut = rng_below(&rng, journal_length(j) + 1);
+    cut = k->began + rng_below(&rng, journal_length(j) - k->began + 1);
     snprintf(dir, sizeof(dir), "%s-again", k->c->dir);
     journal_image(j, cut, k->c->seed + 1, dir);
     c = (struct check){ .dir = dir,
@@ -322,7 +350,7 @@ static bool cut_again(struct look *k, const struct journal *j)
     ok = check_image(&c, k->finding);
     if (ok)
         scratch_remove(dir);
-    else
+    else if (!k->c->quiet)
         journal_print(j, cut, 30);
     return ok;
 }
@@ -330,10 +358,11 @@ static bool cut_again(struct look *k, const struct journal *j)
 bool check_image(const struct check *c, struct finding *ret)
 {
     struct look k = { .c = c, .finding = ret };
-    struct journal *j = c->again ? journal_begin(c->dir) : NULL;
+    struct journal *j = c->journal ? c->journal : c->again ? journal_begin(c->dir) : NULL;
     bool ok;
 
     ret->text[0] = '\0';
+    k.began = journal_at();
     box_start(&k.box, c->dir);
     ok = use_and_check(&k);
     if (!box_finish(&k.box) && ok)
@@ -343,7 +372,8 @@ bool check_image(const struct check *c, struct finding *ret)
     ok = ok && check_contents(&k);
     if (ok && j)
         ok = cut_again(&k, j);
-    journal_destroy(j);
+    if (!c->journal)
+        journal_destroy(j);
     history_finish(&k.h);
     return ok;
 }

@@ -13,12 +13,15 @@ struct finding {
 
 struct check {
     const char *dir;
+    struct journal *journal;       /* that goes on while the check runs, see journal_resume(); NULL:
+                                      one of its own, if `again` */
     const struct history *history; /* of the run that was cut */
     uint64_t kept, acked;          /* its oldest and newest record that must be there */
     uint64_t seed;
     bool loose; /* records may follow that nobody was told of: an append that failed as it was
                    synced */
     bool more;  /* send all its keys again and append more */
+    bool quiet; /* do not print what was asked of the disk before a second cut that fails */
     bool again; /* cut once more, in the middle of what the check itself does, and look again */
 };
 

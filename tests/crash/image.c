@@ -218,7 +218,7 @@ static bool changes_dir(const struct op *op, const char *dir)
     return strcmp(in, dir) == 0;
 }
 
-static void play_name(struct names *t, const struct op *op)
+void names_play(struct names *t, const struct op *op)
 {
     if (op->type == OP_CREATE)
         names_set(t, op->name, op->file);
@@ -241,7 +241,7 @@ static void play_names(struct maker *m, struct names *t, const char *dir)
             continue;
         if (i >= durable && left-- == 0)
             break;
-        play_name(t, &m->j->ops[i]);
+        names_play(t, &m->j->ops[i]);
     }
 }
 
@@ -275,15 +275,12 @@ static void draw_style(struct maker *m)
     m->tear = style <= 1 ? 0 : (unsigned)rng_below(&m->rng, 100);
 }
 
-void journal_image(const struct journal *j, size_t cut, uint64_t seed, const char *to)
+static void make_image(struct maker *m, const char *to, struct names *names)
 {
-    struct maker m = { .j = j, .cut = cut < j->n_ops ? cut : j->n_ops };
-    struct names names = { 0 }, dirs = { 0 };
+    struct names dirs = { 0 };
     char path[512];
 
-    rng_seed(&m.rng, seed);
-    draw_style(&m);
-    make_names(&m, &names, &dirs);
+    make_names(m, names, &dirs);
     if (mkdir(to, 0700) < 0)
         die("cannot make", to);
     for (size_t i = 0; i < dirs.n; i++) {
@@ -291,8 +288,26 @@ void journal_image(const struct journal *j, size_t cut, uint64_t seed, const cha
         if (dirs.at[i].name[0] && mkdir(path, 0700) < 0)
             die("cannot make", path);
     }
-    for (size_t i = 0; i < names.n; i++)
-        put_file(&m, to, names.at[i].name, names.at[i].file);
-    names_finish(&names);
+    for (size_t i = 0; i < names->n; i++)
+        put_file(m, to, names->at[i].name, names->at[i].file);
     names_finish(&dirs);
+}
+
+void journal_image(const struct journal *j, size_t cut, uint64_t seed, const char *to)
+{
+    struct maker m = { .j = j, .cut = cut < j->n_ops ? cut : j->n_ops };
+    struct names names = { 0 };
+
+    rng_seed(&m.rng, seed);
+    draw_style(&m);
+    make_image(&m, to, &names);
+    names_finish(&names);
+}
+
+void image_of_cache(const struct journal *j, size_t cut, const char *to, struct names *ret_names)
+{
+    struct maker m = { .j = j, .cut = cut };
+
+    rng_seed(&m.rng, 0);
+    make_image(&m, to, ret_names);
 }

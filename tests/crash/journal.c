@@ -132,18 +132,68 @@ static void load_dir(struct journal *j, const char *dir, const char *prefix)
     closedir(d);
 }
 
+static struct journal *make_current(struct journal *j)
+{
+    journal_lock();
+    if (current)
+        die("two journals at once", j->dir);
+    current = j;
+    journal_unlock();
+    return j;
+}
+
 struct journal *journal_begin(const char *dir)
 {
     struct journal *j = need(calloc(1, sizeof(*j)));
 
     j->dir = need(strdup(dir));
     load_dir(j, dir, "");
-    journal_lock();
-    if (current)
-        die("two journals at once", dir);
-    current = j;
-    journal_unlock();
-    return j;
+    return make_current(j);
+}
+
+static void *copy(const void *p, size_t n)
+{
+    void *to = need(malloc(n ? n : 1));
+
+    if (n)
+        memcpy(to, p, n);
+    return to;
+}
+
+static void copy_ops(struct journal *to, const struct journal *from, size_t n)
+{
+    to->ops = need(calloc(n + 1, sizeof(*to->ops)));
+    to->n_ops = n;
+    to->cap_ops = n + 1;
+    for (size_t i = 0; i < n; i++) {
+        const struct op *op = &from->ops[i];
+
+        to->ops[i] = *op;
+        to->ops[i].name = op->name ? need(strdup(op->name)) : NULL;
+        to->ops[i].to = op->to ? need(strdup(op->to)) : NULL;
+        to->ops[i].data = op->data ? copy(op->data, op->n) : NULL;
+    }
+}
+
+struct journal *journal_resume(const struct journal *from, size_t cut, const char *dir)
+{
+    struct journal *j = need(calloc(1, sizeof(*j)));
+
+    j->dir = need(strdup(dir));
+    copy_ops(j, from, cut);
+    for (size_t i = 0; i < from->n_files; i++) {
+        const struct file *f = &from->files[i];
+        struct file *to;
+
+        add_file(j, f->name);
+        to = &j->files[i];
+        to->base = copy(f->base, f->base_n);
+        to->base_n = f->base_n;
+    }
+    for (size_t i = 0; i < from->base.n; i++)
+        names_set(&j->base, from->base.at[i].name, from->base.at[i].file);
+    image_of_cache(j, cut, dir, &j->now);
+    return make_current(j);
 }
 
 void journal_end(struct journal *j)

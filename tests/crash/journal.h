@@ -44,6 +44,10 @@ struct journal;
 
 /** Begin: what the directory holds now counts as durable. It becomes the current one. */
 struct journal *journal_begin(const char *dir);
+/** The process was killed when `cut` operations had been asked for, the power stays: make `dir`
+ *  (absent so far) as the next process finds it, and go on recording from there, for what was not
+ *  synced is not durable yet. It becomes the current one. */
+struct journal *journal_resume(const struct journal *j, size_t cut, const char *dir);
 /** Nothing is recorded any more; reading and images go on. */
 void journal_end(struct journal *j);
 void journal_destroy(struct journal *j); /* NULL is fine */

@@ -34,6 +34,11 @@ struct journal {
     struct names base, now;
 };
 
+/** Add an operation's change of names. */
+void names_play(struct names *t, const struct op *op);
+/** Make `to` with everything that was asked for, and the names as they are then. */
+void image_of_cache(const struct journal *j, size_t cut, const char *to, struct names *ret_names);
+
 /** The machinery itself failed: nothing can be said about the store. */
 void die(const char *what, const char *about) __attribute__((noreturn));
 void *need(void *p);

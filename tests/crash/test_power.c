@@ -99,21 +99,29 @@ static void run_finish(struct run *run)
 
 /* ---- images of it ---- */
 
-/* Most operations are the index's; half of the cuts are at others. */
+/* Most operations are the index's. Half of the cuts are right after a write to a segment, when it
+ * is not synced, a quarter at anything but the index's own. */
 static size_t draw_cut(const struct run *run, struct rng *rng)
 {
-    size_t cut = rng_below(rng, journal_length(run->journal) + 1);
+    size_t n = journal_length(run->journal), cut = rng_below(rng, n + 1);
+    unsigned style = (unsigned)rng_below(rng, 4);
 
-    if (rng_below(rng, 2))
-        while (cut < journal_length(run->journal) &&
-               in_file(run, journal_op(run->journal, cut), "sluice.db-wal"))
-            cut++;
+    for (; style > 0 && cut < n; cut++) {
+        const struct op *op = journal_op(run->journal, cut);
+
+        if (style == 1 && !in_file(run, op, "sluice.db-wal"))
+            break;
+        if (style > 1 && op->type == OP_WRITE && op->n > 32 &&
+            layer_where(journal_file_name(run->journal, op->file)) == IN_LOG)
+            return cut + 1;
+    }
     return cut;
 }
 
 /* True if it holds. */
 static bool one_image(const struct run *run, unsigned i, bool loud, struct finding *finding)
 {
+    struct journal *resumed = NULL;
     char dir[128];
     struct rng rng;
     struct check c;
@@ -123,16 +131,22 @@ static bool one_image(const struct run *run, unsigned i, bool loud, struct findi
     rng_seed(&rng, run->seed * 1000 + i);
     cut = draw_cut(run, &rng);
     snprintf(dir, sizeof(dir), "%s-%u", run->dir, i);
-    journal_image(run->journal, cut, rng_next(&rng), dir);
+    if (i % 4 == 0) /* killed, and the power goes later */
+        resumed = journal_resume(run->journal, cut, dir);
+    else
+        journal_image(run->journal, cut, rng_next(&rng), dir);
     c = (struct check){ .dir = dir,
+                        .journal = resumed,
                         .history = &run->history,
 
                         .kept = history_kept(&run->history, cut),
                         .acked = history_acked(&run->history, cut),
                         .seed = run->seed * 1000 + i,
                         .more = true,
+                        .quiet = !loud,
                         .again = true };
     ok = check_image(&c, finding);
+    journal_destroy(resumed);
     if (!ok && loud) {
         print_error("seed %" PRIu64 ", image %u, cut at %zu of %zu: %s\n  left in %s\n", run->seed,
                     i, cut, journal_length(run->journal), finding->text, dir);

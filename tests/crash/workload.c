@@ -103,11 +103,11 @@ static unsigned draw_size(struct workload *w)
     return style == 0 ? 4000 + draw(w, 12000) : style < 10 ? 0 : 100 + draw(w, 1200);
 }
 
-/* One to three receipts, one in eight a known id. */
+/* One to three receipts, one in eight of a known id. */
 static void make_receive(struct step *s)
 {
     struct workload *w = s->w;
-    size_t n = draw(w, 8) ? 1 : 1 + draw(w, 3);
+    size_t n = draw(w, 3) ? 1 : 2 + draw(w, 2);
 
     for (size_t i = 0; i < n; i++) {
         unsigned sender = draw(w, SENDERS), id = w->next_id[sender];

@@ -86,6 +86,7 @@ static void on_intake_closed(void *ctx)
 {
     struct daemon *d = ctx;
 
+    watch_attach_intake(d->watch, NULL);
     flow_drain(d->flow, (uint64_t)d->config->drain_ms, on_idle, d);
 }
 
@@ -209,7 +210,10 @@ static int open_intake(struct daemon *d, struct fail *fail)
                                                        : HTTP_FORWARDED_NONE,
     };
     conf.singletons = singletons;
-    return http_server_open(&d->intake, &d->loop, &conf, &flow_intake, d->flow, fail);
+    int r = http_server_open(&d->intake, &d->loop, &conf, &flow_intake, d->flow, fail);
+    if (r == 0)
+        watch_attach_intake(d->watch, d->intake);
+    return r;
 }
 
 static int open_all(struct daemon *d, struct fail *fail)

@@ -42,6 +42,7 @@ static void conn_enter(struct conn *c, enum conn_state next)
 static void on_timeout(uv_timer_t *timer);
 static void conn_eat(struct conn *c, const char **p, const char *end);
 static void conn_refuse(struct conn *c, int status, const char *why);
+static void conn_next(struct conn *c);
 
 /* Never 0: libuv 1.44 runs such a timer in the same turn for ever. */
 static void timer_start(struct conn *c, uint64_t ms)
@@ -158,19 +159,34 @@ static void conn_ended(struct conn *c)
         conn_close(c);
 }
 
-/* The next turn of the loop: those that had read enough read on. */
+/* ---- what waits for the next turn of the loop ---- */
+
 static void on_next_turn(uv_idle_t *idle)
 {
     struct http_server *s = idle->data;
+    struct list now; /* what joins meanwhile waits another turn */
 
     uv_idle_stop(idle);
-    list_each_safe (pos, tmp, &s->tired) {
-        struct conn *c = list_entry(pos, struct conn, tired_link);
+    list_init(&now);
+    list_splice(&now, &s->later);
+    while (!list_empty(&now)) {
+        struct conn *c = list_entry(list_first(&now), struct conn, later_link);
+        bool written = c->written;
 
-        list_remove(&c->tired_link);
-        c->tired = false;
-        conn_pace(c);
+        list_remove(&c->later_link);
+        c->written = c->tired = false;
+        if (written)
+            conn_next(c);
+        else
+            conn_pace(c);
     }
+}
+
+static void conn_later(struct conn *c)
+{
+    list_remove(&c->later_link);
+    list_append(&c->server->later, &c->later_link);
+    uv_idle_start(&c->server->next_turn, on_next_turn);
 }
 
 /* libuv reads on at once after a full read, up to 32 times. */
@@ -181,8 +197,7 @@ static void conn_count_read(struct conn *c, bool full)
         return;
     c->full_reads = 0;
     c->tired = true;
-    list_append(&c->server->tired, &c->tired_link);
-    uv_idle_start(&c->server->next_turn, on_next_turn);
+    conn_later(c);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -369,8 +384,21 @@ static void conn_write_rest(struct conn *c, size_t written)
         conn_close(c);
 }
 
-/* BODY, WAIT or HEAD (refused) -> REPLY. An answer that the socket takes whole, with nothing else
- * to do, needs no turn of the loop: REPLY -> IDLE at once. */
+/* The answer is out. What came behind the request has to wait for a turn of the loop: of requests
+ * that came together one is answered in each, so that nobody can keep the loop to himself. */
+static void conn_written(struct conn *c)
+{
+    if (!c->behind && in_waiting(c) == 0) {
+        conn_idle(c);
+        return;
+    }
+    conn_arm(c, c->server->conf.write_ms);
+    c->written = true;
+    conn_later(c);
+}
+
+/* BODY, WAIT or HEAD (refused) -> REPLY. An answer that the socket takes whole needs no turn of the
+ * loop. */
 void conn_send(struct conn *c, bool keep)
 {
     struct buf *answer = &c->server->answer;
@@ -383,10 +411,10 @@ void conn_send(struct conn *c, bool keep)
     conn_enter(c, CONN_REPLY);
     if (answer->failed)
         n = UV_ENOMEM;
-    else if (keep && !c->eof && !c->behind && in_waiting(c) == 0)
+    else if (keep && !c->eof)
         n = uv_try_write(&c->u.stream, &buf, 1);
     if (n >= 0 && (size_t)n == answer->len)
-        conn_idle(c);
+        conn_written(c);
     else if (n >= 0 || n == UV_EAGAIN)
         conn_write_rest(c, n > 0 ? (size_t)n : 0);
     else
@@ -536,7 +564,7 @@ void conn_close(struct conn *c)
     conn_enter(c, CONN_CLOSING);
     conn_give_up(c);
     c->reading = false;
-    list_remove(&c->tired_link);
+    list_remove(&c->later_link);
     uv_close(&c->u.handle, on_closed);
     uv_close((uv_handle_t *)&c->timer, on_closed);
 }
@@ -589,7 +617,7 @@ int conn_open(struct http_server *s, int fd, const struct remote *peer)
     c->u.handle.data = c->timer.data = c;
     c->held = 2;
     list_append(&s->conns, &c->link);
-    list_init(&c->tired_link);
+    list_init(&c->later_link);
     s->n_conns++;
     if (r < 0) {
         close(fd);

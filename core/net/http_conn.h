@@ -74,7 +74,7 @@ struct address {
  */
 struct conn {
     struct list link;       /* in server.conns */
-    struct list tired_link; /* in server.tired */
+    struct list later_link; /* in server.later */
     struct http_server *server;
     union {
         uv_handle_t handle;
@@ -88,11 +88,12 @@ struct conn {
     uv_write_t write;
     uv_shutdown_t shutdown;
     enum conn_state state;
-    unsigned held;      /* open handles */
-    bool eof;           /* the peer sends no more; it may still read */
-    bool reading;       /* uv_read_start is on */
-    bool behind;        /* more has been read than the request that is looked at */
-    bool tired;         /* it has read enough for this turn of the loop */
+    unsigned held; /* open handles */
+    bool eof;      /* the peer sends no more; it may still read */
+    bool reading;  /* uv_read_start is on */
+    bool behind;   /* more has been read than the request that is looked at */
+    bool tired;    /* it has read enough for this turn of the loop */
+    bool written;  /* CONN_REPLY: the answer is out, what came behind waits for the next turn */
     uint8_t full_reads; /* in a row */
     bool keep;          /* after this answer the connection goes on */
     bool abrupt;        /* the answer went out before the request was whole */
@@ -126,7 +127,7 @@ struct http_server {
     unsigned held; /* open handles of the server itself */
     struct list conns;
     uint32_t n_conns;
-    struct list tired; /* connections that read on in the next turn */
+    struct list later; /* connections that go on in the next turn */
     uv_idle_t next_turn;
     struct address *addresses; /* uthash by ip */
     uint64_t turned_away;

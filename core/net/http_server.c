@@ -245,7 +245,7 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
     *s = (struct http_server){ .loop = loop, .conf = *conf, .handler = handler, .ctx = ctx };
     s->fd = s->spare_fd = -1;
     list_init(&s->conns);
-    list_init(&s->tired);
+    list_init(&s->later);
     s->log = (struct logger){ .room = "net", .name = s->name };
     if (strlen(listen) >= sizeof(s->name))
         r = fail_set(fail, UV_EINVAL, "listen address is too long");

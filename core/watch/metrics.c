@@ -47,6 +47,15 @@ static void intake(struct buf *b, const struct flow_stats *s)
           s->waiting_for_link);
 }
 
+static void connections(struct buf *b, const struct http_server *intake)
+{
+    plain(b, "connections", "gauge", "Open connections of the intake listener.",
+          http_server_connections(intake));
+    plain(b, "connections_turned_away_total", "counter",
+          "Connections closed because their address had too many.",
+          http_server_turned_away(intake));
+}
+
 static void store(struct buf *b, const struct store_stats *s)
 {
     plain(b, "store_failed", "gauge", "1: the store has latched failed; restart after mending it.",
@@ -156,6 +165,8 @@ void watch_metrics(struct watch *w, struct buf *out)
         return;
     flow_stats(w->flow, &fs);
     intake(out, &fs);
+    if (w->intake)
+        connections(out, w->intake);
     store_stats(w->store, &ss);
     store(out, &ss);
     mapper_stats(w->mapper, &ms);

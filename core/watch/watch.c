@@ -95,6 +95,11 @@ void watch_attach(struct watch *w, struct flow *flow, struct store *store, struc
     uv_unref((uv_handle_t *)&w->look);
 }
 
+void watch_attach_intake(struct watch *w, const struct http_server *intake)
+{
+    w->intake = intake;
+}
+
 struct flow_watch watch_notices(struct watch *w)
 {
     return (struct flow_watch){ .ctx = w, .notice = alerts_notice };

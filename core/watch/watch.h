@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "flow/flow.h"
 #include "flow/mapper.h"
+#include "net/http_server.h"
 #include "store/store.h"
 
 struct watch;
@@ -20,6 +21,8 @@ struct watch;
 int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config, struct fail *fail);
 /** What the metrics read; all borrowed, until watch_close(). Call once all are open. */
 void watch_attach(struct watch *w, struct flow *flow, struct store *store, struct mapper *mapper);
+/** The intake listener, for its connections; borrowed until this is called with NULL. */
+void watch_attach_intake(struct watch *w, const struct http_server *intake);
 /** The flow's notices go here: one log line and at most one POST per thing and repeat interval. */
 struct flow_watch watch_notices(struct watch *w);
 /** Prometheus text, version 0.0.4. */

@@ -26,6 +26,7 @@ struct watch {
     struct flow *flow;
     struct store *store;
     struct mapper *mapper;
+    const struct http_server *intake; /* NULL: not open */
     struct logger log;
     void (*closed)(void *ctx);
     void *ctx;

@@ -158,7 +158,11 @@ def test_connections_of_one_address_are_limited_and_a_proxys_are_not(make_gatewa
     assert gateway.post(byron_orders()[0]) == 200  # from 127.0.0.1
     assert sum(ended(line) is not None for line in lines) == 10
     assert gateway.log().count("too many connections from one address") == 1
+    told = gateway.metrics()
+    assert told["sluice_connections_turned_away_total"] == 10
+    assert told["sluice_connections"] == 80
     close_all(lines)
+    wait_until(lambda: gateway.metrics()["sluice_connections"] == 0)
 
 
 def test_beyond_the_most_connections_one_waits_for_its_turn(make_gateway, config, byron):

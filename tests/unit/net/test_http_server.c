@@ -211,7 +211,7 @@ static void the_second_request_waits_for_the_first_answer(void **state)
 
 static void thousands_of_pipelined_requests_are_answered_in_order(void **state)
 {
-    enum { N = 5000 };
+    enum { N = 2000 };
     struct buf all = { 0 };
     struct rig g;
     struct peer p;
@@ -255,8 +255,7 @@ static void who_sends_many_requests_at_once_does_not_keep_the_loop_to_himself(vo
     peer_read(&greedy);
     peer_read(&modest);
     assert_int_equal(peer_count(&modest, "200 OK"), 1);
-    /* one after the other's write, of which libuv tells up to nine times in a turn */
-    assert_true(peer_count(&greedy, "200 OK") <= 30);
+    assert_true(peer_count(&greedy, "200 OK") <= 3); /* one in a turn */
     peer_expect(&greedy, &g, "200 OK", 200);
     buf_finish(&all);
     peer_close(&modest);

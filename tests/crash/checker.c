@@ -14,6 +14,7 @@
 #include "box.h"
 #include "dump.h"
 #include "journal_int.h"
+#include "layer.h"
 #include "workload.h"
 
 #define RESEND_MOST 256
@@ -328,6 +329,23 @@ static bool use_and_check(struct look *k)
     return ok;
 }
 
+size_t draw_cut(const struct journal *j, size_t from, struct rng *rng)
+{
+    size_t n = journal_length(j), cut = from + rng_below(rng, n - from + 1);
+    unsigned style = (unsigned)rng_below(rng, 4);
+
+    for (; style > 0 && cut < n; cut++) {
+        const struct op *op = journal_op(j, cut);
+        const char *name = journal_file_name(j, op->file);
+
+        if (style == 1 && strcmp(name, "sluice.db-wal") != 0)
+            break;
+        if (style > 1 && op->type == OP_WRITE && op->n > 32 && layer_where(name) == IN_LOG)
+            return cut + 1;
+    }
+    return cut;
+}
+
 /* The power goes again while the image was in use, opening included. */
 static bool cut_again(struct look *k, const struct journal *j)
 {
@@ -338,7 +356,7 @@ static bool cut_again(struct look *k, const struct journal *j)
     bool ok;
 
     rng_seed(&rng, k->c->seed ^ 0x2c);
-    cut = k->began + rng_below(&rng, journal_length(j) - k->began + 1);
+    cut = draw_cut(j, k->began, &rng);
     snprintf(dir, sizeof(dir), "%s-again", k->c->dir);
     journal_image(j, cut, k->c->seed + 1, dir);
     c = (struct check){ .dir = dir,

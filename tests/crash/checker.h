@@ -5,11 +5,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/rng.h"
 #include "history.h"
 
 struct finding {
     char text[600]; /* what is wrong; empty: nothing */
 };
+
+/** A moment behind `from`. Most operations are the index's: half of the moments are right after a
+ *  write to a segment, when it is not synced, a quarter at anything but the index's own. */
+size_t draw_cut(const struct journal *j, size_t from, struct rng *rng);
 
 struct check {
     const char *dir;

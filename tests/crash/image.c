@@ -266,13 +266,13 @@ static void make_names(struct maker *m, struct names *t, struct names *dirs)
 
 /* ---- the whole ---- */
 
-/* Some images keep all, some nothing, most some. */
+/* Some images keep all, some nothing, most some; half of them much, but torn. */
 static void draw_style(struct maker *m)
 {
     unsigned style = (unsigned)rng_below(&m->rng, 8);
 
-    m->drop = style == 0 ? 100 : style == 1 ? 0 : (unsigned)rng_below(&m->rng, 90) + 5;
-    m->tear = style <= 1 ? 0 : (unsigned)rng_below(&m->rng, 100);
+    m->drop = style == 0 ? 100 : style == 1 ? 0 : (unsigned)rng_below(&m->rng, style < 4 ? 95 : 25);
+    m->tear = style <= 1 ? 0 : (unsigned)rng_below(&m->rng, 50) + (style < 4 ? 0 : 50);
 }
 
 static void make_image(struct maker *m, const char *to, struct names *names)

@@ -99,25 +99,6 @@ static void run_finish(struct run *run)
 
 /* ---- images of it ---- */
 
-/* Most operations are the index's. Half of the cuts are right after a write to a segment, when it
- * is not synced, a quarter at anything but the index's own. */
-static size_t draw_cut(const struct run *run, struct rng *rng)
-{
-    size_t n = journal_length(run->journal), cut = rng_below(rng, n + 1);
-    unsigned style = (unsigned)rng_below(rng, 4);
-
-    for (; style > 0 && cut < n; cut++) {
-        const struct op *op = journal_op(run->journal, cut);
-
-        if (style == 1 && !in_file(run, op, "sluice.db-wal"))
-            break;
-        if (style > 1 && op->type == OP_WRITE && op->n > 32 &&
-            layer_where(journal_file_name(run->journal, op->file)) == IN_LOG)
-            return cut + 1;
-    }
-    return cut;
-}
-
 /* True if it holds. */
 static bool one_image(const struct run *run, unsigned i, bool loud, struct finding *finding)
 {
@@ -129,7 +110,7 @@ static bool one_image(const struct run *run, unsigned i, bool loud, struct findi
     bool ok;
 
     rng_seed(&rng, run->seed * 1000 + i);
-    cut = draw_cut(run, &rng);
+    cut = draw_cut(run->journal, 0, &rng);
     snprintf(dir, sizeof(dir), "%s-%u", run->dir, i);
     if (i % 4 == 0) /* killed, and the power goes later */
         resumed = journal_resume(run->journal, cut, dir);

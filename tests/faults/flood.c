@@ -37,6 +37,7 @@ struct conn {
     size_t out_len;
     char in[4096];
     size_t in_len;
+    bool last;                /* the gateway closes it after this answer */
     unsigned under_way, next; /* places in `since_us`, a ring */
     int64_t since_us[DEPTH_MOST];
 };
@@ -162,6 +163,7 @@ static void again(struct conn *c)
     f.lost += c->under_way;
     c->under_way = 0;
     c->out_len = c->in_len = 0;
+    c->last = false;
     c->fd = -1;
     if (now_us() < f.end_us) {
         dial(c);
@@ -205,6 +207,8 @@ static bool take_answer(struct conn *c)
     n = (size_t)(end + 4 - c->in) + (length && length < end ? strtoul(length + 16, NULL, 10) : 0);
     if (n > c->in_len)
         return false;
+    *end = 0;
+    c->last = strstr(c->in, "Connection: close") != NULL;
     memmove(c->in, c->in + n, c->in_len - n);
     c->in_len -= n;
     count(c, status);
@@ -217,9 +221,9 @@ static void on_ready(struct conn *c)
 
     if (n > 0)
         c->in_len += (size_t)n;
-    while (take_answer(c))
+    while (!c->last && take_answer(c))
         ;
-    if (n == 0 || (n < 0 && errno != EAGAIN))
+    if (c->last || n == 0 || (n < 0 && errno != EAGAIN))
         again(c);
     else
         fill(c);

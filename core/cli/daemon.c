@@ -201,6 +201,10 @@ static int open_intake(struct daemon *d, struct fail *fail)
     conf.max_body_bytes = c->max_body;
     conf.max_connections = connections_possible(c);
     conf.max_per_address = c->max_per_address;
+    /* Answers are a line, and a sender that gives up after 5 s takes none later. */
+    conf.write_ms = 5000;
+    conf.send_bytes = 4096;
+    conf.receive_bytes = 131072;
     conf.trust = (struct http_trust){
         .nets = c->trusted,
         .n_nets = c->n_trusted,

@@ -15,19 +15,15 @@
 #include "net/http_conn.h"
 
 #define BACKLOG 511
-/* What the kernel keeps for each connection of answers that a peer does not take, and of requests
- * that are not read: it would be megabytes by itself, and the time for writing would not begin
- * before. Proxies are near, so it need not be more. */
-#define SEND_BYTES    16384
-#define RECEIVE_BYTES 131072
-
 /* Accepted sockets inherit it. */
-static void bound_buffers(int fd)
+static void bound_buffers(const struct http_server *s)
 {
-    int out = SEND_BYTES, in = RECEIVE_BYTES;
+    int out = (int)s->conf.send_bytes, in = (int)s->conf.receive_bytes;
 
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out));
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof(in));
+    if (out)
+        setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out));
+    if (in)
+        setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof(in));
 }
 
 /* "127.0.0.1:8080" or "[::1]:8080". */
@@ -67,7 +63,7 @@ static int open_tcp(struct http_server *s, struct fail *fail)
     if (r < 0)
         return r;
     s->fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bound_buffers(s->fd);
+    bound_buffers(s);
     if (s->fd < 0 || setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         bind(s->fd, (struct sockaddr *)&addr, len) < 0 || listen(s->fd, BACKLOG) < 0)
         return fail_set(fail, -errno, "cannot listen on %s: %s", s->name, strerror(errno));
@@ -121,7 +117,7 @@ static int open_unix(struct http_server *s, const char *path, struct fail *fail)
         s->unix_dev = st.st_dev;
         s->unix_ino = st.st_ino;
     }
-    bound_buffers(s->fd);
+    bound_buffers(s);
     if (chmod(path, s->conf.unix_mode) < 0 || listen(s->fd, BACKLOG) < 0)
         return fail_set(fail, -errno, "cannot listen on %s: %s", path, strerror(errno));
     return 0;

@@ -28,7 +28,7 @@ void http_server_defaults(struct http_server_conf *conf)
         .head_ms = 5000,
         .body_ms = 10000,
         .idle_ms = 15000,
-        .write_ms = 8000,
+        .write_ms = 10000,
         .singletons = singletons,
     };
 }

@@ -22,19 +22,22 @@ struct http_server;
 struct http_request;
 
 struct http_server_conf {
-    const char *listen;            /* "127.0.0.1:8080", "[::1]:0", "unix:/run/sluice/in.sock" */
-    unsigned unix_mode;            /* permissions of a unix socket, e.g. 0660 */
-    uint32_t max_connections;      /* further ones wait in the backlog */
-    uint32_t max_per_address;      /* further ones are answered 503 and closed; 0: no limit. IPv6
-                                      counts by /64. Not for who is trusted, nor a unix socket */
-    struct http_trust trust;       /* whose word on the client's address counts; borrowed */
-    uint32_t max_head_bytes;       /* whole head, 32 KiB */
-    uint32_t max_fields;           /* 100 */
-    uint64_t max_body_bytes;       /* default; a handler may lower or raise it per request */
-    uint32_t head_ms;              /* first byte of a request to its complete head: 5 s */
-    uint32_t body_ms;              /* head to the complete body, plus its size at 8 KiB/s: 10 s */
-    uint32_t idle_ms;              /* keep-alive: 15 s */
-    uint32_t write_ms;             /* the peer must take the answer within: 8 s */
+    const char *listen;       /* "127.0.0.1:8080", "[::1]:0", "unix:/run/sluice/in.sock" */
+    unsigned unix_mode;       /* permissions of a unix socket, e.g. 0660 */
+    uint32_t max_connections; /* further ones wait in the backlog */
+    uint32_t max_per_address; /* further ones are answered 503 and closed; 0: no limit. IPv6
+                                 counts by /64. Not for who is trusted, nor a unix socket */
+    struct http_trust trust;  /* whose word on the client's address counts; borrowed */
+    uint32_t max_head_bytes;  /* whole head, 32 KiB */
+    uint32_t max_fields;      /* 100 */
+    uint64_t max_body_bytes;  /* default; a handler may lower or raise it per request */
+    uint32_t head_ms;         /* first byte of a request to its complete head: 5 s */
+    uint32_t body_ms;         /* head to the complete body, plus its size at 8 KiB/s: 10 s */
+    uint32_t idle_ms;         /* keep-alive: 15 s */
+    uint32_t write_ms;        /* the peer must take the answer within: 10 s */
+    uint32_t send_bytes;      /* what the kernel keeps of answers that a peer does not take, and */
+    uint32_t receive_bytes;   /* of requests not yet read; 0: megabytes, as it likes. Small ones
+                                 let write_ms begin early, but make answers slow over far lines */
     const char *const *singletons; /* NULL-terminated, lower case; a trailing '*' is a prefix. These
                                       headers may stand once, besides the built-in ones (see
                                       http_guard.h). Borrowed until closed */

@@ -89,16 +89,16 @@ static void write_back(struct bytes *disk, const struct bytes *cache, size_t sec
     memcpy(disk->p + from, cache->p + from, to - from);
 }
 
-/* Some of its sectors: the first ones, the last ones, or any. */
+/* Some of its sectors: the first ones (mostly), the last ones, or any. */
 static void tear(struct maker *m, struct bytes *disk, const struct bytes *cache,
                  const struct op *op)
 {
     size_t first = op->at / SECTOR, last = (op->at + op->n - 1) / SECTOR;
     size_t at = first + rng_below(&m->rng, last - first + 1);
-    unsigned how = (unsigned)rng_below(&m->rng, 3);
+    unsigned how = (unsigned)rng_below(&m->rng, 5);
 
     for (size_t s = first; s <= last; s++)
-        if (how == 0 ? s < at : how == 1 ? s > at : chance(m, 50))
+        if (how < 3 ? s < at : how == 3 ? s > at : chance(m, 50))
             write_back(disk, cache, s);
 }
 
@@ -271,8 +271,8 @@ static void draw_style(struct maker *m)
 {
     unsigned style = (unsigned)rng_below(&m->rng, 8);
 
-    m->drop = style == 0 ? 100 : style == 1 ? 0 : (unsigned)rng_below(&m->rng, style < 4 ? 95 : 25);
-    m->tear = style <= 1 ? 0 : (unsigned)rng_below(&m->rng, 50) + (style < 4 ? 0 : 50);
+    m->drop = style == 0 ? 100 : style == 1 ? 0 : (unsigned)rng_below(&m->rng, style < 4 ? 95 : 10);
+    m->tear = style <= 1 ? 0 : (unsigned)rng_below(&m->rng, 40) + (style < 4 ? 0 : 60);
 }
 
 static void make_image(struct maker *m, const char *to, struct names *names)

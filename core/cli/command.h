@@ -43,4 +43,6 @@ const char *cli_value_at(const struct cli *cli, const char *name, size_t index);
 int command_run(struct cli *cli);
 int command_check(struct cli *cli);
 int command_reference(struct cli *cli);
+int command_db_check(struct cli *cli);
+int command_db_repair(struct cli *cli);
 int command_version(struct cli *cli);

@@ -105,6 +105,14 @@ OPTIONS(try_options) = { { "endpoint", "NAME", "where it would come from" },
                            "a header of it; may be given several times" },
                          OPTION_SOCKET,
                          { 0 } };
+#define OPTION_STORE                                                               \
+    {                                                                              \
+        "store", "FOLDER", "the state folder (default: as the configuration says)" \
+    }
+OPTIONS(db_check_options) = { OPTION_STORE, { 0 } };
+OPTIONS(db_repair_options) = { { "yes", NULL, "do it: what is damaged is written off" },
+                               OPTION_STORE,
+                               { 0 } };
 
 const struct command commands[] = {
     { "run", NULL, "run the daemon in the foreground", NULL, command_run },
@@ -145,6 +153,10 @@ const struct command commands[] = {
       command_routes_resume },
     { "try", "[FILE|-]", "what would be made of this payload? nothing is stored or sent",
       try_options, command_try },
+    { "db check", NULL, "look through the store for damage, while no daemon runs", db_check_options,
+      command_db_check },
+    { "db repair", NULL, "write damaged records off, set damaged files aside", db_repair_options,
+      command_db_repair },
     { "version", NULL, "print the version", NULL, command_version },
     { 0 },
 };

@@ -34,6 +34,18 @@ int command_check(struct cli *cli)
     return EXIT_FAILED;
 }
 
+int command_db_check(struct cli *cli)
+{
+    (void)cli;
+    return EXIT_FAILED;
+}
+
+int command_db_repair(struct cli *cli)
+{
+    (void)cli;
+    return EXIT_FAILED;
+}
+
 int command_reference(struct cli *cli)
 {
     (void)cli;

@@ -22,6 +22,7 @@ from servers import BullMQ, Graphile, Nginx, Sluice
 FILLED = 5_000_000
 FILLED_EVENT_BYTES = 1200  # of a filled event in log and index, about
 SIGNED_PER_S = 110_000     # more requests a second than any of them answers
+PG_POOL = 20               # connections of graphile-worker's: of 10, 20, 40 and 64 the fastest on two cores
 WARM_S = 2                 # JavaScript is compiled meanwhile, and files get their first bytes
 
 # (what, JSON key, aim, floor or None, is more better)
@@ -72,7 +73,7 @@ def side_by_side(folder, load, args):
     """{name: medians}: every run has each of them once, in turn."""
     makers = [lambda: Nginx(folder / "nginx"), lambda: Sluice(folder / "sluice"),
               lambda: BullMQ(folder / "redis", "everysec"), lambda: BullMQ(folder / "redis", "always"),
-              lambda: Graphile(folder / "pg", args.connections)]
+              lambda: Graphile(folder / "pg", PG_POOL)]
     runs = {}
     for turn in range(args.runs):
         for make in makers:

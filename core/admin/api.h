@@ -87,6 +87,7 @@ enum ask {
     ASK_AFTER_EVENT = 1 << 6,
     ASK_AFTER_DELIVERY = 1 << 7,
     ASK_LIMIT = 1 << 8,
+    ASK_DUPLICATES = 1 << 9,
 };
 
 /** Percent-decoding; '+' is a space when `form`. Own text without NUL, or NULL: malformed. */

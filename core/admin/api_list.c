@@ -31,7 +31,8 @@ static void list(struct call *c, enum store_report what, unsigned allowed)
 
 void api_events(struct call *c)
 {
-    list(c, REPORT_EVENTS, ASK_ENDPOINT | ASK_TOPIC | ASK_SUBJECT | ASK_AFTER_EVENT | ASK_LIMIT);
+    list(c, REPORT_EVENTS,
+         ASK_ENDPOINT | ASK_TOPIC | ASK_SUBJECT | ASK_AFTER_EVENT | ASK_LIMIT | ASK_DUPLICATES);
 }
 
 void api_deliveries(struct call *c)

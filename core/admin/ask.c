@@ -25,12 +25,13 @@ static const struct param {
     { "hold_type", ASK_HOLD_TYPE, offsetof(struct store_filter, hold_type) },
     { "after", ASK_AFTER_EVENT | ASK_AFTER_DELIVERY, 0 },
     { "limit", ASK_LIMIT, 0 },
+    { "duplicates", ASK_DUPLICATES, 0 },
 };
 #define N_PARAMS (sizeof(params) / sizeof(params[0]))
 
 static const char **text_of(struct store_filter *f, const struct param *p)
 {
-    return p->bits & (ASK_AFTER_EVENT | ASK_AFTER_DELIVERY | ASK_LIMIT)
+    return p->bits & (ASK_AFTER_EVENT | ASK_AFTER_DELIVERY | ASK_LIMIT | ASK_DUPLICATES)
                ? NULL
                : (const char **)((char *)f + p->text_at);
 }
@@ -119,6 +120,15 @@ static int set_limit(struct store_filter *f, const char *value, struct fail *fai
     return 0;
 }
 
+static int set_duplicates(struct store_filter *f, const char *value, struct fail *fail)
+{
+    if (strcmp(value, "true") && strcmp(value, "false"))
+        return fail_set(fail, UV_EINVAL, "\"duplicates\" must be true or false, not \"%.40s\"",
+                        value);
+    f->duplicates = *value == 't';
+    return 0;
+}
+
 static int check_state(const char *value, struct fail *fail)
 {
     struct buf wanted = { 0 };
@@ -152,6 +162,8 @@ int ask_set(struct store_filter *f, unsigned allowed, const char *name, const ch
         return set_after(f, allowed & ASK_AFTER_DELIVERY, value, fail);
     if (p->bits & ASK_LIMIT)
         return set_limit(f, value, fail);
+    if (p->bits & ASK_DUPLICATES)
+        return set_duplicates(f, value, fail);
     if (!*value)
         return fail_set(fail, UV_EINVAL, "\"%s\" is empty; leave it out for any", name);
     if (strlen(value) > ASK_VALUE_BYTES)

@@ -54,8 +54,15 @@ OPTIONS(reference_options) = {
     { "plugins", "FOLDER", "where the adapters are (default: as the configuration says)" }, { 0 }
 };
 OPTIONS(plain_options) = { OPTION_SOCKET, { 0 } };
-OPTIONS(events_options) = { OPTION_ENDPOINT, OPTION_TOPIC,  OPTION_SUBJECT, OPTION_AFTER,
-                            OPTION_LIMIT,    OPTION_SOCKET, { 0 } };
+OPTIONS(events_options) = { { "duplicates", NULL,
+                              "only what repeats another event: by its id or by what it says" },
+                            OPTION_ENDPOINT,
+                            OPTION_TOPIC,
+                            OPTION_SUBJECT,
+                            OPTION_AFTER,
+                            OPTION_LIMIT,
+                            OPTION_SOCKET,
+                            { 0 } };
 OPTIONS(deliveries_options) = {
     { "state", "STATE",
       "ready, inflight, waiting, unknown, held, delivered, dead, superseded, discarded" },

@@ -123,6 +123,7 @@ int command_events_list(struct cli *cli)
     if (cli->argc)
         return command_usage(cli, "takes no argument, but got \"%s\"", cli->argv[0]);
     buf_cstr(&target, "/v1/events");
+    target_param(&target, "duplicates", cli_value(cli, "duplicates") ? "true" : NULL);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         target_param(&target, names[i], cli_value(cli, names[i]));
     r = client_get(cli, target.data, &a);
@@ -132,7 +133,7 @@ int command_events_list(struct cli *cli)
     if (cli->json) {
         answer_print(&a);
     } else if ((n = json_array_size(a.json)) == 0) {
-        tell("no event\n");
+        tell("%s\n", cli_value(cli, "duplicates") ? "no duplicate" : "no event");
     } else {
         print_events(a.json);
         int64_t last = json_integer_value(json_object_get(json_array_get(a.json, n - 1), "id"));
@@ -165,6 +166,28 @@ static void print_headers(json_t *headers)
     }
 }
 
+static void print_some(const char *heading, json_t *events)
+{
+    if (json_array_size(events) == 0)
+        return;
+    printf("\n%s\n", heading);
+    print_events(events);
+}
+
+/* Of a duplicate: what it repeats, and what became of that. */
+static void print_original(json_t *e)
+{
+    json_t *original = json_object_get(e, "original"), *one;
+
+    if (json_is_null(original))
+        print_field("original", "is not kept any more");
+    if (!json_is_object(original))
+        return;
+    one = json_pack("[O]", original);
+    print_some("original", one);
+    json_decref(one);
+}
+
 static void print_event(json_t *e)
 {
     json_t *list;
@@ -181,17 +204,16 @@ static void print_event(json_t *e)
     print_member(e, "the same as", "duplicate_of");
     print_member(e, "note", "note");
     print_headers(json_object_get(e, "headers"));
+    print_member(e, "body", "body_missing");
     print_body("body", json_text(e, "body"));
+    print_original(e);
     list = json_object_get(e, "deliveries");
     if (json_array_size(list)) {
         printf("\ndeliveries\n");
         print_deliveries(list);
     }
-    list = json_object_get(e, "emitted");
-    if (json_array_size(list)) {
-        printf("\nemitted\n");
-        print_events(list);
-    }
+    print_some("emitted", json_object_get(e, "emitted"));
+    print_some("duplicates", json_object_get(e, "duplicates"));
 }
 
 int command_events_show(struct cli *cli)

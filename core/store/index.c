@@ -21,16 +21,20 @@
 const char *const index_sql[IX__COUNT] = {
     [IX_BEGIN] = "BEGIN IMMEDIATE",
     [IX_COMMIT] = "COMMIT",
-    [IX_POSITION] = "UPDATE position SET watermark = ?, events = ? WHERE one = 1",
+    [IX_POSITION] =
+        "UPDATE position SET watermark = ?, events = ?, same_id = ?,"
+        " same_event = ?, kept_from = ? WHERE one = 1",
 
     [IX_EVENT_ADD] =
-        "INSERT INTO events(id, received_ms, origin, cause, endpoint, topic,"
-        " sender_id, subject, body_bytes) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [IX_EVENT_GET] = "SELECT received_ms, topic, routed, n_deliveries FROM events WHERE id = ?",
+        "INSERT INTO events(id, pos, received_ms, origin, cause, endpoint, topic, sender_id,"
+        " subject, version, body_bytes, routed, routed_ms, n_deliveries, duplicate_of, note)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [IX_EVENT_GET] =
+        "SELECT received_ms, topic, routed, n_deliveries, subject, version, origin, duplicate_of"
+        " FROM events WHERE id = ?",
     [IX_EVENT_ROUTED] =
         "UPDATE events SET routed = ?2, routed_ms = ?3, n_deliveries = ?4,"
-        " duplicate_of = ?5, note = ?6,"
-        " subject = CASE WHEN ?7 = '' THEN subject ELSE ?7 END WHERE id = ?1",
+        " duplicate_of = ?5, note = ?6, subject = ?7, version = ?8 WHERE id = ?1",
     [IX_ABOUT_ADD] = "INSERT OR REPLACE INTO abouts(event, n, subject, version) VALUES(?, ?, ?, ?)",
     [IX_ABOUT_CLEAR] = "DELETE FROM abouts WHERE event = ? AND n >= 0",
     [IX_WAIT_ADD] = "INSERT INTO waits(event, n, endpoint, kind, id) VALUES(?, ?, ?, ?, ?)",
@@ -67,8 +71,8 @@ const char *const index_sql[IX__COUNT] = {
         "INSERT OR REPLACE INTO moves(num, seq, n, at_ms, state, who, reason, endpoint)"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
     [IX_LINK_ADD] =
-        "INSERT OR REPLACE INTO links(hash, endpoint, kind, id, subject, num)"
-        " VALUES(?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO links(hash, endpoint, kind, id, subject, num, at_ms)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?)",
     [IX_BATCH_ADD] =
         "INSERT INTO batches(id, at_ms, endpoint, route, members)"
         " VALUES(?, ?, ?, ?, ?)",
@@ -85,6 +89,8 @@ const char *const index_sql[IX__COUNT] = {
         "SELECT b.body, CASE WHEN b.generation = d.generation THEN b.request END"
         " FROM bodies b JOIN deliveries d ON d.num = b.num WHERE b.num = ?",
     [IX_EVENT_DELIVERIES] = "SELECT n_deliveries FROM events WHERE id = ?",
+    [IX_EVENT_POS] = "SELECT pos FROM events WHERE id = ?",
+    [IX_RECEIPT_GET] = "SELECT payload FROM receipts WHERE event = ?",
     [IX_UNROUTED] =
         "SELECT id FROM events WHERE routed = 0 AND routed <> 1 AND id > ?"
         " ORDER BY id LIMIT ?",
@@ -136,7 +142,9 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
 {
     sqlite3_stmt *st = NULL;
     bool named = false, same = false;
-    int r = sql_prepare(ix->db, &st, "SELECT log_id, watermark, events FROM position");
+    int r = sql_prepare(ix->db, &st,
+                        "SELECT log_id, watermark, events, same_id, same_event, kept_from"
+                        " FROM position");
 
     if (r == 0)
         r = sql_row(st);
@@ -145,14 +153,18 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
 
         named = id.len > 0;
         same = id.len == 16 && memcmp(id.ptr, log_id, 16) == 0;
-        ix->watermark = ix->committed = sql_u64(st, 1);
-        ix->events = ix->committed_events = sql_u64(st, 2);
+        ix->now = (struct index_position){ .watermark = sql_u64(st, 1),
+                                           .events = sql_u64(st, 2),
+                                           .same_id = sql_u64(st, 3),
+                                           .same_event = sql_u64(st, 4),
+                                           .kept_from = sql_u64(st, 5) };
+        ix->committed = ix->now;
     }
     sqlite3_finalize(st);
     if (r == 0)
         return fail_set(fail, UV_EIO, "%s is damaged: it has no position", path);
     if (r > 0)
-        r = named || ix->watermark ? 0 : adopt_log(ix, log_id);
+        r = named || ix->now.watermark ? 0 : adopt_log(ix, log_id);
     if (r < 0)
         return fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
     if (named && !same)
@@ -160,11 +172,11 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
                         "%s was built from another log; remove it to build it anew from this "
                         "one",
                         path);
-    if (ix->watermark > log_last)
+    if (ix->now.watermark > log_last)
         return fail_set(fail, UV_EINVAL,
                         "%s stands at record %" PRIu64 ", but the log ends at %" PRIu64
                         ": the log is older than its index or was cut; restore both together",
-                        path, ix->watermark, log_last);
+                        path, ix->now.watermark, log_last);
     return 0;
 }
 
@@ -208,12 +220,14 @@ void index_close(struct index *ix)
         sqlite3_wal_checkpoint_v2(ix->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sql_close(ix->db);
     buf_finish(&ix->scratch);
+    index_fresh_drop(ix);
+    free(ix->fresh);
     free(ix);
 }
 
 uint64_t index_watermark(const struct index *ix)
 {
-    return ix->watermark;
+    return ix->now.watermark;
 }
 
 /* ---- transactions ---- */
@@ -226,11 +240,15 @@ int index_begin(struct index *ix)
 int index_commit(struct index *ix)
 {
     sqlite3_stmt *st = ix->st[IX_POSITION];
-    int r;
+    int r = index_fresh_write(ix);
 
-    sql_bind_u64(st, 1, ix->watermark);
-    sql_bind_u64(st, 2, ix->events);
-    r = sql_run(st);
+    sql_bind_u64(st, 1, ix->now.watermark);
+    sql_bind_u64(st, 2, ix->now.events);
+    sql_bind_u64(st, 3, ix->now.same_id);
+    sql_bind_u64(st, 4, ix->now.same_event);
+    sql_bind_u64(st, 5, ix->now.kept_from);
+    if (r == 0)
+        r = sql_run(st);
     if (r == 0)
         r = sql_run(ix->st[IX_COMMIT]);
     if (r < 0) {
@@ -238,16 +256,15 @@ int index_commit(struct index *ix)
         index_rollback(ix);
         return r;
     }
-    ix->committed = ix->watermark;
-    ix->committed_events = ix->events;
+    ix->committed = ix->now;
     return 0;
 }
 
 void index_rollback(struct index *ix)
 {
     sql_rollback(ix->db);
-    ix->watermark = ix->committed;
-    ix->events = ix->committed_events;
+    index_fresh_drop(ix);
+    ix->now = ix->committed;
 }
 
 int index_tidy_due(const struct index *ix)

@@ -12,17 +12,6 @@
 
 /* ---- help ---- */
 
-static int add_count(struct index *ix, sl_str endpoint, sl_str route, int state, int n)
-{
-    sqlite3_stmt *st = ix->st[IX_COUNT];
-
-    sql_bind_text(st, 1, endpoint);
-    sql_bind_text(st, 2, route);
-    sqlite3_bind_int(st, 3, state);
-    sqlite3_bind_int(st, 4, n);
-    return sql_run(st);
-}
-
 /* One line of a delivery's timeline. */
 struct line {
     uint64_t num, seq;
@@ -85,73 +74,29 @@ static int move_count(struct index *ix, const struct stand *from, sl_str endpoin
 
     if (from->state == state && str_eq(from->endpoint, endpoint))
         return 0;
-    r = add_count(ix, from->endpoint, from->route, from->state, -1);
-    return r < 0 ? r : add_count(ix, endpoint, from->route, state, 1);
+    r = index_count(ix, from->endpoint, from->route, from->state, -1);
+    return r < 0 ? r : index_count(ix, endpoint, from->route, state, 1);
 }
 
 /* ---- receipt ---- */
 
-static int add_about(struct index *ix, uint64_t event, int64_t n, sl_str subject, sl_str version)
+static int apply_receipt(struct index *ix, const struct reclog_record *from)
 {
-    sqlite3_stmt *st = ix->st[IX_ABOUT_ADD];
+    struct rec_receipt rec;
+    int r = rec_receipt_decode(from->payload, &rec);
 
-    sql_bind_u64(st, 1, event);
-    sqlite3_bind_int64(st, 2, n);
-    sql_bind_text(st, 3, subject);
-    sql_bind_text(st, 4, version);
-    return sql_run(st);
+    return r < 0 ? r : index_event_receipt(ix, from, &rec);
 }
 
-static int apply_receipt(struct index *ix, uint64_t seq, sl_str payload)
+static int apply_duplicate(struct index *ix, const struct reclog_record *from)
 {
-    sqlite3_stmt *st = ix->st[IX_EVENT_ADD];
-    struct rec_receipt rec;
-    int r = rec_receipt_decode(payload, &rec);
+    struct rec_duplicate rec;
+    int r = rec_duplicate_decode(from->payload, &rec);
 
-    if (r < 0)
-        return r;
-    sql_bind_u64(st, 1, seq);
-    sqlite3_bind_int64(st, 2, rec.received_ms);
-    sqlite3_bind_int(st, 3, rec.origin);
-    sql_bind_u64(st, 4, rec.cause);
-    sql_bind_text(st, 5, rec.endpoint);
-    sql_bind_text(st, 6, rec.topic);
-    sql_bind_text(st, 7, rec.sender_id);
-    sql_bind_text(st, 8, rec.subject);
-    sql_bind_u64(st, 9, rec.body.len);
-    r = sql_run(st);
-    if (r == 0 && rec.subject.len)
-        r = add_about(ix, seq, -1, rec.subject, STR(""));
-    if (r == 0)
-        ix->events++;
-    return r;
+    return r < 0 ? r : index_event_duplicate(ix, from, &rec);
 }
 
 /* ---- routed ---- */
-
-struct event_row {
-    int64_t received_ms;
-    char *topic; /* own */
-    int routed;
-    uint64_t n_deliveries;
-};
-
-static int event_of(struct index *ix, uint64_t id, struct event_row *ret)
-{
-    sqlite3_stmt *st = ix->st[IX_EVENT_GET];
-    int r;
-
-    sql_bind_u64(st, 1, id);
-    r = sql_row(st);
-    if (r <= 0)
-        return r;
-    ret->received_ms = sqlite3_column_int64(st, 0);
-    ret->topic = str_dup(sql_view(st, 1));
-    ret->routed = sqlite3_column_int(st, 2);
-    ret->n_deliveries = sql_u64(st, 3);
-    sqlite3_reset(st);
-    return ret->topic ? 1 : UV_ENOMEM;
-}
 
 static int add_body(struct index *ix, const struct rec_delivery *d)
 {
@@ -163,7 +108,7 @@ static int add_body(struct index *ix, const struct rec_delivery *d)
 }
 
 static int add_delivery(struct index *ix, uint64_t seq, size_t n, const struct rec_routed *rec,
-                        const struct event_row *ev)
+                        const struct index_event *ev)
 {
     const struct rec_delivery *d = &rec->deliveries[n];
     const int state = d->state == DS_PARKED ? DS_READY : d->state;
@@ -182,13 +127,13 @@ static int add_delivery(struct index *ix, uint64_t seq, size_t n, const struct r
     sql_bind_text(st, 10, d->piece);
     sql_bind_text(st, 11, d->action);
     sql_bind_text(st, 12, d->subject);
-    sql_bind_text(st, 13, str_of(ev->topic));
+    sql_bind_text(st, 13, ev->topic);
     sql_bind_text(st, 14, d->hold_type);
     sql_bind_text(st, 15, d->reason);
     r = sql_run(st);
     if (r < 0 || sqlite3_changes(ix->db) == 0)
         return r; /* there already: the first one holds */
-    if ((r = add_body(ix, d)) < 0 || (r = add_count(ix, d->endpoint, d->route, state, 1)) < 0)
+    if ((r = add_body(ix, d)) < 0 || (r = index_count(ix, d->endpoint, d->route, state, 1)) < 0)
         return r;
     return add_line(ix, &(struct line){ .num = d->num,
                                         .seq = seq,
@@ -218,57 +163,67 @@ static int add_wait(struct index *ix, uint64_t event, size_t n, const struct rec
     return sql_run(st);
 }
 
-/* What the event is about and waits for, as this routing understood it. */
-static int describe_event(struct index *ix, const struct rec_routed *rec, int routed_before)
+static int add_about(struct index *ix, uint64_t event, int64_t n, sl_str subject, sl_str version)
+{
+    sqlite3_stmt *st = ix->st[IX_ABOUT_ADD];
+
+    sql_bind_u64(st, 1, event);
+    sqlite3_bind_int64(st, 2, n);
+    sql_bind_text(st, 3, subject);
+    sql_bind_text(st, 4, version);
+    return sql_run(st);
+}
+
+/* The subject that came with an emitted event, if routing names another. */
+static int keep_first_subject(struct index *ix, const struct index_event *ev,
+                              const struct rec_routed *rec)
+{
+    if (ev->origin != EO_EMITTED || ev->routed == 1 || !ev->subject.len || !rec->n_abouts ||
+        str_eq(ev->subject, rec->abouts[0].subject))
+        return 0;
+    return add_about(ix, ev->id, -1, ev->subject, STR(""));
+}
+
+/* What the event is about and waits for, as this routing understood it; the first subject stands
+ * in the event's own row. */
+static int describe_event(struct index *ix, const struct index_event *ev,
+                          const struct rec_routed *rec)
 {
     int r = 0;
 
-    if (routed_before && rec->n_abouts)
+    if (ev->routed && rec->n_abouts)
         r = clear_event(ix, IX_ABOUT_CLEAR, rec->event);
-    if (r == 0 && routed_before)
+    if (r == 0 && ev->routed)
         r = clear_event(ix, IX_WAIT_CLEAR, rec->event);
-    for (size_t i = 0; r == 0 && i < rec->n_abouts; i++)
+    if (r == 0)
+        r = keep_first_subject(ix, ev, rec);
+    for (size_t i = 1; r == 0 && i < rec->n_abouts; i++)
         r = add_about(ix, rec->event, (int64_t)i, rec->abouts[i].subject, rec->abouts[i].version);
     for (size_t i = 0; r == 0 && i < rec->n_waits; i++)
         r = add_wait(ix, rec->event, i, &rec->waits[i]);
     return r;
 }
 
-static int mark_routed(struct index *ix, const struct rec_routed *rec, uint64_t n_deliveries)
-{
-    sqlite3_stmt *st = ix->st[IX_EVENT_ROUTED];
-
-    sql_bind_u64(st, 1, rec->event);
-    sqlite3_bind_int(st, 2, rec->n_waits ? 2 : 1);
-    sqlite3_bind_int64(st, 3, rec->at_ms);
-    sql_bind_u64(st, 4, n_deliveries);
-    sql_bind_u64(st, 5, rec->duplicate_of);
-    sql_bind_text(st, 6, rec->note);
-    sql_bind_text(st, 7, rec->n_abouts ? rec->abouts[0].subject : STR(""));
-    return sql_run(st);
-}
-
 static int apply_routed(struct index *ix, uint64_t seq, sl_str payload)
 {
-    struct event_row ev = { 0 };
+    struct index_event *ev = NULL;
     struct rec_routed rec;
     int r = rec_routed_decode(payload, &rec);
 
     if (r < 0)
         return r;
-    r = event_of(ix, rec.event, &ev);
+    r = index_event_find(ix, rec.event, &ev);
     if (r > 0)
-        r = describe_event(ix, &rec, ev.routed);
-    for (size_t i = 0; r == 0 && i < rec.n_deliveries; i++) {
+        r = describe_event(ix, ev, &rec);
+    for (size_t i = 0; ev && r == 0 && i < rec.n_deliveries; i++) {
         uint64_t next = delivery_ordinal(rec.deliveries[i].num) + 1u;
 
-        r = add_delivery(ix, seq, i, &rec, &ev);
-        if (next > ev.n_deliveries)
-            ev.n_deliveries = next;
+        r = add_delivery(ix, seq, i, &rec, ev);
+        if (next > ev->n_deliveries)
+            ev->n_deliveries = next;
     }
-    if (r == 0)
-        r = mark_routed(ix, &rec, ev.n_deliveries);
-    free(ev.topic);
+    if (ev && r == 0)
+        r = index_event_routed(ix, ev, &rec);
     rec_routed_finish(&rec);
     return r;
 }
@@ -432,7 +387,7 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
     return r;
 }
 
-static int add_link(struct index *ix, const struct rec_link *link)
+static int add_link(struct index *ix, const struct rec_link *link, int64_t at_ms)
 {
     sqlite3_stmt *st = ix->st[IX_LINK_ADD];
     uint8_t hash[16];
@@ -444,6 +399,7 @@ static int add_link(struct index *ix, const struct rec_link *link)
     sql_bind_text(st, 4, link->id);
     sql_bind_text(st, 5, link->subject);
     sql_bind_u64(st, 6, link->num);
+    sqlite3_bind_int64(st, 7, at_ms);
     return sql_run(st);
 }
 
@@ -457,7 +413,7 @@ static int apply_moves(struct index *ix, uint64_t seq, sl_str payload)
     for (size_t i = 0; r == 0 && i < rec.n_moves; i++)
         r = move_one(ix, seq, i, &rec);
     for (size_t i = 0; r == 0 && i < rec.n_links; i++)
-        r = add_link(ix, &rec.links[i]);
+        r = add_link(ix, &rec.links[i], rec.at_ms);
     rec_moves_finish(&rec);
     return r;
 }
@@ -484,11 +440,11 @@ int index_apply(struct index *ix, const struct reclog_record *rec)
     const sl_str payload = rec->payload;
     int r = UV_EINVAL;
 
-    if (seq != ix->watermark + 1)
+    if (seq != ix->now.watermark + 1)
         return UV_EINVAL;
     switch (rec->type) {
     case REC_RECEIPT:
-        r = apply_receipt(ix, seq, payload);
+        r = apply_receipt(ix, rec);
         break;
     case REC_ROUTED:
         r = apply_routed(ix, seq, payload);
@@ -503,12 +459,14 @@ int index_apply(struct index *ix, const struct reclog_record *rec)
     case REC_CHECKPOINT:
         r = apply_checkpoint(ix, payload);
         break;
-    case REC_DUPLICATE: /* counted by the log; nothing to look up yet */
+    case REC_DUPLICATE:
+        r = apply_duplicate(ix, rec);
+        break;
     case REC_VOID:
         r = 0;
         break;
     }
     if (r == 0)
-        ix->watermark = seq;
+        ix->now.watermark = seq;
     return r;
 }

@@ -38,6 +38,8 @@ enum index_stmt {
     IX_DELIVERY_GET,
     IX_BODY_GET,
     IX_EVENT_DELIVERIES,
+    IX_EVENT_POS,
+    IX_RECEIPT_GET,
     IX_UNROUTED,
     IX_WAITING,
     IX_LINK_GET,
@@ -46,16 +48,68 @@ enum index_stmt {
     IX__COUNT
 };
 
+/* The row of an event under way to its table; texts are in the index's arena. */
+struct index_event {
+    uint64_t id, pos, cause, body_bytes, n_deliveries, duplicate_of;
+    int64_t received_ms, routed_ms;
+    uint8_t origin, routed;
+    bool stored; /* it is in the table: only what routing changes is filled in */
+    sl_str endpoint, topic, sender_id, subject, version, note;
+};
+
+struct index_count {
+    sl_str endpoint, route;
+    int state;
+    int64_t n;
+};
+#define INDEX_COUNTS 64
+
+/* The row of `position`. */
+struct index_position {
+    uint64_t watermark;
+    uint64_t events, same_id, same_event; /* ever; duplicates by their sender's id and by what they
+                                             say, of which only the latter are among the events */
+    uint64_t kept_from;                   /* retention has dealt with all events before */
+};
+
 struct index {
     sqlite3 *db;
     sqlite3_stmt *st[IX__COUNT];
     struct reclog_reader *log;
-    uint64_t watermark, committed; /* the former runs ahead while a transaction is open */
-    uint64_t events, committed_events;
+    struct index_position now, committed; /* `now` runs ahead while a transaction is open */
+    int64_t keep_ms;                      /* for what is said of what has gone */
     int wal_pages;
-    bool failed;        /* as the log's */
-    struct buf scratch; /* of index_apply.c */
+    bool failed; /* as the log's */
+
+    /* ---- of the transaction under way ---- */
+    struct buf scratch;        /* of index_apply.c */
+    struct arena texts;        /* of what follows */
+    struct index_event *fresh; /* not written yet, by rising id */
+    size_t n_fresh, fresh_cap;
+    struct index_event stored; /* the last that index_event_find() read from the table */
+    struct index_count counts[INDEX_COUNTS];
+    size_t n_counts;
 };
+
+/* A receipt or a refused one becomes an event. 0 or a code. */
+int index_event_receipt(struct index *ix, const struct reclog_record *from,
+                        const struct rec_receipt *rec);
+int index_event_duplicate(struct index *ix, const struct reclog_record *from,
+                          const struct rec_duplicate *rec);
+/* An event, written or not; valid until the next call. 1, 0 (there is none) or a code. */
+int index_event_find(struct index *ix, uint64_t id, struct index_event **ret);
+/* What a routing says of it, the number of deliveries set before. */
+int index_event_routed(struct index *ix, struct index_event *e, const struct rec_routed *rec);
+/* One more or one less of the deliveries that stand so. */
+int index_count(struct index *ix, sl_str endpoint, sl_str route, int state, int n);
+int index_fresh_write(struct index *ix); /* what was gathered; 0 or a code */
+void index_fresh_drop(struct index *ix);
+
+/* "WITH s(p) AS (spans that there are) ...": of an expression index over `column` >> `bits`. */
+#define INDEX_SPANS(table, column, bits)                                                       \
+    "WITH RECURSIVE s(p) AS (SELECT max(" column ") >> " bits " FROM " table                   \
+    " UNION ALL SELECT p - 1 FROM s WHERE p > (SELECT min(" column ") >> " bits " FROM " table \
+    ")) "
 
 extern const char *const index_sql[IX__COUNT];
 
@@ -65,7 +119,8 @@ void index_link_hash(sl_str endpoint, sl_str kind, sl_str id, uint8_t out[16]);
 /** Fill `d` from a row of IX_CLAIM's columns, views copied into the arena. */
 void index_row_delivery(sqlite3_stmt *st, struct arena *arena, struct store_delivery *d);
 
-/** The receipt of an event, its payload copied into the arena. 0, UV_ENOENT or a code. */
+/** The receipt of an event, its payload copied into the arena. 0; UV_ENOENT: it is not kept any
+ *  more; UV_EILSEQ: damaged on disk; or a code. */
 int index_receipt(struct index *ix, uint64_t id, struct arena *arena, struct rec_receipt *ret);
 
 /** Prepare SELECT `columns` FROM deliveries with the filter's conditions, ordered and limited. */

@@ -158,14 +158,41 @@ static int on_receipt(void *ctx, const struct reclog_record *rec)
     return read->arena->failed ? UV_ENOMEM : rec_receipt_decode(copy, read->ret);
 }
 
+/* What retention has copied. */
+static int copied_receipt(struct index *ix, uint64_t id, struct receipt_read *read)
+{
+    sqlite3_stmt *st = ix->st[IX_RECEIPT_GET];
+    struct reclog_record rec = { .seq = id, .type = REC_RECEIPT };
+    int r;
+
+    sql_bind_u64(st, 1, id);
+    r = sql_row(st);
+    if (r <= 0)
+        return r < 0 ? r : UV_ENOENT;
+    rec.payload = sql_view(st, 0);
+    r = on_receipt(read, &rec);
+    sqlite3_reset(st);
+    return r == UV_EINVAL ? UV_EILSEQ : r;
+}
+
 int index_receipt(struct index *ix, uint64_t id, struct arena *arena, struct rec_receipt *ret)
 {
     struct receipt_read read = { .arena = arena, .ret = ret };
-    int r = reclog_read(ix->log, id, 1, on_receipt, &read);
+    sqlite3_stmt *st = ix->st[IX_EVENT_POS];
+    uint64_t pos = 0;
+    int r;
 
-    if (r == UV_EIO)
-        return UV_EILSEQ; /* one record cannot be read: no reason to take the index for lost */
-    return r < 0 ? r : r == 0 ? UV_ENOENT : 0;
+    if (id < ix->now.kept_from && (r = copied_receipt(ix, id, &read)) != UV_ENOENT)
+        return r;
+    sql_bind_u64(st, 1, id);
+    r = sql_row(st);
+    if (r <= 0)
+        return r < 0 ? r : UV_ENOENT;
+    pos = sql_u64(st, 0);
+    sqlite3_reset(st);
+    r = reclog_read_at(ix->log, pos, id, on_receipt, &read);
+    /* One record cannot be read: no reason to take the index for lost. */
+    return r == UV_EIO || r == UV_EINVAL ? UV_EILSEQ : r;
 }
 
 static int answer_event(struct index *ix, struct query *q)
@@ -263,14 +290,20 @@ static int state_of(const char *name)
     return UV_EINVAL;
 }
 
+/* Span by span, as the index is cut. */
+#define SUBJECT_CONDITION \
+    "num IN (" INDEX_SPANS("deliveries", "num", "28") "SELECT d.num FROM s CROSS JOIN"       \
+    " deliveries d WHERE d.num >> 28 = s.p AND d.subject = ?)"
+
 int index_filter_deliveries(struct index *ix, const char *columns, const struct store_filter *f,
                             sqlite3_stmt **ret)
 {
     const struct {
-        const char *column, *value;
+        const char *condition, *value;
     } equal[] = {
-        { "endpoint", f->endpoint }, { "route", f->route },         { "subject", f->subject },
-        { "topic", f->topic },       { "hold_type", f->hold_type },
+        { "endpoint = ?", f->endpoint },   { "route = ?", f->route },
+        { SUBJECT_CONDITION, f->subject }, { "topic = ?", f->topic },
+        { "hold_type = ?", f->hold_type },
     };
     int state = f->state ? state_of(f->state) : -1, r, at = 1;
     struct buf sql = { 0 };
@@ -283,7 +316,7 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
                    state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");
     for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
         if (equal[i].value)
-            buf_printf(&sql, " AND %s = ?", equal[i].column);
+            buf_printf(&sql, " AND %s", equal[i].condition);
     buf_cstr(&sql, " ORDER BY num LIMIT ?");
     r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, ret, sql.data);
     buf_finish(&sql);

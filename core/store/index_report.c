@@ -242,10 +242,13 @@ static int count_one(struct index *ix, json_t *o, const char *name, const char *
 
 static int report_summary(struct index *ix, struct query *q)
 {
-    json_t *o = json_object(), *part = NULL;
+    json_t *o = json_object(), *same = json_object(), *part = NULL;
     int r;
 
-    set_int(o, "events", (int64_t)ix->events);
+    set_int(o, "events", (int64_t)ix->now.events);
+    set_int(same, "by_id", (int64_t)ix->now.same_id);
+    set_int(same, "by_content", (int64_t)ix->now.same_event);
+    put(o, "duplicates", same);
     r = count_rows(ix, "SELECT endpoint, state, sum(n) FROM counts GROUP BY 1, 2 HAVING sum(n) > 0",
                    &part);
     if (r == 0) {
@@ -263,7 +266,7 @@ static int report_summary(struct index *ix, struct query *q)
     if (r == 0)
         r = count_one(ix, o, "waiting_for_link",
                       "SELECT count(*) FROM events WHERE routed = 2 AND routed <> 1");
-    set_int(o, "watermark", (int64_t)ix->watermark);
+    set_int(o, "watermark", (int64_t)ix->now.watermark);
     return finish(q, o, r);
 }
 
@@ -273,7 +276,7 @@ static int report_summary(struct index *ix, struct query *q)
     "id, received_ms, origin, endpoint, topic, subject, sender_id, routed, duplicate_of, note," \
     " cause, body_bytes"
 
-static const char *const origin_names[] = { "webhook", "emitted", "polled" };
+static const char *const origin_names[] = { "webhook", "emitted", "polled", "duplicate" };
 static const char *const routed_names[] = { "unrouted", "routed", "waiting" };
 
 static json_t *delivery_counts(struct index *ix, uint64_t event)
@@ -307,7 +310,7 @@ static json_t *event_row(struct index *ix, sqlite3_stmt *st)
 
     set_int(o, "id", (int64_t)id);
     set_time(o, "received_at", sqlite3_column_int64(st, 1));
-    set_text(o, "origin", str_of(origin >= 0 && origin < 3 ? origin_names[origin] : "?"));
+    set_text(o, "origin", str_of(origin >= 0 && origin < 4 ? origin_names[origin] : "?"));
     set_column(o, "endpoint", st, 3);
     set_column(o, "topic", st, 4);
     set_column(o, "subject", st, 5);
@@ -321,33 +324,39 @@ static json_t *event_row(struct index *ix, sqlite3_stmt *st)
     return o;
 }
 
+/* All events about one subject, span by span; the parameter's name is its number. */
+#define EVENTS_ABOUT                                                 \
+    INDEX_SPANS("events", "id", "16")                                \
+    "SELECT e.id FROM s CROSS JOIN events e"                         \
+    " WHERE e.id >> 16 = s.p AND e.subject = ?1 AND e.subject <> ''" \
+    " UNION SELECT a.event FROM s CROSS JOIN abouts a WHERE a.event >> 16 = s.p AND a.subject = ?1"
+
 static int report_events(struct index *ix, struct query *q)
 {
     const struct store_filter *f = &q->filter;
     json_t *list = json_array();
     sqlite3_stmt *st = NULL;
     struct buf sql = { 0 };
-    int r, at = 1;
+    int r;
 
-    buf_cstr(&sql, "SELECT " EVENT_COLUMNS " FROM events WHERE id < ?");
+    buf_cstr(&sql, "SELECT " EVENT_COLUMNS " FROM events WHERE id < ?2");
     if (f->endpoint)
-        buf_cstr(&sql, " AND endpoint = ?");
+        buf_cstr(&sql, " AND endpoint = ?3");
     if (f->topic)
-        buf_cstr(&sql, " AND topic = ?");
+        buf_cstr(&sql, " AND topic = ?4");
     if (f->subject)
-        buf_cstr(&sql, " AND id IN (SELECT event FROM abouts WHERE subject = ?)");
-    buf_cstr(&sql, " ORDER BY id DESC LIMIT ?");
+        buf_cstr(&sql, " AND id IN (" EVENTS_ABOUT ")");
+    if (f->duplicates)
+        buf_cstr(&sql, " AND duplicate_of <> 0");
+    buf_cstr(&sql, " ORDER BY id DESC LIMIT ?5");
     r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, &st, sql.data);
     buf_finish(&sql);
     if (r == 0) {
-        sqlite3_bind_int64(st, at++, f->after ? (sqlite3_int64)f->after : INT64_MAX);
-        if (f->endpoint)
-            sql_bind_text(st, at++, str_of(f->endpoint));
-        if (f->topic)
-            sql_bind_text(st, at++, str_of(f->topic));
-        if (f->subject)
-            sql_bind_text(st, at++, str_of(f->subject));
-        sql_bind_u64(st, at, index_limit(f->limit));
+        sql_bind_text(st, 1, str_of(f->subject ? f->subject : ""));
+        sqlite3_bind_int64(st, 2, f->after ? (sqlite3_int64)f->after : INT64_MAX);
+        sql_bind_text(st, 3, str_of(f->endpoint ? f->endpoint : ""));
+        sql_bind_text(st, 4, str_of(f->topic ? f->topic : ""));
+        sql_bind_u64(st, 5, index_limit(f->limit));
     }
     while (r == 0 && (r = sql_row(st)) > 0) {
         add(list, event_row(ix, st));
@@ -456,28 +465,63 @@ static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
     return o;
 }
 
-static int report_event(struct index *ix, struct query *q)
+/* As received; or, when it is not there any more, why. */
+static int set_received(struct index *ix, struct query *q, json_t *o)
 {
-    uint64_t id = q->filter.id, first = delivery_num(id, 0), ids[] = { id };
-    uint64_t last = delivery_num(id, DELIVERY_ORDINAL_MAX);
+    bool duplicate = strcmp(json_string_value(json_object_get(o, "origin")), "duplicate") == 0;
     struct rec_receipt rec;
-    json_t *list = NULL, *o;
-    int r = rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", ids, 1, event_row, &list);
+    int r = duplicate ? UV_ENOENT : index_receipt(ix, q->filter.id, &q->arena, &rec);
 
-    if (r < 0)
-        return r;
-    o = json_incref(json_array_get(list, 0));
-    json_decref(list);
-    if (!o)
-        return UV_ENOENT;
-    r = index_receipt(ix, id, &q->arena, &rec);
     if (r == 0) {
         put(o, "headers", headers(rec.headers));
         set_body(o, "body", rec.body);
-        r = set_rows(ix, o, "abouts",
-                     "SELECT subject, version FROM abouts WHERE event = ? AND n >= 0 ORDER BY n",
-                     id, 0, about_row);
+        return 0;
     }
+    if (r != UV_ENOENT && r != UV_EILSEQ)
+        return r;
+    put(o, "body", json_null());
+    set_text(o, "body_missing",
+             duplicate        ? STR("what comes again under the same id is not kept")
+             : r == UV_ENOENT ? STR("older than the store keeps bodies; nothing of it is open")
+                              : STR("its record is damaged on disk: see sluice db check"));
+    return 0;
+}
+
+/* Of a duplicate: the event it repeats, with how its deliveries stand. Of others: what repeats
+ * them. */
+static int set_relatives(struct index *ix, json_t *o, uint64_t id)
+{
+    json_t *original = json_object_get(o, "duplicate_of"), *list = NULL;
+    uint64_t ids[] = { json_is_integer(original) ? (uint64_t)json_integer_value(original) : 0 };
+    int r = 0;
+
+    if (ids[0]) {
+        r = rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", ids, 1, event_row, &list);
+        if (r == 0)
+            put(o, "original",
+                json_array_size(list) ? json_incref(json_array_get(list, 0))
+                                      : json_null()); /* it is not kept any more */
+        json_decref(list);
+    }
+    if (r == 0)
+        r = set_rows(ix, o, "duplicates",
+                     "SELECT " EVENT_COLUMNS
+                     " FROM events WHERE duplicate_of <> 0 AND duplicate_of = ?"
+                     " ORDER BY id LIMIT 1000",
+                     id, 0, event_row);
+    return r;
+}
+
+/* What routing understood of it and made of it. */
+static int set_routed(struct index *ix, json_t *o, uint64_t id)
+{
+    uint64_t first = delivery_num(id, 0), last = delivery_num(id, DELIVERY_ORDINAL_MAX);
+    int r = set_rows(ix, o, "abouts",
+                     "SELECT subject, version FROM (SELECT 0 AS n, subject, version FROM events"
+                     " WHERE id = ?1 AND subject <> '' UNION ALL SELECT n, subject, version"
+                     " FROM abouts WHERE event = ?1 AND n > 0) ORDER BY n",
+                     id, 0, about_row);
+
     if (r == 0)
         r = set_rows(ix, o, "waits",
                      "SELECT endpoint, kind, id FROM waits WHERE event = ? ORDER BY n", id, 0,
@@ -493,6 +537,26 @@ static int report_event(struct index *ix, struct query *q)
                      " FROM events WHERE cause <> 0"
                      " AND cause BETWEEN ? AND ? ORDER BY id LIMIT 1000",
                      first, last, event_row);
+    return r;
+}
+
+static int report_event(struct index *ix, struct query *q)
+{
+    uint64_t id = q->filter.id;
+    json_t *list = NULL, *o;
+    int r = rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", &id, 1, event_row, &list);
+
+    if (r < 0)
+        return r;
+    o = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    if (!o)
+        return lacking ? UV_ENOMEM : UV_ENOENT;
+    r = set_received(ix, q, o);
+    if (r == 0)
+        r = set_routed(ix, o, id);
+    if (r == 0)
+        r = set_relatives(ix, o, id);
     return finish(q, o, r);
 }
 

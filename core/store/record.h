@@ -70,7 +70,12 @@ void delivery_name(uint64_t num, char out[32]);
 /** 0 or UV_EINVAL. */
 int delivery_parse(sl_str name, uint64_t *ret_num);
 
-enum event_origin { EO_WEBHOOK = 0, EO_EMITTED = 1, EO_POLLED = 2 };
+enum event_origin {
+    EO_WEBHOOK = 0,
+    EO_EMITTED = 1,
+    EO_POLLED = 2,
+    EO_DUPLICATE = 3, /* in the index: a receipt that was refused; a receipt never says so */
+};
 
 struct rec_receipt {
     uint8_t origin; /* enum event_origin */

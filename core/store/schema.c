@@ -13,26 +13,38 @@
 /* Times are wall-clock milliseconds, 0: none. States are enum delivery_state; a partial index's
  * condition is repeated word by word in the queries that are to use it. */
 static const char *const index_steps[] = {
-    /* 0 -> 1 */
-    /* where the index stands, and in which log */
+    /* new -> 2 */
+    /* where the index stands, and in which log; how many of what there were ever: kept_from is the
+     * event that retention has come to, restored_to the last record of a restored backup */
     "CREATE TABLE position(one INTEGER PRIMARY KEY CHECK (one = 1), log_id BLOB,"
-    " watermark INTEGER NOT NULL, events INTEGER NOT NULL);"
-    "INSERT INTO position VALUES(1, NULL, 0, 0);"
+    " watermark INTEGER NOT NULL, events INTEGER NOT NULL, same_id INTEGER NOT NULL,"
+    " same_event INTEGER NOT NULL, kept_from INTEGER NOT NULL, restored_to INTEGER NOT NULL,"
+    " restored_ms INTEGER NOT NULL);"
+    "INSERT INTO position VALUES(1, NULL, 0, 0, 0, 0, 0, 0, 0);"
 
-    /* routed: 0 not yet, 1 done, 2 waits for a link */
-    "CREATE TABLE events(id INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL,"
+    /* pos: of its record in the log. routed: 0 not yet, 1 done, 2 waits for a link. The subject's
+     * index is cut into spans of 65,536 events, so that what is written is in memory however many
+     * there are; a search goes through the spans (INDEX_SPANS in index_int.h). */
+    "CREATE TABLE events(id INTEGER PRIMARY KEY, pos INTEGER NOT NULL,"
+    " received_ms INTEGER NOT NULL,"
     " origin INTEGER NOT NULL, cause INTEGER NOT NULL, endpoint TEXT NOT NULL,"
-    " topic TEXT NOT NULL, sender_id TEXT NOT NULL, subject TEXT NOT NULL,"
-    " body_bytes INTEGER NOT NULL, routed INTEGER NOT NULL DEFAULT 0,"
-    " routed_ms INTEGER NOT NULL DEFAULT 0, n_deliveries INTEGER NOT NULL DEFAULT 0,"
-    " duplicate_of INTEGER NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '');"
+    " topic TEXT NOT NULL, sender_id TEXT NOT NULL, subject TEXT NOT NULL, version TEXT NOT NULL,"
+    " body_bytes INTEGER NOT NULL, routed INTEGER NOT NULL, routed_ms INTEGER NOT NULL,"
+    " n_deliveries INTEGER NOT NULL, duplicate_of INTEGER NOT NULL, note TEXT NOT NULL);"
     "CREATE INDEX events_open ON events(routed, id) WHERE routed <> 1;"
     "CREATE INDEX events_cause ON events(cause) WHERE cause <> 0;"
+    "CREATE INDEX events_subject ON events(id >> 16, subject) WHERE subject <> '';"
+    "CREATE INDEX events_again ON events(duplicate_of) WHERE duplicate_of <> 0;"
+    "CREATE INDEX events_duplicates ON events(id) WHERE duplicate_of <> 0;"
 
-    /* n = -1: the subject an emitted event came with */
+    /* What events.subject does not say: n = -1: the subject an emitted event came with, if it is
+     * another; from 1 on: further ones. */
     "CREATE TABLE abouts(event INTEGER NOT NULL, n INTEGER NOT NULL, subject TEXT NOT NULL,"
     " version TEXT NOT NULL, PRIMARY KEY(event, n)) WITHOUT ROWID;"
-    "CREATE INDEX abouts_subject ON abouts(subject, event);"
+    "CREATE INDEX abouts_subject ON abouts(event >> 16, subject);"
+
+    /* as received, of events whose segment of the log has gone and that are still needed */
+    "CREATE TABLE receipts(event INTEGER PRIMARY KEY, payload BLOB NOT NULL);"
 
     "CREATE TABLE waits(event INTEGER NOT NULL, n INTEGER NOT NULL, endpoint TEXT NOT NULL,"
     " kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(event, n)) WITHOUT ROWID;"
@@ -48,7 +60,7 @@ static const char *const index_steps[] = {
     " hold_type TEXT NOT NULL, reason TEXT NOT NULL, reference TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX deliveries_live ON deliveries(endpoint, priority, num) WHERE state < 6;"
     "CREATE INDEX deliveries_state ON deliveries(state, num) WHERE state > 1 AND state <> 6;"
-    "CREATE INDEX deliveries_subject ON deliveries(subject, num);"
+    "CREATE INDEX deliveries_subject ON deliveries(num >> 28, subject);"
 
     /* request: NULL when the body is what was sent, as frozen for `generation` */
     "CREATE TABLE bodies(num INTEGER PRIMARY KEY, body BLOB NOT NULL, request BLOB, key TEXT,"
@@ -67,7 +79,8 @@ static const char *const index_steps[] = {
 
     /* hash: of endpoint, kind, id */
     "CREATE TABLE links(hash BLOB PRIMARY KEY, endpoint TEXT NOT NULL, kind TEXT NOT NULL,"
-    " id TEXT NOT NULL, subject TEXT NOT NULL, num INTEGER NOT NULL) WITHOUT ROWID;"
+    " id TEXT NOT NULL, subject TEXT NOT NULL, num INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX links_num ON links(num);"
 
     /* members: nums, 8 bytes each, little endian */
@@ -83,8 +96,9 @@ static const char *const index_steps[] = {
 const struct schema schema_index = {
     .kind = "index",
     .application_id = 0x534c4958, /* SLIX */
+    .oldest = 2,
     .steps = index_steps,
-    .version = sizeof(index_steps) / sizeof(index_steps[0]),
+    .version = 1 + sizeof(index_steps) / sizeof(index_steps[0]),
 };
 
 /* ---- applying ---- */
@@ -103,16 +117,17 @@ static int read_int(sqlite3 *db, const char *sql, int *ret)
     return r < 0 ? r : 0;
 }
 
+/* To `version`, from the one before it or from nothing. */
 static int step(const struct schema *schema, sqlite3 *db, int version)
 {
     char pragmas[128];
     int r;
 
     snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;",
-             schema->application_id, version + 1);
+             schema->application_id, version);
     r = sql_exec(db, "BEGIN IMMEDIATE");
     if (r == 0)
-        r = sql_exec(db, schema->steps[version]);
+        r = sql_exec(db, schema->steps[version - schema->oldest]);
     if (r == 0)
         r = sql_exec(db, pragmas);
     if (r < 0)
@@ -136,11 +151,18 @@ int schema_apply(const struct schema *schema, sqlite3 *db, const char *path, str
                         "%s has schema version %d, this program knows up to version %d; "
                         "use the newer program that wrote it",
                         path, version, schema->version);
-    for (; version < schema->version; version++) {
-        r = step(schema, db, version);
+    if (version > 0 && version < schema->oldest)
+        return fail_set(fail, UV_ENOTSUP,
+                        "%s has schema version %d, from before the first release; this program "
+                        "reads version %d on and has changed nothing: move the store's directory "
+                        "away to begin a new one",
+                        path, version, schema->oldest);
+    version = version < schema->oldest ? schema->oldest - 1 : version;
+    while (version < schema->version) {
+        r = step(schema, db, ++version);
         if (r < 0)
-            return fail_set(fail, r, "%s: migration from schema version %d to %d: %s", path,
-                            version, version + 1, sqlite3_errmsg(db));
+            return fail_set(fail, r, "%s: migration to schema version %d: %s", path, version,
+                            sqlite3_errmsg(db));
     }
     return 0;
 }

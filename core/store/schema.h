@@ -3,7 +3,8 @@
  *
  * A file carries its kind (application_id) and the version of its shape (user_version). Each step
  * of a migration is one transaction that ends with its version, so a killed migration goes on
- * where it stopped. A version newer than ours is refused: its meaning is not known.
+ * where it stopped. A version newer than ours is refused: its meaning is not known; so is one from
+ * before the oldest we lead on from. Nothing is changed in what is refused.
  */
 #pragma once
 
@@ -13,9 +14,10 @@
 struct schema {
     const char *kind; /* for messages: "log", "index" */
     int application_id;
-    const char *const
-        *steps;  /* steps[v] leads from version v to v + 1; never edited once released */
-    int version; /* number of steps */
+    int oldest; /* the version a new file gets first; files from before it are refused */
+    const char *const *steps; /* steps[0] makes version `oldest`, steps[i] leads from oldest + i - 1
+                                 to the next; never edited once released */
+    int version;              /* the newest */
 };
 
 extern const struct schema schema_index;

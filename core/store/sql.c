@@ -52,7 +52,7 @@ int sql_open(sqlite3 **ret, const char *path, enum sql_mode mode, bool full_sync
     if (mode == SQL_WRITER)
         snprintf(pragmas, sizeof(pragmas),
                  "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
-                 "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;",
+                 "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;",
                  full_sync ? "FULL" : "NORMAL");
     else
         snprintf(pragmas, sizeof(pragmas), "PRAGMA query_only=1; PRAGMA cache_size=-4096;");

@@ -178,8 +178,9 @@ struct store_filter {
     uint64_t id;       /* for EVENT: event id; for DELIVERY: num */
     const char *state; /* for DELIVERIES: a state's name; NULL: any */
     const char *endpoint, *route, *subject, *topic, *hold_type; /* exact; NULL: any */
-    uint64_t after; /* keyset paging: ids beyond this one (below, for newest-first lists) */
-    uint32_t limit; /* 1..1000 */
+    bool duplicates; /* for EVENTS: only what repeats another event */
+    uint64_t after;  /* keyset paging: ids beyond this one (below, for newest-first lists) */
+    uint32_t limit;  /* 1..1000 */
 };
 
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,

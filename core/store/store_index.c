@@ -269,7 +269,7 @@ void store_index_main(void *arg)
 {
     struct work w = { .s = arg };
 
-    store_be_nice(NICE);
+    store_thread_begin("sluice-index", NICE);
     list_init(&w.queries);
     for (;;) {
         wait_for_work(&w);

@@ -98,8 +98,9 @@ void store_keeper_main(void *arg);
 void store_keeper_wake(struct store *s);
 /** End it and wait until it has ended. @thread log (or what opens the store) */
 void store_keeper_stop(struct store *s);
-/** This thread gives way to others. @thread the one meant */
-void store_be_nice(int by);
+/** Give this thread a name for top and perf; with `nice` it gives way to others. @thread the one
+ *  meant */
+void store_thread_begin(const char *name, int nice);
 /** Copy what the log says of itself to where the loop reads it. @thread log, keeper */
 void store_publish_stats(struct store *s);
 /** Look whether there is room; sets disk_low. @thread log (and before it starts) */

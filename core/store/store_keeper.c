@@ -4,6 +4,7 @@
  * Nothing that fails here is lost: a segment is made when it is needed, keys stay in memory, and it
  * is tried again later.
  */
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,9 +14,11 @@
 #define RETRY_MS      1000 /* after a failure, twice that after the next ... */
 #define RETRY_MOST_MS 30000
 
-void store_be_nice(int by)
+void store_thread_begin(const char *name, int nice)
 {
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), by);
+    prctl(PR_SET_NAME, name);
+    if (nice)
+        setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
 }
 
 /* As many steps as there are. 0, or the code of the first that failed. */
@@ -71,7 +74,7 @@ void store_keeper_main(void *arg)
     uint64_t retry_ms = 0;
     int before = 0;
 
-    store_be_nice(NICE);
+    store_thread_begin("sluice-keeper", NICE);
     while (wait_for_work(s, retry_ms)) {
         int r = work(s);
 

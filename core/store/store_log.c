@@ -12,7 +12,8 @@
 #define LAG_BOUND    50000      /* records the index may be behind ... */
 #define LAG_SLOW     40000      /* ... and from where on the log slows down, softly at first */
 #define SLOW_MOST_MS 100        /* a group, at the bound and beyond */
-#define DISK_MS      1000       /* between two looks at a disk that was full */
+#define DISK_MS      1000       /* between two looks at a disk that was full ... */
+#define LOOK_MS      100        /* ... and at an ordinary one */
 #define STATS_US     1000000    /* between two looks at what the log says of itself */
 #define ROOM_LEAST   (1u << 20) /* free bytes before a disk that was full is tried again */
 
@@ -41,12 +42,12 @@ void store_check_disk(struct store *s)
     }
 }
 
-/* A full disk is looked at once a second, an ordinary one with each group. */
+/* Not with each group: a look costs as much as a record, and what is written between two of them is
+ * little beside the reserve. */
 static void watch_disk(struct store *s)
 {
-    if (s->room_short && clock_mono_ms() - s->tried_ms < DISK_MS)
-        return;
-    store_check_disk(s);
+    if (clock_mono_ms() - s->tried_ms >= (s->room_short ? DISK_MS : LOOK_MS))
+        store_check_disk(s);
 }
 
 static void out_of_room(struct store *s)
@@ -222,6 +223,7 @@ void store_log_main(void *arg)
     struct store *s = arg;
     struct list group = LIST_INIT(group);
 
+    store_thread_begin("sluice-log", 0);
     while (take_group(s, &group)) {
         uint64_t since_us = clock_mono_us();
 

@@ -6,7 +6,6 @@
  */
 #include "store/index_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -59,12 +58,9 @@ int index_event_duplicate(struct index *ix, const struct reclog_record *from,
                           const struct rec_duplicate *rec)
 {
     struct index_event *e = add(ix, from->seq, from->pos);
-    char note[64];
 
     if (!e)
         return UV_ENOMEM;
-    snprintf(note, sizeof(note), "same id as %llu%s", (unsigned long long)rec->original,
-             rec->same_body ? "" : ", another body");
     e->received_ms = e->routed_ms = rec->received_ms;
     e->origin = EO_DUPLICATE;
     e->routed = 1;
@@ -73,7 +69,7 @@ int index_event_duplicate(struct index *ix, const struct reclog_record *from,
     e->endpoint = arena_str(&ix->texts, rec->endpoint);
     e->topic = arena_str(&ix->texts, rec->topic);
     e->sender_id = arena_str(&ix->texts, rec->sender_id);
-    e->note = arena_str(&ix->texts, str_of(note));
+    e->note = rec->same_body ? STR("same id") : STR("same id, another body");
     ix->now.same_id++;
     return verdict(ix);
 }

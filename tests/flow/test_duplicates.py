@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from flow.harness import byron_orders, check_supplier, demo_config, wait_until
+from flow.harness import byron_orders, check_supplier, demo_config, sluice, wait_until
 from sandbox.orders import BYRON
 
 
@@ -85,3 +85,22 @@ def test_the_same_id_at_two_endpoints_is_two_webhooks(make_gateway, byron):
     for path in ("/in/acme-shop", "/in/other-shop"):
         assert gateway.post(order, webhook_id=webhook_id, path=path) == 200
     assert gateway.intake("received") == 2 and gateway.intake("duplicates") == 0
+
+
+def test_an_operator_sees_what_came_twice_and_what_became_of_the_original(gateway, byron):
+    order, = byron_orders(1, seed=506)
+    webhook_id = str(uuid.uuid4())
+    for _ in range(2):
+        assert gateway.post(order, webhook_id=webhook_id) == 200
+    assert gateway.post(order) == 200  # an id of its own
+    wait_until(lambda: gateway.settled(2))
+    listed = gateway.cli("events", "list", "--duplicates").json
+    assert [(e["origin"], e["note"]) for e in listed][1] == ("duplicate", "same id")
+    first = listed[1]["duplicate_of"]
+    assert [e["duplicate_of"] for e in listed] == [first, first]
+    again = gateway.cli("events", "show", listed[1]["id"]).json
+    assert again["original"]["id"] == first and again["original"]["deliveries"] == {"delivered": 1}
+    text = sluice("events", "show", listed[1]["id"], "-c", gateway.file, env=gateway.env).out
+    assert "original" in text and "1 delivered" in text and "is not kept" in text
+    assert [e["id"] for e in gateway.cli("events", "show", first).json["duplicates"]] == sorted(
+        e["id"] for e in listed)

@@ -321,6 +321,127 @@ static void any_bytes_make_a_report_that_parses(void **state)
     rig_finish(&rig);
 }
 
+/* What the sender gives again under the same id; its own number. The key's value stands for the
+ * body's; the first one's is 0. */
+static uint64_t put_again(struct rig *rig, const char *body, uint64_t value)
+{
+    struct store_record r = receipt("acme-shop", "orders/paid", "wh-1", body);
+    const struct rec_duplicate dup = { .received_ms = 1700000005000,
+                                       .body_bytes = strlen(body),
+                                       .endpoint = STR("acme-shop"),
+                                       .topic = STR("orders/paid"),
+                                       .sender_id = STR("wh-1") };
+
+    r.keys[0].value = value;
+    rec_duplicate_encode(&r.duplicate, &dup);
+    CHECK_EQ(rig_append(rig, &r, 1), 0);
+    CHECK(r.refused);
+    return r.seq;
+}
+
+/* Another event that says what the first one said, as the flow finds when it routes it. */
+static uint64_t put_same(struct rig *rig, uint64_t original)
+{
+    uint64_t id = rig_receipt(rig, "acme-shop", "orders/paid", "wh-2", "{}");
+    struct rec_routed routed = { .event = id, .at_ms = 6, .duplicate_of = original };
+
+    rig_put(rig, encoded(REC_ROUTED, &routed));
+    return id;
+}
+
+static void what_comes_twice_is_listed_and_names_its_original(void **state)
+{
+    uint64_t first, again, other, same;
+    json_t *j, *e;
+    struct rig rig;
+
+    (void)state;
+    start(&rig);
+    first = rig_receipt(&rig, "acme-shop", "orders/paid", "wh-1", "{\"id\":1}");
+    rig_routed(&rig, first, (struct rec_delivery[]){ delivery(first, 0, "byron") }, 1);
+    again = put_again(&rig, "{\"id\":1}", 0);
+    other = put_again(&rig, "{\"id\":2}", 1);
+    same = put_same(&rig, first);
+    j = report(&rig, REPORT_EVENTS, (struct store_filter){ .duplicates = true, .limit = 10 });
+    CHECK_EQ(json_array_size(j), 3);
+    CHECK_EQ(num(json_array_get(j, 0), "id"), same);
+    CHECK_STR(str(json_array_get(j, 0), "origin"), "webhook");
+    CHECK_EQ(num(json_array_get(j, 1), "id"), other);
+    CHECK_STR(str(json_array_get(j, 1), "note"), "same id, another body");
+    e = json_array_get(j, 2);
+    CHECK_EQ(num(e, "id"), again);
+    CHECK_EQ(num(e, "duplicate_of"), first);
+    CHECK_STR(str(e, "note"), "same id");
+    CHECK_STR(str(e, "origin"), "duplicate");
+    CHECK_STR(str(e, "routed"), "routed");
+    CHECK_STR(str(e, "sender_id"), "wh-1");
+    CHECK_EQ(num(e, "body_bytes"), 8);
+    json_decref(j);
+    j = report(&rig, REPORT_SUMMARY, (struct store_filter){ 0 });
+    CHECK_EQ(num(j, "events"), 2); /* what came again under the same id is no event more */
+    CHECK_EQ(num(json_object_get(j, "duplicates"), "by_id"), 2);
+    CHECK_EQ(num(json_object_get(j, "duplicates"), "by_content"), 1);
+    CHECK_EQ(num(j, "unrouted"), 0);
+    json_decref(j);
+    j = report(&rig, REPORT_EVENT, (struct store_filter){ .id = other });
+    e = json_object_get(j, "original");
+    CHECK_EQ(num(e, "id"), first);
+    CHECK_EQ(num(json_object_get(e, "deliveries"), "ready"), 1);
+    CHECK(json_is_null(json_object_get(j, "body")));
+    CHECK_STR(str(j, "body_missing"), "what comes again under the same id is not kept");
+    json_decref(j);
+    j = report(&rig, REPORT_EVENT, (struct store_filter){ .id = first });
+    CHECK_EQ(json_array_size(json_object_get(j, "duplicates")), 3);
+    CHECK_STR(str(j, "body"), "{\"id\":1}");
+    assert_null(json_object_get(j, "original"));
+    json_decref(j);
+    CHECK_EQ(rig_event(&rig, other), UV_ENOENT); /* nothing there to be routed again */
+    rig_finish(&rig);
+}
+
+/* Over more events than a span of the index over subjects holds. */
+static void a_subject_is_found_however_far_apart_its_events_are(void **state)
+{
+    enum { BETWEEN = 66000, AT_ONCE = 1000 };
+    static struct store_record r[AT_ONCE];
+    uint64_t ids[2];
+    struct rig rig;
+    json_t *j;
+
+    (void)state;
+    start(&rig);
+    for (size_t i = 0; i < 2; i++) {
+        struct rec_about about = { .subject = STR("order:acme/7"), .version = STR("v1") };
+        struct rec_delivery d;
+
+        ids[i] = rig_receipt(&rig, "acme-shop", "orders/paid", NULL, "{}");
+        d = delivery(ids[i], 0, "byron");
+        d.subject = about.subject;
+        rig_put(&rig, encoded(REC_ROUTED, &(struct rec_routed){ .event = ids[i],
+                                                                .at_ms = 5,
+                                                                .abouts = &about,
+                                                                .n_abouts = 1,
+                                                                .deliveries = &d,
+                                                                .n_deliveries = 1 }));
+        for (size_t n = 0; i == 0 && n < BETWEEN; n += AT_ONCE) {
+            for (size_t k = 0; k < AT_ONCE; k++)
+                r[k] = receipt("acme-shop", "orders/paid", NULL, "{}");
+            CHECK_EQ(rig_append(&rig, r, AT_ONCE), 0);
+        }
+    }
+    j = report(&rig, REPORT_EVENTS,
+               (struct store_filter){ .subject = "order:acme/7", .limit = 10 });
+    CHECK_EQ(json_array_size(j), 2);
+    CHECK_EQ(num(json_array_get(j, 0), "id"), ids[1]);
+    CHECK_EQ(num(json_array_get(j, 1), "id"), ids[0]);
+    json_decref(j);
+    CHECK_EQ(rig_select(&rig, (struct store_filter){ .subject = "order:acme/7", .limit = 10 }), 0);
+    CHECK_EQ(rig.n, 2);
+    CHECK_EQ(rig.nums[0], delivery_num(ids[0], 0));
+    CHECK_EQ(rig.nums[1], delivery_num(ids[1], 0));
+    rig_finish(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +452,8 @@ int main(void)
         cmocka_unit_test(a_delivery_shows_its_attempts_its_moves_and_its_links),
         cmocka_unit_test(a_body_that_is_no_utf8_is_shown_with_replacements_and_a_flag),
         cmocka_unit_test(any_bytes_make_a_report_that_parses),
+        cmocka_unit_test(what_comes_twice_is_listed_and_names_its_original),
+        cmocka_unit_test(a_subject_is_found_however_far_apart_its_events_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

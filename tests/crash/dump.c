@@ -131,7 +131,9 @@ static char *select_all(sqlite3 *db, const char *table, bool places)
             buf_printf(&sql, "%s%s", sql.len ? ", " : "SELECT ", name);
     }
     sqlite3_finalize(st);
-    buf_printf(&sql, " FROM %s ORDER BY 1, 2", table);
+    /* a count of 0 is none: how often one was written depends on the batches */
+    buf_printf(&sql, " FROM %s%s ORDER BY 1, 2", table,
+               strcmp(table, "counts") == 0 ? " WHERE n <> 0" : "");
     return buf_steal(&sql, NULL);
 }
 

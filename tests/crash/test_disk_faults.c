@@ -7,6 +7,7 @@
  * nothing that was acknowledged is missing, neither after a restart nor after a power cut.
  */
 #include "../unit/check.h"
+#include "../unit/rounds.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -183,11 +184,6 @@ static uint64_t every(enum moment moment, struct fault f, uint64_t step)
     return f.nth - 1;
 }
 
-static uint64_t step_of(uint64_t some)
-{
-    return getenv("SLUICE_LONG") ? 1 : some;
-}
-
 /* ---- syncs ---- */
 
 static void a_sync_of_the_log_that_fails_latches_the_store(void **state)
@@ -196,9 +192,9 @@ static void a_sync_of_the_log_that_fails_latches_the_store(void **state)
     uint64_t n;
 
     (void)state;
-    n = every(RUNNING, f, 1);
+    n = every(RUNNING, f, step_of(1));
     f.times = UINT64_MAX;
-    every(RUNNING, f, 1);
+    every(RUNNING, f, step_of(1));
     print_message("%" PRIu64 " syncs\n", n);
     CHECK(n > 3);
 }
@@ -208,14 +204,14 @@ static void a_sync_that_fails_as_the_store_opens_is_told(void **state)
     struct fault f = { .call = CALL_SYNC, .where = IN_LOG, .times = 1, .code = UV_EIO };
 
     (void)state;
-    CHECK(every(AT_OPENING, f, 1) > 0);
+    CHECK(every(AT_OPENING, f, step_of(1)) > 0);
     f.where = IN_INDEX;
-    every(AT_OPENING, f, 1);
+    every(AT_OPENING, f, step_of(1));
     f.times = UINT64_MAX;
-    every(AT_OPENING, f, 1);
+    every(AT_OPENING, f, step_of(1));
     f.call = CALL_SYNC_DIR;
     f.where = IN_LOG;
-    CHECK(every(AT_OPENING, f, 1) > 0);
+    CHECK(every(AT_OPENING, f, step_of(1)) > 0);
 }
 
 /* ---- the log's files, as segments come and go ---- */
@@ -265,7 +261,7 @@ static void a_write_to_the_log_that_fails_loses_nothing(void **state)
     uint64_t n;
 
     (void)state;
-    n = every(RUNNING, f, 1);
+    n = every(RUNNING, f, step_of(1));
     f.times = UINT64_MAX;
     every(RUNNING, f, step_of(3));
     print_message("%" PRIu64 " writes\n", n);
@@ -277,7 +273,7 @@ static void a_full_disk_refuses_and_loses_nothing(void **state)
     struct fault f = { .call = CALL_WRITE, .where = IN_LOG, .times = 1, .code = UV_ENOSPC };
 
     (void)state;
-    CHECK(every(RUNNING, f, 1) > 3);
+    CHECK(every(RUNNING, f, step_of(1)) > 3);
     f.times = UINT64_MAX;
     every(RUNNING, f, step_of(3));
 }

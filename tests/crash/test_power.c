@@ -5,6 +5,7 @@
  * A failing image stays on the disk; its path is printed with the seed.
  */
 #include "../unit/check.h"
+#include "../unit/rounds.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,11 +18,7 @@
 
 #define LIVES      3
 #define RUN_IMAGES 20 /* of one run */
-#ifdef SLUICE_SANITIZED
-#define IMAGES 40
-#else
-#define IMAGES 100
-#endif
+#define IMAGES     100
 
 struct run {
     uint64_t seed;
@@ -146,7 +143,8 @@ static bool one_image(const struct run *run, unsigned i, bool loud, struct findi
 
 static void what_was_acknowledged_outlives_a_power_cut_at_any_moment(void **state)
 {
-    unsigned images = (unsigned)from_env("SLUICE_IMAGES", getenv("SLUICE_LONG") ? 2000 : IMAGES);
+    unsigned images = (unsigned)from_env("SLUICE_IMAGES",
+                                         getenv("SLUICE_LONG") ? 2000 : part_of(IMAGES));
     uint64_t seed = from_env("SLUICE_SEED", (uint64_t)time(NULL));
     struct finding finding;
     unsigned done = 0, failed = 0;

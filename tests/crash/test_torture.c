@@ -4,6 +4,7 @@
  * SLUICE_LONG=1 takes every allocation of SQLite's too, not a part of them.
  */
 #include "../unit/check.h"
+#include "../unit/rounds.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -251,19 +252,13 @@ static void torture(unsigned kinds, bool lasting, uint64_t step)
 static void the_store_copes_with_any_one_allocation_that_fails(void **state)
 {
     (void)state;
-    torture(TORTURE_OWN, false, 1);
+    torture(TORTURE_OWN, false, step_of(1));
 }
 
 static void the_store_copes_with_no_memory_from_any_allocation_on(void **state)
 {
     (void)state;
-    torture(TORTURE_OWN, true, 1);
-}
-
-/* They are many: by default some of them. */
-static uint64_t step_of(uint64_t some)
-{
-    return getenv("SLUICE_LONG") ? 1 : some;
+    torture(TORTURE_OWN, true, step_of(1));
 }
 
 static void the_store_copes_when_sqlite_finds_no_memory(void **state)

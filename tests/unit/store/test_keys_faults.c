@@ -3,6 +3,7 @@
  * beside the one who asks.
  */
 #include "../check.h"
+#include "../rounds.h"
 
 #include <dirent.h>
 #include <stdatomic.h>
@@ -196,7 +197,7 @@ static void test_a_step_the_disk_refuses_is_taken_again(void **state)
     store_disk = &disk;
     start();
     for (size_t c = 0; c < 2; c++)
-        for (uint64_t nth = 1;; nth++) {
+        for (uint64_t nth = 1;; nth += step_of(1)) {
             struct keys *k;
             int failed;
 
@@ -256,7 +257,7 @@ static void test_every_allocation_may_fail(void **state)
     (void)state;
     store_disk = &disk_system;
     start();
-    for (uint64_t n = 1; failed; n++) {
+    for (uint64_t n = 1; failed; n += step_of(1)) {
         struct keys *k;
 
         torture_arm(TORTURE_OWN, n, false);

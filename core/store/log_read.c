@@ -183,7 +183,7 @@ int reclog_read(struct reclog_reader *r, uint64_t first, uint32_t limit, reclog_
     for (uint64_t seq = first; seq <= last && (uint32_t)n < limit; seq++, n++) {
         struct segment_record rec;
         struct reclog_record out;
-        uint64_t off;
+        uint64_t off = 0;
         int err = load(r, seq, &rec, &off);
 
         if (err < 0)

@@ -105,6 +105,17 @@ static struct rec_checkpoint a_checkpoint(void)
     return (struct rec_checkpoint){ .batch = 6, .at_ms = 7, .done = 8, .token = STR("job-1") };
 }
 
+static struct rec_duplicate a_duplicate(void)
+{
+    return (struct rec_duplicate){ .original = 5,
+                                   .same_body = 1,
+                                   .received_ms = -9,
+                                   .body_bytes = 4096,
+                                   .endpoint = STR("acme-shop"),
+                                   .topic = STR("orders/paid"),
+                                   .sender_id = STR("abc") };
+}
+
 static void encode(enum record_type type, struct buf *b)
 {
     struct rec_receipt receipt = a_receipt();
@@ -112,6 +123,7 @@ static void encode(enum record_type type, struct buf *b)
     struct rec_sent sent = a_sent();
     struct rec_moves outcome = some_moves();
     struct rec_checkpoint checkpoint = a_checkpoint();
+    struct rec_duplicate duplicate = a_duplicate();
 
     switch (type) {
     case REC_RECEIPT:
@@ -130,6 +142,11 @@ static void encode(enum record_type type, struct buf *b)
     case REC_CHECKPOINT:
         rec_checkpoint_encode(b, &checkpoint);
         break;
+    case REC_DUPLICATE:
+        rec_duplicate_encode(b, &duplicate);
+        break;
+    case REC_VOID: /* has no content */
+        break;
     }
     CHECK(!b->failed);
 }
@@ -142,6 +159,7 @@ static int decodes(enum record_type type, sl_str s)
     struct rec_sent sent = { 0 };
     struct rec_moves outcome = { 0 };
     struct rec_checkpoint checkpoint;
+    struct rec_duplicate duplicate;
     int r = UV_EINVAL;
 
     switch (type) {
@@ -162,6 +180,10 @@ static int decodes(enum record_type type, sl_str s)
         break;
     case REC_CHECKPOINT:
         return rec_checkpoint_decode(s, &checkpoint);
+    case REC_DUPLICATE:
+        return rec_duplicate_decode(s, &duplicate);
+    case REC_VOID:
+        break;
     }
     return r;
 }
@@ -312,13 +334,36 @@ static void a_checkpoint_comes_back_as_it_was(void **state)
     buf_finish(&b);
 }
 
+static void a_duplicate_comes_back_and_has_its_places_fixed(void **state)
+{
+    struct rec_duplicate r;
+    struct buf b = { 0 };
+
+    (void)state;
+    encode(REC_DUPLICATE, &b);
+    CHECK_EQ(rec_duplicate_decode(buf_view(&b), &r), 0);
+    CHECK_EQ(r.original, 5);
+    CHECK_EQ(r.same_body, 1);
+    CHECK_EQ(r.received_ms, -9);
+    CHECK_EQ(r.body_bytes, 4096);
+    CHECK_VIEW(r.endpoint, "acme-shop");
+    CHECK_VIEW(r.topic, "orders/paid");
+    CHECK_VIEW(r.sender_id, "abc");
+    b.data[REC_DUPLICATE_ORIGINAL_AT] = 6;
+    b.data[REC_DUPLICATE_SAME_BODY_AT] = 0;
+    CHECK_EQ(rec_duplicate_decode(buf_view(&b), &r), 0);
+    CHECK_EQ(r.original, 6);
+    CHECK_EQ(r.same_body, 0);
+    buf_finish(&b);
+}
+
 /* ---- what is no record ---- */
 
 /* Each cut lives in memory of its own size, so that a sanitizer sees a read past it. */
 static void a_record_cut_anywhere_is_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DECISION; type++) {
+    for (int type = REC_RECEIPT; type <= REC_DUPLICATE; type++) {
         struct buf b = { 0 };
 
         encode((enum record_type)type, &b);
@@ -338,7 +383,7 @@ static void a_record_cut_anywhere_is_an_error(void **state)
 static void bytes_left_over_or_another_version_are_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DECISION; type++) {
+    for (int type = REC_RECEIPT; type <= REC_DUPLICATE; type++) {
         struct buf b = { 0 };
 
         encode((enum record_type)type, &b);
@@ -357,7 +402,7 @@ static void no_byte_of_a_record_can_break_the_reader(void **state)
     static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
 
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DECISION; type++) {
+    for (int type = REC_RECEIPT; type <= REC_DUPLICATE; type++) {
         struct buf b = { 0 };
 
         encode((enum record_type)type, &b);
@@ -453,6 +498,7 @@ int main(void)
         cmocka_unit_test(a_sent_record_comes_back_as_it_was),
         cmocka_unit_test(moves_and_links_come_back_as_they_were),
         cmocka_unit_test(a_checkpoint_comes_back_as_it_was),
+        cmocka_unit_test(a_duplicate_comes_back_and_has_its_places_fixed),
         cmocka_unit_test(a_record_cut_anywhere_is_an_error),
         cmocka_unit_test(bytes_left_over_or_another_version_are_an_error),
         cmocka_unit_test(no_byte_of_a_record_can_break_the_reader),

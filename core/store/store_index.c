@@ -22,6 +22,7 @@ struct work {
     uint64_t stuck_ms; /* when */
     uint64_t left;     /* of the transaction's bound */
     uint64_t since_ms; /* when the first record not applied was seen; 0: none is */
+    size_t damages;    /* places of the log that are in the statistics */
 };
 
 /* ---- applying ---- */
@@ -134,6 +135,18 @@ int store_catch_up(struct store *s, struct fail *fail)
 
 /* ---- answering ---- */
 
+/* A question met a place that cannot be read: told at once, the next commit may be hours away. */
+static void tell_damage(struct work *w)
+{
+    struct reclog_damage d;
+    size_t before = w->damages;
+
+    while (reclog_damage(w->s->log, w->damages, &d))
+        w->damages++;
+    if (w->damages > before)
+        store_publish_stats(w->s);
+}
+
 /* A report is given from what there is; the flow is never told less than what it appended. */
 static void answer(struct work *w, struct query *q)
 {
@@ -147,6 +160,7 @@ static void answer(struct work *w, struct query *q)
         index_answer(w->s->index, q);
     if (q->status == UV_EIO)
         store_fail(w->s, "index cannot be read", q->status);
+    tell_damage(w);
     uv_mutex_lock(&w->s->done_lock);
     list_append(&w->s->done_queries, &q->node);
     uv_mutex_unlock(&w->s->done_lock);

@@ -1,11 +1,16 @@
 /*
  * hostile.c - a client that means no good, for test_hostile.py and test_connections.py.
  *
- *   hostile PORT throw MIB SEED CONNECTIONS   a mix of hostile bytes, on connections that are
- * opened anew as they end, until MIB mebibytes were sent hostile PORT slow KIND CONNECTIONS SECONDS
- * KIND head or body: a byte every half a second; read: many requests, and no answer is taken. Until
- * all were closed by the server, or SECONDS have passed hostile PORT idle CONNECTIONS open and
- * silent, until the standard input ends
+ *   hostile PORT throw MIB SEED CONNECTIONS
+ *       a mix of hostile bytes, on connections that are opened anew as they end, until so many
+ *       mebibytes were sent
+ *
+ *   hostile PORT slow KIND CONNECTIONS SECONDS
+ *       KIND head or body: a byte every half a second; read: many requests, and no answer is taken;
+ *       until all were closed by the server, or SECONDS have passed
+ *
+ *   hostile PORT idle CONNECTIONS
+ *       open and silent, until the standard input ends
  *
  * All go to 127.0.0.1. "ready" is said when the connections are open; at the end one JSON object.
  * Its times are those after which the server closed one: since it began, or, of one that takes no

@@ -51,6 +51,12 @@ def rss_kib(gateway):
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
+def rss_most_kib(gateway):
+    """The most it ever had."""
+    with open(f"/proc/{gateway.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+
 def descriptors(gateway):
     return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
 

@@ -12,6 +12,8 @@ from flow.harness import ROOT, byron_orders, check_supplier, demo_config, route,
 from sandbox.client import request
 from sandbox.orders import BYRON, to_bytes
 
+pytestmark = pytest.mark.fault("F24")
+
 # What the route's program does with an order of this note, before it does its work.
 POISON = {
     "loop": "def f: f; f",
@@ -189,6 +191,7 @@ def test_invalid_utf8_reaches_nobody_as_something_else(gateway, byron):
     assert "UTF-8" in dead_reasons(gateway)[0]
 
 
+@pytest.mark.fault("F11")
 def test_two_megabytes_pass_and_a_byte_more_is_413(gateway, byron):
     limit = 2 * 1024 * 1024
     order = byron_orders(1, seed=60)[0]

@@ -9,6 +9,8 @@ import pytest
 from flow.harness import ROOT, Late, wait_until
 from sandbox.client import request
 
+pytestmark = pytest.mark.fault("F24")
+
 FUSE = r"""
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 """What the documentation prints is true: its configurations load, its example builds, its links lead somewhere."""
 
+import ast
 import os
 import re
 import shutil
@@ -50,3 +51,59 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), target
+
+
+# ---- docs/testing.md: the map of faults ----
+
+FAULTS = [*(f"F{n}" for n in range(1, 16)), "F24", "F25", "F26", "F30"]
+
+
+def map_of_faults():
+    """{"F1": [(file, name), ...]}; of a fuzz target the name is ""."""
+    text = (ROOT / "docs" / "testing.md").read_text()
+    parts = re.split(r"(?m)^### (F\d+): .*$", text)[1:]
+    return {number: re.findall(r"`(tests/[\w/]+\.(?:py|c))(?:::(\w+))?`", part.split("\n## ")[0])
+            for number, part in zip(parts[::2], parts[1::2])}
+
+
+def marks(expressions):
+    """The faults that `pytest.mark.fault("F1", ...)` among these names."""
+    calls = [one for one in expressions if isinstance(one, ast.Call) and ast.unparse(one.func) == "pytest.mark.fault"]
+    return {argument.value for call in calls for argument in call.args}
+
+
+def marked_tests():
+    """{(file, name): {"F1", ...}} of all Python tests that are marked."""
+    found = {}
+    for path in sorted([*(ROOT / "tests" / "faults").glob("test_*.py"), *(ROOT / "tests" / "flow").glob("test_*.py")]):
+        body = ast.parse(path.read_text()).body
+        common = marks(one.value for one in body
+                       if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "pytestmark")
+        for one in body:
+            numbers = common | marks(one.decorator_list) if isinstance(one, ast.FunctionDef) else set()
+            if numbers and one.name.startswith("test_"):
+                found[str(path.relative_to(ROOT)), one.name] = numbers
+    return found
+
+
+def test_every_fault_of_the_map_has_tests_and_they_exist():
+    faults = map_of_faults()
+    assert list(faults) == FAULTS
+    for number, tests in faults.items():
+        assert tests, number
+        for file, name in tests:
+            assert (ROOT / file).exists(), (number, file)
+            pattern = rf"(?m)^def {name}\(" if file.endswith(".py") else rf"cmocka_unit_test\w*\(\s*{name}\b"
+            assert not name or re.search(pattern, (ROOT / file).read_text()), (number, file, name)
+
+
+def test_what_is_marked_as_a_fault_stands_in_the_map_and_the_other_way_round():
+    named = {(number, file, name) for number, tests in map_of_faults().items() for file, name in tests
+             if file.endswith(".py")}
+    marked = {(number, *test) for test, numbers in marked_tests().items() for number in numbers}
+    assert sorted(named ^ marked) == []
+
+
+def test_every_fuzz_target_stands_in_the_map():
+    named = {file for file, name in map_of_faults()["F13"] if not name}
+    assert named == {str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "fuzz").glob("fuzz_*.c")}

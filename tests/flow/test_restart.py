@@ -34,6 +34,7 @@ def burst_in_background(gateway, orders):
     return thread, result
 
 
+@pytest.mark.fault("F1")
 def test_kill_9_in_the_middle_of_a_burst_loses_nothing_and_doubles_nothing(quick, byron, nord):
     orders = [one for one in OrderFactory(seed=8).orders(200) if not one.summary["unmapped"]]
     nord.fault(action="cut_after", at="order", probability=0.1, seed=1)
@@ -49,6 +50,7 @@ def test_kill_9_in_the_middle_of_a_burst_loses_nothing_and_doubles_nothing(quick
     check_supplier(nord.books(), NORD, orders)
 
 
+@pytest.mark.fault("F1")
 def test_kill_9_between_sending_and_the_answer_asks_before_anything_is_sent_again(quick, nord):
     nord.fault(action="slow", at="order", ms=600, count=3)  # acts after 600 ms: the gateway is dead by then
     orders = nord_orders(3)
@@ -66,6 +68,7 @@ def test_kill_9_between_sending_and_the_answer_asks_before_anything_is_sent_agai
                for move in quick.get(f"/v1/deliveries/{one['id']}")["moves"] if move["state"] == "unknown")
 
 
+@pytest.mark.fault("F26")
 def test_sigterm_in_the_middle_of_a_burst_drains_ends_with_0_and_the_next_start_goes_on(quick, byron, nord):
     orders = [one for one in OrderFactory(seed=9).orders(200) if not one.summary["unmapped"]]
     thread, result = burst_in_background(quick, orders)
@@ -78,6 +81,7 @@ def test_sigterm_in_the_middle_of_a_burst_drains_ends_with_0_and_the_next_start_
     check_supplier(nord.books(), NORD, orders)
 
 
+@pytest.mark.fault("F26")
 def test_sigterm_waits_for_what_is_under_way(quick, nord):
     nord.fault(action="slow", at="order", ms=800, count=1)
     order = nord_orders()[0]
@@ -89,6 +93,7 @@ def test_sigterm_waits_for_what_is_under_way(quick, nord):
     assert [one["state"] for one in quick.delivery()["moves"]] == ["ready", "inflight", "delivered"]
 
 
+@pytest.mark.fault("F26")
 def test_readiness_says_no_while_it_drains(quick, nord):
     nord.fault(action="hang", at="order", count=1)
     quick.post(nord_orders()[0])

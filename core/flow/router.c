@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "flow/program.h"
 
-#define MAX_UNDER_WAY    64   /* events with the mapper or the store at once */
+#define MAX_UNDER_WAY    256  /* events with the mapper or the store at once */
 #define MAX_QUEUED       4000 /* events in memory; the rest waits in the index */
 #define MAX_QUEUED_BYTES (8u << 20)
 #define EQUAL_ERRORS     20   /* in a row: the route is paused */
@@ -23,9 +23,12 @@
 #define CLAIM_EVENTS     500
 #define FETCHES          16 /* events read from the store at once, for each claim */
 
-/* The router's share of a turn of the loop: while requests come in, and else. */
+/* The router's share of a turn of the loop: while requests come in, and else. The former grows with
+ * what waits: in a flood that lasts the queue settles where as many are routed as come in, before
+ * it is full and the rest has to be read back from the disk. */
 #define BUSY_EVENTS 8
 #define BUSY_US     300
+#define BUSY_PART   32 /* of the queue, besides */
 #define CALM_EVENTS 64
 #define CALM_US     2000
 
@@ -452,8 +455,8 @@ static void on_turn(uv_idle_t *idle)
     struct router *r = container_of(idle, struct router, idle);
     const struct flow_stats *st = &r->flow->stats;
     bool busy = st->requests != r->requests_then;
-    unsigned n = busy ? BUSY_EVENTS : CALM_EVENTS;
-    uint64_t until_us = clock_mono_us() + (busy ? BUSY_US : CALM_US);
+    size_t n = busy ? BUSY_EVENTS + r->queued / BUSY_PART : CALM_EVENTS;
+    uint64_t until_us = clock_mono_us() + (busy ? BUSY_US + r->queued : CALM_US);
 
     r->requests_then = st->requests;
     do {

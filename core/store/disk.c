@@ -45,6 +45,32 @@ static int sys_allocate(int fd, uint64_t size)
     return r ? uv_translate_sys_error(r) : 0;
 }
 
+static int sys_blank(int fd, uint64_t at, size_t n)
+{
+    static const _Alignas(4096) uint8_t zeros[64 << 10];
+    int flags = fcntl(fd, F_GETFL), r = 0;
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+        return errno == EINVAL ? UV_ENOTSUP : code(-1);
+    for (size_t done = 0; r == 0 && done < n;) {
+        struct iovec v[16];
+        size_t left = n - done;
+        ssize_t wrote;
+        int count = 0;
+
+        for (; count < 16 && left; left -= v[count++].iov_len)
+            v[count] = (struct iovec){ (void *)(uintptr_t)zeros,
+                                       left < sizeof(zeros) ? left : sizeof(zeros) };
+        wrote = pwritev(fd, v, count, (off_t)(at + done));
+        if (wrote <= 0)
+            r = wrote == 0 ? UV_ENOSPC : errno == EINVAL ? UV_ENOTSUP : code(-1);
+        else
+            done += (size_t)wrote;
+    }
+    fcntl(fd, F_SETFL, flags);
+    return r;
+}
+
 static int sys_truncate(int fd, uint64_t size)
 {
     return code(ftruncate(fd, (off_t)size));
@@ -82,6 +108,7 @@ const struct disk disk_system = {
     .read = sys_read,
     .write = sys_write,
     .allocate = sys_allocate,
+    .blank = sys_blank,
     .truncate = sys_truncate,
     .sync = sys_sync,
     .sync_dir = sys_sync_dir,

@@ -21,6 +21,9 @@ struct disk {
     ssize_t (*write)(int fd, const struct iovec *v, int n, uint64_t at);
     /** Blocks for the first `size` bytes, which become the file's size if it was less. */
     int (*allocate)(int fd, uint64_t size);
+    /** `n` zeros at `at`, past the page cache; both are multiples of 4096. UV_ENOTSUP: this file
+     *  system has no such way. */
+    int (*blank)(int fd, uint64_t at, size_t n);
     int (*truncate)(int fd, uint64_t size);
     int (*sync)(int fd);               /* fdatasync(2) */
     int (*sync_dir)(const char *path); /* what was made, renamed and removed in it */

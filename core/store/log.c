@@ -54,7 +54,7 @@ static struct need measure(const struct list *group)
 static int make_room(struct reclog *l, const struct need *n)
 {
     size_t frames = n->records * (SEGMENT_FRAME + 7) + n->keys * SEGMENT_KEY + 8;
-    size_t iov = 2 * n->records + 1;
+    size_t iov = 2 * n->records + 2;
 
     if (frames > l->frames_cap) {
         free(l->frames);
@@ -263,6 +263,17 @@ static int put_append(struct reclog *l, struct store_append *a, struct reclog_re
     return 0;
 }
 
+/* Whole pages are written: of a part of one that is not in memory the kernel would have to read the
+ * rest first. The next group begins over these zeros. */
+static void fill_page(struct reclog *l)
+{
+    static const uint8_t zeros[LOG_PAGE];
+    uint64_t end = l->end + l->group_bytes, left = (LOG_PAGE - end % LOG_PAGE) % LOG_PAGE;
+
+    if (left && end + left <= l->segment_bytes)
+        l->iov[l->n_iov++] = (struct iovec){ (void *)(uintptr_t)zeros, left };
+}
+
 static int put_group(struct reclog *l, struct list *group, struct reclog_result *res)
 {
     l->next = atomic_load(&l->last) + 1;
@@ -278,6 +289,7 @@ static int put_group(struct reclog *l, struct list *group, struct reclog_result 
         memset(l->frames + l->frames_len, 0, l->pad);
         l->iov[l->n_iov++] = (struct iovec){ l->frames + l->frames_len, l->pad };
     }
+    fill_page(l);
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "store/segment.h"
 
 #define LOG_KEYS_MOST    131072 /* in one segment */
+#define LOG_PAGE         4096   /* of the page cache; files are written in whole ones */
 #define LOG_SPARES_MOST  4
 #define LOG_DAMAGES_MOST 64 /* places told apart; more are counted with the last */
 #define LOG_PATH_MOST    4096
@@ -39,6 +40,7 @@ struct log_undo {
 struct log_spare {
     int fd; /* -1: none */
     uint32_t name;
+    bool blank; /* its blocks are allocated and were never written */
 };
 
 struct reclog {

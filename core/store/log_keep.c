@@ -8,6 +8,8 @@
 #include "store/disk.h"
 #include "store/log_int.h"
 
+#define PIECE (1u << 20) /* written at once, so that no commit waits long for the disk */
+
 /* ---- files for segments to come ---- */
 
 /* The name of a spare file; *ret_new: there is none yet. */
@@ -31,10 +33,11 @@ static void keep_name(struct reclog *l, uint32_t name)
 }
 
 /* Blocks ahead of the writes make commits cheaper; without room for all of them it goes without. */
-static int allocate(struct reclog *l, int fd)
+static int allocate(struct reclog *l, int fd, bool *ret_blank)
 {
     int r = log_code(store_disk->allocate(fd, l->segment_bytes));
 
+    *ret_blank = r == 0;
     if (r == 0 || r == UV_EIO)
         return r;
     return log_code(store_disk->truncate(fd, 0));
@@ -43,22 +46,40 @@ static int allocate(struct reclog *l, int fd)
 int log_make_spare(struct reclog *l, struct log_spare *ret)
 {
     char path[LOG_PATH_MOST];
-    bool is_new;
+    bool is_new, blank = false;
     uint32_t name = take_name(l, &is_new);
     int fd, r = 0;
 
     log_spare_path(l, name, path);
     fd = store_disk->open(path, O_RDWR | O_CREAT);
     if (fd >= 0 && is_new)
-        r = allocate(l, fd);
+        r = allocate(l, fd, &blank);
     if (fd < 0 || r < 0) {
         keep_name(l, name);
         if (fd >= 0)
             store_disk->close(fd);
         return log_code(fd < 0 ? fd : r);
     }
-    *ret = (struct log_spare){ .fd = fd, .name = name };
+    *ret = (struct log_spare){ .fd = fd, .name = name, .blank = blank };
     return 0;
+}
+
+/* A block that was written before costs a sync half of what one costs that is only allocated, whose
+ * extents change with it. So zeros are written once, past the page cache, which would be full of
+ * them; where that cannot be, it goes without. */
+static int write_through(const struct reclog *l, int fd)
+{
+    const uint64_t end = l->segment_bytes - l->segment_bytes % LOG_PAGE;
+    uint64_t at = 0;
+    int r = 0;
+
+    while (r == 0 && at < end && !atomic_load(&l->failed)) {
+        size_t n = end - at < PIECE ? end - at : PIECE;
+
+        r = log_code(store_disk->blank(fd, at, n));
+        at += n;
+    }
+    return r == UV_ENOTSUP ? 0 : r;
 }
 
 /* Half a segment is time enough. */
@@ -83,6 +104,7 @@ static bool hand_over(struct reclog *l, struct log_spare spare)
  * to answer for. */
 static int prepare(struct reclog *l)
 {
+    char path[LOG_PATH_MOST];
     struct log_spare spare;
     bool due;
     int r;
@@ -94,6 +116,12 @@ static int prepare(struct reclog *l)
         return 0;
     if ((r = log_make_spare(l, &spare)) < 0)
         return r;
+    if (spare.blank && (r = write_through(l, spare.fd)) < 0) {
+        store_disk->close(spare.fd);
+        log_spare_path(l, spare.name, path);
+        store_disk->remove(path); /* its blocks are not to be trusted */
+        return r;
+    }
     if (!hand_over(l, spare)) { /* the log thread was faster */
         store_disk->close(spare.fd);
         keep_name(l, spare.name);

@@ -294,6 +294,26 @@ static int layer_allocate(int fd, uint64_t size)
     return resize(fd, CALL_ALLOCATE, size);
 }
 
+/* A part of allocating, for the plans of faults. */
+static int layer_blank(int fd, uint64_t at, size_t n)
+{
+    static const uint8_t zeros[4096];
+    unsigned where;
+    int file = file_of(fd, &where), r;
+    struct todo todo = { 0 };
+
+    r = layer_enter(CALL_ALLOCATE, where, &todo);
+    if (r < 0)
+        return r;
+    journal_lock();
+    r = disk_system.blank(fd, at, n);
+    for (size_t i = 0; r >= 0 && i < n; i += sizeof(zeros))
+        journal_wrote(file, &(struct iovec){ (void *)(uintptr_t)zeros, sizeof(zeros) }, 1, at + i,
+                      sizeof(zeros));
+    journal_unlock();
+    return r;
+}
+
 static int layer_truncate(int fd, uint64_t size)
 {
     return resize(fd, CALL_TRUNCATE, size);
@@ -381,6 +401,7 @@ static const struct disk layer_disk = {
     .read = layer_read,
     .write = layer_write,
     .allocate = layer_allocate,
+    .blank = layer_blank,
     .truncate = layer_truncate,
     .sync = layer_sync,
     .sync_dir = layer_sync_dir,

@@ -789,6 +789,94 @@ static void a_missing_segment_or_head_is_named(void **state)
     box_finish(&b);
 }
 
+/* ---- files for segments to come ---- */
+
+static int blank_code, blanks;
+static uint64_t written_to; /* where the last write ended */
+
+static int count_blank(int fd, uint64_t at, size_t n)
+{
+    blanks++;
+    return blank_code ? blank_code : disk_system.blank(fd, at, n);
+}
+
+static ssize_t note_end(int fd, const struct iovec *v, int n, uint64_t at)
+{
+    ssize_t r = disk_system.write(fd, v, n, at);
+
+    written_to = at + (uint64_t)(r > 0 ? r : 0);
+    return r;
+}
+
+static unsigned spare_files(const struct box *b)
+{
+    char path[128];
+    struct dirent *e;
+    unsigned n = 0;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "%s/log", b->dir);
+    dir = opendir(path);
+    assert_non_null(dir);
+    while ((e = readdir(dir)))
+        n += strstr(e->d_name, ".spare") != NULL;
+    closedir(dir);
+    return n;
+}
+
+static void the_next_segment_is_written_through_or_goes_without(void **state)
+{
+    static const int codes[] = { 0, UV_ENOTSUP, UV_EIO, UV_ENOSPC };
+    struct box b;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        const bool refused = codes[i] && codes[i] != UV_ENOTSUP;
+
+        box_start(&b);
+        box_must_open(&b);
+        put_many(&b, 40, 1000); /* more than half of a segment */
+        faulty = disk_system;
+        faulty.blank = count_blank;
+        store_disk = &faulty;
+        blank_code = codes[i];
+        blanks = 0;
+        CHECK(reclog_work_due(b.l));
+        CHECK_EQ(reclog_work(b.l), refused ? codes[i] : 1);
+        CHECK_EQ(blanks, 1);
+        CHECK_EQ(spare_files(&b), refused ? 0 : 1); /* what is half made is not kept */
+        CHECK_EQ(reclog_work_due(b.l), refused);
+        put_many(&b, 40, 1000); /* on into the next one, made ready or not */
+        CHECK_EQ(reclog_last(b.l), 80);
+        store_disk = &disk_system;
+        box_close(&b);
+        box_must_open(&b);
+        CHECK_EQ(reclog_last(b.l), 80);
+        box_finish(&b);
+    }
+}
+
+static void a_group_fills_its_last_page(void **state)
+{
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    box_must_open(&b);
+    faulty = disk_system;
+    faulty.write = note_end;
+    store_disk = &faulty;
+    for (size_t size = 1; size < 9000; size += 777) {
+        put(&b, size, 'p', NULL);
+        CHECK_EQ(written_to % 4096, 0);
+    }
+    store_disk = &disk_system;
+    box_close(&b);
+    box_must_open(&b);
+    CHECK_EQ(reclog_last(b.l), 12);
+    box_finish(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -801,6 +889,8 @@ int main(void)
         { .name = "what is left of a cut group does not come back, nor from an epoch of its own",
           .test_func = what_is_left_of_a_cut_group_does_not_come_back,
           .initial_state = "reopened before" },
+        cmocka_unit_test(the_next_segment_is_written_through_or_goes_without),
+        cmocka_unit_test(a_group_fills_its_last_page),
         cmocka_unit_test(a_group_without_room_is_undone_and_leaves_nothing),
         cmocka_unit_test(after_a_failed_sync_nothing_is_written_any_more),
         cmocka_unit_test(the_log_goes_on_in_the_next_segment_and_is_read_across),

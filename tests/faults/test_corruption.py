@@ -13,7 +13,8 @@ import subprocess
 
 import pytest
 
-from flow.harness import Gateway, byron_orders, demo_config, sluice, wait_until
+from flow.harness import Gateway, byron_orders, check_supplier, demo_config, sluice, wait_until
+from sandbox.orders import BYRON
 
 pytestmark = pytest.mark.fault("F25")
 
@@ -219,6 +220,37 @@ def test_what_was_cut_or_deleted_is_told_and_mended(store, tmp_path, what):
         assert mended.json["lost_records"] > 0
     else:
         assert mended.json["lost_records"] == 0
+
+
+@pytest.mark.parametrize("what", ["flipped", "cut in the middle", "cut to nothing", "deleted"])
+def test_the_indexs_own_log_may_be_damaged_after_a_kill(make_gateway, byron, tmp_path, what):
+    """The index is behind then, or broken: it is brought on from the log, or it is said and mended."""
+    gateway = make_gateway(demo_config(byron.url))
+    gateway.burst(byron_orders(ORDERS))
+    wait_until(lambda: gateway.settled(ORDERS), "all is delivered")
+    events = {one["id"] for one in gateway.get("/v1/events", limit=1000)}
+    gateway.kill9()
+    rng = random.Random(SEED)
+    print(f"SLUICE_SEED={SEED}")
+    wal = gateway.folder / "state" / "sluice.db-wal"
+    size = wal.stat().st_size
+    assert size > 0, "nothing was left to damage"
+    if what == "flipped":
+        Flipped(wal, rng.randrange(size), rng).flip()
+    elif what == "deleted":
+        wal.unlink()
+    else:
+        os.truncate(wal, rng.randrange(1, size) if "middle" in what else 0)
+    if not opened(gateway):
+        assert gateway.cli("db", "check", ok=False).code == 1
+        assert gateway.cli("db", "repair", "--yes").json["lost_records"] == 0
+        gateway.start()
+    wait_until(lambda: gateway.settled(ORDERS))
+    assert {one["id"] for one in gateway.get("/v1/events", limit=1000)} >= events
+    gateway.stop()
+    found = gateway.cli("db", "check", ok=False)
+    assert found.code == 0, found
+    check_supplier(byron.books(), BYRON, byron_orders(ORDERS))
 
 
 def test_while_a_daemon_has_the_store_open_it_is_left_alone(suppliers):

@@ -131,6 +131,30 @@ def test_a_full_disk_loses_nothing_acknowledged_and_is_over_when_space_returns(o
 
 
 @pytest.mark.fault("F4")
+def test_on_a_full_disk_it_can_be_looked_at_and_ends_as_always(on_small_disk, byron):
+    gateway, disk = on_small_disk(0)
+    orders = byron_orders(10, seed=56)
+    assert [gateway.post(order) for order in orders] == [200] * 10
+    wait_until(lambda: gateway.settled(10))
+
+    def refused():
+        disk.fill(leave=0)
+        return gateway.post(byron_orders(11, seed=56)[10]) == 503
+
+    wait_until(refused, "webhooks are refused", every=0.1)
+    assert len(gateway.get("/v1/events", limit=100)) >= 10
+    assert gateway.get("/v1/events/1")["body"]
+    assert len(gateway.deliveries(state="delivered")) >= 10
+    assert "disk" in sluice("status", "-c", gateway.file, env=gateway.env).out
+    assert gateway.metrics()["sluice_store_failed"] == 0
+    gateway.stop()  # asserts a clean end
+    disk.free()
+    gateway.start()
+    wait_until(gateway.settled)
+    assert gateway.states()["delivered"] >= 10
+
+
+@pytest.mark.fault("F4")
 def test_killed_on_a_full_disk_it_finds_all_that_was_acknowledged(on_small_disk, byron):
     gateway, disk = on_small_disk(0)
     byron.fault(action="status", status=503, at="order")  # nothing leaves before the kill

@@ -4,9 +4,11 @@ import contextlib
 import json
 import threading
 import time
+import zlib
 
 import pytest
 
+from faults.hostile import rss_most_kib
 from faults.traffic import signed_post
 from flow.harness import ROOT, byron_orders, check_supplier, demo_config, route, wait_until
 from sandbox.client import request
@@ -203,4 +205,19 @@ def test_two_megabytes_pass_and_a_byte_more_is_413(gateway, byron):
         assert signed_post(gateway, body + b" ")[0] == 413
         assert gateway.post(body) == 200
         wait_until(lambda: gateway.lane("byron")["delivered"] == 1)
+    check_supplier(byron.books(), BYRON, [order])
+
+
+@pytest.mark.fault("F11")
+def test_a_zip_bomb_is_bytes_like_any_others(gateway, byron):
+    """300 MB in 300 KB: what is signed is what came, and nobody unpacks it."""
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(300)) + packer.flush()
+    order, before = byron_orders(1, seed=61)[0], rss_most_kib(gateway)
+    with alive(gateway):
+        assert gateway.post(bomb, headers={"Content-Encoding": "gzip"}) == 200
+        assert gateway.post(order) == 200
+        wait_until(lambda: gateway.settled(2))
+    assert gateway.states() == {"dead": 1, "delivered": 1}
+    assert rss_most_kib(gateway) - before < 32 * 1024
     check_supplier(byron.books(), BYRON, [order])

@@ -25,6 +25,8 @@ const struct api_route api_routes[] = {
     { "GET", "/v1/deliveries/{}", api_delivery },
     { "POST", "/v1/decide", api_decide },
     { "POST", "/v1/try", api_try },
+    { "GET", "/v1/backup", api_backup_status },
+    { "POST", "/v1/backup", api_backup },
     { "POST", "/v1/endpoints/{}/trip", api_trip },
     { "POST", "/v1/endpoints/{}/reset", api_reset },
     { "POST", "/v1/endpoints/{}/unpark", api_unpark },

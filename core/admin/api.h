@@ -111,6 +111,8 @@ void api_deliveries(struct call *c);
 void api_delivery(struct call *c);
 void api_decide(struct call *c);
 void api_try(struct call *c);
+void api_backup(struct call *c);
+void api_backup_status(struct call *c);
 void api_trip(struct call *c);
 void api_reset(struct call *c);
 void api_unpark(struct call *c);

@@ -15,7 +15,7 @@
 /* Fetching an algorithm costs more than hashing a webhook, so both are fetched once and then only
  * read. They live as long as the process. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static EVP_MD *sha256;
+static EVP_MD *sha256_md;
 static EVP_MAC *hmac;
 
 static void must(bool ok)
@@ -28,22 +28,22 @@ static void must(bool ok)
 
 static void fetch(void)
 {
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    sha256_md = EVP_MD_fetch(NULL, "SHA256", NULL);
     hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    must(sha256 && hmac);
+    must(sha256_md && hmac);
 }
 
-static EVP_MD_CTX *sha256_begin(void)
+static EVP_MD_CTX *md_begin(void)
 {
     EVP_MD_CTX *ctx;
 
     pthread_once(&once, fetch);
     ctx = EVP_MD_CTX_new();
-    must(ctx && EVP_DigestInit_ex2(ctx, sha256, NULL));
+    must(ctx && EVP_DigestInit_ex2(ctx, sha256_md, NULL));
     return ctx;
 }
 
-static void sha256_end(EVP_MD_CTX *ctx, uint8_t out[DIGEST_SHA256])
+static void md_end(EVP_MD_CTX *ctx, uint8_t out[DIGEST_SHA256])
 {
     must(EVP_DigestFinal_ex(ctx, out, NULL));
     EVP_MD_CTX_free(ctx);
@@ -51,15 +51,15 @@ static void sha256_end(EVP_MD_CTX *ctx, uint8_t out[DIGEST_SHA256])
 
 void digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256])
 {
-    EVP_MD_CTX *ctx = sha256_begin();
+    EVP_MD_CTX *ctx = md_begin();
 
     must(EVP_DigestUpdate(ctx, p, n));
-    sha256_end(ctx, out);
+    md_end(ctx, out);
 }
 
 void digest_parts(const sl_str *parts, size_t n, uint8_t out[DIGEST_SHA256])
 {
-    EVP_MD_CTX *ctx = sha256_begin();
+    EVP_MD_CTX *ctx = md_begin();
 
     for (size_t i = 0; i < n; i++) {
         uint32_t len = (uint32_t)parts[i].len;
@@ -69,7 +69,44 @@ void digest_parts(const sl_str *parts, size_t n, uint8_t out[DIGEST_SHA256])
         must(EVP_DigestUpdate(ctx, prefix, sizeof(prefix)));
         must(EVP_DigestUpdate(ctx, parts[i].ptr, parts[i].len));
     }
-    sha256_end(ctx, out);
+    md_end(ctx, out);
+}
+
+/* ---- in pieces ---- */
+
+struct sha256 {
+    EVP_MD_CTX *ctx;
+};
+
+struct sha256 *sha256_create(void)
+{
+    struct sha256 *h = malloc(sizeof(*h));
+
+    must(h);
+    h->ctx = md_begin();
+    return h;
+}
+
+void sha256_destroy(struct sha256 *h)
+{
+    if (h)
+        EVP_MD_CTX_free(h->ctx);
+    free(h);
+}
+
+void sha256_begin(struct sha256 *h)
+{
+    must(EVP_DigestInit_ex2(h->ctx, sha256_md, NULL));
+}
+
+void sha256_update(struct sha256 *h, const void *p, size_t n)
+{
+    must(EVP_DigestUpdate(h->ctx, p, n));
+}
+
+void sha256_end(struct sha256 *h, uint8_t out[DIGEST_SHA256])
+{
+    must(EVP_DigestFinal_ex(h->ctx, out, NULL));
 }
 
 /* ---- HMAC ---- */

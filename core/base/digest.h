@@ -16,6 +16,15 @@ void digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256]);
  *  ("ab","c") and ("a","bc") differ. */
 void digest_parts(const sl_str *parts, size_t n, uint8_t out[DIGEST_SHA256]);
 
+/** SHA-256 of what comes in pieces, reused for many messages: begin (dropping one half fed), feed,
+ *  take the result. Aborts as above. @thread one at a time */
+struct sha256;
+struct sha256 *sha256_create(void);
+void sha256_destroy(struct sha256 *h); /* NULL is fine */
+void sha256_begin(struct sha256 *h);
+void sha256_update(struct sha256 *h, const void *p, size_t n);
+void sha256_end(struct sha256 *h, uint8_t out[DIGEST_SHA256]);
+
 /** A keyed HMAC-SHA-256 that is reused for many messages. @thread one at a time */
 struct hmac;
 struct hmac *hmac_create(const void *key, size_t key_len); /* NULL: no memory */

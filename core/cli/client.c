@@ -195,6 +195,26 @@ static int read_answer(int fd, struct answer *ret)
     return r;
 }
 
+int client_look(struct cli *cli)
+{
+    char *path = find_socket(cli);
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    int fd, r = EXIT_DONE;
+
+    if (!path)
+        return EXIT_CONFIG;
+    if (strlen(path) < sizeof(to.sun_path)) { /* a longer one is told about when it is used */
+        memcpy(to.sun_path, path, strlen(path));
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 &&
+            (errno == ENOENT || errno == ECONNREFUSED))
+            r = EXIT_NO_DAEMON;
+        close(fd);
+    }
+    free(path);
+    return r;
+}
+
 static int call(struct cli *cli, const char *method, const char *target, sl_str body,
                 struct answer *ret)
 {

@@ -19,6 +19,9 @@ struct answer {
 int client_get(struct cli *cli, const char *target, struct answer *ret);
 /** Takes `body` over; NULL: an empty one. */
 int client_post(struct cli *cli, const char *target, json_t *body, struct answer *ret);
+/** Is a daemon there to be asked? EXIT_DONE (or it will be told why not), EXIT_NO_DAEMON, without a
+ *  word; EXIT_CONFIG: told. */
+int client_look(struct cli *cli);
 void answer_finish(struct answer *a);
 
 /** For --json: the body as it came, and a newline. */

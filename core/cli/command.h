@@ -45,4 +45,6 @@ int command_check(struct cli *cli);
 int command_reference(struct cli *cli);
 int command_db_check(struct cli *cli);
 int command_db_repair(struct cli *cli);
+int command_db_backup(struct cli *cli);
+int command_db_restore(struct cli *cli);
 int command_version(struct cli *cli);

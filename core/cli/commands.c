@@ -120,6 +120,11 @@ OPTIONS(db_check_options) = { OPTION_STORE, { 0 } };
 OPTIONS(db_repair_options) = { { "yes", NULL, "do it: what is damaged is written off" },
                                OPTION_STORE,
                                { 0 } };
+OPTIONS(db_backup_options) = { OPTION_SOCKET, OPTION_STORE, { 0 } };
+OPTIONS(db_restore_options) = { { "replace", NULL, "there is a store already: move it aside" },
+                                { "repair", NULL, "it has damage: write that off first" },
+                                OPTION_STORE,
+                                { 0 } };
 
 const struct command commands[] = {
     { "run", NULL, "run the daemon in the foreground", NULL, command_run },
@@ -164,6 +169,10 @@ const struct command commands[] = {
       command_db_check },
     { "db repair", NULL, "write damaged records off, set damaged files aside", db_repair_options,
       command_db_repair },
+    { "db backup", "FOLDER", "a consistent copy of the store, while the daemon serves",
+      db_backup_options, command_db_backup },
+    { "db restore", "FOLDER", "a backup in the store's place; nothing is sent by itself after it",
+      db_restore_options, command_db_restore },
     { "version", NULL, "print the version", NULL, command_version },
     { 0 },
 };

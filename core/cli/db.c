@@ -1,18 +1,22 @@
 /*
- * db.c - "sluice db check" and "sluice db repair": the store looked through while no daemon has it.
+ * db.c - `sluice db check`, `db repair` and `db restore`: a store that no daemon has open.
  */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit.h"
 #include "cli/load.h"
 #include "cli/table.h"
 #include "store/check.h"
+#include "store/manifest.h"
+#include "store/restore.h"
 
 /* ---- for programs ---- */
 
@@ -126,7 +130,22 @@ static void print_report(const struct cli *cli, const struct check_report *r)
 static int fail_code(const struct cli *cli, int r, const struct fail *fail)
 {
     fprintf(stderr, "sluice %s: %s\n", cli->command->name, fail->text);
-    return r == UV_EBUSY ? EXIT_REFUSED : EXIT_FAILED;
+    return r == UV_EBUSY || r == UV_EEXIST ? EXIT_REFUSED
+           : r == UV_ENOENT                ? EXIT_NOT_FOUND
+                                           : EXIT_FAILED;
+}
+
+/** A backup's folder is looked through as a store is, but first its files by their sums. */
+static int check_sums(const struct cli *cli, const char *path)
+{
+    char manifest[4096];
+    struct fail fail = { 0 };
+    int r;
+
+    snprintf(manifest, sizeof(manifest), "%s/" MANIFEST, path);
+    if (access(manifest, F_OK) < 0 || (r = store_backup_verify(path, &fail)) == 0)
+        return EXIT_DONE;
+    return fail_code(cli, r, &fail);
 }
 
 static int run_on(struct cli *cli, const char *path, bool repair)
@@ -134,7 +153,7 @@ static int run_on(struct cli *cli, const char *path, bool repair)
     struct check_report report;
     struct fail fail = { 0 };
     int r = repair ? store_repair(path, &report, &fail) : store_check(path, &report, &fail);
-    int code = EXIT_DONE;
+    int code = repair ? EXIT_DONE : check_sums(cli, path);
 
     if (r == 0 || report.n)
         print_report(cli, &report);
@@ -148,7 +167,8 @@ static int run_on(struct cli *cli, const char *path, bool repair)
     return code;
 }
 
-static int run(struct cli *cli, bool repair)
+/** `fn` with the store's folder. */
+static int run(struct cli *cli, int (*fn)(struct cli *cli, const char *path))
 {
     const char *path = cli_value(cli, "store");
     struct loaded_config l;
@@ -156,17 +176,27 @@ static int run(struct cli *cli, bool repair)
 
     log_setup(LOG_ERROR, LOG_TEXT);
     if (path)
-        return run_on(cli, path, repair);
+        return fn(cli, path);
     if ((r = load_config(cli->file, true, &l, NULL)) != EXIT_DONE)
         return r;
-    r = run_on(cli, l.config->store_path, repair);
+    r = fn(cli, l.config->store_path);
     unload_config(&l);
     return r;
 }
 
+static int check_it(struct cli *cli, const char *path)
+{
+    return run_on(cli, path, false);
+}
+
+static int repair_it(struct cli *cli, const char *path)
+{
+    return run_on(cli, path, true);
+}
+
 int command_db_check(struct cli *cli)
 {
-    return run(cli, false);
+    return run(cli, check_it);
 }
 
 int command_db_repair(struct cli *cli)
@@ -177,5 +207,76 @@ int command_db_repair(struct cli *cli)
                 "quarantine.\nLook first (sluice db check), then say it again with --yes\n");
         return EXIT_USAGE;
     }
-    return run(cli, true);
+    return run(cli, repair_it);
+}
+
+/* ---- restore ---- */
+
+static void print_restored(const struct restore_report *r, const char *path)
+{
+    char when[32];
+
+    clock_format(r->made_ms, when);
+    printf("%s is the backup of %s now: records %" PRIu64 " to %" PRIu64 ", %.1f MB\n", path, when,
+           r->first, r->last, (double)r->bytes / 1e6);
+    printf("%-14s %" PRIu64
+           " deliveries that were to be sent: sluice held list --type " RESTORE_HOLD "\n",
+           "held", r->held);
+    printf("%-14s %" PRIu64 " were sent, or about to be: the remote is asked where it can be\n",
+           "unknown", r->unknown);
+    printf("%-14s %" PRIu64 " deliveries, as they were\n", "held before", r->held_before);
+    if (r->unrouted)
+        printf("%-14s %" PRIu64 " events: what is made of them will be held, too\n", "not routed",
+               r->unrouted);
+    if (r->aside[0])
+        printf("%-14s %s\n", "the old store", r->aside);
+}
+
+static void print_restored_json(const struct restore_report *r, const char *path)
+{
+    char when[32];
+    json_t *o;
+
+    clock_format(r->made_ms, when);
+    o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "store", path,
+                  "made_at", when, "first", (json_int_t)r->first, "last", (json_int_t)r->last,
+                  "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "held",
+                  (json_int_t)r->held, "unknown", (json_int_t)r->unknown, "held_before",
+                  (json_int_t)r->held_before, "unrouted", (json_int_t)r->unrouted, "aside",
+                  r->aside);
+    json_dumpf(o, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(o);
+}
+
+static int restore_it(struct cli *cli, const char *path)
+{
+    const struct restore_conf conf = { .from = cli->argv[0],
+                                       .path = path,
+                                       .replace = cli_value(cli, "replace") != NULL,
+                                       .repair = cli_value(cli, "repair") != NULL };
+    struct restore_report report;
+    struct fail fail = { 0 };
+    int r = store_restore(&conf, &report, &fail);
+
+    if (r < 0 || conf.repair)
+        print_findings(&report.check);
+    if (conf.repair)
+        print_losses(&report.check);
+    if (r < 0)
+        r = fail_code(cli, r, &fail);
+    else if (cli->json)
+        print_restored_json(&report, path);
+    else
+        print_restored(&report, path);
+    restore_report_finish(&report);
+    return r;
+}
+
+int command_db_restore(struct cli *cli)
+{
+    if (cli->argc == 1 && cli->argv[0][0])
+        return run(cli, restore_it);
+    fprintf(stderr, "sluice db restore: wants one folder, got %d arguments\n", cli->argc);
+    return EXIT_USAGE;
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/settle.h"
+#include "store/restore.h"
 
 #define ASK_CAP_MS (5 * 60 * 1000)
 
@@ -70,6 +71,26 @@ static void hold(struct confirm *c, sl_str why)
     confirm_write(c, &m, &none);
 }
 
+/** The remote has not got it, but by then others of its event may have been dealt with: a person
+ *  says whether it is sent again. */
+static void hold_restored(struct confirm *c, sl_str why)
+{
+    struct extras none = { 0 };
+    struct rec_move m = { .num = c->d->num, .state = DS_HELD, .generation = c->d->generation };
+
+    m.hold_type = (sl_str){ mem_str(RESTORE_HOLD), strlen(RESTORE_HOLD) };
+    m.reason = (sl_str){ mem_dup(why), why.len };
+    confirm_write(c, &m, &none);
+}
+
+/** It was sent before the store was restored from a backup, and not by this one. */
+static bool sent_before_restore(const struct delivery *d)
+{
+    uint64_t restored_to = store_restored_to(d->lane->flow->store);
+
+    return delivery_event(d->num) <= restored_to && d->batch_id <= restored_to;
+}
+
 /** Later again, doubling; nothing is written for it: a restart asks at once. */
 static void ask_later(struct confirm *c, int64_t after_ms)
 {
@@ -118,6 +139,10 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
         break;
     case SL_CONFIRM_NO:
         answered(c);
+        if (sent_before_restore(d)) {
+            hold_restored(c, STR("it had not arrived; held, since the store was restored"));
+            break;
+        }
         settle_retry(d, d->attempts, a->after_ms,
                      a->why.len ? a->why : STR("confirmed: it had not arrived"), &m);
         confirm_write(c, &m, &x);

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "flow/routing.h"
+#include "store/restore.h"
 
 #define AGAIN_MS   1000        /* a store that had no room is asked again */
 #define KEEP_BYTES (32u << 20) /* of bodies that stay in memory until they are sent */
@@ -21,6 +22,12 @@ static void hold_type_of(const struct piece *p, struct rec_delivery *rd)
         rd->hold_type = str_of(p->route->hold);
         rd->reason = STR("the route holds every delivery");
     }
+}
+
+/** What was made of it before the store was lost and restored may have been sent. */
+static bool held_by_restore(const struct routing *rt)
+{
+    return !rt->remap && rt->event->id <= store_restored_to(rt->flow->store);
 }
 
 static void fill_delivery(const struct routing *rt, const struct piece *p, unsigned ordinal,
@@ -54,6 +61,12 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
         rd->reason = str_of(t->text);
     } else if (t->kind == TARGET_HOLD || p->route->hold) {
         hold_type_of(p, rd);
+    } else if (held_by_restore(rt)) {
+        rd->state = DS_HELD;
+        rd->hold_type = STR(RESTORE_HOLD);
+        rd->reason = STR(
+            "the event stood in the backup that was restored: what became of it since "
+            "is not known");
     }
 }
 

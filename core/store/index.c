@@ -23,7 +23,7 @@ const char *const index_sql[IX__COUNT] = {
     [IX_COMMIT] = "COMMIT",
     [IX_POSITION] =
         "UPDATE position SET watermark = ?, events = ?, same_id = ?,"
-        " same_event = ?, kept_from = ? WHERE one = 1",
+        " same_event = ?, kept_from = ?, restored_to = ?, restored_ms = ? WHERE one = 1",
 
     [IX_EVENT_ADD] =
         "INSERT INTO events(id, pos, received_ms, origin, cause, endpoint, topic, sender_id,"
@@ -143,8 +143,8 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
     sqlite3_stmt *st = NULL;
     bool named = false, same = false;
     int r = sql_prepare(ix->db, &st,
-                        "SELECT log_id, watermark, events, same_id, same_event, kept_from"
-                        " FROM position");
+                        "SELECT log_id, watermark, events, same_id, same_event, kept_from,"
+                        " restored_to, restored_ms FROM position");
 
     if (r == 0)
         r = sql_row(st);
@@ -157,7 +157,9 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
                                            .events = sql_u64(st, 2),
                                            .same_id = sql_u64(st, 3),
                                            .same_event = sql_u64(st, 4),
-                                           .kept_from = sql_u64(st, 5) };
+                                           .kept_from = sql_u64(st, 5),
+                                           .restored_to = sql_u64(st, 6),
+                                           .restored_ms = sqlite3_column_int64(st, 7) };
         ix->committed = ix->now;
     }
     sqlite3_finalize(st);
@@ -230,6 +232,11 @@ uint64_t index_watermark(const struct index *ix)
     return ix->now.watermark;
 }
 
+uint64_t index_restored_to(const struct index *ix)
+{
+    return ix->now.restored_to;
+}
+
 /* ---- transactions ---- */
 
 int index_begin(struct index *ix)
@@ -247,6 +254,8 @@ int index_commit(struct index *ix)
     sql_bind_u64(st, 3, ix->now.same_id);
     sql_bind_u64(st, 4, ix->now.same_event);
     sql_bind_u64(st, 5, ix->now.kept_from);
+    sql_bind_u64(st, 6, ix->now.restored_to);
+    sqlite3_bind_int64(st, 7, ix->now.restored_ms);
     if (r == 0)
         r = sql_run(st);
     if (r == 0)

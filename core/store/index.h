@@ -39,6 +39,20 @@ void index_rollback(struct index *ix);
 int index_tidy_due(const struct index *ix);
 int index_tidy(struct index *ix);
 
+/* ---- a copy, for a backup ---- */
+
+/** Copies the index to a new file `path` while it goes on; between two steps anything may happen to
+ *  the index but its closing. The file is not synced. 0 or a code. */
+struct index_copy;
+int index_copy_open(struct index_copy **ret, struct index *ix, const char *path);
+/** So many pages more (4096 bytes each): 1: there are more; 0: the copy is whole, and is the index
+ *  as it is at this moment; or a code. */
+int index_copy_step(struct index_copy *c, unsigned pages, uint64_t *ret_bytes, uint64_t *ret_total);
+void index_copy_close(struct index_copy *c); /* whole or not; NULL is fine */
+
+/** The newest record of the backup that this store was restored from; 0: it was not. */
+uint64_t index_restored_to(const struct index *ix);
+
 /* ---- asking ---- */
 
 enum query_type {

@@ -414,6 +414,10 @@ static int apply_moves(struct index *ix, uint64_t seq, sl_str payload)
         r = move_one(ix, seq, i, &rec);
     for (size_t i = 0; r == 0 && i < rec.n_links; i++)
         r = add_link(ix, &rec.links[i], rec.at_ms);
+    if (r == 0 && str_eq(rec.who, STR(REC_WHO_RESTORE))) {
+        ix->now.restored_to = seq;
+        ix->now.restored_ms = rec.at_ms;
+    }
     rec_moves_finish(&rec);
     return r;
 }

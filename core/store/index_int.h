@@ -70,6 +70,8 @@ struct index_position {
     uint64_t events, same_id, same_event; /* ever; duplicates by their sender's id and by what they
                                              say, of which only the latter are among the events */
     uint64_t kept_from;                   /* retention has dealt with all events before */
+    uint64_t restored_to;                 /* last record of the backup it was restored from */
+    int64_t restored_ms;
 };
 
 struct index {

@@ -71,6 +71,15 @@ void reclog_retire(struct reclog *l, uint64_t first_kept);
 /** While anybody holds (calls count), no segment goes: a backup copies them. @thread any */
 void reclog_hold(struct reclog *l, bool on);
 
+/** A file that a copy of the log is made of. */
+struct reclog_file {
+    uint32_t segment;
+    uint64_t bytes; /* of it; UINT64_MAX: to its end */
+};
+/** The files that hold all records up to `last`, which is durable, oldest first; free() them. While
+ *  held. 0 or UV_ENOMEM. @thread any */
+int reclog_files(struct reclog *l, uint64_t last, struct reclog_file **ret, size_t *ret_n);
+
 struct reclog_stats {
     uint64_t first, last;
     uint64_t damaged;    /* records that cannot be read, as far as anyone has met them */

@@ -127,6 +127,25 @@ bool reclog_oldest(struct reclog *l, struct reclog_span *ret)
     return sealed;
 }
 
+/* The newest of them may have been sealed since: then what follows `last` in it is whole, too. */
+int reclog_files(struct reclog *l, uint64_t last, struct reclog_file **ret, size_t *ret_n)
+{
+    struct reclog_file *files;
+    size_t n = 0;
+
+    uv_mutex_lock(&l->lock);
+    files = malloc(l->n_segments * sizeof(*files));
+    for (size_t i = 0; files && i < l->n_segments; i++)
+        if (i == 0 || l->segments[i].first <= last)
+            files[n++] = (struct reclog_file){ l->segments[i].number, i + 1 == l->n_segments
+                                                                          ? l->durable_end
+                                                                          : UINT64_MAX };
+    uv_mutex_unlock(&l->lock);
+    *ret = files;
+    *ret_n = n;
+    return files ? 0 : UV_ENOMEM;
+}
+
 /* ---- damage ---- */
 
 static bool known_damage(const struct reclog *l, const struct reclog_damage *d)

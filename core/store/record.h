@@ -167,6 +167,9 @@ struct rec_link {
     uint64_t num;
 };
 
+/** Who decided what a restore decides. Everything before the last such record stood in the backup. */
+#define REC_WHO_RESTORE "restore"
+
 /** REC_OUTCOME and REC_DECISION. */
 struct rec_moves {
     int64_t at_ms;

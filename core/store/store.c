@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "store/backup_int.h"
 #include "store/store_int.h"
 
 #define RECORD_MOST  (512u << 20) /* bytes of a payload */
@@ -130,6 +131,7 @@ static struct store *store_create(uv_loop_t *loop, const struct store_conf *conf
     s->lock_fd = -1;
     s->loop = loop;
     s->path = strdup(conf->path);
+    s->backup = backup_create();
     s->max_queue_bytes = conf->max_queue_bytes;
     s->disk_reserve = conf->disk_reserve;
     s->keep_ms = conf->keep_ms;
@@ -149,6 +151,7 @@ static void store_destroy(struct store *s)
     uv_mutex_destroy(&s->log_lock);
     uv_mutex_destroy(&s->index_lock);
     uv_mutex_destroy(&s->done_lock);
+    backup_destroy(s->backup);
     free(s->path);
     free(s);
 }
@@ -182,6 +185,7 @@ static int open_files(struct store *s, const struct store_conf *conf, struct fai
     if ((r = store_catch_up(s, fail)) < 0)
         return r;
     s->seen_seq = s->index_target = reclog_last(s->log);
+    s->restored_to = index_restored_to(s->index);
     atomic_store(&s->log_seq, s->seen_seq);
     atomic_store(&s->index_seq, s->seen_seq);
     store_publish_stats(s);
@@ -238,7 +242,7 @@ int store_open(struct store **ret, uv_loop_t *loop, const struct store_conf *con
     struct store *s = store_create(loop, conf);
     int r;
 
-    if (!s || !s->path) {
+    if (!s || !s->path || !s->backup) {
         if (s)
             store_destroy(s);
         return fail_set(fail, UV_ENOMEM, "no memory");
@@ -398,7 +402,7 @@ void store_append_finish(struct store_append *a)
 
 /* ---- calling back ---- */
 
-static void settle(struct store *s)
+void store_settled(struct store *s)
 {
     if (--s->outstanding == 0 && s->phase == STORE_OPEN)
         uv_unref((uv_handle_t *)&s->async);
@@ -410,7 +414,7 @@ static void complete_append(struct store *s, struct store_append *a)
         if (a->records[i].seq > s->seen_seq)
             s->seen_seq = a->records[i].seq;
     s->queue_bytes -= a->bytes;
-    settle(s);
+    store_settled(s);
     a->cb(a, a->status); /* the append is its owner's again */
 }
 
@@ -437,9 +441,10 @@ static void on_async(uv_async_t *async)
         struct query *q = list_entry(queries.next, struct query, node);
 
         list_remove(&q->node);
-        settle(s);
+        store_settled(s);
         store_query_complete(q);
     }
+    backup_settle(s);
     if (ended)
         finish_close(s);
 }
@@ -482,6 +487,11 @@ static void finish_close(struct store *s)
     uv_close((uv_handle_t *)&s->async, on_closed);
     uv_close((uv_handle_t *)&s->check, on_closed);
     uv_close((uv_handle_t *)&s->idle, on_closed);
+}
+
+uint64_t store_restored_to(const struct store *s)
+{
+    return s->restored_to;
 }
 
 /* ---- statistics ---- */

@@ -40,6 +40,10 @@ void store_defaults(struct store_conf *conf);
 int store_open(struct store **ret, uv_loop_t *loop, const struct store_conf *conf,
                struct fail *fail);
 
+/** The newest record of the backup that this store was restored from: what was to be sent before it
+ *  may have been sent since, by the store that was lost. 0: it was never restored. */
+uint64_t store_restored_to(const struct store *s);
+
 /** Finish what was submitted, stop the threads; `cb` on the loop, then nothing of it is left. */
 void store_close(struct store *s, void (*cb)(void *ctx), void *ctx);
 

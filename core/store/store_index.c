@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <uv.h>
 #include "base/clock.h"
+#include "store/backup_int.h"
 #include "store/store_int.h"
 
 #define APPLY_MOST 1024 /* records in one transaction */
@@ -224,7 +225,7 @@ static bool has_work(struct work *w, bool timed_out, uint64_t *ret_limit_ms)
 {
     uint64_t now = clock_mono_ms();
 
-    if (!list_empty(&w->queries) || w->finish)
+    if (!list_empty(&w->queries) || w->finish || backup_index_due(w->s))
         return true;
     *ret_limit_ms = 0;
     if (w->stuck) {
@@ -271,6 +272,7 @@ static void finish(struct work *w)
 
     while (behind(w) && advance(w) == 0)
         ;
+    backup_index_end(s);
     index_close(s->index);
     reclog_reader_close(s->reader);
     uv_mutex_lock(&s->log_lock);
@@ -292,6 +294,8 @@ void store_index_main(void *arg)
             break; /* set by the log's end, after which nothing is submitted */
         if (behind(&w))
             advance(&w);
+        if (backup_index_due(w.s))
+            backup_index_step(w.s);
         if (index_tidy_due(w.s->index) == 2)
             tidy(&w);
         else if (!behind(&w))

@@ -6,6 +6,7 @@
  *   store_log.c    the log thread: commits groups, hands them to the index
  *   store_index.c  the index thread: reads what is durable, applies it, answers queries
  *   store_keeper.c the keeper thread: what a commit must not wait for
+ *   backup.c       a copy of it all, made by the index thread and the keeper
  *
  * Between loop and threads pass whole lists, each under one lock that is held for a splice. A list
  * and what hangs from it belong to the side that has taken it.
@@ -25,6 +26,7 @@ struct store {
     char *path;
     uint64_t max_queue_bytes, disk_reserve;
     int64_t keep_ms;
+    uint64_t restored_to;
     int lock_fd;
     uv_thread_t log_thread, index_thread, keeper_thread;
 
@@ -70,6 +72,7 @@ struct store {
     struct reclog *log; /* the log thread's, where log.h says no other */
     struct index *index;
     struct reclog_reader *reader;
+    struct backup *backup; /* see backup_int.h for whose */
     bool room_short;       /* log thread: a write found no room */
     uint64_t tried_ms;     /* log thread: when the disk was last looked at */
     uint64_t published_us; /* log thread: when the log's own figures were */
@@ -111,5 +114,7 @@ int store_catch_up(struct store *s, struct fail *fail);
 
 /** Stage an append or a query; published once in this iteration of the loop. @thread loop */
 void store_stage(struct store *s, struct list *staged, struct list *node);
+/** One that was staged has been called back. @thread loop */
+void store_settled(struct store *s);
 /** Call the query's own callback and free it. @thread loop */
 void store_query_complete(struct query *q);

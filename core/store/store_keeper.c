@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "store/backup_int.h"
 #include "store/store_int.h"
 
 #define NICE          10
@@ -24,12 +25,14 @@ void store_thread_begin(const char *name, int nice)
 /* As many steps as there are. 0, or the code of the first that failed. */
 static int work(struct store *s)
 {
-    bool stop = false;
+    bool stop = false, more = true;
     int r = 1;
 
-    while (r > 0 && !stop) {
-        r = reclog_work(s->log);
+    while ((r > 0 || more) && !stop) {
+        if (r >= 0)
+            r = reclog_work(s->log);
         store_publish_stats(s);
+        more = backup_keeper_step(s);
         uv_mutex_lock(&s->keeper_lock);
         stop = s->keeper_stop;
         uv_mutex_unlock(&s->keeper_lock);
@@ -84,6 +87,7 @@ void store_keeper_main(void *arg)
         if (retry_ms > RETRY_MOST_MS)
             retry_ms = RETRY_MOST_MS;
     }
+    backup_keeper_end(s);
 }
 
 /* While it waits after a failure, it is not woken: that would be a retry with each commit. */

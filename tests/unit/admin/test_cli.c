@@ -46,6 +46,18 @@ int command_db_repair(struct cli *cli)
     return EXIT_FAILED;
 }
 
+int command_db_backup(struct cli *cli)
+{
+    (void)cli;
+    return EXIT_FAILED;
+}
+
+int command_db_restore(struct cli *cli)
+{
+    (void)cli;
+    return EXIT_FAILED;
+}
+
 int command_reference(struct cli *cli)
 {
     (void)cli;

@@ -1,6 +1,7 @@
 /*
  * A store of many small segments and runs: damage anywhere is found, mended, and then gone.
  */
+#include "../rounds.h"
 #include "rig.h"
 
 #include <dirent.h>
@@ -187,7 +188,7 @@ static void test_a_wrong_byte_in_any_page_of_a_segment_is_found_and_mended(void 
 
         snprintf(name, sizeof(name), "log/%010u.seg", s);
         size = size_of(name);
-        for (uint64_t page = 0; page < size; page += 4096) {
+        for (uint64_t page = 0; page < size; page += 4096 * step_of(1)) {
             uint64_t at = page + rng_below(&rng, 4096);
             uint8_t was = flip(name, at);
 
@@ -217,7 +218,7 @@ static void test_a_wrong_byte_in_any_page_of_a_run_is_found_and_costs_nothing(vo
         if (!strstr(e->d_name, ".keys"))
             continue;
         snprintf(name, sizeof(name), "log/%s", e->d_name);
-        for (uint64_t page = 0; page < size_of(name); page += 4096) {
+        for (uint64_t page = 0; page < size_of(name); page += 4096 * step_of(1)) {
             uint64_t left = size_of(name) - page;
 
             flip(name, page + rng_below(&rng, left < 4096 ? left : 4096));

@@ -2,6 +2,7 @@
  * The duplicate keys against a simple model: random steps, a seed each, reopened again and again.
  */
 #include "../check.h"
+#include "../rounds.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -255,7 +256,7 @@ static void step(struct world *w)
 static void test_random_steps_agree_with_a_model(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= part_of(12); seed++) {
         struct world w;
 
         start(&w, seed);
@@ -473,7 +474,7 @@ static void test_a_byte_wrong_in_any_page_is_found(void **state)
     CHECK_EQ(stat(path, &st), 0);
     snprintf(saved, sizeof(saved), "%s-saved", w.dir);
     copy_tree(w.dir, saved);
-    for (uint64_t at = 0; at < (uint64_t)st.st_size; at += 512) {
+    for (uint64_t at = 0; at < (uint64_t)st.st_size; at += 512 * step_of(1)) {
         uint64_t byte = at + rng_below(&w.rng, 512);
 
         if (byte >= (uint64_t)st.st_size)

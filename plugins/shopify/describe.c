@@ -20,6 +20,12 @@ struct text {
     int overflow;
 };
 
+static void start(struct text *t)
+{
+    t->len = 0;
+    t->overflow = 0;
+}
+
 static void put(struct text *t, const char *bytes, size_t len)
 {
     if (len > sizeof(t->bytes) - t->len) {
@@ -40,69 +46,7 @@ static sl_str view(const struct text *t)
     return (sl_str){ t->bytes, t->len };
 }
 
-/* ---- the body ------------------------------------------------------------------------------ */
-
-/* What describe() reads of the body; own. NULL with `fail`: the text names the place and never
- * quotes the body. */
-static json_t *parse(sl_str body, sl_str topic, sl_fail *fail)
-{
-    size_t at;
-    sl_str kept;
-    sl_status r = skim(body, topic, &kept, &at);
-    json_t *root;
-
-    if (r == SL_E_LIMIT)
-        shopify_fail(fail, r, "the body is JSON nested deeper than %d levels", SKIM_MAX_DEPTH);
-    else if (r == SL_E_NO_MEMORY)
-        shopify_fail(fail, r, "no memory to read the body");
-    else if (r < 0)
-        shopify_fail(fail, r, "the body is not a JSON object: at byte %zu", at);
-    if (r < 0)
-        return NULL;
-    root = json_loadb(kept.ptr, kept.len, JSON_ALLOW_NUL, NULL);
-    free((char *)kept.ptr);
-    if (!root)
-        shopify_fail(fail, SL_E_INVALID, "the body is not JSON where its ids or times stand");
-    return root;
-}
-
-/* ---- paths --------------------------------------------------------------------------------- */
-
-/* The values at a path without alternatives; absent and null give none. Returns how many. */
-static size_t walk(json_t *at, sl_str path, json_t **ret, size_t room)
-{
-    const char *dot = memchr(path.ptr, '.', path.len);
-    sl_str name = { path.ptr, dot ? (size_t)(dot - path.ptr) : path.len };
-    sl_str rest = { dot ? dot + 1 : path.ptr + path.len, dot ? path.len - name.len - 1 : 0 };
-    size_t n = 0, i;
-    json_t *next;
-
-    if (!at || json_is_null(at) || room == 0)
-        return 0;
-    if (path.len == 0) {
-        ret[0] = at;
-        return 1;
-    }
-    if (name.len != 1 || *name.ptr != '*')
-        return walk(json_object_getn(at, name.ptr, name.len), rest, ret, room);
-    json_array_foreach(at, i, next) n += walk(next, rest, ret + n, room - n);
-    return n;
-}
-
-/* The values of the first alternative that has any. */
-static size_t find(json_t *root, const char *path, size_t path_len, json_t **ret, size_t room)
-{
-    size_t n = 0;
-
-    for (const char *end = path + path_len; n == 0 && path < end;) {
-        const char *bar = memchr(path, '|', (size_t)(end - path));
-        const char *stop = bar ? bar : end;
-
-        n = walk(root, (sl_str){ path, (size_t)(stop - path) }, ret, room);
-        path = stop + 1;
-    }
-    return n;
-}
+/* ---- ids and lists of them ----------------------------------------------------------------- */
 
 static int id_char(char c)
 {
@@ -111,18 +55,18 @@ static int id_char(char c)
 }
 
 /* An id as it stands in a subject: an integer's digits, the digits of a GID, a token. 0: no id. */
-static int put_id(struct text *t, const json_t *value)
+static int put_id(struct text *t, const struct value *value)
 {
-    const char *s = json_string_value(value), *slash, *query;
-    size_t len = json_string_length(value);
+    const char *s = value->text.ptr, *slash, *query;
+    size_t len = value->text.len;
     char digits[24];
 
-    if (json_is_integer(value)) {
-        snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    if (value->kind == VALUE_INTEGER && len == 0) {
+        snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, value->integer);
         put_str(t, digits);
         return 1;
     }
-    if (!s)
+    if (value->kind != VALUE_STRING && value->kind != VALUE_INTEGER)
         return 0;
     if (len > 6 && memcmp(s, "gid://", 6) == 0) {
         query = memchr(s, '?', len);
@@ -142,14 +86,14 @@ static int put_id(struct text *t, const json_t *value)
 
 /* A list of paths as values joined by '/'. Returns how many were there; `*ret_paths`: of how many.
  * What is absent stands as "-". */
-static size_t put_list(struct text *t, json_t *root, const char *list, const char *version,
-                       size_t *ret_paths)
+static size_t put_list(struct text *t, const struct body *body, const char *list,
+                       const char *version, size_t *ret_paths)
 {
     size_t found = 0, paths = 0;
 
     for (const char *p = list; *p; paths++) {
         size_t len = strcspn(p, " ");
-        json_t *value;
+        struct value value;
         int there;
 
         if (paths > 0)
@@ -158,7 +102,7 @@ static size_t put_list(struct text *t, json_t *root, const char *list, const cha
             there = *version != '\0';
             put_str(t, version);
         } else {
-            there = find(root, p, len, &value, 1) == 1 && put_id(t, value);
+            there = body_find(body, (sl_str){ p, len }, &value, 1) == 1 && put_id(t, &value);
         }
         if (!there)
             put(t, "-", 1);
@@ -173,12 +117,12 @@ static size_t put_list(struct text *t, json_t *root, const char *list, const cha
 
 /* "order:acme.myshopify.com/450789469". 0: the body lacks the id that this rule needs. */
 static int make_subject(const struct shopify *s, const struct topic_rule *rule, sl_str topic,
-                        json_t *root, struct text *ret)
+                        const struct body *body, struct text *ret)
 {
     const char *sep = memchr(topic.ptr, '/', topic.len);
     size_t paths, found;
 
-    *ret = (struct text){ .len = 0 };
+    start(ret);
     if (!sep)
         sep = memchr(topic.ptr, '.', topic.len);
     if (rule->kind)
@@ -190,23 +134,22 @@ static int make_subject(const struct shopify *s, const struct topic_rule *rule, 
     if (!rule->id)
         return 1;
     put(ret, "/", 1);
-    found = put_list(ret, root, rule->id, "", &paths);
+    found = put_list(ret, body, rule->id, "", &paths);
     return found == paths;
 }
 
 /* The version's text, or "" - and then a note, if something stands there that is no time. */
-static void make_version(const struct topic_rule *rule, json_t *root, const sl_describe_out *out,
-                         char ret[TIME_TEXT_SIZE])
+static void make_version(const struct topic_rule *rule, const struct body *body,
+                         const sl_describe_out *out, char ret[TIME_TEXT_SIZE])
 {
     static const char note[] = "the time that orders its versions cannot be read: no version";
-    json_t *value;
-    sl_str text;
+    struct value value;
 
     ret[0] = '\0';
-    if (!rule->version || find(root, rule->version, strlen(rule->version), &value, 1) == 0)
+    if (!rule->version ||
+        body_find(body, (sl_str){ rule->version, strlen(rule->version) }, &value, 1) == 0)
         return;
-    text = (sl_str){ json_string_value(value), json_string_length(value) };
-    if (!text.ptr || time_normalise(text, ret) < 0)
+    if (value.kind != VALUE_STRING || time_normalise(value.text, ret) < 0)
         out->note(out->ctx, (sl_str){ note, sizeof(note) - 1 });
 }
 
@@ -242,31 +185,31 @@ static void put_change(struct text *t, const char *version, sl_str body)
 /* Its topic and shop stand in the key: one order edit is one event, but not the same thing as a
  * transaction of the same number. Empty: the host's default. */
 static void make_key(const struct shopify *s, const struct topic_rule *rule, sl_str topic,
-                     json_t *root, const char *version, sl_str body, struct text *ret)
+                     const struct body *body, const char *version, sl_str raw, struct text *ret)
 {
     size_t paths;
 
-    *ret = (struct text){ .len = 0 };
+    start(ret);
     if (!rule->key && *version && is_change(topic))
-        put_change(ret, version, body);
+        put_change(ret, version, raw);
     if (!rule->key)
         return;
     put(ret, topic.ptr, topic.len);
     put(ret, ":", 1);
     put(ret, s->shop.ptr, s->shop.len);
     put(ret, "/", 1);
-    if (put_list(ret, root, rule->key, version, &paths) == 0)
+    if (put_list(ret, body, rule->key, version, &paths) == 0)
         ret->len = 0; /* nothing tells it apart: no key of its own */
 }
 
 /* The reference's id as links know it: always a GID. 0: not an id. */
-static int make_ref(const struct topic_ref *ref, const json_t *value, struct text *ret)
+static int make_ref(const struct topic_ref *ref, const struct value *value, struct text *ret)
 {
-    const char *s = json_string_value(value);
-    size_t len = json_string_length(value);
+    const char *s = value->text.ptr;
+    size_t len = value->text.len;
 
-    *ret = (struct text){ .len = 0 };
-    if (s && len > 6 && memcmp(s, "gid://", 6) == 0) {
+    start(ret);
+    if (value->kind == VALUE_STRING && len > 6 && memcmp(s, "gid://", 6) == 0) {
         for (size_t i = 0; i < len; i++)
             if (s[i] <= ' ' || s[i] > '~')
                 return 0;
@@ -285,20 +228,20 @@ struct refs {
     size_t n;
 };
 
-static void make_refs(const struct topic_rule *rule, json_t *root, struct refs *ret)
+static void make_refs(const struct topic_rule *rule, const struct body *body, struct refs *ret)
 {
-    json_t *found[MAX_FOUND];
+    struct value found[MAX_FOUND];
 
     ret->n = 0;
     for (size_t i = 0; i < TOPIC_MAX_REFS && rule->refs[i].kind; i++) {
         const struct topic_ref *ref = &rule->refs[i];
-        size_t n = find(root, ref->path, strlen(ref->path), found, MAX_FOUND);
+        size_t n = body_find(body, (sl_str){ ref->path, strlen(ref->path) }, found, MAX_FOUND);
 
         for (size_t k = 0; k < n && ret->n < MAX_FOUND; k++) {
             struct text *id = &ret->ids[ret->n];
             size_t before = 0;
 
-            if (!make_ref(ref, found[k], id) || id->overflow)
+            if (!make_ref(ref, &found[k], id) || id->overflow)
                 continue;
             while (before < ret->n && (ret->list[before].id.len != id->len ||
                                        memcmp(ret->list[before].id.ptr, id->bytes, id->len) != 0))
@@ -313,14 +256,15 @@ static void make_refs(const struct topic_rule *rule, json_t *root, struct refs *
 
 /* ---- notes --------------------------------------------------------------------------------- */
 
-static void note_tests(const sl_event *event, json_t *root, const sl_describe_out *out)
+static void note_tests(const sl_event *event, const struct body *body, const sl_describe_out *out)
 {
+    struct value test;
     size_t times;
     const sl_header *h = shopify_header(event->headers, event->n_headers, "X-Shopify-Test", &times);
 
     if (h && h->value.len == 4 && memcmp(h->value.ptr, "true", 4) == 0)
         out->note(out->ctx, (sl_str){ "test", 4 });
-    else if (json_is_true(json_object_get(root, "test")))
+    else if (body_find(body, (sl_str){ "test", 4 }, &test, 1) == 1 && test.kind == VALUE_TRUE)
         out->note(out->ctx, (sl_str){ "test", 4 });
 }
 
@@ -328,36 +272,39 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
                            sl_fail *fail)
 {
     const struct shopify *s = self;
-    const struct topic_rule *rule;
+    const struct topic_rule *rules[TOPIC_MAX_RULES], *rule = NULL;
+    size_t n_rules = topic_rules(event->topic, rules);
+    struct topic_names names;
     struct text subject, key;
     struct refs refs;
     char version[TIME_TEXT_SIZE];
     sl_status r = SL_OK;
-    json_t *root = parse(event->body, event->topic, fail);
+    struct body body;
 
-    if (!root)
+    topic_names(rules, n_rules, &names);
+    if (!body_read(&body, event->body, &names, fail))
         return SL_E_INVALID;
-    for (size_t i = 0; (rule = topic_rule(event->topic, i)) != NULL; i++)
-        if (make_subject(s, rule, event->topic, root, &subject))
-            break;
+    for (size_t i = 0; i < n_rules && !rule; i++)
+        if (make_subject(s, rules[i], event->topic, &body, &subject))
+            rule = rules[i];
     if (!rule) {
         r = shopify_fail(fail, SL_E_INVALID, "the body of %.*s has no id at %s",
                          (int)(event->topic.len < 100 ? event->topic.len : 100), event->topic.ptr,
-                         topic_rule(event->topic, 0)->id);
+                         rules[0]->id);
         goto out;
     }
-    make_version(rule, root, out, version);
-    make_key(s, rule, event->topic, root, version, event->body, &key);
-    make_refs(rule, root, &refs);
+    make_version(rule, &body, out, version);
+    make_key(s, rule, event->topic, &body, version, event->body, &key);
+    make_refs(rule, &body, &refs);
     if (subject.overflow || key.overflow) {
         r = shopify_fail(fail, SL_E_LIMIT, "the ids in the body are longer than %d bytes",
                          MAX_TEXT);
         goto out;
     }
-    note_tests(event, root, out);
+    note_tests(event, &body, out);
     out->subject(out->ctx, view(&subject), (sl_str){ version, strlen(version) }, view(&key),
                  refs.list, refs.n);
 out:
-    json_decref(root);
+    body_finish(&body);
     return r;
 }

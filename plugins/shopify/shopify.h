@@ -51,31 +51,85 @@ struct topic_rule {
     struct topic_ref refs[TOPIC_MAX_REFS];
 };
 
-/** The index-th rule that fits the topic, counted from 0, then NULL. A topic that no row knows has
- *  one: the generic rule. The first rule whose id is in the body holds. */
-const struct topic_rule *topic_rule(sl_str topic, size_t index);
+#define TOPIC_MAX_RULES 4
+
+/** The rules that fit the topic, in their order. A topic that no row knows has one: the generic
+ *  rule. The first rule whose id is in the body holds. Returns how many, at least 1. */
+size_t topic_rules(sl_str topic, const struct topic_rule *ret[TOPIC_MAX_RULES]);
 
 #define TOPIC_MAX_NAMES 24
 
-/** The members of a topic's bodies that describe() reads; views into the rules. */
+/** The members of a body that describe() reads by a topic's rules; views into these. */
 struct topic_names {
     sl_str at[TOPIC_MAX_NAMES];
     size_t n;
-    uint64_t bits; /* see topics.c: which lengths and first letters there are */
+    uint64_t bits; /* topic_name_bit() of each */
     int all;       /* there are more: any may be one */
 };
 
-void topic_names(sl_str topic, struct topic_names *ret);
-int topic_reads(const struct topic_names *names, sl_str name);
+void topic_names(const struct topic_rule *const *rules, size_t n, struct topic_names *ret);
+int topic_is_named(const struct topic_names *names, sl_str name);
+
+/** One of 64, by length and first letter: a name whose bit is not set is none of them. */
+static inline uint64_t topic_name_bit(sl_str name)
+{
+    return UINT64_C(1) << ((name.len * 5 + (name.len ? (unsigned char)name.ptr[0] : 0)) & 63);
+}
+
+static inline int topic_reads(const struct topic_names *names, sl_str name)
+{
+    return (names->bits & topic_name_bit(name)) != 0 && topic_is_named(names, name);
+}
 
 /* ---- skim.c ---- */
 
 #define SKIM_MAX_DEPTH 64 /* of a body; Shopify's own stay below 12 */
+#define SKIM_MAX_KEPT  24
 
-/** The body's top object with only the members that topic_reads(). `ret`: own, free() its ptr.
- *  SL_E_INVALID: not a JSON object in its structure, SL_E_LIMIT: too deep, SL_E_NO_MEMORY; then
- *  `*ret_at` is the byte where. What is stepped over is not checked further. */
-sl_status skim(sl_str body, sl_str topic, sl_str *ret, size_t *ret_at);
+/** What was kept of a body's top object: the members that topic_reads(), and those whose name has
+ *  an escape in it. Views into the body. */
+struct skimmed {
+    struct skimmed_member {
+        sl_str name;  /* without its quotes, escapes as they stand */
+        sl_str value; /* its text, not empty; a string with its quotes */
+    } at[SKIM_MAX_KEPT];
+    size_t n;    /* may be more than there is room for: then only skim_text() has them all */
+    int escaped; /* a name has an escape in it */
+};
+
+/** SL_OK; SL_E_INVALID: not a JSON object in its structure, SL_E_LIMIT: too deep; then `*ret_at` is
+ *  the byte where. What is stepped over is not checked further, and values are not either. */
+sl_status skim(sl_str body, const struct topic_names *names, struct skimmed *ret, size_t *ret_at);
+
+/** The kept members of a body that was skimmed well, as the text of an object. `to`: room for the
+ *  body's length and 2. Returns the text's length. */
+size_t skim_text(sl_str body, const struct topic_names *names, char *to);
+
+/* ---- body.c ---- */
+
+enum value_kind { VALUE_NONE, VALUE_INTEGER, VALUE_STRING, VALUE_TRUE, VALUE_OTHER };
+
+/** A value at a path; a view into the body or what was parsed of it. */
+struct value {
+    enum value_kind kind;
+    sl_str text;        /* a string's bytes; an integer as it stands, or empty ... */
+    json_int_t integer; /* ... and then it is this */
+};
+
+/** What describe() reads of a body. */
+struct body {
+    struct skimmed skimmed;
+    struct value plain[SKIM_MAX_KEPT]; /* of each member, unless they had to be parsed: */
+    json_t *root;                      /* own, or NULL */
+};
+
+/** 0: no; then `fail` has the text, which names the place and never quotes the body, and there is
+ *  nothing to finish. `body` must outlive what is read. */
+int body_read(struct body *b, sl_str body, const struct topic_names *names, sl_fail *fail);
+void body_finish(struct body *b);
+
+/** The values of the first alternative that has any; absent and null are none. Returns how many. */
+size_t body_find(const struct body *b, sl_str path, struct value *ret, size_t room);
 
 /* ---- time.c ---- */
 

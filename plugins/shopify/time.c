@@ -4,8 +4,6 @@
 #include "shopify.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 /* Reads exactly `digits` digits; advances. -1: not there. */
 static int number(const char **p, const char *end, int digits)
@@ -22,9 +20,10 @@ static int number(const char **p, const char *end, int digits)
     return n;
 }
 
-static int accept(const char **p, const char *end, const char *any)
+/* One of two bytes, which is skipped and returned; else 0. */
+static int accept(const char **p, const char *end, char one, char other)
 {
-    if (*p == end || !strchr(any, **p))
+    if (*p == end || (**p != one && **p != other))
         return 0;
     return *(*p)++;
 }
@@ -56,7 +55,7 @@ static int fraction(const char **p, const char *end)
 {
     int ms = 0, n = 0;
 
-    if (!accept(p, end, "."))
+    if (!accept(p, end, '.', '.'))
         return 0;
     for (; *p < end && **p >= '0' && **p <= '9'; (*p)++, n++)
         if (n < 3)
@@ -73,20 +72,26 @@ static int offset(const char **p, const char *end, int *ret)
 {
     int sign, hours, minutes;
 
-    if (accept(p, end, "Zz")) {
+    if (accept(p, end, 'Z', 'z')) {
         *ret = 0;
         return 0;
     }
-    sign = accept(p, end, "+-");
+    sign = accept(p, end, '+', '-');
     if (!sign)
         return -1;
     hours = number(p, end, 2);
-    accept(p, end, ":");
+    accept(p, end, ':', ':');
     minutes = number(p, end, 2);
     if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
         return -1;
     *ret = (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
     return 0;
+}
+
+static void write_digits(char *at, int n, int digits)
+{
+    for (; digits-- > 0; n /= 10)
+        at[digits] = (char)('0' + n % 10);
 }
 
 static int days_in_month(int year, int month)
@@ -101,16 +106,17 @@ sl_status time_normalise(sl_str text, char ret[TIME_TEXT_SIZE])
     const char *p = text.ptr, *end = text.ptr + text.len;
     int year, month, day, hour, minute, second, ms, east;
     int64_t t, days;
-    char out[80];
 
     year = number(&p, end, 4);
-    if (year < 1970 || !accept(&p, end, "-") || (month = number(&p, end, 2)) < 1 || month > 12 ||
-        !accept(&p, end, "-") || (day = number(&p, end, 2)) < 1 ||
-        day > days_in_month(year, month) || !accept(&p, end, "Tt "))
+    if (year < 1970 || !accept(&p, end, '-', '-') || (month = number(&p, end, 2)) < 1 ||
+        month > 12 || !accept(&p, end, '-', '-') || (day = number(&p, end, 2)) < 1 ||
+        day > days_in_month(year, month) ||
+        (!accept(&p, end, 'T', 't') && !accept(&p, end, ' ', ' ')))
         return SL_E_INVALID;
     hour = number(&p, end, 2);
-    if (hour < 0 || hour > 23 || !accept(&p, end, ":") || (minute = number(&p, end, 2)) < 0 ||
-        minute > 59 || !accept(&p, end, ":") || (second = number(&p, end, 2)) < 0 || second > 60)
+    if (hour < 0 || hour > 23 || !accept(&p, end, ':', ':') || (minute = number(&p, end, 2)) < 0 ||
+        minute > 59 || !accept(&p, end, ':', ':') || (second = number(&p, end, 2)) < 0 ||
+        second > 60)
         return SL_E_INVALID;
     ms = fraction(&p, end);
     if (ms < 0 || offset(&p, end, &east) < 0 || p != end)
@@ -124,8 +130,18 @@ sl_status time_normalise(sl_str text, char ret[TIME_TEXT_SIZE])
     date_of(days, &year, &month, &day);
     if (year > 9999)
         return SL_E_INVALID;
-    snprintf(out, sizeof(out), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day,
-             (int)(t / 3600), (int)(t / 60 % 60), (int)(t % 60), ms);
-    memcpy(ret, out, TIME_TEXT_SIZE);
+    write_digits(ret, year, 4);
+    write_digits(ret + 5, month, 2);
+    write_digits(ret + 8, day, 2);
+    write_digits(ret + 11, (int)(t / 3600), 2);
+    write_digits(ret + 14, (int)(t / 60 % 60), 2);
+    write_digits(ret + 17, (int)(t % 60), 2);
+    write_digits(ret + 20, ms, 3);
+    ret[4] = ret[7] = '-';
+    ret[10] = 'T';
+    ret[13] = ret[16] = ':';
+    ret[19] = '.';
+    ret[23] = 'Z';
+    ret[24] = '\0';
     return SL_OK;
 }

@@ -11,6 +11,7 @@
  */
 #include "shopify.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define ANY_ID "id|admin_graphql_api_id"
@@ -137,39 +138,36 @@ static int fits(const struct topic_rule *r, sl_str topic)
 {
     size_t len;
 
-    if (topic.len == 0 || r->topic[0] != topic.ptr[0])
+    if (topic.len < 2 || r->topic[0] != topic.ptr[0] || r->topic[1] != topic.ptr[1])
         return 0; /* most rows, before their length is counted */
     len = strlen(r->topic);
     return (r->topic[len - 1] == '/' ? topic.len > len : topic.len == len) &&
            memcmp(topic.ptr, r->topic, len) == 0;
 }
 
-const struct topic_rule *topic_rule(sl_str topic, size_t index)
+size_t topic_rules(sl_str topic, const struct topic_rule *ret[TOPIC_MAX_RULES])
 {
-    size_t known = 0;
+    size_t n = 0;
 
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (fits(&rules[i], topic) && known++ == index)
-            return &rules[i];
-    return known == 0 && index == 0 ? &generic : NULL;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (!fits(&rules[i], topic))
+            continue;
+        assert(n < TOPIC_MAX_RULES);
+        ret[n++] = &rules[i];
+    }
+    if (n == 0)
+        ret[n++] = &generic;
+    return n;
 }
 
 /* ---- which members are read ---- */
 
-/* One of 64, by length and first letter: a name whose bit is not set is none of them. */
-static uint64_t name_bit(const char *name, size_t len)
+int topic_is_named(const struct topic_names *names, sl_str name)
 {
-    return UINT64_C(1) << ((len * 5 + (len ? (unsigned char)name[0] : 0)) & 63);
-}
-
-static int is_named(const struct topic_names *names, sl_str name)
-{
-    if (!(names->bits & name_bit(name.ptr, name.len)))
-        return 0;
     for (size_t i = 0; i < names->n; i++)
         if (names->at[i].len == name.len && memcmp(names->at[i].ptr, name.ptr, name.len) == 0)
             return 1;
-    return 0;
+    return names->all;
 }
 
 /* The first step of each path in a list, "@version" apart, which is no member. */
@@ -179,35 +177,30 @@ static void add_list(struct topic_names *names, const char *list)
         size_t len = strcspn(list, " |");
         sl_str first = { list, strcspn(list, " |.") };
 
-        if (first.ptr[0] != '@' && !is_named(names, first)) {
-            if (names->n == TOPIC_MAX_NAMES)
-                names->all = 1; /* longer than any row: slower, and still right */
-            else
-                names->at[names->n++] = first;
-            names->bits |= name_bit(first.ptr, first.len);
+        if (first.ptr[0] == '@' || topic_reads(names, first)) {
+            /* no member, or one that is known */
+        } else if (names->n < TOPIC_MAX_NAMES) {
+            names->at[names->n++] = first;
+            names->bits |= topic_name_bit(first);
+        } else { /* longer than any row: slower, and still right */
+            names->all = 1;
+            names->bits = UINT64_MAX;
         }
         list += len + (list[len] != '\0');
     }
 }
 
-void topic_names(sl_str topic, struct topic_names *ret)
+void topic_names(const struct topic_rule *const *fit, size_t n, struct topic_names *ret)
 {
-    const struct topic_rule *r;
-
     ret->n = 0;
     ret->bits = 0;
     ret->all = 0;
     add_list(ret, "test"); /* noted whatever the topic */
-    for (size_t i = 0; (r = topic_rule(topic, i)) != NULL; i++) {
-        add_list(ret, r->id);
-        add_list(ret, r->version);
-        add_list(ret, r->key);
+    for (size_t i = 0; i < n; i++) {
+        add_list(ret, fit[i]->id);
+        add_list(ret, fit[i]->version);
+        add_list(ret, fit[i]->key);
         for (size_t k = 0; k < TOPIC_MAX_REFS; k++)
-            add_list(ret, r->refs[k].path);
+            add_list(ret, fit[i]->refs[k].path);
     }
-}
-
-int topic_reads(const struct topic_names *names, sl_str name)
-{
-    return names->all || is_named(names, name);
 }

@@ -591,6 +591,66 @@ static void what_is_stepped_over_must_still_be_balanced(void **state)
               "order:" SHOP "/7"); /* an escaped name is the same name */
 }
 
+static void a_value_counts_as_json_means_it_however_it_is_written(void **state)
+{
+    static const struct {
+        const char *body, *id;
+    } rows[] = {
+        { "{\"id\":12}", "12" },
+        { "{\"id\":-12}", "-12" },
+        { "{\"id\":0}", "0" },
+        { "{\"id\":-0}", "0" },
+        { "{\"id\":\"007\"}", "007" },
+        { "{\"id\":\"\\u0031\\u0032\"}", "12" },
+        { "{\"id\":999999999999999999}", "999999999999999999" },
+        { "{\"id\":9223372036854775807}", "9223372036854775807" },
+        { "{\"id\":1,\"id\":2}", "2" },
+        { "{\"id\":1,\"\\u0069d\":2}", "2" },
+        { "{\"id\":1,\"id\":null,\"admin_graphql_api_id\":\"gid://shopify/Order/3\"}", "3" },
+        { "{\"id\":null,\"order_id\":4}", "4" },
+        { "{\"id\":5,\"test\":[{\"id\":6}]}", "5" },
+        { "{\"id\":5,\"updated_at\":\"\xc3\xa9\"}", "5" },
+        { "{\"identity\":6,\"i\":7,\"xd\":8,\"id\":5}", "5" },
+    };
+    static const char *const wrong[] = {
+        "{\"id\":012}",
+        "{\"id\":9223372036854775808}",
+        "{\"id\":5,\"test\":nul}",
+        "{\"id\":\"\xff\"}",
+        "{\"id\":\"a\tb\"}",
+        "{\"id\":\"\\x\"}",
+        "{\"id\":-}",
+        "{\"id\":01,\"id\":1}",
+    };
+    struct fixture *x = *state;
+    char subject[100];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(subject, sizeof(subject), "order:" SHOP "/%s", rows[i].id);
+        CHECK_STR(describe(x->self, "orders/create", rows[i].body).subject, subject);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        describe_refused(x->self, "orders/create", wrong[i], "not JSON where its ids");
+}
+
+static void a_member_is_found_behind_text_of_any_length(void **state)
+{
+    struct fixture *x = *state;
+    char fill[80], body[512];
+
+    for (int n = 0; n < 70; n++) {
+        memset(fill, '[', sizeof(fill));
+        fill[n] = '\0';
+        snprintf(
+            body, sizeof(body),
+            "{\"a\":\"%s\\\"\",\"b%s\":[\"%s\\\\\",{\"id\":[1]},\"%s\"],\"id\":7,\"c\":\"%s\"}",
+            fill, fill, fill, fill, fill);
+        CHECK_STR(describe(x->self, "orders/create", body).subject, "order:" SHOP "/7");
+        body[strlen(body) - 2] = ' '; /* the last string never ends */
+        describe_refused(x->self, "orders/create", body, "not a JSON object: at byte");
+    }
+}
+
 static void versions_are_utc_with_milliseconds_and_sort_as_text(void **state)
 {
     static const struct {
@@ -711,6 +771,8 @@ int main(void)
         cmocka_unit_test(an_unknown_topic_is_described_by_its_resource_and_id),
         cmocka_unit_test(a_body_that_is_not_understood_is_refused_with_the_reason),
         cmocka_unit_test(what_is_stepped_over_must_still_be_balanced),
+        cmocka_unit_test(a_value_counts_as_json_means_it_however_it_is_written),
+        cmocka_unit_test(a_member_is_found_behind_text_of_any_length),
         cmocka_unit_test(versions_are_utc_with_milliseconds_and_sort_as_text),
         cmocka_unit_test(two_changes_of_one_second_are_two_events_and_a_replay_is_none),
         cmocka_unit_test(a_test_notification_is_noted),

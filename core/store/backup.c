@@ -9,6 +9,7 @@
 #include "store/backup_int.h"
 
 #define SLICE_US    8000 /* what a query or a record may have to wait for */
+#define SHORT_US    2000 /* ... while many records wait */
 #define SLICE_PAGES 64
 
 struct backup *backup_create(void)
@@ -45,7 +46,7 @@ int store_backup(struct store *s, const char *dir,
         return UV_ENOMEM;
     free(b->dir);
     manifest_finish(&b->manifest);
-    /* All but what other threads may look at now. */
+    /* All but what other threads may look at now, and what outlives it. */
     memset((char *)b + offsetof(struct backup, dir), 0, sizeof(*b) - offsetof(struct backup, dir));
     b->dir = copy;
     b->state = BACKUP_RUNNING;
@@ -72,6 +73,7 @@ void store_backup_status(const struct store *s, struct backup_status *ret)
                                    .total = atomic_load(&b->total),
                                    .began_ms = b->began_ms,
                                    .ended_ms = b->ended_ms,
+                                   .good_ms = b->good_ms,
                                    .text = "" };
     if (b->state == BACKUP_DONE) {
         ret->files = b->manifest.n;
@@ -93,6 +95,8 @@ void backup_settle(struct store *s)
         return;
     b->state = b->fail.code ? BACKUP_FAILED : BACKUP_DONE;
     b->ended_ms = clock_wall_ms();
+    if (!b->fail.code)
+        b->good_ms = b->began_ms;
     store_backup_status(s, &st);
     if (b->fail.code)
         log_error(&store_logger, "backup failed: %s", b->fail.text);
@@ -120,10 +124,10 @@ static void leave_index(struct store *s)
     store_keeper_wake(s);
 }
 
-void backup_index_step(struct store *s)
+void backup_index_step(struct store *s, bool hurry)
 {
     struct backup *b = s->backup;
-    uint64_t until_us = clock_mono_us() + SLICE_US, bytes = 0, total = 0;
+    uint64_t until_us = clock_mono_us() + (hurry ? SHORT_US : SLICE_US), bytes = 0, total = 0;
     char path[4096];
     int r = 1;
 

@@ -19,6 +19,8 @@ struct backup_status {
     const char *dir;       /* borrowed until the next store_backup() */
     uint64_t bytes, total; /* copied so far; in all, as far as is known by now */
     int64_t began_ms, ended_ms;
+    int64_t
+        good_ms; /* when the last whole one since the store was opened began; 0: there was none */
     /* when done */
     uint64_t files, first, last, watermark;
     /* when failed: UV_EEXIST (not empty), UV_ENOSPC, UV_ENOENT (no parent), UV_EACCES, ... */

@@ -23,7 +23,8 @@ enum backup_stage {
 struct backup {
     atomic_int stage; /* enum backup_stage */
     atomic_uint_fast64_t bytes, total;
-    char *dir; /* the loop's; others read it */
+    int64_t good_ms; /* the loop's */
+    char *dir;       /* the loop's; others read it. From here on it is each backup's own */
 
     /* ---- handed on with the stage ---- */
     struct fail fail; /* code 0: none so far */
@@ -59,7 +60,7 @@ void backup_destroy(struct backup *b);
 void backup_settle(struct store *s);
 /** A slice of the index is due? A slice. The end of it, done or not. @thread index */
 bool backup_index_due(const struct store *s);
-void backup_index_step(struct store *s);
+void backup_index_step(struct store *s, bool hurry); /* hurry: others wait for the thread */
 void backup_index_end(struct store *s);
 /** A step; true: there are more at once. The end of it. @thread keeper */
 bool backup_keeper_step(struct store *s);

@@ -295,7 +295,7 @@ void store_index_main(void *arg)
         if (behind(&w))
             advance(&w);
         if (backup_index_due(w.s))
-            backup_index_step(w.s);
+            backup_index_step(w.s, behind(&w) > APPLY_MOST);
         if (index_tidy_due(w.s->index) == 2)
             tidy(&w);
         else if (!behind(&w))

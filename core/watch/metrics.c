@@ -3,6 +3,7 @@
  * shops, orders or addresses.
  */
 #include "base/clock.h"
+#include "store/backup.h"
 #include "watch/watch_int.h"
 
 static void head(struct buf *b, const char *name, const char *type, const char *help)
@@ -56,7 +57,7 @@ static void connections(struct buf *b, const struct http_server *intake)
           http_server_turned_away(intake));
 }
 
-static void store(struct buf *b, const struct store_stats *s)
+static void store(struct buf *b, const struct store_stats *s, int64_t backup_ms)
 {
     plain(b, "store_failed", "gauge", "1: the store has latched failed; restart after mending it.",
           s->failed);
@@ -77,6 +78,9 @@ static void store(struct buf *b, const struct store_stats *s)
     plain(b, "store_keys_bytes", "gauge", "Memory that duplicates are known by.", s->keys_bytes);
     plain(b, "store_damaged_records", "gauge",
           "Records that were durable and cannot be read; see sluice db check.", s->damaged);
+    head(b, "store_backup_timestamp_seconds", "gauge",
+         "When the last whole backup since the start began; 0: there was none.");
+    buf_printf(b, "sluice_store_backup_timestamp_seconds %.3f\n", (double)backup_ms / 1e3);
     plain(b, "store_housekeeping_errors_total", "counter",
           "Steps of housekeeping that failed and were tried again later.", s->keeper_errors);
 }
@@ -157,6 +161,7 @@ void watch_metrics(struct watch *w, struct buf *out)
 {
     struct flow_stats fs;
     struct store_stats ss;
+    struct backup_status bs;
     struct mapper_stats ms;
 
     head(out, "build_info", "gauge", "The running version.");
@@ -168,7 +173,8 @@ void watch_metrics(struct watch *w, struct buf *out)
     if (w->intake)
         connections(out, w->intake);
     store_stats(w->store, &ss);
-    store(out, &ss);
+    store_backup_status(w->store, &bs);
+    store(out, &ss, bs.good_ms);
     mapper_stats(w->mapper, &ms);
     plain(out, "map_jobs_total", "counter", "Events given to the mapping workers.", ms.jobs);
     plain(out, "map_worker_deaths_total", "counter", "Mapping workers that died or were killed.",

@@ -129,6 +129,7 @@ static int open_store(struct daemon *d, struct fail *fail)
     conf.path = d->config->store_path;
     conf.max_queue_bytes = d->config->store_queue;
     conf.disk_reserve = d->config->disk_reserve;
+    conf.keep_ms = d->config->keep_ms;
     return store_open(&d->store, &d->loop, &conf, fail);
 }
 

@@ -33,6 +33,7 @@ static void print_head(json_t *a)
 {
     json_t *intake = json_object_get(a, "intake"), *store = json_object_get(a, "store");
     json_t *listen = json_object_get(a, "listen"), *reason;
+    const char *oldest = json_text(json_object_get(a, "summary"), "oldest_event_at");
     bool ready = json_is_true(json_object_get(a, "ready"));
     char up[48];
     size_t i;
@@ -57,6 +58,8 @@ static void print_head(json_t *a)
            number(store, "log_seq"), number(store, "log_seq") - number(store, "index_seq"),
            json_is_true(json_object_get(store, "failed")) ? ", FAILED" : "",
            json_is_true(json_object_get(store, "disk_low")) ? ", DISK NEARLY FULL" : "");
+    printf("%-14s %" PRId64 " days of events; the oldest is of %.10s\n", "keeps",
+           number(store, "keep_ms") / 86400000, *oldest ? oldest : "-");
     if (number(store, "damaged"))
         printf("%-14s %" PRId64 " RECORDS CANNOT BE READ: stop it and run sluice db check\n", "",
                number(store, "damaged"));
@@ -72,7 +75,8 @@ static void lane_note(struct buf *b, json_t *lane)
         buf_cstr(b, "ok");
 }
 
-/** Counts over all time, from the index; an endpoint that is no longer configured is there too. */
+/** Counts of what is kept, from the index; an endpoint that is no longer configured is there too.
+ */
 static void print_endpoints(json_t *lanes, json_t *counts)
 {
     static const char *const states[] = { "ready", "inflight",  "waiting", "unknown",

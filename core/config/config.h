@@ -152,6 +152,7 @@ struct config {
     char *store_path;
     uint64_t store_queue;  /* 64 MiB */
     uint64_t disk_reserve; /* 256 MiB */
+    int64_t keep_ms;       /* of events: 28 days */
     char **plugin_dirs;
     size_t n_plugin_dirs;
     char *log_level, *log_format;

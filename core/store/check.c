@@ -17,6 +17,8 @@
 
 const char todo_log[] = "restore a backup, or write the records off: sluice db repair --yes";
 const char todo_index[] = "sluice db repair --yes, or restore a backup";
+const char todo_behind[] =
+    "restore a backup; or go on without what is lost: sluice db repair --yes";
 const char todo_run[] = "sluice db repair --yes; nothing is lost, its keys are read from the log";
 
 struct check_finding *check_add(struct checker *c, const char *file, uint64_t offset,

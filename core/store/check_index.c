@@ -1,7 +1,8 @@
 /*
  * check_index.c - sluice.db: whole by SQLite's own check, where it stands, and whether it says what
- * the log says. While the log goes back to its first record a second index is made of it and the
- * two compared row by row; else what the index knows of the events that the log still holds.
+ * the log says. While the log goes back to its first record, and nothing has gone from the index, a
+ * second index is made of it and the two compared row by row; else what the index knows of the
+ * events that the log still holds and retention has not come to.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -43,7 +44,7 @@ static void damaged(struct checker *c, const char *what, const char *text)
 static int read_position(struct checker *c)
 {
     sqlite3_stmt *st = NULL;
-    int r = sql_prepare(c->db, &st, "SELECT log_id, watermark FROM position");
+    int r = sql_prepare(c->db, &st, "SELECT log_id, watermark, kept_from FROM position");
 
     if (r == 0)
         r = sql_row(st);
@@ -54,6 +55,7 @@ static int read_position(struct checker *c)
         if (c->db_named)
             memcpy(c->db_log_id, id.ptr, 16);
         c->watermark = sql_u64(st, 1);
+        c->kept_from = sql_u64(st, 2);
     }
     sqlite3_finalize(st);
     return r > 0 ? 0 : r < 0 ? r : UV_EILSEQ;
@@ -78,12 +80,8 @@ int check_index_open(struct checker *c, struct fail *fail)
     c->db_there = is_there(c, "");
     c->had_wal = is_there(c, "-wal");
     c->had_shm = is_there(c, "-shm");
-    if (!c->db_there) {
-        check_add(c, INDEX, NO_OFFSET, 0, 0,
-                  "start the daemon: it is made again, if the log goes back to its first record",
-                  "the file is missing");
+    if (!c->db_there)
         return 0;
-    }
     r = sql_open(&c->db, path, SQL_READER, false, &why);
     if (r < 0) {
         c->db = NULL;
@@ -147,8 +145,36 @@ static void fresh_drop(struct checker *c)
     c->fresh_dir[0] = '\0';
 }
 
+/* What was before the log's first record is in the index alone. An index that does not reach it
+ * cannot follow; all it says of deliveries may be older than what became of them, so it is no
+ * beginning to go on from. */
+static void check_reach(struct checker *c)
+{
+    const uint64_t first = c->report->first;
+
+    if (!c->db_there && first <= 1) {
+        check_add(c, INDEX, NO_OFFSET, 0, 0, "start the daemon: it is made again from the log",
+                  "the file is missing");
+    } else if (!c->db_there) {
+        c->db_behind = true;
+        check_add(c, INDEX, NO_OFFSET, 1, first - 1, todo_behind,
+                  "the file is missing, and the log begins with record %" PRIu64
+                  ": what was open, held or dead of the events before is lost with it, and links",
+                  first);
+    } else if (c->db && c->watermark + 1 < first) {
+        c->db_behind = true;
+        check_add(c, INDEX, NO_OFFSET, c->watermark + 1, first - 1, todo_behind,
+                  "it stands at record %" PRIu64 ", but the log begins with %" PRIu64
+                  ": it cannot follow, and what it says may be older than what was sent",
+                  c->watermark, first);
+    } else if (!c->db && first > 1) {
+        c->db_behind = true; /* what is wrong with it has been said */
+    }
+}
+
 int check_index_begin(struct checker *c, struct fail *fail)
 {
+    check_reach(c);
     if (!c->db)
         return 0;
     if (c->db_named && memcmp(c->db_log_id, c->log_id, 16) != 0) {
@@ -157,7 +183,7 @@ int check_index_begin(struct checker *c, struct fail *fail)
         drop_db(c);
         return 0;
     }
-    return c->report->first == 1 && !c->db_bad ? fresh_begin(c, fail) : 0;
+    return c->report->first == 1 && !c->kept_from && !c->db_bad ? fresh_begin(c, fail) : 0;
 }
 
 static int fresh_apply(struct checker *c, uint64_t pos, const struct segment_record *rec)
@@ -217,6 +243,8 @@ static int check_event(struct checker *c, uint64_t seq, sl_str payload)
         return r == UV_ENOMEM ? r : 0;
     sql_bind_u64(c->event, 1, seq);
     r = sql_row(c->event);
+    if (r == 0 && seq < c->kept_from)
+        return 0; /* it was old */
     if (r >= 0 && (r == 0 || !same_event(c->event, &e)) && c->events_wrong++ < WRONG_EVENTS)
         check_add(c, INDEX, NO_OFFSET, seq, seq, todo_index, "event %" PRIu64 " is %s", seq,
                   r ? "not as the log has it" : "not in it");

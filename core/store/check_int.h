@@ -62,7 +62,8 @@ struct checker {
     uint8_t db_log_id[16];
     bool db_named;
     bool had_wal, had_shm, db_there, db_bad;
-    uint64_t watermark;
+    bool db_behind; /* missing, unreadable or too old, and the log cannot make it again */
+    uint64_t watermark, kept_from;
     uint64_t events_wrong;
 
     struct index *fresh; /* made from the log, to compare with; NULL: not */
@@ -73,7 +74,7 @@ struct checker {
 /* ---- check.c ---- */
 
 #define NO_OFFSET UINT64_MAX
-extern const char todo_log[], todo_index[], todo_run[];
+extern const char todo_log[], todo_index[], todo_run[], todo_behind[];
 
 /** Enter a finding; `todo` is static. NULL: no memory. */
 struct check_finding *check_add(struct checker *c, const char *file, uint64_t offset,

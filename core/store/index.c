@@ -218,6 +218,7 @@ void index_close(struct index *ix)
         return;
     for (int i = 0; i < IX__COUNT; i++)
         sqlite3_finalize(ix->st[i]);
+    index_retain_finish(ix);
     if (ix->db && !ix->failed)
         sqlite3_wal_checkpoint_v2(ix->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sql_close(ix->db);
@@ -289,4 +290,33 @@ int index_tidy(struct index *ix)
     ix->failed |= r == UV_EIO;
     ix->wal_pages = 0;
     return r == UV_EBUSY ? 0 : r;
+}
+
+int index_settle(struct index *ix)
+{
+    int pages = 0, done = 0;
+    int rc = sqlite3_wal_checkpoint_v2(ix->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+    int r = rc == SQLITE_OK ? 0 : sql_code(ix->db, rc);
+
+    ix->failed |= r == UV_EIO;
+    if (r < 0)
+        return r == UV_EBUSY ? 0 : r;
+    ix->wal_pages = 0;
+    return pages == done; /* else somebody still reads an older state */
+}
+
+uint64_t index_kept_from(const struct index *ix)
+{
+    return ix->now.kept_from;
+}
+
+int index_start_at(struct index *ix, uint64_t first)
+{
+    int r = ix->now.watermark || !first ? UV_EINVAL : index_begin(ix);
+
+    if (r < 0)
+        return r;
+    ix->now.watermark = first - 1;
+    ix->now.kept_from = first;
+    return index_commit(ix);
 }

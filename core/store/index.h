@@ -53,6 +53,34 @@ void index_copy_close(struct index_copy *c); /* whole or not; NULL is fine */
 /** The newest record of the backup that this store was restored from; 0: it was not. */
 uint64_t index_restored_to(const struct index *ix);
 
+/** Is all that was committed on the disk, whatever happens now? Sees to it: as long a step as
+ *  index_tidy(). 1: it is; 0: not yet, try again; or a code. */
+int index_settle(struct index *ix);
+
+/* ---- retention: letting go of old events, see retain.h ----
+ *
+ * A call is one slice, a transaction of its own: at most 256 rows or 5 ms. 1: there is more to do;
+ * 0: that was all; or a code, and the index as it was. */
+
+/** Events before this one have been dealt with: what is still needed of them stays, with a copy of
+ *  its receipt, and the rest has gone. */
+uint64_t index_kept_from(const struct index *ix);
+/** Deal with the records up to `last`, of a segment of the log that ended at `ended_ms`: links
+ *  written before go too, and events that were dealt with after `late_ms` stay. */
+int index_retain(struct index *ix, uint64_t last, int64_t ended_ms, int64_t late_ms);
+
+/** Where a round through what stayed has come to; all zero begins one. */
+struct index_round {
+    uint64_t event, num;
+    bool links;
+};
+/** Of what stayed: events that are not needed any more, and links of those that went, if nothing
+ *  was written of them since `before_ms`. */
+int index_retain_round(struct index *ix, struct index_round *at, int64_t before_ms);
+
+/** An index that has applied nothing begins with record `first`: what was before is lost to it. */
+int index_start_at(struct index *ix, uint64_t first);
+
 /* ---- asking ---- */
 
 enum query_type {

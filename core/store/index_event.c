@@ -141,8 +141,7 @@ int index_event_routed(struct index *ix, struct index_event *e, const struct rec
 {
     int r;
 
-    if (rec->duplicate_of && !e->duplicate_of)
-        ix->now.same_event++;
+    ix->now.same_event += (rec->duplicate_of != 0) - (e->duplicate_of != 0);
     e->routed = rec->n_waits ? 2 : 1;
     e->routed_ms = rec->at_ms;
     e->duplicate_of = rec->duplicate_of;

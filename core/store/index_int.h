@@ -1,6 +1,6 @@
 /*
- * index_int.h - what the files of the index share: index.c, index_apply.c, index_query.c,
- * index_report.c.
+ * index_int.h - what the files of the index share: index.c, index_apply.c, index_event.c,
+ * index_query.c, index_report.c, index_retain.c.
  */
 #pragma once
 
@@ -48,6 +48,30 @@ enum index_stmt {
     IX__COUNT
 };
 
+enum index_retain_stmt {
+    RETAIN_EVENTS,
+    RETAIN_WANTED,
+    RETAIN_ABOUTS,
+    RETAIN_WAITS,
+    RETAIN_MOVES,
+    RETAIN_ATTEMPTS,
+    RETAIN_LINKS,
+    RETAIN_DELIVERIES,
+    RETAIN_DELIVERIES_GO,
+    RETAIN_BODIES_GO,
+    RETAIN_EVENTS_GO,
+    RETAIN_BATCHES,
+    RETAIN_BATCHES_GO,
+    RETAIN_BATCHES_OF,
+    RETAIN_RECEIPT_ADD,
+    RETAIN_RECEIPT_GO,
+    RETAIN_RECEIPT_NEXT,
+    RETAIN_RECEIPT_IN,
+    RETAIN_LINKS_LEFT,
+    RETAIN_LINK_GO,
+    RETAIN__COUNT
+};
+
 /* The row of an event under way to its table; texts are in the index's arena. */
 struct index_event {
     uint64_t id, pos, cause, body_bytes, n_deliveries, duplicate_of;
@@ -67,7 +91,7 @@ struct index_count {
 /* The row of `position`. */
 struct index_position {
     uint64_t watermark;
-    uint64_t events, same_id, same_event; /* ever; duplicates by their sender's id and by what they
+    uint64_t events, same_id, same_event; /* kept; duplicates by their sender's id and by what they
                                              say, of which only the latter are among the events */
     uint64_t kept_from;                   /* retention has dealt with all events before */
     uint64_t restored_to;                 /* last record of the backup it was restored from */
@@ -77,9 +101,11 @@ struct index_position {
 struct index {
     sqlite3 *db;
     sqlite3_stmt *st[IX__COUNT];
+    sqlite3_stmt *retain[RETAIN__COUNT]; /* prepared when they are first needed */
     struct reclog_reader *log;
     struct index_position now, committed; /* `now` runs ahead while a transaction is open */
     int64_t keep_ms;                      /* for what is said of what has gone */
+    uint64_t retained_rows;               /* that retention has dealt with, since the opening */
     int wal_pages;
     bool failed; /* as the log's */
 
@@ -104,6 +130,7 @@ int index_event_find(struct index *ix, uint64_t id, struct index_event **ret);
 int index_event_routed(struct index *ix, struct index_event *e, const struct rec_routed *rec);
 /* One more or one less of the deliveries that stand so. */
 int index_count(struct index *ix, sl_str endpoint, sl_str route, int state, int n);
+void index_retain_finish(struct index *ix);
 int index_fresh_write(struct index *ix); /* what was gathered; 0 or a code */
 void index_fresh_drop(struct index *ix);
 

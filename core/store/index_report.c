@@ -240,6 +240,22 @@ static int count_one(struct index *ix, json_t *o, const char *name, const char *
     return r < 0 ? r : 0;
 }
 
+/* Of those that retention has not come to; what stayed of older ones is shown by its states. */
+static int set_oldest(struct index *ix, json_t *o)
+{
+    sqlite3_stmt *st = NULL;
+    int r = sql_prepare(ix->db, &st,
+                        "SELECT received_ms FROM events WHERE id >= ? ORDER BY id LIMIT 1");
+
+    if (r == 0) {
+        sql_bind_u64(st, 1, ix->now.kept_from);
+        r = sql_row(st);
+        set_time(o, "oldest_event_at", r > 0 ? sqlite3_column_int64(st, 0) : 0);
+    }
+    sqlite3_finalize(st);
+    return r < 0 ? r : 0;
+}
+
 static int report_summary(struct index *ix, struct query *q)
 {
     json_t *o = json_object(), *same = json_object(), *part = NULL;
@@ -266,6 +282,8 @@ static int report_summary(struct index *ix, struct query *q)
     if (r == 0)
         r = count_one(ix, o, "waiting_for_link",
                       "SELECT count(*) FROM events WHERE routed = 2 AND routed <> 1");
+    if (r == 0)
+        r = set_oldest(ix, o);
     set_int(o, "watermark", (int64_t)ix->now.watermark);
     return finish(q, o, r);
 }

@@ -61,10 +61,13 @@ bool reclog_work_due(struct reclog *l); /* @thread any */
 struct reclog_span {
     uint32_t segment;
     uint64_t first, last; /* records */
-    int64_t ended_ms;     /* when the next segment began */
+    int64_t begun_ms;
+    int64_t ended_ms; /* when the next segment began */
 };
-/** The oldest sealed segment. False: only the one being written is there. @thread any */
-bool reclog_oldest(struct reclog *l, struct reclog_span *ret);
+/** The oldest segment, if it is sealed. False: only the one being written is there; then `segment`,
+ *  `first` and `begun_ms` are its own. A next segment that begins after `now_ms` was begun by a
+ *  clock that was wrong, and one behind it tells; INT64_MAX if none does. @thread any */
+bool reclog_oldest(struct reclog *l, int64_t now_ms, struct reclog_span *ret);
 /** Segments whose records are all below `first_kept` may go; the keeper does it (wake it).
  *  @thread any */
 void reclog_retire(struct reclog *l, uint64_t first_kept);

@@ -112,17 +112,21 @@ uint64_t reclog_first(struct reclog *l)
     return first;
 }
 
-bool reclog_oldest(struct reclog *l, struct reclog_span *ret)
+bool reclog_oldest(struct reclog *l, int64_t now_ms, struct reclog_span *ret)
 {
     bool sealed;
+    size_t i = 1;
 
     uv_mutex_lock(&l->lock);
     sealed = l->n_segments > 1;
-    if (sealed)
-        *ret = (struct reclog_span){ .segment = l->segments[0].number,
-                                     .first = l->segments[0].first,
-                                     .last = l->segments[0].last,
-                                     .ended_ms = l->segments[1].begun_ms };
+    while (i < l->n_segments && l->segments[i].begun_ms > now_ms)
+        i++;
+    *ret = (struct reclog_span){ .segment = l->segments[0].number,
+                                 .first = l->segments[0].first,
+                                 .last = sealed ? l->segments[0].last : 0,
+                                 .begun_ms = l->segments[0].begun_ms,
+                                 .ended_ms = i < l->n_segments ? l->segments[i].begun_ms
+                                                               : INT64_MAX };
     uv_mutex_unlock(&l->lock);
     return sealed;
 }

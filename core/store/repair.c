@@ -237,23 +237,12 @@ static int repair_runs(struct repair *p)
     return r;
 }
 
-static int repair_index(struct repair *p)
+static int put_index_away(struct repair *p)
 {
     static const char *const suffixes[] = { "-wal", "-shm", "" };
-    const uint64_t first = p->c->report->first;
-    char path[CHECK_PATH], text[160];
+    char path[CHECK_PATH];
     int r = 0;
 
-    if (!p->c->db_bad)
-        return 0;
-    if (first != 1) {
-        snprintf(text, sizeof(text),
-                 "left as it is: the log begins with record %llu, and what was before is in the "
-                 "index alone; restore a backup",
-                 (unsigned long long)first);
-        done(p, "sluice.db", text);
-        return 0;
-    }
     check_index_close(p->c);
     for (size_t i = 0; r == 0 && i < 3; i++) {
         snprintf(path, sizeof(path), "%s/sluice.db%s", p->c->path, suffixes[i]);
@@ -261,11 +250,51 @@ static int repair_index(struct repair *p)
     }
     if (r == 0 && (r = store_disk->sync_dir(p->c->path)) < 0)
         fail_path(p, r, p->c->path);
+    return r;
+}
+
+/* An index that knows nothing and goes on where the log begins. */
+static int begin_index(struct repair *p, uint64_t first)
+{
+    struct index *ix = NULL;
+    int r = put_index_away(p);
+
     if (r == 0)
-        done(p, "sluice.db",
-             p->c->report->lost
-                 ? "moved to quarantine; the daemon makes it again, without what is lost"
-                 : "moved to quarantine; the daemon makes it again from the log, which is whole");
+        r = index_open(&ix, p->c->path, NULL, p->c->log_id, UINT64_MAX, p->fail);
+    if (r == 0 && (r = index_start_at(ix, first)) < 0)
+        fail_path(p, r, p->c->path);
+    index_close(ix);
+    if (r == 0 && (r = store_disk->sync_dir(p->c->path)) < 0)
+        fail_path(p, r, p->c->path);
+    return r;
+}
+
+static int repair_index(struct repair *p)
+{
+    const uint64_t first = p->c->report->first;
+    char text[160];
+    int r;
+
+    if (p->c->db_behind) {
+        snprintf(text, sizeof(text),
+                 "begun anew at record %llu: deliveries and links of the events before are lost",
+                 (unsigned long long)first);
+        r = begin_index(p, first);
+    } else if (!p->c->db_bad) {
+        return 0;
+    } else if (first != 1) {
+        snprintf(text, sizeof(text),
+                 "left as it is: the log begins with record %llu, and what was before is in the "
+                 "index alone; restore a backup",
+                 (unsigned long long)first);
+        r = 0;
+    } else {
+        snprintf(text, sizeof(text), "moved to quarantine; the daemon makes it again%s",
+                 p->c->report->lost ? ", without what is lost" : " from the log, which is whole");
+        r = put_index_away(p);
+    }
+    if (r == 0)
+        done(p, "sluice.db", text);
     return r;
 }
 

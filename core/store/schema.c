@@ -14,8 +14,8 @@
  * condition is repeated word by word in the queries that are to use it. */
 static const char *const index_steps[] = {
     /* new -> 2 */
-    /* where the index stands, and in which log; how many of what there were ever: kept_from is the
-     * event that retention has come to, restored_to the last record of a restored backup */
+    /* where the index stands, and in which log; how many of what it holds: kept_from is the event
+     * that retention has come to, restored_to the last record of a restored backup */
     "CREATE TABLE position(one INTEGER PRIMARY KEY CHECK (one = 1), log_id BLOB,"
     " watermark INTEGER NOT NULL, events INTEGER NOT NULL, same_id INTEGER NOT NULL,"
     " same_event INTEGER NOT NULL, kept_from INTEGER NOT NULL, restored_to INTEGER NOT NULL,"

@@ -515,5 +515,6 @@ void store_stats(const struct store *s, struct store_stats *ret)
         .segments = atomic_load(&s->segments),
         .keeper_errors = atomic_load(&s->keeper_errors),
         .wait_ms = store_wait_ms(s),
+        .keep_ms = s->keep_ms,
     };
 }

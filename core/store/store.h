@@ -28,8 +28,8 @@ struct store_conf {
     uint64_t max_queue_bytes; /* appends waiting for the disk: 32 MiB */
     uint64_t disk_reserve;    /* free bytes below which nothing new is admitted: 256 MiB */
     uint64_t segment_bytes;   /* of one file of the log: 128 MiB */
-    int64_t keep_ms;          /* how long the log is kept, and with it what duplicates are known
-                                 by: 28 days */
+    int64_t keep_ms;          /* how long events are kept, and with them what duplicates are known
+                                 by: 28 days; see retain.h */
 };
 
 void store_defaults(struct store_conf *conf);
@@ -166,7 +166,9 @@ int store_batch_get(struct store *s, uint64_t batch,
  * well, or null when it is the body. A header that carries a secret has "hidden": true. */
 enum store_report {
     REPORT_SUMMARY,    /* {"events":N,"deliveries":{"<endpoint>":{"<state>":N}},"routes":{...},
-                          "unrouted":N,"waiting_for_link":N,"watermark":N} */
+                          "unrouted":N,"waiting_for_link":N,"watermark":N,
+                          "oldest_event_at":T}: of what is kept; the oldest beside those that are
+                          older and stay because something of them is open or dead */
     REPORT_EVENTS,     /* list, newest first: id, received_at, endpoint, topic, subject, sender_id,
                           deliveries by state, duplicate_of, note */
     REPORT_EVENT,      /* one (id): all of it, headers (not those that carry signatures), body text,
@@ -213,5 +215,6 @@ struct store_stats {
     uint64_t segments;   /* files of the log */
     uint64_t keeper_errors;
     uint64_t wait_ms; /* store_wait_ms() */
+    int64_t keep_ms;  /* as configured */
 };
 void store_stats(const struct store *s, struct store_stats *ret);

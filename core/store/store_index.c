@@ -5,12 +5,14 @@
 #include <uv.h>
 #include "base/clock.h"
 #include "store/backup_int.h"
+#include "store/retain.h"
 #include "store/store_int.h"
 
 #define APPLY_MOST 1024 /* records in one transaction */
 #define GATHER_MS  20   /* how long records may wait for company when nobody asks */
 #define IDLE_MS    200  /* of quiet before housekeeping */
 #define RETRY_MS   1000 /* after a full disk */
+#define RETAIN_MS  1000 /* no longer than that old events wait for a quiet moment to go */
 #define NICE       5
 
 /* The thread's own: what it has taken over and how it stands. */
@@ -24,6 +26,8 @@ struct work {
     uint64_t left;     /* of the transaction's bound */
     uint64_t since_ms; /* when the first record not applied was seen; 0: none is */
     size_t damages;    /* places of the log that are in the statistics */
+    struct retain retain;
+    bool retain_short; /* its last slice failed */
 };
 
 /* ---- applying ---- */
@@ -116,8 +120,9 @@ int store_catch_up(struct store *s, struct fail *fail)
 
     if (r == 0 && at + 1 < reclog_first(s->log))
         return fail_set(fail, UV_EINVAL,
-                        "%s/log begins with record %llu, but the index stands at %llu: a log whose "
-                        "oldest segments have gone needs its index; restore both together",
+                        "%s/log begins with record %llu, but sluice.db stands at %llu: of the "
+                        "events between, what was open, held or dead was in the index alone; "
+                        "restore a backup, or go on without with `sluice db repair`",
                         s->path, (unsigned long long)reclog_first(s->log), (unsigned long long)at);
     while (r == 0 && (at = index_watermark(s->index)) < w.target)
         r = apply_some(&w);
@@ -203,17 +208,50 @@ static void tidy(struct work *w)
         store_fail(w->s, "index checkpoint failed", r);
 }
 
+/* A slice of letting old events go. */
+static void retain(struct work *w)
+{
+    int r = retain_step(&w->retain, clock_wall_ms(), clock_mono_ms());
+
+    if (r > 0)
+        store_keeper_wake(w->s);
+    if (r == UV_EIO)
+        store_fail(w->s, "index cannot go on", r);
+    else if (r < 0 && !w->retain_short)
+        log_warn(&store_logger, "old events cannot go yet, will retry: err=%s path=%s",
+                 uv_err_name(r), w->s->path);
+    w->retain_short = r < 0;
+}
+
+static bool retain_is_due(const struct work *w)
+{
+    return !atomic_load(&w->s->failed) && retain_due_ms(&w->retain, clock_mono_ms()) == 0;
+}
+
+/* There is never a quiet moment: without any slice the disk would fill. */
+static bool retain_is_late(const struct work *w)
+{
+    return clock_mono_ms() - w->retain.slice_ms >= RETAIN_MS && retain_is_due(w);
+}
+
 /* How long it must have been quiet before idle_work() has something to do; 0: it has nothing, and
- * the thread sleeps until it is woken. */
+ * the thread sleeps until it is woken. A slice of retention follows another after a moment in which
+ * a query may come. */
 static uint64_t idle_due_ms(const struct work *w)
 {
-    return index_tidy_due(w->s->index) ? IDLE_MS : 0;
+    uint64_t due = retain_due_ms(&w->retain, clock_mono_ms()) + 1;
+
+    if (atomic_load(&w->s->failed))
+        return 0;
+    return index_tidy_due(w->s->index) && due > IDLE_MS ? IDLE_MS : due;
 }
 
 /* One slice: a query or a record that comes meanwhile waits for it. */
 static void idle_work(struct work *w)
 {
-    if (index_tidy_due(w->s->index))
+    if (retain_is_due(w))
+        retain(w);
+    else if (index_tidy_due(w->s->index))
         tidy(w);
 }
 
@@ -287,6 +325,7 @@ void store_index_main(void *arg)
 
     store_thread_begin("sluice-index", NICE);
     list_init(&w.queries);
+    retain_init(&w.retain, w.s->log, w.s->index, w.s->keep_ms, clock_wall_ms(), clock_mono_ms());
     for (;;) {
         wait_for_work(&w);
         answer_all(&w);
@@ -300,6 +339,8 @@ void store_index_main(void *arg)
             tidy(&w);
         else if (!behind(&w))
             idle_work(&w);
+        else if (retain_is_late(&w))
+            retain(&w);
     }
     finish(&w);
 }

@@ -187,6 +187,8 @@ static void adapters_are_held_to_their_tables(void **state)
            "1:38: endpoint \"l\" wants a mapping with at least \"adapter\", found \"5\"\n"
            "1:44: \"adapter\" is missing: which type of system this is\n"
            "1:64: \"rate.burst\" is \"0\", out of range; wanted a value from 1 to 1000000\n");
+    expect("store: { keep: 3d }\nendpoints: { k: { adapter: kinds } }\n",
+           "1:16: \"store.keep\" is \"3d\", out of range; wanted a value from 7d to 3650d\n");
 }
 
 static void settings_that_do_not_fit_together_are_refused(void **state)

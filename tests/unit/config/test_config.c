@@ -115,6 +115,7 @@ static void every_default_is_filled_in(void **state)
     CHECK_STR(c->store_path, "/var/lib/sluice");
     CHECK_EQ(c->store_queue, 64 << 20);
     CHECK_EQ(c->disk_reserve, 256 << 20);
+    CHECK_EQ(c->keep_ms, INT64_C(28) * 24 * 3600 * 1000);
     CHECK_EQ(c->n_plugin_dirs, 2);
     CHECK_STR(c->plugin_dirs[0], "/usr/lib/sluice/plugins");
     CHECK_STR(c->plugin_dirs[1], "/usr/local/lib/sluice/plugins");

@@ -551,7 +551,7 @@ static void the_log_goes_on_in_the_next_segment_and_is_read_across(void **state)
     }
     CHECK(b.l->n_segments > 4);
     CHECK_EQ(read_from(&b, 1, 1000, &s), 300);
-    CHECK(reclog_oldest(b.l, &span));
+    CHECK(reclog_oldest(b.l, INT64_MAX, &span));
     CHECK_EQ(span.segment, 1);
     CHECK_EQ(span.first, 1);
     CHECK(span.last > 1 && span.last < 300);
@@ -640,7 +640,7 @@ static void a_retired_segment_is_used_again_and_its_records_are_gone(void **stat
     last = reclog_last(b.l);
     pos = pos_of(&b, 2);
     CHECK_EQ(reclog_read_at(b.r, pos, 2, on_seen, &(struct seen){ 0 }), 0);
-    CHECK(reclog_oldest(b.l, &span));
+    CHECK(reclog_oldest(b.l, INT64_MAX, &span));
     reclog_retire(b.l, span.last); /* its last one is still wanted */
     run_keeper(&b);
     CHECK_EQ(reclog_first(b.l), 1);

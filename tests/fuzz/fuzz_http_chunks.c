@@ -93,7 +93,7 @@ static struct body decode(sl_str w, bool *ret_plain)
     while ((end = line_end(w, at)) > 0) {
         size_t n = 0, digits = 0;
 
-        for (; at < end && digit(w.ptr[at]) >= 0 && digits < 8; at++, digits++)
+        for (; at < end && digit(w.ptr[at]) >= 0 && n <= SIZE_MAX >> 4; at++, digits++)
             n = n * 16 + (size_t)digit(w.ptr[at]);
         *ret_plain &= at + 2 == end && digits <= 4;
         if (digits == 0 || (at + 2 < end && digit(w.ptr[at]) >= 0))
@@ -101,7 +101,7 @@ static struct body decode(sl_str w, bool *ret_plain)
         at = end;
         if (n == 0)
             break;
-        if (w.len - at < n + 2 || memcmp(w.ptr + at + n, "\r\n", 2) != 0)
+        if (n > w.len || w.len - at < n + 2 || memcmp(w.ptr + at + n, "\r\n", 2) != 0)
             return b;
         buf_append(&b.bytes, w.ptr + at, n);
         at += n + 2;

@@ -80,7 +80,7 @@ static void write_file(sl_str text)
     buf_finish(&b);
 }
 
-static void check_refused(const struct config_errors *errors)
+static void check_refused(const struct config_errors *errors, sl_str file)
 {
     struct buf out = { 0 };
 
@@ -88,23 +88,26 @@ static void check_refused(const struct config_errors *errors)
     for (size_t i = 0; i < errors->n; i++)
         PROMISE(errors->list[i].text && errors->list[i].text[0], "mistake %zu", i);
     config_errors_print(&out, errors);
-    PROMISE(out.len > 0 && !memmem(out.data, out.len, "hush", 4), "a secret is printed");
+    PROMISE(out.len > 0, "nothing is printed");
+    if (!memmem(file.ptr, file.len, "hush", 4)) /* libFuzzer sees what is compared, and writes it */
+        PROMISE(!memmem(out.data, out.len, "hush", 4), "a secret is printed");
     buf_finish(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config_env env = { .adapter = adapter, .adapter_name = adapter_name };
+    sl_str file = size ? whole(data, size) : STR("");
     struct config_errors errors;
     struct config *c = NULL;
 
-    write_file(size ? whole(data, size) : STR(""));
+    write_file(file);
     if (config_load(path, &env, &c, &errors) == 0) {
         PROMISE(errors.n == 0 && c->n_endpoints >= 1 && c->endpoints[0].settings, "no settings");
         config_destroy(c);
     } else {
         PROMISE(!c, "refused, but given");
-        check_refused(&errors);
+        check_refused(&errors, file);
     }
     config_errors_finish(&errors);
     return 0;

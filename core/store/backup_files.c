@@ -1,8 +1,8 @@
 /*
  * backup_files.c - a backup on the keeper's thread: the folder, the files of the log, the manifest.
  *
- * What the keeper does for the log goes on between slices; a slice is followed by as long a pause,
- * so that a disk that commits are waiting for is not kept busy.
+ * What the keeper does for the log goes on between slices. While commits go on, too, a slice is
+ * followed by a pause three times as long, so that the disk they wait for is theirs.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,8 @@
 #include "store/disk.h"
 
 #define SPARE_BYTES   (16u << 20) /* for what a file system needs beside the files */
-#define PAUSE_MOST_MS 100
+#define PAUSE         3
+#define PAUSE_MOST_MS 300
 
 static int fail_path(struct backup *b, int r, const char *path)
 {
@@ -234,6 +235,7 @@ static int list(struct store *s)
     memcpy(b->manifest.log_id, reclog_id(s->log), sizeof(b->manifest.log_id));
     copier_init(&b->copier);
     b->listed = true;
+    atomic_store(&b->total, atomic_load(&b->bytes) + log_bytes(s)); /* it has grown */
     r = reclog_files(s->log, b->manifest.last, &b->files, &b->n_files);
     if (r == 0)
         r = list_runs(s);
@@ -278,7 +280,8 @@ static int begin_file(struct store *s, uint64_t bytes)
 static int copy_slice(struct store *s)
 {
     struct backup *b = s->backup;
-    uint64_t began = clock_mono_ms(), before = b->copier.at, end_at = b->copier.end, took;
+    uint64_t began = clock_mono_ms(), before = b->copier.at, end_at = b->copier.end, pause_ms;
+    uint64_t commits = atomic_load(&s->commits);
     bool index = b->manifest.n == 0;
     char path[4096];
     int r = copier_step(&b->copier, &b->now);
@@ -295,8 +298,9 @@ static int copy_slice(struct store *s)
         if ((r = manifest_add(&b->manifest, &b->now)) < 0)
             return fail_path(b, r, b->dir);
     }
-    took = clock_mono_ms() - began;
-    uv_sleep((unsigned)(took < PAUSE_MOST_MS ? took : PAUSE_MOST_MS));
+    pause_ms = PAUSE * (clock_mono_ms() - began);
+    if (atomic_load(&s->commits) != commits)
+        uv_sleep((unsigned)(pause_ms < PAUSE_MOST_MS ? pause_ms : PAUSE_MOST_MS));
     return 0;
 }
 

@@ -19,7 +19,7 @@
 
 #define VERSION    1
 #define SLICE      (4u << 20)
-#define SYNC_EVERY (32u << 20) /* so that a disk in use never has much to write at once */
+#define SYNC_EVERY (8u << 20) /* so that a disk in use never has much to write at once */
 #define PATH_MOST  4096
 
 int manifest_add(struct manifest *m, const struct manifest_file *file)

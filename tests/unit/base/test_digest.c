@@ -38,6 +38,28 @@ static void sha256_matches_fips_180(void **state)
     CHECK_STR(hex(out), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+static void sha256_in_pieces_is_that_of_the_whole(void **state)
+{
+    uint8_t whole[DIGEST_SHA256], pieces[DIGEST_SHA256];
+    struct sha256 *h = sha256_create();
+    char text[300];
+
+    (void)state;
+    memset(text, 'q', sizeof(text));
+    digest_sha256(text, sizeof(text), whole);
+    for (size_t n = 1; n < sizeof(text); n += 37) {
+        sha256_begin(h);
+        sha256_update(h, "half a message", 14);
+        sha256_begin(h);
+        for (size_t at = 0; at < sizeof(text); at += n)
+            sha256_update(h, text + at, at + n < sizeof(text) ? n : sizeof(text) - at);
+        sha256_end(h, pieces);
+        CHECK(memcmp(whole, pieces, sizeof(whole)) == 0);
+    }
+    sha256_destroy(h);
+    sha256_destroy(NULL);
+}
+
 static void parts_are_told_apart_by_their_length(void **state)
 {
     uint8_t a[DIGEST_SHA256], b[DIGEST_SHA256], whole[DIGEST_SHA256];
@@ -212,6 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_matches_fips_180),
+        cmocka_unit_test(sha256_in_pieces_is_that_of_the_whole),
         cmocka_unit_test(parts_are_told_apart_by_their_length),
         cmocka_unit_test(hmac_matches_rfc_4231),
         cmocka_unit_test(one_key_serves_many_messages),

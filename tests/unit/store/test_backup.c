@@ -517,6 +517,32 @@ static void test_a_folder_that_is_no_whole_backup_is_refused(void **state)
     finish();
 }
 
+static void test_a_manifest_cut_anywhere_is_refused(void **state)
+{
+    struct manifest m;
+    char path[200];
+    off_t size;
+
+    (void)state;
+    start();
+    rig_must_open(&rig);
+    fill(3, 0);
+    must_backup();
+    rig_close(&rig);
+    snprintf(path, sizeof(path), "%s/" MANIFEST, dir);
+    struct stat st;
+    CHECK_EQ(stat(path, &st), 0);
+    for (size = st.st_size - 1; size >= 0; size--) {
+        struct fail fail = { 0 };
+
+        CHECK_EQ(truncate(path, size), 0);
+        CHECK_EQ(manifest_read(&m, dir, &fail), UV_EINVAL);
+        CHECK(strstr(fail.text, MANIFEST) != NULL);
+        manifest_finish(&m);
+    }
+    finish();
+}
+
 static void test_a_store_that_is_there_is_moved_aside_or_left_alone(void **state)
 {
     struct restore_report r;
@@ -560,6 +586,43 @@ static void pause_us(long us)
     const struct timespec t = { .tv_nsec = us * 1000 };
 
     nanosleep(&t, NULL);
+}
+
+static void test_a_backup_killed_at_any_moment_is_whole_or_none(void **state)
+{
+    struct rng rng;
+    unsigned whole = 0, none = 0;
+
+    (void)state;
+    start();
+    rng_seed(&rng, 6);
+    rig_must_open(&rig);
+    fill(200, 0);
+    rig_close(&rig);
+    while (whole < 2 || none < 5) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            rig_must_open(&rig);
+            CHECK_EQ(store_backup(rig.s, dir, NULL, NULL), 0);
+            uv_run(&rig.loop, UV_RUN_DEFAULT);
+            _exit(0);
+        }
+        pause_us((long)rng_below(&rng, whole < 2 ? 200000 : 30000));
+        kill(child, SIGKILL);
+        CHECK_EQ(waitpid(child, NULL, 0), child);
+        if (is_there(dir, MANIFEST)) {
+            CHECK_EQ(store_backup_verify(dir, NULL), 0);
+            CHECK_EQ(findings(dir), 0);
+            whole++;
+        } else {
+            CHECK_EQ(restore(false), UV_ENOENT);
+            none++;
+        }
+        clear(dir);
+    }
+    CHECK_EQ(findings(rig.dir), 0);
+    finish();
 }
 
 static void test_a_restore_killed_at_any_moment_leaves_the_old_store_or_the_new_one(void **state)
@@ -609,7 +672,9 @@ int main(void)
         cmocka_unit_test(test_a_store_closed_in_the_middle_of_a_backup_leaves_no_half_of_it),
         cmocka_unit_test(test_what_was_not_final_is_held_or_unknown_after_a_restore),
         cmocka_unit_test(test_a_folder_that_is_no_whole_backup_is_refused),
+        cmocka_unit_test(test_a_manifest_cut_anywhere_is_refused),
         cmocka_unit_test(test_a_store_that_is_there_is_moved_aside_or_left_alone),
+        cmocka_unit_test(test_a_backup_killed_at_any_moment_is_whole_or_none),
         cmocka_unit_test(test_a_restore_killed_at_any_moment_leaves_the_old_store_or_the_new_one),
     };
 

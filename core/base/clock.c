@@ -4,11 +4,11 @@
 #include "base/clock.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <time.h>
 #include <uv.h>
 
 #define YEAR_0_MS    INT64_C(-62167219200000) /* 0000-01-01T00:00:00.000Z */
+#define DAY_MS       INT64_C(86400000)
 #define YEAR_9999_MS INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
 uint64_t clock_mono_us(void)
@@ -32,24 +32,56 @@ int64_t clock_wall_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static void write_digits(char *at, unsigned n, int digits)
+{
+    for (; digits-- > 0; n /= 10)
+        at[digits] = (char)('0' + n % 10);
+}
+
+/* "2026-11-20", from the days since 0000-01-01. Years are counted from March, so that the day that
+ * comes and goes is the last one. */
+static void write_date(char *at, unsigned days)
+{
+    unsigned shifted = days + 146097 - 60; /* since March of the year -400; a cycle is 400 years */
+    unsigned of_era = shifted % 146097;
+    unsigned y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned of_year = of_era - (365 * y + y / 4 - y / 100);
+    unsigned m = (5 * of_year + 2) / 153; /* 0: March */
+    unsigned year = shifted / 146097 * 400 + y + (m >= 10) - 400;
+
+    write_digits(at, year, 4);
+    write_digits(at + 5, m < 10 ? m + 3 : m - 9, 2);
+    write_digits(at + 8, of_year - (153 * m + 2) / 5 + 1, 2);
+    at[4] = at[7] = '-';
+}
+
+/* "09:15:32.000Z" and the end of the text. */
+static void write_time(char *at, unsigned ms)
+{
+    unsigned s = ms / 1000;
+
+    write_digits(at, s / 3600, 2);
+    write_digits(at + 3, s / 60 % 60, 2);
+    write_digits(at + 6, s % 60, 2);
+    write_digits(at + 9, ms % 1000, 3);
+    at[2] = at[5] = ':';
+    at[8] = '.';
+    at[12] = 'Z';
+    at[13] = '\0';
+}
+
 void clock_format(int64_t wall_ms, char out[32])
 {
-    struct tm tm;
-    time_t seconds;
-    int64_t ms;
+    int64_t days;
 
     if (wall_ms < YEAR_0_MS)
         wall_ms = YEAR_0_MS;
     if (wall_ms > YEAR_9999_MS)
         wall_ms = YEAR_9999_MS;
-    ms = (wall_ms % 1000 + 1000) % 1000;
-    seconds = (time_t)((wall_ms - ms) / 1000);
-    gmtime_r(&seconds, &tm);
-    /* the remainders tell the compiler that nothing is cut */
-    snprintf(out, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
-             (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100,
-             (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100,
-             (unsigned)ms % 1000);
+    days = (wall_ms - YEAR_0_MS) / DAY_MS; /* since 0000-01-01 */
+    write_date(out, (unsigned)days);
+    out[10] = 'T';
+    write_time(out + 11, (unsigned)((wall_ms - YEAR_0_MS) % DAY_MS));
 }
 
 /* ---- reading ---- */

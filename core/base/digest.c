@@ -18,6 +18,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256_md;
 static EVP_MAC *hmac;
 
+/* Each thread's own context: making one costs as much as the digest of a short text. It ends with
+ * its thread. */
+static _Thread_local EVP_MD_CTX *kept;
+static pthread_key_t kept_end;
+
 static void must(bool ok)
 {
     if (ok)
@@ -26,14 +31,19 @@ static void must(bool ok)
     abort();
 }
 
+static void free_kept(void *ctx)
+{
+    EVP_MD_CTX_free(ctx);
+}
+
 static void fetch(void)
 {
     sha256_md = EVP_MD_fetch(NULL, "SHA256", NULL);
     hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    must(sha256_md && hmac);
+    must(sha256_md && hmac && pthread_key_create(&kept_end, free_kept) == 0);
 }
 
-static EVP_MD_CTX *md_begin(void)
+static EVP_MD_CTX *md_create(void)
 {
     EVP_MD_CTX *ctx;
 
@@ -43,10 +53,21 @@ static EVP_MD_CTX *md_begin(void)
     return ctx;
 }
 
+/* This thread's, begun. */
+static EVP_MD_CTX *md_begin(void)
+{
+    if (kept) {
+        must(EVP_DigestInit_ex2(kept, sha256_md, NULL));
+    } else {
+        kept = md_create();
+        must(pthread_setspecific(kept_end, kept) == 0);
+    }
+    return kept;
+}
+
 static void md_end(EVP_MD_CTX *ctx, uint8_t out[DIGEST_SHA256])
 {
     must(EVP_DigestFinal_ex(ctx, out, NULL));
-    EVP_MD_CTX_free(ctx);
 }
 
 void digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256])
@@ -57,19 +78,47 @@ void digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_SHA256])
     md_end(ctx, out);
 }
 
+/* Small pieces on their way into a digest, together. */
+struct gather {
+    EVP_MD_CTX *ctx;
+    size_t len;
+    uint8_t bytes[512];
+};
+
+static void gather_flush(struct gather *g)
+{
+    must(EVP_DigestUpdate(g->ctx, g->bytes, g->len));
+    g->len = 0;
+}
+
+static void gather_put(struct gather *g, const void *p, size_t n)
+{
+    if (n > sizeof(g->bytes) - g->len)
+        gather_flush(g);
+    if (n > sizeof(g->bytes)) {
+        must(EVP_DigestUpdate(g->ctx, p, n));
+    } else if (n > 0) {
+        memcpy(g->bytes + g->len, p, n);
+        g->len += n;
+    }
+}
+
 void digest_parts(const sl_str *parts, size_t n, uint8_t out[DIGEST_SHA256])
 {
-    EVP_MD_CTX *ctx = md_begin();
+    struct gather g;
 
+    g.ctx = md_begin();
+    g.len = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t len = (uint32_t)parts[i].len;
         uint8_t prefix[4] = { (uint8_t)len, (uint8_t)(len >> 8), (uint8_t)(len >> 16),
                               (uint8_t)(len >> 24) };
 
-        must(EVP_DigestUpdate(ctx, prefix, sizeof(prefix)));
-        must(EVP_DigestUpdate(ctx, parts[i].ptr, parts[i].len));
+        gather_put(&g, prefix, sizeof(prefix));
+        gather_put(&g, parts[i].ptr, parts[i].len);
     }
-    md_end(ctx, out);
+    gather_flush(&g);
+    md_end(g.ctx, out);
 }
 
 /* ---- in pieces ---- */
@@ -83,7 +132,7 @@ struct sha256 *sha256_create(void)
     struct sha256 *h = malloc(sizeof(*h));
 
     must(h);
-    h->ctx = md_begin();
+    h->ctx = md_create();
     return h;
 }
 

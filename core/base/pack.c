@@ -3,43 +3,68 @@
  */
 #include "base/pack.h"
 
-static void pack_int(struct buf *b, uint64_t v, size_t bytes)
+/* Room for so many bytes behind the buffer's end, which is moved behind them; NULL: none. */
+static char *extend(struct buf *b, size_t n)
 {
-    uint8_t raw[8];
+    char *p;
 
+    if (b->failed || buf_reserve(b, n) < 0)
+        return NULL;
+    p = b->data + b->len;
+    b->len += n;
+    b->data[b->len] = '\0';
+    return p;
+}
+
+static void put_int(char *p, uint64_t v, size_t bytes)
+{
     for (size_t i = 0; i < bytes; i++)
-        raw[i] = (uint8_t)(v >> (8 * i));
-    buf_append(b, raw, bytes);
+        p[i] = (char)(uint8_t)(v >> (8 * i));
 }
 
 void pack_u8(struct buf *b, uint8_t v)
 {
-    pack_int(b, v, 1);
+    char *p = extend(b, 1);
+
+    if (p)
+        put_int(p, v, 1);
 }
 
 void pack_u32(struct buf *b, uint32_t v)
 {
-    pack_int(b, v, 4);
+    char *p = extend(b, 4);
+
+    if (p)
+        put_int(p, v, 4);
 }
 
 void pack_u64(struct buf *b, uint64_t v)
 {
-    pack_int(b, v, 8);
+    char *p = extend(b, 8);
+
+    if (p)
+        put_int(p, v, 8);
 }
 
 void pack_i64(struct buf *b, int64_t v)
 {
-    pack_int(b, (uint64_t)v, 8);
+    pack_u64(b, (uint64_t)v);
 }
 
 void pack_str(struct buf *b, sl_str s)
 {
+    char *p;
+
     if (s.len > UINT32_MAX) {
         b->failed = true;
         return;
     }
-    pack_u32(b, (uint32_t)s.len);
-    buf_str(b, s);
+    p = extend(b, 4 + s.len);
+    if (!p)
+        return;
+    put_int(p, s.len, 4);
+    if (s.len > 0)
+        memcpy(p + 4, s.ptr, s.len);
 }
 
 void pack_raw(struct buf *b, const void *p, size_t n)
@@ -104,7 +129,7 @@ sl_str unpack_str(struct unpack *u)
     size_t n = unpack_u32(u);
     const uint8_t *p = take(u, n);
 
-    return p ? (sl_str){ .ptr = (const char *)p, .len = n } : str_of(NULL);
+    return p ? (sl_str){ .ptr = (const char *)p, .len = n } : STR("");
 }
 
 void unpack_raw(struct unpack *u, void *out, size_t n)

@@ -407,18 +407,19 @@ static int mac_end(struct arrival *a, size_t i, uint8_t out[DIGEST_SHA256])
     return 0;
 }
 
-/** All secrets are tried, always: the time says nothing about which one fits. 1, 0 or a code. */
+/** One secret after the other, until one fits: the time tells the sender of a good signature which
+ *  one, and the sender of a bad one nothing. 1, 0 or a code. */
 static int signature_fits(struct arrival *a)
 {
     const sl_verdict *v = &a->verdict;
     bool fits = v->scheme == SL_SIGNED_NOT;
 
-    for (size_t i = 0; i < n_secrets(a); i++) {
+    for (size_t i = 0; i < n_secrets(a) && !fits; i++) {
         uint8_t mac[DIGEST_SHA256];
         int err = mac_end(a, i, mac);
         if (err < 0)
             return err;
-        fits |= digest_equal(mac, sizeof(mac), v->signature, v->signature_len);
+        fits = digest_equal(mac, sizeof(mac), v->signature, v->signature_len);
     }
     return fits;
 }

@@ -9,8 +9,9 @@
 #include "flow/routing.h"
 #include "store/restore.h"
 
-#define AGAIN_MS   1000        /* a store that had no room is asked again */
-#define KEEP_BYTES (32u << 20) /* of bodies that stay in memory until they are sent */
+#define AGAIN_MS    1000        /* a store that had no room is asked again */
+#define ROUTED_ROOM 255         /* bytes of the record of an event that made nothing, and some */
+#define KEEP_BYTES  (32u << 20) /* of bodies that stay in memory until they are sent */
 
 static void hold_type_of(const struct piece *p, struct rec_delivery *rd)
 {
@@ -251,17 +252,25 @@ static void cut_pieces(struct routing *rt)
     buf_finish(&text);
 }
 
+/* NULL for none: most events are about one thing and make little. */
+static void *array_of(size_t n, size_t size)
+{
+    return n ? mem_array(n, size) : NULL;
+}
+
 static void fill_routed(struct routing *rt, struct rec_routed *routed)
 {
+    size_t n_waits = rt->waits ? rt->n_refs : 0;
+
     *routed = (struct rec_routed){
         .event = rt->event->id,
         .at_ms = clock_wall_ms(),
         .note = str_of(rt->note),
-        .abouts = mem_array(rt->n_abouts + 1, sizeof(*routed->abouts)),
+        .abouts = array_of(rt->n_abouts, sizeof(*routed->abouts)),
         .n_abouts = rt->n_abouts,
-        .waits = mem_array(rt->n_refs + 1, sizeof(*routed->waits)),
-        .n_waits = rt->waits ? rt->n_refs : 0,
-        .deliveries = mem_array(rt->n_pieces + 1, sizeof(*routed->deliveries)),
+        .waits = array_of(n_waits, sizeof(*routed->waits)),
+        .n_waits = n_waits,
+        .deliveries = array_of(rt->n_pieces, sizeof(*routed->deliveries)),
         .n_deliveries = rt->n_pieces,
     };
     for (size_t i = 0; i < rt->n_abouts; i++)
@@ -298,6 +307,7 @@ void router_store(struct routing *rt)
 
     struct commit *c = commit_new(rt->flow, on_routed, rc);
     struct store_record *rec = commit_record(c, REC_ROUTED);
+    buf_alloc(&rec->payload, ROUTED_ROOM);
     rec_routed_encode(&rec->payload, &rc->routed);
     rec->keys = mem_array(rc->routed.n_deliveries + 1, sizeof(*rec->keys));
     if (!rt->waits && !rt->undescribed && routing_event_key(rt, key)) {

@@ -8,11 +8,11 @@
 #include "base/mem.h"
 #include "flow/program.h"
 
-#define MAX_ABOUTS 16
-#define MAX_REFS   32
+#define MAX_REFS 32
 
 static struct routing *routing_init(struct routing *rt, struct flow *f, struct event *e)
 {
+    memset(rt, 0, offsetof(struct routing, abouts));
     rt->flow = f;
     rt->event = e;
     list_init(&rt->node);
@@ -22,12 +22,12 @@ static struct routing *routing_init(struct routing *rt, struct flow *f, struct e
 
 struct routing *routing_new(struct flow *f, struct event *e)
 {
-    return routing_init(mem_zero(sizeof(struct routing)), f, e);
+    return routing_init(mem_grow(NULL, sizeof(struct routing)), f, e);
 }
 
 struct routing *routing_try_new(struct flow *f, struct event *e)
 {
-    struct routing *rt = calloc(1, sizeof(*rt));
+    struct routing *rt = malloc(sizeof(*rt));
 
     return rt ? routing_init(rt, f, e) : NULL;
 }
@@ -41,18 +41,14 @@ void piece_free(struct piece *p)
 
 void routing_free(struct routing *rt)
 {
-    for (size_t i = 0; i < rt->n_abouts; i++) {
+    for (size_t i = 0; i < rt->n_abouts; i++)
         free(rt->abouts[i].subject);
-        free(rt->abouts[i].version);
-        free(rt->abouts[i].event_key);
-    }
     for (size_t i = 0; i < rt->n_refs; i++) {
         free(rt->refs[i].kind);
         free(rt->refs[i].id);
     }
     for (size_t i = 0; i < rt->n_pieces; i++)
         piece_free(&rt->pieces[i]);
-    free(rt->abouts);
     free(rt->refs);
     free(rt->pieces);
     free(rt->matched);
@@ -70,6 +66,24 @@ static void set_note(struct routing *rt, sl_str text)
     rt->note = mem_dup(text);
 }
 
+static char *put_text(char *to, sl_str s)
+{
+    if (s.len)
+        memcpy(to, s.ptr, s.len);
+    to[s.len] = '\0';
+    return to + s.len + 1;
+}
+
+static void add_about(struct routing *rt, sl_str subject, sl_str version, sl_str event_key)
+{
+    struct about *a = &rt->abouts[rt->n_abouts++];
+
+    a->subject = mem_grow(NULL, subject.len + version.len + event_key.len + 3);
+    a->version = put_text(a->subject, subject);
+    a->event_key = put_text(a->version, version);
+    put_text(a->event_key, event_key);
+}
+
 static void on_subject(void *ctx, sl_str subject, sl_str version, sl_str event_key,
                        const sl_ref *refs, size_t n_refs)
 {
@@ -79,11 +93,8 @@ static void on_subject(void *ctx, sl_str subject, sl_str version, sl_str event_k
         rt->refs = mem_grow(rt->refs, (rt->n_refs + 1) * sizeof(*rt->refs));
         rt->refs[rt->n_refs++] = (struct about_ref){ mem_dup(refs[i].kind), mem_dup(refs[i].id) };
     }
-    if (!subject.len || rt->n_abouts == MAX_ABOUTS)
-        return;
-    rt->abouts = mem_grow(rt->abouts, (rt->n_abouts + 1) * sizeof(*rt->abouts));
-    rt->abouts[rt->n_abouts++] = (struct about){ mem_dup(subject), mem_dup(version),
-                                                 mem_dup(event_key) };
+    if (subject.len && rt->n_abouts < MAX_ABOUTS)
+        add_about(rt, subject, version, event_key);
 }
 
 void routing_about(struct routing *rt, sl_str subject)
@@ -280,13 +291,15 @@ static void match(struct routing *rt)
     const struct config *c = rt->flow->config;
     const struct event *e = rt->event;
 
-    rt->matched = mem_array(c->n_routes ? c->n_routes : 1, sizeof(*rt->matched));
     for (size_t i = 0; i < c->n_routes; i++) {
         const struct conf_route *r = &c->routes[i];
         if (e->only && e->only != r)
             continue;
-        if (conf_route_matches(r, e->endpoint, e->topic))
-            rt->matched[rt->n_matched++] = r;
+        if (!conf_route_matches(r, e->endpoint, e->topic))
+            continue;
+        if (!rt->matched)
+            rt->matched = mem_array(c->n_routes - i, sizeof(*rt->matched));
+        rt->matched[rt->n_matched++] = r;
     }
 }
 
@@ -305,13 +318,21 @@ static void refuse(struct routing *rt)
         piece_error(rt, rt->matched[i], "the event is not understood: ", str_of(rt->note));
 }
 
+/** What a program is told besides the body. */
+static void put_vars(struct buf *to, const struct event *e)
+{
+    char when[32];
+
+    clock_format(e->received_ms, when);
+    buf_printf(to, "{\"received\":\"%s\",\"delivery\":null}", when);
+}
+
 void routing_map(struct routing *rt)
 {
     const struct event *e = rt->event;
     struct map_run runs[MAX_ROUTES_PER_EVENT];
     size_t n = 0;
     struct buf vars = { 0 };
-    char when[32];
 
     if (rt->undescribed) {
         refuse(rt);
@@ -319,8 +340,6 @@ void routing_map(struct routing *rt)
         return;
     }
     match(rt);
-    clock_format(e->received_ms, when);
-    buf_printf(&vars, "{\"received\":\"%s\",\"delivery\":null}", when);
     for (size_t i = 0; i < rt->n_matched; i++) {
         const struct conf_route *r = rt->matched[i];
         if (program_needed(r) && rt->router && rt->router->routes[r->index].paused) {
@@ -334,6 +353,8 @@ void routing_map(struct routing *rt)
                 piece_error(rt, r, "more than 64 routes match one event", STR(""));
                 continue;
             }
+            if (n == 0)
+                put_vars(&vars, e);
             rt->run[n] = r;
             runs[n++] = (struct map_run){ rt->flow->router.routes[r->index].program,
                                           buf_view(&vars) };

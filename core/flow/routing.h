@@ -8,10 +8,12 @@
 
 #define MAX_ROUTES_PER_EVENT 64 /* with a program */
 
-/** What describe() said. */
+/** What describe() said; one block of memory. */
 struct about {
     char *subject, *version, *event_key;
 };
+
+#define MAX_ABOUTS 16
 
 /** A reference that a subject depends on. */
 struct about_ref {
@@ -34,7 +36,6 @@ struct routing {
     struct router *router; /* NULL: a dry run */
     struct flow *flow;
     struct event *event;
-    struct about *abouts;
     size_t n_abouts;
     struct about_ref *refs;
     size_t n_refs;
@@ -45,8 +46,7 @@ struct routing {
     struct remap *remap; /* a delivery of it is made again; NULL: all of it, for the first time */
     const struct conf_route **matched; /* routes whose results are awaited, in order */
     size_t n_matched;
-    const struct conf_route *run[MAX_ROUTES_PER_EVENT]; /* those with the mapper */
-    size_t n_run;
+    size_t n_run; /* of `run` */
     struct piece *pieces;
     size_t n_pieces;
     UT_hash_handle hh;  /* router.by_subject */
@@ -54,6 +54,9 @@ struct routing {
     struct list behind; /* routings of the same subject that wait for this one */
     void (*done)(struct routing *rt);
     void *ctx;
+    /* as many as are counted above; the rest is not set, and not even touched for most events */
+    struct about abouts[MAX_ABOUTS];
+    const struct conf_route *run[MAX_ROUTES_PER_EVENT]; /* those with the mapper */
 };
 
 /** The hold type of what was closed so: another delivery has its key, and it is never sent again.

@@ -507,23 +507,28 @@ void rec_headers_encode(struct buf *b, const sl_header *h, size_t n)
 
 int rec_headers_decode(sl_str s, sl_header **ret, size_t *ret_n)
 {
-    size_t n = 0, i = 0;
     struct unpack u = unpack_of(s);
-    sl_header *h;
+    size_t n = 0, room = 0;
+    sl_header *h = NULL, *more;
 
-    while (!u.bad && u.p < u.end) {
-        unpack_str(&u);
-        unpack_str(&u);
+    do {
+        if (n == room) {
+            room = room ? room * 2 : 16;
+            if (!(more = realloc(h, room * sizeof(*h)))) {
+                free(h);
+                return UV_ENOMEM;
+            }
+            h = more;
+        }
+        if (u.p == u.end)
+            break;
+        h[n].name = unpack_str(&u);
+        h[n].value = unpack_str(&u);
         n++;
-    }
-    if (u.bad)
+    } while (!u.bad);
+    if (u.bad) {
+        free(h);
         return UV_EINVAL;
-    h = calloc(n ? n : 1, sizeof(*h));
-    if (!h)
-        return UV_ENOMEM;
-    for (u = unpack_of(s); i < n; i++) {
-        h[i].name = unpack_str(&u);
-        h[i].value = unpack_str(&u);
     }
     *ret = h;
     *ret_n = n;

@@ -20,9 +20,8 @@ from common import (BUILD, DIES_WITH_US, STORE, Failed, confine, machine, need_s
                     say_machine, step, table, write_json)
 
 EVENT_BYTES = 1200   # in log and index, about
-WINDOW = 200_000     # events
+WINDOW = 200_000     # events, at every mark as many: each has its share of sealed segments and sorted keys
 WINDOWS = 3          # of a mark; the median counts
-SMALL_WINDOW = 50_000  # of the first mark: more would no longer be ten thousand kept
 SMALL_STORES = 6
 FIRST, MILLIONS = 10_000, 10_000_000
 
@@ -49,7 +48,7 @@ def small(folder):
     marks = []
     for turn in range(SMALL_STORES):
         step(f"{FIRST:,} events, store {turn + 1} of {SMALL_STORES}")
-        marks += fill(folder / "small", FIRST, "--mark", FIRST, "--window", SMALL_WINDOW)[0][:1]
+        marks += fill(folder / "small", FIRST, "--mark", FIRST, "--window", WINDOW)[0][:1]
         shutil.rmtree(folder / "small")
     return row(FIRST, marks)
 

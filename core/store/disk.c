@@ -81,6 +81,13 @@ static int sys_sync(int fd)
     return code(fdatasync(fd));
 }
 
+static int sys_forget(int fd)
+{
+    int r = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+
+    return r ? uv_translate_sys_error(r) : 0;
+}
+
 static int sys_sync_dir(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
@@ -111,6 +118,7 @@ const struct disk disk_system = {
     .blank = sys_blank,
     .truncate = sys_truncate,
     .sync = sys_sync,
+    .forget = sys_forget,
     .sync_dir = sys_sync_dir,
     .rename = sys_rename,
     .remove = sys_remove,

@@ -26,6 +26,7 @@ struct disk {
     int (*blank)(int fd, uint64_t at, size_t n);
     int (*truncate)(int fd, uint64_t size);
     int (*sync)(int fd);               /* fdatasync(2) */
+    int (*forget)(int fd);             /* what was synced need not be kept in memory */
     int (*sync_dir)(const char *path); /* what was made, renamed and removed in it */
     int (*rename)(const char *from, const char *to);
     int (*remove)(const char *path);

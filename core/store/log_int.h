@@ -82,6 +82,8 @@ struct reclog {
     uint32_t next_spare; /* name of the next new one */
     uint64_t first_kept;
     unsigned holds;
+    uint32_t in_memory; /* number of the oldest segment written since opening that the page cache
+                           was not told to forget */
     struct reclog_damage damages[LOG_DAMAGES_MOST];
     size_t n_damages;
 };

@@ -196,11 +196,45 @@ void reclog_hold(struct reclog *l, bool on)
     uv_mutex_unlock(&l->lock);
 }
 
+/* ---- the page cache ---- */
+
+#define READ_SOON 2 /* segments: the newest one and what the index may still be reading */
+
+static bool forget_due(const struct reclog *l)
+{
+    return l->in_memory + READ_SOON <= l->segments[l->n_segments - 1].number;
+}
+
+/* A log is written once and, the index having followed, hardly ever read: it would drive out of
+ * memory what is. What must be read again comes from the disk. */
+static int forget(struct reclog *l)
+{
+    char path[LOG_PATH_MOST];
+    uint32_t number = 0;
+    bool due;
+    int fd;
+
+    uv_mutex_lock(&l->lock);
+    due = forget_due(l);
+    if (due)
+        number = l->in_memory++;
+    uv_mutex_unlock(&l->lock);
+    if (!due)
+        return 0;
+    log_segment_path(l, number, path);
+    fd = store_disk->open(path, O_RDONLY);
+    if (fd >= 0) { /* else it was recycled meanwhile */
+        store_disk->forget(fd);
+        store_disk->close(fd);
+    }
+    return 1;
+}
+
 /* ---- a step ---- */
 
 int reclog_work(struct reclog *l)
 {
-    int (*const steps[])(struct reclog *) = { recycle, prepare };
+    int (*const steps[])(struct reclog *) = { recycle, prepare, forget };
     int did = 0, failed = 0;
 
     if (atomic_load(&l->failed))
@@ -228,7 +262,7 @@ bool reclog_work_due(struct reclog *l)
     if (atomic_load(&l->failed))
         return false;
     uv_mutex_lock(&l->lock);
-    due = prepare_due(l) || recycle_due(l);
+    due = prepare_due(l) || recycle_due(l) || forget_due(l);
     uv_mutex_unlock(&l->lock);
     return due || keys_work_due(l->keys);
 }

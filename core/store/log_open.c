@@ -476,6 +476,7 @@ int reclog_open(struct reclog **ret, const struct reclog_conf *conf, struct fail
     r = l->n_segments ? open_log(l, fail) : begin_log(l, fail);
     if (r < 0)
         goto out;
+    l->in_memory = l->number;
     *ret = l;
     return 0;
 out:

@@ -856,6 +856,41 @@ static void the_next_segment_is_written_through_or_goes_without(void **state)
     }
 }
 
+static int forgotten;
+
+static int count_forgotten(int fd)
+{
+    forgotten++;
+    return disk_system.forget(fd);
+}
+
+static void what_the_index_has_behind_it_is_forgotten_and_can_be_read(void **state)
+{
+    struct reclog_stats st;
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    box_must_open(&b);
+    faulty = disk_system;
+    faulty.forget = count_forgotten;
+    store_disk = &faulty;
+    forgotten = 0;
+    put_many(&b, 290, 1000);
+    while (reclog_work(b.l) > 0)
+        ;
+    reclog_stats(b.l, &st);
+    CHECK(st.segments > 4);
+    CHECK_EQ(forgotten, st.segments - 2); /* not the newest, nor the one before it */
+    CHECK(!reclog_work_due(b.l));
+    CHECK_EQ(fill_of(&b, 1), fill_of(&b, 290));
+    box_close(&b);
+    box_must_open(&b);
+    CHECK(!reclog_work_due(b.l)); /* what was there before is left alone */
+    store_disk = &disk_system;
+    box_finish(&b);
+}
+
 static void a_group_fills_its_last_page(void **state)
 {
     struct box b;
@@ -891,6 +926,7 @@ int main(void)
           .initial_state = "reopened before" },
         cmocka_unit_test(the_next_segment_is_written_through_or_goes_without),
         cmocka_unit_test(a_group_fills_its_last_page),
+        cmocka_unit_test(what_the_index_has_behind_it_is_forgotten_and_can_be_read),
         cmocka_unit_test(a_group_without_room_is_undone_and_leaves_nothing),
         cmocka_unit_test(after_a_failed_sync_nothing_is_written_any_more),
         cmocka_unit_test(the_log_goes_on_in_the_next_segment_and_is_read_across),

@@ -883,7 +883,7 @@ static void what_the_index_has_behind_it_is_forgotten_and_can_be_read(void **sta
     CHECK(st.segments > 4);
     CHECK_EQ(forgotten, st.segments - 2); /* not the newest, nor the one before it */
     CHECK(!reclog_work_due(b.l));
-    CHECK_EQ(fill_of(&b, 1), fill_of(&b, 290));
+    CHECK_EQ(fill_of(&b, 1), 'a');
     box_close(&b);
     box_must_open(&b);
     CHECK(!reclog_work_due(b.l)); /* what was there before is left alone */

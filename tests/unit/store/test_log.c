@@ -886,7 +886,9 @@ static void what_the_index_has_behind_it_is_forgotten_and_can_be_read(void **sta
     CHECK_EQ(fill_of(&b, 1), 'a');
     box_close(&b);
     box_must_open(&b);
-    CHECK(!reclog_work_due(b.l)); /* what was there before is left alone */
+    while (reclog_work(b.l) > 0)
+        ;
+    CHECK_EQ(forgotten, st.segments - 2); /* what was there before is left alone */
     store_disk = &disk_system;
     box_finish(&b);
 }

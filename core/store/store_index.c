@@ -28,6 +28,7 @@ struct work {
     size_t damages;    /* places of the log that are in the statistics */
     struct retain retain;
     bool retain_short; /* its last slice failed */
+    bool spare;        /* records gather: time for a slice of it, not for them */
 };
 
 /* ---- applying ---- */
@@ -263,6 +264,7 @@ static bool has_work(struct work *w, bool timed_out, uint64_t *ret_limit_ms)
 {
     uint64_t now = clock_mono_ms();
 
+    w->spare = false;
     if (!list_empty(&w->queries) || w->finish || backup_index_due(w->s))
         return true;
     *ret_limit_ms = 0;
@@ -275,8 +277,9 @@ static bool has_work(struct work *w, bool timed_out, uint64_t *ret_limit_ms)
             w->since_ms = now;
         if (behind(w) >= APPLY_MOST || now - w->since_ms >= GATHER_MS)
             return true;
-        *ret_limit_ms = w->since_ms + GATHER_MS - now;
-        return false;
+        w->spare = timed_out && retain_is_due(w);
+        *ret_limit_ms = retain_is_due(w) ? 1 : w->since_ms + GATHER_MS - now;
+        return w->spare;
     }
     *ret_limit_ms = idle_due_ms(w);
     return timed_out && *ret_limit_ms;
@@ -331,13 +334,13 @@ void store_index_main(void *arg)
         answer_all(&w);
         if (w.finish)
             break; /* set by the log's end, after which nothing is submitted */
-        if (behind(&w))
+        if (behind(&w) && !w.spare)
             advance(&w);
         if (backup_index_due(w.s))
             backup_index_step(w.s, behind(&w) > APPLY_MOST);
         if (index_tidy_due(w.s->index) == 2)
             tidy(&w);
-        else if (!behind(&w))
+        else if (!behind(&w) || w.spare)
             idle_work(&w);
         else if (retain_is_late(&w))
             retain(&w);

@@ -17,6 +17,7 @@ struct box {
     struct fail fail; /* of the last opening */
     bool done;
     int status;
+    size_t body; /* of the last event asked for */
 };
 
 /** `dir` is borrowed. Small segments. */

@@ -63,8 +63,8 @@ static void count_ops(struct run *run)
     }
 }
 
-/* Lives of a store, each with what the ones before left; nothing fails. */
-static void run_start(struct run *run, uint64_t seed, unsigned events)
+/* Lives of a store, each with what the ones before left; nothing fails. keep_ms: 0 for all. */
+static void run_keep(struct run *run, uint64_t seed, unsigned events, int64_t keep_ms)
 {
     struct workload w;
     struct box box;
@@ -75,9 +75,11 @@ static void run_start(struct run *run, uint64_t seed, unsigned events)
     said_clear();
     for (unsigned life = 0; life < LIVES; life++) {
         box_start(&box, run->dir);
+        if (keep_ms)
+            box.conf.keep_ms = keep_ms;
         CHECK_EQ(box_open(&box), 0);
         workload_start(&w, &run->history, seed + life, life * 100000);
-        w.retire = seed % 2 ? run->history.n : 0;
+        w.retire = seed % 2 && !keep_ms ? run->history.n : 0;
         CHECK_EQ(workload_run(&w, &box, events / LIVES), 0);
         run->refused += w.refused;
         CHECK(box_finish(&box));
@@ -85,6 +87,11 @@ static void run_start(struct run *run, uint64_t seed, unsigned events)
     CHECK_EQ(said_lines(), 0);
     journal_end(run->journal);
     count_ops(run);
+}
+
+static void run_start(struct run *run, uint64_t seed, unsigned events)
+{
+    run_keep(run, seed, events, 0);
 }
 
 static void run_finish(struct run *run)
@@ -139,6 +146,98 @@ static bool one_image(const struct run *run, unsigned i, bool loud, struct findi
     return ok;
 }
 
+/* ---- images of a run that keeps nothing it need not ---- */
+
+static void on_event(void *ctx, int status, const struct store_event *e)
+{
+    struct box *b = ctx;
+
+    b->status = status;
+    b->body = status == 0 ? e->receipt.body.len : 0;
+    b->done = true;
+}
+
+/* Is the event there with its body? */
+static bool event_is_whole(struct box *b, const struct note *note)
+{
+    struct rec_receipt want;
+
+    CHECK_EQ(rec_receipt_decode((sl_str){ (const char *)note->payload, note->len }, &want), 0);
+    b->done = false;
+    if (store_event_get(b->s, note->seq, on_event, b) < 0)
+        return false;
+    box_wait(b);
+    return b->status == 0 && b->body == want.body.len;
+}
+
+/* The events that are still needed after the first n records: unrouted, or with a delivery that is
+ * open or dead. Own. */
+static bool *needed(const struct history *h, size_t n)
+{
+    bool *ret = calloc(n + 1, sizeof(*ret));
+    struct standing *all;
+    size_t count;
+
+    assert_non_null(ret);
+    for (size_t i = 0; i < n; i++) {
+        struct rec_routed rec;
+
+        ret[h->at[i].seq] = h->at[i].type == REC_RECEIPT;
+        if (h->at[i].type != REC_ROUTED)
+            continue;
+        CHECK_EQ(rec_routed_decode((sl_str){ (const char *)h->at[i].payload, h->at[i].len }, &rec),
+                 0);
+        ret[rec.event] = false;
+        rec_routed_finish(&rec);
+    }
+    all = history_deliveries(h, n, &count);
+    for (size_t i = 0; i < count; i++)
+        if (all[i].state < DS_DELIVERED || all[i].state == DS_DEAD)
+            ret[delivery_event(all[i].num)] = true;
+    free(all);
+    return ret;
+}
+
+/* How many events that are needed are not there, whatever of the log has gone. */
+static size_t missing_in(struct box *b, const struct history *h)
+{
+    uint64_t n = box_stats(b).log_seq;
+    bool *need = needed(h, n);
+    size_t missing = 0;
+
+    for (uint64_t seq = 1; seq <= n; seq++)
+        if (need[seq] && !event_is_whole(b, &h->at[seq - 1])) {
+            print_error("event %" PRIu64 " of %" PRIu64 ": %s\n", seq, n, uv_strerror(b->status));
+            missing++;
+        }
+    free(need);
+    return missing;
+}
+
+static bool image_has_what_is_needed(const struct run *run, unsigned i)
+{
+    char dir[128];
+    struct rng rng;
+    struct box box;
+    size_t cut;
+    bool ok;
+
+    rng_seed(&rng, run->seed * 1000 + i);
+    cut = draw_cut(run->journal, 0, &rng);
+    snprintf(dir, sizeof(dir), "%s-%u", run->dir, i);
+    journal_image(run->journal, cut, rng_next(&rng), dir);
+    box_start(&box, dir);
+    ok = box_open(&box) == 0;
+    if (!ok)
+        print_error("seed %" PRIu64 ", image %u: %s\n", run->seed, i, box.fail.text);
+    else
+        ok = box_stats(&box).log_seq >= history_acked(&run->history, cut) &&
+             missing_in(&box, &run->history) == 0;
+    CHECK(box_finish(&box));
+    scratch_remove(dir);
+    return ok;
+}
+
 /* ---- the tests ---- */
 
 static void what_was_acknowledged_outlives_a_power_cut_at_any_moment(void **state)
@@ -160,6 +259,29 @@ static void what_was_acknowledged_outlives_a_power_cut_at_any_moment(void **stat
         run_finish(&run);
     }
     CHECK_EQ(failed, 0);
+}
+
+/* The log forgets a segment only when what the index kept of it is on the disk. */
+static void what_is_still_needed_of_old_events_outlives_a_power_cut(void **state)
+{
+    unsigned images = getenv("SLUICE_LONG") ? 400 : part_of(60), done = 0, failed = 0;
+    uint64_t seed = from_env("SLUICE_SEED", (uint64_t)time(NULL));
+    size_t recycled = 0;
+
+    (void)state;
+    print_message("seed %" PRIu64 ", %u images\n", seed, images);
+    for (; done < images; seed++) {
+        struct run run;
+
+        run_keep(&run, seed, 900, 1);
+        recycled += run.recycled;
+        for (unsigned i = 0; i < RUN_IMAGES && done < images; i++, done++)
+            failed += !image_has_what_is_needed(&run, i);
+        run_finish(&run);
+    }
+    print_message("%zu segments went\n", recycled);
+    CHECK_EQ(failed, 0);
+    CHECK(recycled > 0);
 }
 
 static void no_callback_comes_before_the_sync_of_its_bytes(void **state)
@@ -235,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_callback_before_the_sync_is_found_out),
         cmocka_unit_test(a_disk_that_lies_about_syncs_is_found_out),
         cmocka_unit_test(what_was_acknowledged_outlives_a_power_cut_at_any_moment),
+        cmocka_unit_test(what_is_still_needed_of_old_events_outlives_a_power_cut),
     };
 
     layer_install();

@@ -549,6 +549,11 @@ static unsigned durable_with(struct in *in, unsigned n, const bool *acknowledged
     for (uint64_t e = 1; e <= last; e++) {
         struct found f = event_of(in, e);
         unsigned i;
+        /* the index's thread may have had no memory either: soon it tries again */
+        for (int tries = 0; f.status == UV_ENOMEM && tries < 2000; tries++) {
+            uv_sleep(5);
+            f = event_of(in, e);
+        }
         if (f.status < 0)
             continue;
         CHECK_EQ(sscanf(f.body, "order:%u", &i), 1);

@@ -148,6 +148,8 @@ static int copy_offline(struct cli *cli, const char *path, const char *folder)
         fprintf(stderr, "sluice: there is no store in %s\n", path);
         return EXIT_NOT_FOUND;
     }
+    if ((r = command_as_owner(cli, path)) != EXIT_DONE)
+        return r;
     store_defaults(&conf);
     conf.path = path;
     conf.keep_ms = INT64_MAX / 4; /* only the daemon lets anything go */

@@ -48,3 +48,6 @@ int command_db_repair(struct cli *cli);
 int command_db_backup(struct cli *cli);
 int command_db_restore(struct cli *cli);
 int command_version(struct cli *cli);
+/** What writes into a store leaves files that its daemon must be able to open. EXIT_DONE, or
+ *  EXIT_REFUSED: root, and the store is another user's; told. */
+int command_as_owner(const struct cli *cli, const char *store);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 #include "base/clock.h"
@@ -148,6 +149,19 @@ static int check_sums(const struct cli *cli, const char *path)
     return fail_code(cli, r, &fail);
 }
 
+int command_as_owner(const struct cli *cli, const char *store)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(store, &st) < 0 || st.st_uid == 0)
+        return EXIT_DONE;
+    fprintf(stderr,
+            "sluice %s: %s belongs to the user with uid %ld, and what root writes the daemon could "
+            "not open: run it as that user (sudo -u)\n",
+            cli->command->name, store, (long)st.st_uid);
+    return EXIT_REFUSED;
+}
+
 static int run_on(struct cli *cli, const char *path, bool repair)
 {
     struct check_report report;
@@ -191,7 +205,9 @@ static int check_it(struct cli *cli, const char *path)
 
 static int repair_it(struct cli *cli, const char *path)
 {
-    return run_on(cli, path, true);
+    int r = command_as_owner(cli, path);
+
+    return r == EXIT_DONE ? run_on(cli, path, true) : r;
 }
 
 int command_db_check(struct cli *cli)

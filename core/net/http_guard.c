@@ -115,12 +115,18 @@ static size_t plain_run(const char *p, size_t n)
     size_t i = 0;
 
     for (; i + 8 <= n; i += 8) {
-        uint64_t x, del;
+        uint64_t x, del, hits;
 
         memcpy(&x, p + i, 8);
         del = x ^ (ones * 0x7f);
-        if ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs)
-            break;
+        hits = (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
+        if (!hits)
+            continue;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        return i + (size_t)__builtin_ctzll(hits) / 8; /* a borrow makes false ones above it only */
+#else
+        break;
+#endif
     }
     while (i < n && !is_control((unsigned char)p[i]) && p[i] != '\t')
         i++;
@@ -274,7 +280,8 @@ static bool name_listed(sl_str name, const char *const *list)
 static bool stands_twice(const struct http_head *h, size_t i)
 {
     for (size_t j = 0; j < i; j++)
-        if (str_eq_nocase(h->headers[j].name, h->headers[i].name))
+        if (h->headers[j].name.len == h->headers[i].name.len &&
+            str_eq_nocase(h->headers[j].name, h->headers[i].name))
             return true;
     return false;
 }
@@ -375,27 +382,81 @@ struct framing {
     sl_str coding_value;
 };
 
-static struct http_refusal weigh_field(struct http_head *h, const sl_header *f, struct framing *fr)
+enum field {
+    FIELD_OTHER,
+    FIELD_HOST,
+    FIELD_LENGTH,
+    FIELD_CODING,
+    FIELD_CONNECTION,
+    FIELD_UPGRADE,
+    FIELD_EXPECT,
+    FIELD_ONCE, /* of no meaning here, but it may stand once */
+};
+
+/* No two of them are of one length, so that a name is compared with one at most. */
+static enum field field_of(sl_str name)
 {
-    if (str_eq_nocase(f->name, STR("host"))) {
+    static const struct {
+        sl_str name;
+        enum field field;
+    } known[] = {
+        [4] = { STR("host"), FIELD_HOST },
+        [6] = { STR("expect"), FIELD_EXPECT },
+        [7] = { STR("upgrade"), FIELD_UPGRADE },
+        [10] = { STR("connection"), FIELD_CONNECTION },
+        [12] = { STR("content-type"), FIELD_ONCE },
+        [13] = { STR("authorization"), FIELD_ONCE },
+        [14] = { STR("content-length"), FIELD_LENGTH },
+        [17] = { STR("transfer-encoding"), FIELD_CODING },
+    };
+
+    if (name.len >= sizeof(known) / sizeof(known[0]) || !str_eq_nocase(name, known[name.len].name))
+        return FIELD_OTHER;
+    return known[name.len].field;
+}
+
+static bool may_stand_once(const sl_header *f, enum field field, const char *const *singletons)
+{
+    switch (field) {
+    case FIELD_HOST:
+    case FIELD_LENGTH:
+    case FIELD_CODING:
+    case FIELD_EXPECT:
+    case FIELD_ONCE:
+        return true;
+    default:
+        return name_listed(f->name, singletons);
+    }
+}
+
+static struct http_refusal weigh_field(struct http_head *h, const sl_header *f, enum field field,
+                                       struct framing *fr)
+{
+    switch (field) {
+    case FIELD_HOST:
         fr->host = true;
         return host_valid(f->value) ? PASS : REFUSE(400, "bad Host");
-    }
-    if (str_eq_nocase(f->name, STR("content-length")))
+    case FIELD_LENGTH:
         return read_length(h, f->value);
-    if (str_eq_nocase(f->name, STR("transfer-encoding"))) {
+    case FIELD_CODING:
         fr->coding = true;
         fr->coding_value = f->value;
-    } else if (str_eq_nocase(f->name, STR("connection"))) {
+        return PASS;
+    case FIELD_CONNECTION:
         read_connection(f->value, &fr->close, &fr->keep);
-    } else if (str_eq_nocase(f->name, STR("upgrade"))) {
+        return PASS;
+    case FIELD_UPGRADE:
         return REFUSE(400, "Upgrade not supported");
-    } else if (str_eq_nocase(f->name, STR("expect")) && h->minor == 1) {
+    case FIELD_EXPECT:
+        if (h->minor == 0)
+            return PASS;
         if (!str_eq_nocase(f->value, STR("100-continue")))
             return REFUSE(417, "unknown expectation");
         h->expect_continue = true;
+        return PASS;
+    default:
+        return PASS;
     }
-    return PASS;
 }
 
 static struct http_refusal conclude(struct http_head *h, const struct framing *fr)
@@ -415,10 +476,6 @@ static struct http_refusal conclude(struct http_head *h, const struct framing *f
 struct http_refusal http_head_read(struct http_head *h, sl_str raw, sl_header *headers,
                                    const char *const *singletons)
 {
-    static const char *const once[] = {
-        "host", "content-length", "content-type", "authorization", "expect", "transfer-encoding",
-        NULL
-    };
     struct framing fr = { 0 };
     struct http_refusal no;
     sl_str line;
@@ -430,14 +487,15 @@ struct http_refusal http_head_read(struct http_head *h, sl_str raw, sl_header *h
         return no;
     while ((line = next_line(&raw)).len > 0) {
         sl_header *f = &headers[h->n_headers];
+        enum field field;
 
         if ((no = read_field(f, line)).status)
             return no;
-        if ((name_listed(f->name, once) || name_listed(f->name, singletons)) &&
-            stands_twice(h, h->n_headers))
+        field = field_of(f->name);
+        if (may_stand_once(f, field, singletons) && stands_twice(h, h->n_headers))
             return REFUSE(400, "header stands twice");
         h->n_headers++;
-        if ((no = weigh_field(h, f, &fr)).status)
+        if ((no = weigh_field(h, f, field, &fr)).status)
             return no;
     }
     return conclude(h, &fr);

@@ -8,20 +8,35 @@
 #include "shopify.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
+/* Where the pass is stands in local variables, which is a good part of its speed. A function takes
+ * where it begins and returns where it came to, or NULL: then `at` is where it could not go on. */
 struct cursor {
-    const char *p, *end;
+    const char *end;
+    const char *last_16; /* where sixteen bytes can be read at last; NULL: nowhere */
     const struct topic_names *names;
     struct skimmed *ret;
-    char *to; /* all that is kept goes here as text, when it is not NULL */
+    char *to;    /* all that is kept goes here as text, when it is not NULL */
+    int escaped; /* a string had an escape in it; set, never cleared, by skim_string() */
+    const char *at;
+    sl_status status; /* of NULL */
 };
+
+static const char *stop(struct cursor *c, const char *at, sl_status status)
+{
+    c->at = at;
+    c->status = status;
+    return NULL;
+}
 
 /* ---- sixteen bytes at a time ---- */
 
 typedef unsigned char lanes __attribute__((vector_size(16)));
-typedef uint64_t halves __attribute__((vector_size(16)));
 
-static lanes load(const char *p)
+static inline lanes load(const char *p)
 {
     lanes x;
 
@@ -29,117 +44,107 @@ static lanes load(const char *p)
     return x;
 }
 
-/* Which of eight is the first that is not 0; one is. */
-static size_t first_of(uint64_t hits)
+/* A bit for each of sixteen that is hit, the first one lowest. */
+static inline unsigned hit_bits(lanes hits)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return (size_t)__builtin_ctzll(hits) / 8;
+#ifdef __SSE2__
+    return (unsigned)_mm_movemask_epi8((__m128i)hits);
 #else
-    return (size_t)__builtin_clzll(hits) / 8;
+    unsigned bits = 0;
+
+    for (unsigned i = 0; i < 16; i++)
+        bits |= (hits[i] & 1u) << i;
+    return bits;
 #endif
 }
 
-/* Where the first hit is; NULL: none of the sixteen. */
-static const char *hit_at(const char *p, lanes hits)
-{
-    halves h = (halves)hits;
-
-    if (h[0])
-        return p + first_of(h[0]);
-    return h[1] ? p + 8 + first_of(h[1]) : NULL;
-}
-
 /* The first quote or backslash, or the end. */
-static const char *find_quote(const char *p, const char *end)
+static inline const char *find_quote(const struct cursor *c, const char *p)
 {
-    for (; end - p >= 16; p += 16) {
+    for (; p <= c->last_16; p += 16) {
         lanes x = load(p);
-        const char *hit = hit_at(p, (lanes)((x == '"') | (x == '\\')));
+        unsigned bits = hit_bits((lanes)((x == '"') | (x == '\\')));
 
-        if (hit)
-            return hit;
+        if (bits)
+            return p + __builtin_ctz(bits);
     }
-    while (p < end && *p != '"' && *p != '\\')
+    while (p < c->end && *p != '"' && *p != '\\')
         p++;
     return p;
 }
 
-/* The first quote or bracket, or the end. Brackets and braces differ from their pair in one bit. */
-static const char *find_mark(const char *p, const char *end)
+/* The first quote or bracket, or the end. Brackets and braces differ in one bit. */
+static inline const char *find_mark(const struct cursor *c, const char *p)
 {
-    for (; end - p >= 16; p += 16) {
+    for (; p <= c->last_16; p += 16) {
         lanes x = load(p), low = x | 0x20;
-        const char *hit = hit_at(p, (lanes)((x == '"') | (low == '{') | (low == '}')));
+        unsigned bits = hit_bits((lanes)((x == '"') | (low == '{') | (low == '}')));
 
-        if (hit)
-            return hit;
+        if (bits)
+            return p + __builtin_ctz(bits);
     }
-    while (p < end && *p != '"' && (*p | 0x20) != '{' && (*p | 0x20) != '}')
+    while (p < c->end && *p != '"' && (*p | 0x20) != '{' && (*p | 0x20) != '}')
         p++;
     return p;
 }
 
 /* ---- values ---- */
 
-static int is_space(char c)
+static inline int is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static int skim_space(struct cursor *c)
+static inline const char *skim_space(const char *p, const char *end)
 {
-    while (c->p < c->end && (unsigned char)*c->p <= ' ' && is_space(*c->p))
-        c->p++;
-    return c->p < c->end ? *c->p : -1; /* what comes next */
+    while (p < end && (unsigned char)*p <= ' ' && is_space(*p))
+        p++;
+    return p;
 }
 
-/* At an opening quote. Past the closing one: 0, or 1 with an escape between; -1: there is none. */
-static int skim_string(struct cursor *c)
+/* Behind an opening quote. */
+static inline const char *skim_string(struct cursor *c, const char *p)
 {
-    const char *p = ++c->p;
-    int escaped = 0;
+    const char *start = p;
 
-    while ((p = find_quote(p, c->end)) < c->end && *p == '\\') {
+    while ((p = find_quote(c, p)) < c->end && *p == '\\') {
         if (c->end - p < 2)
-            return -1;
+            return stop(c, start, SL_E_INVALID);
         p += 2;
-        escaped = 1;
+        c->escaped = 1;
     }
-    if (p == c->end)
-        return -1;
-    c->p = p + 1;
-    return escaped;
+    return p < c->end ? p + 1 : stop(c, start, SL_E_INVALID);
 }
 
 /* At an opening bracket of the second level or deeper. */
-static sl_status skim_nested(struct cursor *c)
+static const char *skim_nested(struct cursor *c, const char *p)
 {
     char open[SKIM_MAX_DEPTH];
     size_t depth = 1; /* the body's own brace */
 
     do {
-        c->p = find_mark(c->p, c->end);
-        if (c->p == c->end)
-            return SL_E_INVALID;
-        switch (*c->p) {
+        p = find_mark(c, p);
+        if (p == c->end)
+            return stop(c, p, SL_E_INVALID);
+        switch (*p) {
         case '"':
-            if (skim_string(c) < 0)
-                return SL_E_INVALID;
+            if (!(p = skim_string(c, p + 1)))
+                return NULL;
             continue;
         case '{':
         case '[':
             if (depth == SKIM_MAX_DEPTH)
-                return SL_E_LIMIT;
-            open[depth++] = *c->p;
+                return stop(c, p, SL_E_LIMIT);
+            open[depth++] = *p;
             break;
         default:
-            if (open[--depth] != *c->p - 2) /* '[' and ']', '{' and '}' */
-                return SL_E_INVALID;
+            if (open[--depth] != *p - 2) /* '[' and ']', '{' and '}' */
+                return stop(c, p, SL_E_INVALID);
             break;
         }
-        c->p++;
+        p++;
     } while (depth > 1);
-    return SL_OK;
+    return p;
 }
 
 /* What words and numbers are made of. */
@@ -147,108 +152,121 @@ static const unsigned char in_word[256] = {
     ['0' ... '9'] = 1, ['a' ... 'z'] = 1, ['-'] = 1, ['+'] = 1, ['.'] = 1, ['E'] = 1,
 };
 
-static sl_status skim_value(struct cursor *c)
+/* Where it begins. */
+static inline const char *skim_value(struct cursor *c, const char *p)
 {
-    int next = skim_space(c);
-    const char *start = c->p;
+    const char *start = p;
 
-    if (next == '"')
-        return skim_string(c) < 0 ? SL_E_INVALID : SL_OK;
-    if (next == '{' || next == '[')
-        return skim_nested(c);
-    while (c->p < c->end && in_word[(unsigned char)*c->p])
-        c->p++;
-    return c->p > start ? SL_OK : SL_E_INVALID;
+    if (p < c->end && *p == '"')
+        return skim_string(c, p + 1);
+    if (p < c->end && (*p == '{' || *p == '['))
+        return skim_nested(c, p);
+    while (p < c->end && in_word[(unsigned char)*p])
+        p++;
+    return p > start ? p : stop(c, p, SL_E_INVALID);
 }
 
 /* ---- members ---- */
 
-/* A member that is kept; its text runs from `start` to where the cursor is. */
-static void keep(struct cursor *c, const char *start, sl_str name, const char *value)
+/* A member that is kept; its text runs from `start` to `end`. */
+static void keep(struct cursor *c, const char *start, sl_str name, const char *value,
+                 const char *end)
 {
     struct skimmed *s = c->ret;
-    size_t len = (size_t)(c->p - start);
 
     if (c->to) {
         if (c->to[-1] != '{')
             *c->to++ = ',';
-        memcpy(c->to, start, len);
-        c->to += len;
+        memcpy(c->to, start, (size_t)(end - start));
+        c->to += end - start;
     }
     if (s->n < SKIM_MAX_KEPT)
-        s->at[s->n] = (struct skimmed_member){ name, { value, (size_t)(c->p - value) } };
+        s->at[s->n] = (struct skimmed_member){ name, { value, (size_t)(end - value) } };
     s->n++;
 }
 
 /* `"name": value`; kept if wanted. A name with an escape in it is kept to be looked at by jansson.
  */
-static sl_status skim_member(struct cursor *c)
+static const char *skim_member(struct cursor *c, const char *p)
 {
-    int next = skim_space(c), escaped;
-    const char *start = c->p, *value;
+    const char *start = p = skim_space(p, c->end), *value;
     sl_str name;
-    sl_status r;
+    int escaped;
 
-    if (next != '"' || (escaped = skim_string(c)) < 0)
-        return SL_E_INVALID;
-    name = (sl_str){ start + 1, (size_t)(c->p - start) - 2 };
-    if (skim_space(c) != ':')
-        return SL_E_INVALID;
-    c->p++;
-    skim_space(c);
-    value = c->p;
-    if ((r = skim_value(c)) < 0)
-        return r;
+    if (p == c->end || *p != '"')
+        return stop(c, p, SL_E_INVALID);
+    c->escaped = 0;
+    if (!(p = skim_string(c, p + 1)))
+        return NULL;
+    escaped = c->escaped;
+    name = (sl_str){ start + 1, (size_t)(p - start) - 2 };
+    p = skim_space(p, c->end);
+    if (p == c->end || *p != ':')
+        return stop(c, p, SL_E_INVALID);
+    value = skim_space(p + 1, c->end);
+    if (!(p = skim_value(c, value)))
+        return NULL;
     if (escaped || topic_reads(c->names, name))
-        keep(c, start, name, value);
+        keep(c, start, name, value, p);
     c->ret->escaped |= escaped;
-    return SL_OK;
+    return p;
 }
 
-static sl_status skim_members(struct cursor *c)
+static const char *skim_members(struct cursor *c, const char *p)
 {
-    sl_status r;
-
-    if (skim_space(c) != '{')
-        return SL_E_INVALID;
-    c->p++;
-    if (skim_space(c) == '}') {
-        c->p++;
+    p = skim_space(p, c->end);
+    if (p == c->end || *p != '{')
+        return stop(c, p, SL_E_INVALID);
+    p = skim_space(p + 1, c->end);
+    if (p < c->end && *p == '}') {
+        p++;
     } else {
-        for (int next = ','; next == ',';) {
-            if ((r = skim_member(c)) < 0)
-                return r;
-            next = skim_space(c);
-            if (next != ',' && next != '}')
-                return SL_E_INVALID;
-            c->p++;
+        for (char next = ','; next == ',';) {
+            if (!(p = skim_member(c, p)))
+                return NULL;
+            p = skim_space(p, c->end);
+            if (p == c->end || (*p != ',' && *p != '}'))
+                return stop(c, p, SL_E_INVALID);
+            next = *p++;
         }
     }
-    return skim_space(c) < 0 ? SL_OK : SL_E_INVALID;
+    p = skim_space(p, c->end);
+    return p == c->end ? p : stop(c, p, SL_E_INVALID);
+}
+
+static struct cursor begin(sl_str body, const struct topic_names *names, struct skimmed *ret,
+                           char *to)
+{
+    struct cursor c = { .names = names, .ret = ret, .to = to };
+
+    c.end = body.ptr + body.len;
+    c.last_16 = body.len < 16 ? NULL : c.end - 16;
+    ret->n = 0;
+    ret->escaped = 0;
+    return c;
 }
 
 sl_status skim(sl_str body, const struct topic_names *names, struct skimmed *ret, size_t *ret_at)
 {
-    struct cursor c = { body.ptr, body.ptr + body.len, names, ret, NULL };
-    sl_status r;
+    struct cursor c;
 
-    ret->n = 0;
-    ret->escaped = 0;
     *ret_at = 0;
     if (body.len == 0)
         return SL_E_INVALID;
-    if ((r = skim_members(&c)) < 0)
-        *ret_at = (size_t)(c.p - body.ptr);
-    return r;
+    c = begin(body, names, ret, NULL);
+    if (skim_members(&c, body.ptr))
+        return SL_OK;
+    *ret_at = (size_t)(c.at - body.ptr);
+    return c.status;
 }
 
 size_t skim_text(sl_str body, const struct topic_names *names, char *to)
 {
-    struct skimmed again = { .n = 0 };
-    struct cursor c = { body.ptr, body.ptr + body.len, names, &again, to };
+    struct skimmed again;
+    struct cursor c = begin(body, names, &again, to);
 
     *c.to++ = '{';
-    skim_members(&c);
+    skim_members(&c, body.ptr);
     *c.to++ = '}';
     return (size_t)(c.to - to);
 }

@@ -575,6 +575,7 @@ static void what_is_stepped_over_must_still_be_balanced(void **state)
         "{\"id\" 1}",
         "{id:1}",
         "{\"id\":1} x",
+        "{\"id\":1}\xc3\xa9",
         "{\"a\":\"\\\",\"id\":1}",
         "{\"id\":1 \"a\":2}",
         "null",

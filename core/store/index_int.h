@@ -104,7 +104,6 @@ struct index {
     sqlite3_stmt *retain[RETAIN__COUNT]; /* prepared when they are first needed */
     struct reclog_reader *log;
     struct index_position now, committed; /* `now` runs ahead while a transaction is open */
-    int64_t keep_ms;                      /* for what is said of what has gone */
     uint64_t retained_rows;               /* that retention has dealt with, since the opening */
     int wal_pages;
     bool failed; /* as the log's */

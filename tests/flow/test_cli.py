@@ -137,7 +137,8 @@ def test_what_the_lists_say_is_json_and_readable(with_dead_and_held):
     assert len(gateway.cli("deliveries", "list").json) == 3
     assert len(gateway.cli("events", "list", "--topic", "orders/create").json) == 3
     assert gateway.cli("endpoints", "list").json
-    for command, word in (("status", "byron"), ("dead list", "order-to-supplier"),
+    assert status["store"]["keep_ms"] == 28 * 86400_000
+    for command, word in (("status", "28 days of events; the oldest is of 20"), ("status", "byron"), ("dead list", "order-to-supplier"),
                           ("held list", "unmapped-vendor"), ("events list", "orders/create"),
                           ("endpoints list", "closed")):
         done = sluice(*command.split(), "-c", gateway.file, env=gateway.env)

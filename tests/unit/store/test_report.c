@@ -132,6 +132,7 @@ static void a_summary_counts_deliveries_by_endpoint_route_and_state(void **state
     CHECK_EQ(num(j, "unrouted"), 1); /* the emitted one */
     CHECK_EQ(num(j, "waiting_for_link"), 0);
     CHECK_EQ(num(j, "watermark"), 5);
+    CHECK_STR(json_string_value(json_object_get(j, "oldest_event_at")), "2023-11-14T22:13:20.000Z");
     CHECK_EQ(num(json_object_get(json_object_get(j, "deliveries"), "byron"), "delivered"), 1);
     CHECK_EQ(num(json_object_get(json_object_get(j, "deliveries"), "crm"), "dead"), 1);
     CHECK_EQ(json_object_size(json_object_get(json_object_get(j, "deliveries"), "byron")), 1);

@@ -116,34 +116,75 @@ static inline const char *skim_string(struct cursor *c, const char *p)
     return p < c->end ? p + 1 : stop(c, start, SL_E_INVALID);
 }
 
+/* The brackets that are open, the body's own brace apart. */
+struct nest {
+    char open[SKIM_MAX_DEPTH - 1];
+    size_t depth;
+};
+
+/* At a bracket that is not in a string. NULL: it does not fit. */
+static inline const char *skim_bracket(struct cursor *c, struct nest *n, const char *p)
+{
+    if (*p == '{' || *p == '[') {
+        if (n->depth == sizeof(n->open))
+            return stop(c, p, SL_E_LIMIT);
+        n->open[n->depth++] = *p;
+    } else if (n->open[--n->depth] != *p - 2) { /* '[' and ']', '{' and '}' */
+        return stop(c, p, SL_E_INVALID);
+    }
+    return p + 1;
+}
+
+/* The 64 bytes from here, which begin outside of a string: where the pass goes on, behind them or
+ * the string that leaves them. It stops behind the bracket that closes the last one. */
+static inline const char *skim_block(struct cursor *c, struct nest *n, const char *p)
+{
+    uint64_t quotes = 0, escapes = 0, brackets = 0, inside;
+    unsigned taken = 64;
+
+    for (int i = 0; i < 64; i += 16) {
+        lanes x = load(p + i), low = x | 0x20;
+
+        quotes |= (uint64_t)hit_bits((lanes)(x == '"')) << i;
+        escapes |= (uint64_t)hit_bits((lanes)(x == '\\')) << i;
+        brackets |= (uint64_t)hit_bits((lanes)((low == '{') | (low == '}'))) << i;
+    }
+    if (escapes) { /* it is left to skim_string(); outside of one it is stepped over */
+        uint64_t before = (escapes & -escapes) - 1;
+
+        taken = (unsigned)__builtin_ctzll(escapes) + 1;
+        quotes &= before;
+        brackets &= before;
+    }
+    inside = quotes;
+    for (int i = 1; i < 64; i *= 2)
+        inside ^= inside << i; /* now: from a quote that opens up to the one that closes */
+    for (brackets &= ~inside; brackets; brackets &= brackets - 1) {
+        const char *next = skim_bracket(c, n, p + __builtin_ctzll(brackets));
+
+        if (!next || n->depth == 0)
+            return next;
+    }
+    if (inside >> 63)
+        return skim_string(c, p + 64 - __builtin_clzll(quotes));
+    return p + taken;
+}
+
 /* At an opening bracket of the second level or deeper. */
 static const char *skim_nested(struct cursor *c, const char *p)
 {
-    char open[SKIM_MAX_DEPTH];
-    size_t depth = 1; /* the body's own brace */
+    struct nest n = { .depth = 0 };
 
     do {
+        if (c->end - p >= 64) {
+            p = skim_block(c, &n, p);
+            continue;
+        }
         p = find_mark(c, p);
         if (p == c->end)
             return stop(c, p, SL_E_INVALID);
-        switch (*p) {
-        case '"':
-            if (!(p = skim_string(c, p + 1)))
-                return NULL;
-            continue;
-        case '{':
-        case '[':
-            if (depth == SKIM_MAX_DEPTH)
-                return stop(c, p, SL_E_LIMIT);
-            open[depth++] = *p;
-            break;
-        default:
-            if (open[--depth] != *p - 2) /* '[' and ']', '{' and '}' */
-                return stop(c, p, SL_E_INVALID);
-            break;
-        }
-        p++;
-    } while (depth > 1);
+        p = *p == '"' ? skim_string(c, p + 1) : skim_bracket(c, &n, p);
+    } while (p && n.depth > 0);
     return p;
 }
 

@@ -309,15 +309,13 @@ static void on_head(void *ctx, struct http_request *r)
     err = f->draining                           ? UV_ECANCELED
           : f->arriving_bytes >= ARRIVING_BYTES ? UV_ENOBUFS
                                                 : store_admits(f->store, http_body_length(r, NULL));
-    if (err == 0 && !(a = calloc(1, sizeof(*a))))
+    if (err == 0 && !(a = malloc(sizeof(*a))))
         err = UV_ENOMEM;
     if (err < 0) {
         refuse_full(f, NULL, l, r, why_full(err));
         return;
     }
-    a->flow = f;
-    a->req = r;
-    a->lane = l;
+    *a = (struct arrival){ .flow = f, .req = r, .lane = l };
     head.headers = http_headers(r, &head.n_headers);
     a->verdict.size = sizeof(a->verdict);
     uint64_t began = clock_mono_us();

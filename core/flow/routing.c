@@ -297,8 +297,10 @@ static void match(struct routing *rt)
             continue;
         if (!conf_route_matches(r, e->endpoint, e->topic))
             continue;
-        if (!rt->matched)
-            rt->matched = mem_array(c->n_routes - i, sizeof(*rt->matched));
+        if (!rt->matched) {
+            rt->matched = mem_array(2 * (c->n_routes - i), sizeof(*rt->matched));
+            rt->run = rt->matched + (c->n_routes - i);
+        }
         rt->matched[rt->n_matched++] = r;
     }
 }

@@ -46,7 +46,8 @@ struct routing {
     struct remap *remap; /* a delivery of it is made again; NULL: all of it, for the first time */
     const struct conf_route **matched; /* routes whose results are awaited, in order */
     size_t n_matched;
-    size_t n_run; /* of `run` */
+    const struct conf_route **run; /* those with the mapper; in the memory of `matched` */
+    size_t n_run;
     struct piece *pieces;
     size_t n_pieces;
     UT_hash_handle hh;  /* router.by_subject */
@@ -54,9 +55,7 @@ struct routing {
     struct list behind; /* routings of the same subject that wait for this one */
     void (*done)(struct routing *rt);
     void *ctx;
-    /* as many as are counted above; the rest is not set, and not even touched for most events */
-    struct about abouts[MAX_ABOUTS];
-    const struct conf_route *run[MAX_ROUTES_PER_EVENT]; /* those with the mapper */
+    struct about abouts[MAX_ABOUTS]; /* as many as are counted; the rest is not even zero */
 };
 
 /** The hold type of what was closed so: another delivery has its key, and it is never sent again.

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "store/check.h"
+#include "torture.h"
 
 /* Every statement goes by a key: a scan would cost as much as the store is large. */
 static void no_statement_reads_a_whole_table(void **state)
@@ -391,6 +392,55 @@ static void a_kill_between_slices_loses_nothing_and_it_goes_on(void **state)
     box_finish(&b);
 }
 
+/* Each allocation of a slice fails in turn: it is as if it had not been tried. */
+static void a_slice_without_memory_is_tried_again_and_loses_nothing(void **state)
+{
+    uint64_t dead[12], last, failed = 0;
+    int r = 1;
+    char key[32];
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    for (int i = 0; i < 12; i++) {
+        snprintf(key, sizeof(key), "dead %d", i);
+        dead[i] = box_order(&b, key, DS_DEAD);
+        snprintf(key, sizeof(key), "done %d", i);
+        box_order(&b, key, DS_DELIVERED);
+    }
+    box_apply(&b);
+    last = reclog_last(b.l);
+    for (uint64_t n = 1; r != 0; n++) {
+        torture_arm(TORTURE_OWN | TORTURE_SQLITE, n, false);
+        r = index_retain(b.ix, last, T0 + KEEP, T0 + KEEP);
+        failed += torture_disarm() && r < 0;
+        CHECK(r >= 0 || r == UV_ENOMEM);
+        check_counts(&b);
+    }
+    CHECK(failed > 50);
+    for (int i = 0; i < 12; i++) {
+        snprintf(key, sizeof(key), "dead %d", i);
+        CHECK_EQ(ask_event(&b, dead[i]), 0);
+        CHECK_VIEW(b.q.event.receipt.sender_id, key);
+        CHECK_EQ(box_moved(&b, delivery_num(dead[i], 0), DS_DISCARDED, 0, T0, "") > 0, 1);
+    }
+    box_apply(&b);
+    for (uint64_t n = 1, done = 0; !done; n++) {
+        struct index_round round = { 0 };
+
+        torture_arm(TORTURE_OWN | TORTURE_SQLITE, n, false);
+        while ((r = index_retain_round(b.ix, &round, T0 + KEEP)) > 0)
+            ;
+        done = !torture_disarm() && r == 0;
+        CHECK(r >= 0 || r == UV_ENOMEM);
+        check_counts(&b);
+    }
+    CHECK_EQ(box_count(&b, "SELECT count(*) FROM receipts"), 0);
+    CHECK_EQ(box_count(&b, "SELECT count(*) FROM deliveries"), 0);
+    CHECK_EQ(box_count(&b, "SELECT count(*) FROM links"), 0);
+    box_finish(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,7 +454,9 @@ int main(void)
         cmocka_unit_test(what_was_dealt_with_late_stays_a_while_longer),
         cmocka_unit_test(a_slice_has_at_most_256_rows_whatever_an_event_has),
         cmocka_unit_test(a_kill_between_slices_loses_nothing_and_it_goes_on),
+        cmocka_unit_test(a_slice_without_memory_is_tried_again_and_loses_nothing),
     };
 
+    torture_sqlite();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

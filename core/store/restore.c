@@ -225,14 +225,18 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return type == FTW_DP || type == FTW_DNR ? rmdir(path) : unlink(path);
 }
 
-static void stamp(const struct restore *x, const char *what, char out[PATH_MOST])
+/* Where the old store goes: a name that nothing has yet, should there be two in a second. */
+static void name_aside(const struct restore *x, char out[PATH_MOST])
 {
     time_t now = (time_t)(clock_wall_ms() / 1000);
     struct tm tm;
     char when[32];
+    int n;
 
     strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
-    snprintf(out, PATH_MOST, "%.4000s.%s-%s", x->path, what, when);
+    n = snprintf(out, PATH_MOST, "%.4000s.before-restore-%s", x->path, when);
+    for (unsigned i = 2; access(out, F_OK) == 0; i++)
+        snprintf(out + n, PATH_MOST - (size_t)n, "-%u", i);
 }
 
 /* One that was killed before it was done is removed; one that was killed right after has left the
@@ -249,7 +253,7 @@ static int clear_tmp(struct restore *x)
     if (fd < 0 && errno != ENOENT)
         return fail_errno(x, path);
     if (fd < 0) {
-        stamp(x, "before-restore", aside);
+        name_aside(x, aside);
         return rename(x->tmp, aside) < 0 ? fail_errno(x, aside) : 0;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -337,7 +341,7 @@ static int exchange(struct restore *x, bool *ret_done)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return fail_errno(x, x->path);
-    stamp(x, "before-restore", aside);
+    name_aside(x, aside);
     if (rename(x->path, aside) < 0)
         return fail_errno(x, x->path);
     snprintf(x->report->aside, sizeof(x->report->aside), "%s", aside);
@@ -355,7 +359,7 @@ static int move_aside(struct restore *x)
     snprintf(lock, sizeof(lock), "%s/lock", x->tmp);
     if (!x->store_there && unlink(lock) == 0 && rmdir(x->tmp) == 0)
         return 0; /* there was an empty folder */
-    stamp(x, "before-restore", aside);
+    name_aside(x, aside);
     if (rename(x->tmp, aside) < 0)
         return fail_errno(x, aside);
     snprintf(x->report->aside, sizeof(x->report->aside), "%s", aside);

@@ -1,8 +1,5 @@
 /*
  * index_report.c - what the index says to people, as JSON.
- *
- * Text that came from outside is bytes: what is not UTF-8 is replaced. Bodies are given as strings
- * of their raw text, so that no number in them is printed anew.
  */
 #include "store/index_int.h"
 
@@ -13,188 +10,7 @@
 #include <uv.h>
 #include "base/clock.h"
 #include "base/digest.h"
-
-/* ---- JSON help ---- */
-
-/* A member found no memory: the report would lack it without a word, so finish() refuses all of it.
- * The threads' own, for one is made at a time and every step of it would have to hand this on. */
-static _Thread_local bool lacking;
-
-static void put(json_t *o, const char *name, json_t *value)
-{
-    if (json_object_set_new_nocheck(o, name, value) < 0)
-        lacking = true;
-}
-
-static void add(json_t *list, json_t *value)
-{
-    if (json_array_append_new(list, value) < 0)
-        lacking = true;
-}
-
-/* A string from any bytes; `ret_replaced` may be NULL. */
-static json_t *text(sl_str s, bool *ret_replaced)
-{
-    struct buf b = { 0 };
-    size_t from = 0, at = 0, n;
-    json_t *j;
-
-    while (at < s.len) {
-        n = str_utf8((sl_str){ s.ptr + at, s.len - at });
-        if (n == 0) {
-            buf_append(&b, s.ptr + from, at - from);
-            buf_cstr(&b, "\xef\xbf\xbd");
-            from = at + 1;
-        }
-        at += n ? n : 1;
-    }
-    if (ret_replaced)
-        *ret_replaced = from > 0;
-    if (from == 0)
-        return json_stringn_nocheck(s.len ? s.ptr : "", s.len);
-    buf_append(&b, s.ptr + from, s.len - from);
-    j = b.failed ? NULL : json_stringn_nocheck(b.data, b.len);
-    buf_finish(&b);
-    return j;
-}
-
-static void set_text(json_t *o, const char *name, sl_str s)
-{
-    put(o, name, text(s, NULL));
-}
-
-static void set_column(json_t *o, const char *name, sqlite3_stmt *st, int column)
-{
-    set_text(o, name, sql_view(st, column));
-}
-
-static void set_int(json_t *o, const char *name, int64_t v)
-{
-    put(o, name, json_integer(v));
-}
-
-static void set_bool(json_t *o, const char *name, bool v)
-{
-    put(o, name, json_boolean(v));
-}
-
-/* A time, or null for 0. */
-static void set_time(json_t *o, const char *name, int64_t ms)
-{
-    char out[32];
-
-    clock_format(ms, out);
-    put(o, name, ms ? json_string(out) : json_null());
-}
-
-static void set_num(json_t *o, const char *name, uint64_t num)
-{
-    char out[32];
-
-    delivery_name(num, out);
-    put(o, name, num ? json_string(out) : json_null());
-}
-
-static void set_state(json_t *o, sqlite3_stmt *st, int column)
-{
-    int state = sqlite3_column_int(st, column);
-
-    set_text(o, "state",
-             str_of(state >= 0 && state < DS__COUNT ? delivery_state_names[state] : "?"));
-}
-
-static bool parses(sl_str s)
-{
-    json_error_t err = { 0 };
-    json_t *j = json_loadb(s.ptr, s.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &err);
-
-    /* It says nothing at all when some of its allocations fail. */
-    if (!j && (!err.text[0] || json_error_code(&err) == json_error_out_of_memory))
-        lacking = true;
-    json_decref(j);
-    return j != NULL;
-}
-
-/* Does it parse? Only asked, never printed again. Of other allocations that failed the parser says
- * that the text is wrong: a no is asked for twice. */
-static bool is_json(sl_str s)
-{
-    return parses(s) || parses(s);
-}
-
-/* "<name>": raw text, "<name>_is_json", "<name>_replaced": some bytes were no UTF-8. */
-static void set_body(json_t *o, const char *name, sl_str body)
-{
-    char flag[64];
-    bool replaced = false;
-
-    put(o, name, text(body, &replaced));
-    snprintf(flag, sizeof(flag), "%s_is_json", name);
-    set_bool(o, flag, is_json(body));
-    snprintf(flag, sizeof(flag), "%s_replaced", name);
-    set_bool(o, flag, replaced);
-}
-
-/* ---- rows ---- */
-
-typedef json_t *row_fn(struct index *ix, sqlite3_stmt *st);
-
-/* All rows as an array, the first `n_ids` parameters bound to `ids`. */
-static int rows(struct index *ix, const char *sql, const uint64_t *ids, int n_ids, row_fn *fn,
-                json_t **ret)
-{
-    json_t *list = json_array();
-    sqlite3_stmt *st = NULL;
-    int r = sql_prepare(ix->db, &st, sql);
-
-    for (int i = 0; r == 0 && i < n_ids; i++)
-        sql_bind_u64(st, i + 1, ids[i]);
-    while (r == 0 && (r = sql_row(st)) > 0) {
-        add(list, fn(ix, st));
-        r = 0;
-    }
-    sqlite3_finalize(st);
-    if (r < 0)
-        json_decref(list);
-    else
-        *ret = list;
-    return r;
-}
-
-/* As rows(), into a member of `o`. */
-static int set_rows(struct index *ix, json_t *o, const char *name, const char *sql, uint64_t from,
-                    uint64_t to, row_fn *fn)
-{
-    json_t *list = NULL;
-    uint64_t ids[] = { from, to };
-    int r = rows(ix, sql, ids, to ? 2 : 1, fn, &list);
-
-    if (r == 0)
-        put(o, name, list);
-    return r;
-}
-
-static int print(const char *p, size_t n, void *ctx)
-{
-    buf_append(ctx, p, n);
-    return ((struct buf *)ctx)->failed ? -1 : 0;
-}
-
-/* Into a buffer of our own, which remembers a failure: json_dumps() goes on after some. */
-static int finish(struct query *q, json_t *j, int r)
-{
-    struct buf out = { 0 };
-
-    if (r == 0 && (lacking || !j || json_dump_callback(j, print, &out, JSON_COMPACT) < 0))
-        r = UV_ENOMEM;
-    json_decref(j);
-    if (r == 0 && !out.failed)
-        q->json = buf_steal(&out, &q->json_len);
-    else
-        r = r < 0 ? r : UV_ENOMEM;
-    buf_finish(&out);
-    return r;
-}
+#include "store/reply.h"
 
 /* ---- summary ---- */
 
@@ -206,16 +22,16 @@ static int count_rows(struct index *ix, const char *sql, json_t **ret)
     int r = sql_prepare(ix->db, &st, sql);
 
     while (r == 0 && (r = sql_row(st)) > 0) {
-        json_t *name = text(sql_view(st, 0), NULL), *one;
+        json_t *name = reply_text(sql_view(st, 0), NULL), *one;
         int state = sqlite3_column_int(st, 1);
 
         one = json_object_get(all, json_string_value(name));
         if (!one) {
-            put(all, json_string_value(name), json_object());
+            reply_put(all, json_string_value(name), json_object());
             one = json_object_get(all, json_string_value(name)); /* not there: no memory */
         }
         if (state >= 0 && state < DS__COUNT)
-            set_int(one, delivery_state_names[state], sqlite3_column_int64(st, 2));
+            reply_set_int(one, delivery_state_names[state], sqlite3_column_int64(st, 2));
         json_decref(name);
         r = 0;
     }
@@ -235,7 +51,7 @@ static int count_one(struct index *ix, json_t *o, const char *name, const char *
     if (r == 0)
         r = sql_row(st);
     if (r > 0)
-        set_int(o, name, sqlite3_column_int64(st, 0));
+        reply_set_int(o, name, sqlite3_column_int64(st, 0));
     sqlite3_finalize(st);
     return r < 0 ? r : 0;
 }
@@ -250,7 +66,7 @@ static int set_oldest(struct index *ix, json_t *o)
     if (r == 0) {
         sql_bind_u64(st, 1, ix->now.kept_from);
         r = sql_row(st);
-        set_time(o, "oldest_event_at", r > 0 ? sqlite3_column_int64(st, 0) : 0);
+        reply_set_time(o, "oldest_event_at", r > 0 ? sqlite3_column_int64(st, 0) : 0);
     }
     sqlite3_finalize(st);
     return r < 0 ? r : 0;
@@ -261,21 +77,21 @@ static int report_summary(struct index *ix, struct query *q)
     json_t *o = json_object(), *same = json_object(), *part = NULL;
     int r;
 
-    set_int(o, "events", (int64_t)ix->now.events);
-    set_int(same, "by_id", (int64_t)ix->now.same_id);
-    set_int(same, "by_content", (int64_t)ix->now.same_event);
-    put(o, "duplicates", same);
+    reply_set_int(o, "events", (int64_t)ix->now.events);
+    reply_set_int(same, "by_id", (int64_t)ix->now.same_id);
+    reply_set_int(same, "by_content", (int64_t)ix->now.same_event);
+    reply_put(o, "duplicates", same);
     r = count_rows(ix, "SELECT endpoint, state, sum(n) FROM counts GROUP BY 1, 2 HAVING sum(n) > 0",
                    &part);
     if (r == 0) {
-        put(o, "deliveries", part);
+        reply_put(o, "deliveries", part);
         r = count_rows(ix,
                        "SELECT route, state, sum(n) FROM counts GROUP BY 1, 2"
                        " HAVING sum(n) > 0",
                        &part);
     }
     if (r == 0) {
-        put(o, "routes", part);
+        reply_put(o, "routes", part);
         r = count_one(ix, o, "unrouted",
                       "SELECT count(*) FROM events WHERE routed = 0 AND routed <> 1");
     }
@@ -284,8 +100,8 @@ static int report_summary(struct index *ix, struct query *q)
                       "SELECT count(*) FROM events WHERE routed = 2 AND routed <> 1");
     if (r == 0)
         r = set_oldest(ix, o);
-    set_int(o, "watermark", (int64_t)ix->now.watermark);
-    return finish(q, o, r);
+    reply_set_int(o, "watermark", (int64_t)ix->now.watermark);
+    return reply_finish(q, o, r);
 }
 
 /* ---- events ---- */
@@ -312,10 +128,11 @@ static json_t *delivery_counts(struct index *ix, uint64_t event)
             int state = sqlite3_column_int(st, 0);
 
             if (state >= 0 && state < DS__COUNT)
-                set_int(o, delivery_state_names[state], sqlite3_column_int64(st, 1));
+                reply_set_int(o, delivery_state_names[state], sqlite3_column_int64(st, 1));
         }
     }
-    lacking |= r < 0;
+    if (r < 0)
+        reply_lack();
     sqlite3_finalize(st);
     return o;
 }
@@ -326,19 +143,20 @@ static json_t *event_row(struct index *ix, sqlite3_stmt *st)
     uint64_t id = sql_u64(st, 0), duplicate_of = sql_u64(st, 8);
     int origin = sqlite3_column_int(st, 2), routed = sqlite3_column_int(st, 7);
 
-    set_int(o, "id", (int64_t)id);
-    set_time(o, "received_at", sqlite3_column_int64(st, 1));
-    set_text(o, "origin", str_of(origin >= 0 && origin < 4 ? origin_names[origin] : "?"));
-    set_column(o, "endpoint", st, 3);
-    set_column(o, "topic", st, 4);
-    set_column(o, "subject", st, 5);
-    set_column(o, "sender_id", st, 6);
-    set_text(o, "routed", str_of(routed >= 0 && routed < 3 ? routed_names[routed] : "?"));
-    put(o, "duplicate_of", duplicate_of ? json_integer((json_int_t)duplicate_of) : json_null());
-    set_column(o, "note", st, 9);
-    set_num(o, "cause", sql_u64(st, 10));
-    set_int(o, "body_bytes", sqlite3_column_int64(st, 11));
-    put(o, "deliveries", delivery_counts(ix, id));
+    reply_set_int(o, "id", (int64_t)id);
+    reply_set_time(o, "received_at", sqlite3_column_int64(st, 1));
+    reply_set_text(o, "origin", str_of(origin >= 0 && origin < 4 ? origin_names[origin] : "?"));
+    reply_set_column(o, "endpoint", st, 3);
+    reply_set_column(o, "topic", st, 4);
+    reply_set_column(o, "subject", st, 5);
+    reply_set_column(o, "sender_id", st, 6);
+    reply_set_text(o, "routed", str_of(routed >= 0 && routed < 3 ? routed_names[routed] : "?"));
+    reply_put(o, "duplicate_of",
+              duplicate_of ? json_integer((json_int_t)duplicate_of) : json_null());
+    reply_set_column(o, "note", st, 9);
+    reply_set_num(o, "cause", sql_u64(st, 10));
+    reply_set_int(o, "body_bytes", sqlite3_column_int64(st, 11));
+    reply_put(o, "deliveries", delivery_counts(ix, id));
     return o;
 }
 
@@ -377,11 +195,11 @@ static int report_events(struct index *ix, struct query *q)
         sql_bind_u64(st, 5, index_limit(f->limit));
     }
     while (r == 0 && (r = sql_row(st)) > 0) {
-        add(list, event_row(ix, st));
+        reply_add(list, event_row(ix, st));
         r = 0;
     }
     sqlite3_finalize(st);
-    return finish(q, list, r);
+    return reply_finish(q, list, r);
 }
 
 static bool contains_nocase(sl_str s, const char *what)
@@ -411,16 +229,16 @@ static json_t *headers(sl_str packed)
     size_t n = 0;
 
     if (rec_headers_decode(packed, &h, &n) == UV_ENOMEM)
-        lacking = true;
+        reply_lack();
     for (size_t i = 0; i < n; i++) {
         json_t *o = json_object();
         bool hide = is_secret(h[i].name);
 
-        set_text(o, "name", h[i].name);
-        set_text(o, "value", hide ? STR("(hidden)") : h[i].value);
+        reply_set_text(o, "name", h[i].name);
+        reply_set_text(o, "value", hide ? STR("(hidden)") : h[i].value);
         if (hide)
-            set_bool(o, "hidden", true);
-        add(list, o);
+            reply_set_bool(o, "hidden", true);
+        reply_add(list, o);
     }
     free(h);
     return list;
@@ -431,8 +249,8 @@ static json_t *about_row(struct index *ix, sqlite3_stmt *st)
     json_t *o = json_object();
 
     (void)ix;
-    set_column(o, "subject", st, 0);
-    set_column(o, "version", st, 1);
+    reply_set_column(o, "subject", st, 0);
+    reply_set_column(o, "version", st, 1);
     return o;
 }
 
@@ -441,9 +259,9 @@ static json_t *ref_row(struct index *ix, sqlite3_stmt *st)
     json_t *o = json_object();
 
     (void)ix;
-    set_column(o, "endpoint", st, 0);
-    set_column(o, "kind", st, 1);
-    set_column(o, "id", st, 2);
+    reply_set_column(o, "endpoint", st, 0);
+    reply_set_column(o, "kind", st, 1);
+    reply_set_column(o, "id", st, 2);
     return o;
 }
 
@@ -460,26 +278,27 @@ static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
     json_t *o = json_object();
 
     (void)ix;
-    set_num(o, "id", sql_u64(st, 0));
-    set_int(o, "event", (int64_t)delivery_event(sql_u64(st, 0)));
-    set_column(o, "route", st, 1);
-    set_column(o, "piece", st, 2);
-    set_column(o, "endpoint", st, 3);
-    set_column(o, "action", st, 4);
-    set_column(o, "subject", st, 5);
-    set_column(o, "topic", st, 6);
-    set_state(o, st, 7);
-    set_column(o, "reason", st, 8);
-    set_int(o, "attempts", sqlite3_column_int64(st, 9));
-    set_int(o, "generation", sqlite3_column_int64(st, 10));
-    set_time(o, "next_at", sqlite3_column_int64(st, 11));
-    set_column(o, "hold_type", st, 12);
-    set_column(o, "reference", st, 13);
-    set_time(o, "updated_at", sqlite3_column_int64(st, 14));
-    set_time(o, "received_at", sqlite3_column_int64(st, 15));
-    set_time(o, "first_sent_at", sqlite3_column_int64(st, 16));
-    set_text(o, "priority", str_of(priority >= 0 && priority < 4 ? priorities[priority] : "?"));
-    set_int(o, "body_bytes", sqlite3_column_int64(st, 18));
+    reply_set_num(o, "id", sql_u64(st, 0));
+    reply_set_int(o, "event", (int64_t)delivery_event(sql_u64(st, 0)));
+    reply_set_column(o, "route", st, 1);
+    reply_set_column(o, "piece", st, 2);
+    reply_set_column(o, "endpoint", st, 3);
+    reply_set_column(o, "action", st, 4);
+    reply_set_column(o, "subject", st, 5);
+    reply_set_column(o, "topic", st, 6);
+    reply_set_state(o, st, 7);
+    reply_set_column(o, "reason", st, 8);
+    reply_set_int(o, "attempts", sqlite3_column_int64(st, 9));
+    reply_set_int(o, "generation", sqlite3_column_int64(st, 10));
+    reply_set_time(o, "next_at", sqlite3_column_int64(st, 11));
+    reply_set_column(o, "hold_type", st, 12);
+    reply_set_column(o, "reference", st, 13);
+    reply_set_time(o, "updated_at", sqlite3_column_int64(st, 14));
+    reply_set_time(o, "received_at", sqlite3_column_int64(st, 15));
+    reply_set_time(o, "first_sent_at", sqlite3_column_int64(st, 16));
+    reply_set_text(o, "priority",
+                   str_of(priority >= 0 && priority < 4 ? priorities[priority] : "?"));
+    reply_set_int(o, "body_bytes", sqlite3_column_int64(st, 18));
     return o;
 }
 
@@ -491,17 +310,18 @@ static int set_received(struct index *ix, struct query *q, json_t *o)
     int r = duplicate ? UV_ENOENT : index_receipt(ix, q->filter.id, &q->arena, &rec);
 
     if (r == 0) {
-        put(o, "headers", headers(rec.headers));
-        set_body(o, "body", rec.body);
+        reply_put(o, "headers", headers(rec.headers));
+        reply_set_body(o, "body", rec.body);
         return 0;
     }
     if (r != UV_ENOENT && r != UV_EILSEQ)
         return r;
-    put(o, "body", json_null());
-    set_text(o, "body_missing",
-             duplicate        ? STR("what comes again under the same id is not kept")
-             : r == UV_ENOENT ? STR("older than the store keeps bodies; nothing of it is open")
-                              : STR("its record is damaged on disk: see sluice db check"));
+    reply_put(o, "body", json_null());
+    reply_set_text(o, "body_missing",
+                   duplicate ? STR("what comes again under the same id is not kept")
+                   : r == UV_ENOENT
+                       ? STR("older than the store keeps bodies; nothing of it is open")
+                       : STR("its record is damaged on disk: see sluice db check"));
     return 0;
 }
 
@@ -514,19 +334,20 @@ static int set_relatives(struct index *ix, json_t *o, uint64_t id)
     int r = 0;
 
     if (ids[0]) {
-        r = rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", ids, 1, event_row, &list);
+        r = reply_rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", ids, 1, event_row,
+                       &list);
         if (r == 0)
-            put(o, "original",
-                json_array_size(list) ? json_incref(json_array_get(list, 0))
-                                      : json_null()); /* it is not kept any more */
+            reply_put(o, "original",
+                      json_array_size(list) ? json_incref(json_array_get(list, 0))
+                                            : json_null()); /* it is not kept any more */
         json_decref(list);
     }
     if (r == 0)
-        r = set_rows(ix, o, "duplicates",
-                     "SELECT " EVENT_COLUMNS
-                     " FROM events WHERE duplicate_of <> 0 AND duplicate_of = ?"
-                     " ORDER BY id LIMIT 1000",
-                     id, 0, event_row);
+        r = reply_set_rows(ix, o, "duplicates",
+                           "SELECT " EVENT_COLUMNS
+                           " FROM events WHERE duplicate_of <> 0 AND duplicate_of = ?"
+                           " ORDER BY id LIMIT 1000",
+                           id, 0, event_row);
     return r;
 }
 
@@ -534,27 +355,28 @@ static int set_relatives(struct index *ix, json_t *o, uint64_t id)
 static int set_routed(struct index *ix, json_t *o, uint64_t id)
 {
     uint64_t first = delivery_num(id, 0), last = delivery_num(id, DELIVERY_ORDINAL_MAX);
-    int r = set_rows(ix, o, "abouts",
-                     "SELECT subject, version FROM (SELECT 0 AS n, subject, version FROM events"
-                     " WHERE id = ?1 AND subject <> '' UNION ALL SELECT n, subject, version"
-                     " FROM abouts WHERE event = ?1 AND n > 0) ORDER BY n",
-                     id, 0, about_row);
+    int r = reply_set_rows(
+        ix, o, "abouts",
+        "SELECT subject, version FROM (SELECT 0 AS n, subject, version FROM events"
+        " WHERE id = ?1 AND subject <> '' UNION ALL SELECT n, subject, version"
+        " FROM abouts WHERE event = ?1 AND n > 0) ORDER BY n",
+        id, 0, about_row);
 
     if (r == 0)
-        r = set_rows(ix, o, "waits",
-                     "SELECT endpoint, kind, id FROM waits WHERE event = ? ORDER BY n", id, 0,
-                     ref_row);
+        r = reply_set_rows(ix, o, "waits",
+                           "SELECT endpoint, kind, id FROM waits WHERE event = ? ORDER BY n", id, 0,
+                           ref_row);
     if (r == 0)
-        r = set_rows(ix, o, "deliveries",
-                     "SELECT " DELIVERY_REPORT_COLUMNS
-                     " FROM deliveries WHERE num BETWEEN ? AND ? ORDER BY num",
-                     first, last, delivery_row);
+        r = reply_set_rows(ix, o, "deliveries",
+                           "SELECT " DELIVERY_REPORT_COLUMNS
+                           " FROM deliveries WHERE num BETWEEN ? AND ? ORDER BY num",
+                           first, last, delivery_row);
     if (r == 0)
-        r = set_rows(ix, o, "emitted",
-                     "SELECT " EVENT_COLUMNS
-                     " FROM events WHERE cause <> 0"
-                     " AND cause BETWEEN ? AND ? ORDER BY id LIMIT 1000",
-                     first, last, event_row);
+        r = reply_set_rows(ix, o, "emitted",
+                           "SELECT " EVENT_COLUMNS
+                           " FROM events WHERE cause <> 0"
+                           " AND cause BETWEEN ? AND ? ORDER BY id LIMIT 1000",
+                           first, last, event_row);
     return r;
 }
 
@@ -562,20 +384,21 @@ static int report_event(struct index *ix, struct query *q)
 {
     uint64_t id = q->filter.id;
     json_t *list = NULL, *o;
-    int r = rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", &id, 1, event_row, &list);
+    int r = reply_rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", &id, 1, event_row,
+                       &list);
 
     if (r < 0)
         return r;
     o = json_incref(json_array_get(list, 0));
     json_decref(list);
     if (!o)
-        return lacking ? UV_ENOMEM : UV_ENOENT;
+        return reply_lacks() ? UV_ENOMEM : UV_ENOENT;
     r = set_received(ix, q, o);
     if (r == 0)
         r = set_routed(ix, o, id);
     if (r == 0)
         r = set_relatives(ix, o, id);
-    return finish(q, o, r);
+    return reply_finish(q, o, r);
 }
 
 static int report_deliveries(struct index *ix, struct query *q)
@@ -585,11 +408,11 @@ static int report_deliveries(struct index *ix, struct query *q)
     int r = index_filter_deliveries(ix, DELIVERY_REPORT_COLUMNS, &q->filter, &st);
 
     while (r == 0 && (r = sql_row(st)) > 0) {
-        add(list, delivery_row(ix, st));
+        reply_add(list, delivery_row(ix, st));
         r = 0;
     }
     sqlite3_finalize(st);
-    return finish(q, list, r);
+    return reply_finish(q, list, r);
 }
 
 static json_t *attempt_row(struct index *ix, sqlite3_stmt *st)
@@ -601,19 +424,19 @@ static json_t *attempt_row(struct index *ix, sqlite3_stmt *st)
     (void)ix;
     if (digest.len == DIGEST_SHA256)
         hex_encode(digest.ptr, digest.len, hex);
-    set_int(o, "attempt", sqlite3_column_int64(st, 0));
-    set_int(o, "batch", sqlite3_column_int64(st, 1));
-    set_int(o, "generation", sqlite3_column_int64(st, 2));
-    set_column(o, "key", st, 3);
-    set_text(o, "request_sha256", str_of(hex));
-    set_column(o, "endpoint", st, 5);
-    set_time(o, "sent_at", sqlite3_column_int64(st, 6));
-    set_time(o, "ended_at", sqlite3_column_int64(st, 7));
-    set_state(o, st, 8);
-    set_bool(o, "burnt", sqlite3_column_int(st, 9) != 0);
-    set_int(o, "status", sqlite3_column_int64(st, 10));
-    set_int(o, "latency_ms", sqlite3_column_int64(st, 11));
-    set_column(o, "error", st, 12);
+    reply_set_int(o, "attempt", sqlite3_column_int64(st, 0));
+    reply_set_int(o, "batch", sqlite3_column_int64(st, 1));
+    reply_set_int(o, "generation", sqlite3_column_int64(st, 2));
+    reply_set_column(o, "key", st, 3);
+    reply_set_text(o, "request_sha256", str_of(hex));
+    reply_set_column(o, "endpoint", st, 5);
+    reply_set_time(o, "sent_at", sqlite3_column_int64(st, 6));
+    reply_set_time(o, "ended_at", sqlite3_column_int64(st, 7));
+    reply_set_state(o, st, 8);
+    reply_set_bool(o, "burnt", sqlite3_column_int(st, 9) != 0);
+    reply_set_int(o, "status", sqlite3_column_int64(st, 10));
+    reply_set_int(o, "latency_ms", sqlite3_column_int64(st, 11));
+    reply_set_column(o, "error", st, 12);
     return o;
 }
 
@@ -622,12 +445,12 @@ static json_t *move_row(struct index *ix, sqlite3_stmt *st)
     json_t *o = json_object();
 
     (void)ix;
-    set_int(o, "record", sqlite3_column_int64(st, 0));
-    set_time(o, "at", sqlite3_column_int64(st, 1));
-    set_state(o, st, 2);
-    set_column(o, "who", st, 3);
-    set_column(o, "reason", st, 4);
-    set_column(o, "endpoint", st, 5);
+    reply_set_int(o, "record", sqlite3_column_int64(st, 0));
+    reply_set_time(o, "at", sqlite3_column_int64(st, 1));
+    reply_set_state(o, st, 2);
+    reply_set_column(o, "who", st, 3);
+    reply_set_column(o, "reason", st, 4);
+    reply_set_column(o, "endpoint", st, 5);
     return o;
 }
 
@@ -635,7 +458,7 @@ static json_t *link_row(struct index *ix, sqlite3_stmt *st)
 {
     json_t *o = ref_row(ix, st);
 
-    set_column(o, "subject", st, 3);
+    reply_set_column(o, "subject", st, 3);
     return o;
 }
 
@@ -650,12 +473,12 @@ static int set_bodies(struct index *ix, json_t *o, uint64_t num)
         r = sql_row(st);
     }
     if (r > 0) {
-        set_body(o, "body", sql_view(st, 0));
+        reply_set_body(o, "body", sql_view(st, 0));
         if (sqlite3_column_type(st, 1) == SQLITE_NULL)
-            put(o, "request", json_null());
+            reply_put(o, "request", json_null());
         else
-            set_body(o, "request", sql_view(st, 1));
-        set_column(o, "key", st, 2);
+            reply_set_body(o, "request", sql_view(st, 1));
+        reply_set_column(o, "key", st, 2);
     }
     sqlite3_finalize(st);
     return r < 0 ? r : 0;
@@ -665,8 +488,8 @@ static int report_delivery(struct index *ix, struct query *q)
 {
     uint64_t num = q->filter.id, ids[] = { num };
     json_t *list = NULL, *o;
-    int r = rows(ix, "SELECT " DELIVERY_REPORT_COLUMNS " FROM deliveries WHERE num = ?", ids, 1,
-                 delivery_row, &list);
+    int r = reply_rows(ix, "SELECT " DELIVERY_REPORT_COLUMNS " FROM deliveries WHERE num = ?", ids,
+                       1, delivery_row, &list);
 
     if (r < 0)
         return r;
@@ -674,35 +497,37 @@ static int report_delivery(struct index *ix, struct query *q)
     json_decref(list);
     if (!o)
         return UV_ENOENT;
-    put(o, "attempts_burnt", json_incref(json_object_get(o, "attempts")));
+    reply_put(o, "attempts_burnt", json_incref(json_object_get(o, "attempts")));
     r = set_bodies(ix, o, num);
     if (r == 0)
-        r = set_rows(ix, o, "attempts",
-                     "SELECT attempt, batch, generation, key, digest, endpoint, sent_ms, ended_ms,"
-                     " state, burnt, status, latency_ms, reason FROM attempts WHERE num = ?"
-                     " ORDER BY batch LIMIT 1000",
-                     num, 0, attempt_row);
+        r = reply_set_rows(
+            ix, o, "attempts",
+            "SELECT attempt, batch, generation, key, digest, endpoint, sent_ms, ended_ms,"
+            " state, burnt, status, latency_ms, reason FROM attempts WHERE num = ?"
+            " ORDER BY batch LIMIT 1000",
+            num, 0, attempt_row);
     if (r == 0)
-        r = set_rows(ix, o, "moves",
-                     "SELECT seq, at_ms, state, who, reason, endpoint FROM moves WHERE num = ?"
-                     " ORDER BY seq, n LIMIT 1000",
-                     num, 0, move_row);
+        r = reply_set_rows(
+            ix, o, "moves",
+            "SELECT seq, at_ms, state, who, reason, endpoint FROM moves WHERE num = ?"
+            " ORDER BY seq, n LIMIT 1000",
+            num, 0, move_row);
     if (r == 0)
-        r = set_rows(ix, o, "links",
-                     "SELECT endpoint, kind, id, subject FROM links WHERE num = ? LIMIT 1000", num,
-                     0, link_row);
+        r = reply_set_rows(ix, o, "links",
+                           "SELECT endpoint, kind, id, subject FROM links WHERE num = ? LIMIT 1000",
+                           num, 0, link_row);
     if (r == 0)
-        r = set_rows(ix, o, "emitted",
-                     "SELECT " EVENT_COLUMNS
-                     " FROM events WHERE cause <> 0 AND cause = ?"
-                     " ORDER BY id LIMIT 1000",
-                     num, 0, event_row);
-    return finish(q, o, r);
+        r = reply_set_rows(ix, o, "emitted",
+                           "SELECT " EVENT_COLUMNS
+                           " FROM events WHERE cause <> 0 AND cause = ?"
+                           " ORDER BY id LIMIT 1000",
+                           num, 0, event_row);
+    return reply_finish(q, o, r);
 }
 
 int index_report(struct index *ix, struct query *q)
 {
-    lacking = false;
+    reply_begin();
     switch (q->what) {
     case REPORT_SUMMARY:
         return report_summary(ix, q);

@@ -3,12 +3,10 @@
  */
 #include "store/index_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <uv.h>
-#include "base/clock.h"
 #include "base/digest.h"
 #include "store/reply.h"
 

@@ -4,11 +4,8 @@
 #include "store/reply.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 #include "base/clock.h"
-#include "base/digest.h"
 
 /* Every step would have to hand this on. */
 static _Thread_local bool lacking;

@@ -421,7 +421,27 @@ static bool take_turn(struct routing *rt)
 
 static bool may_begin(const struct router *r)
 {
-    return !r->flow->draining && r->under_way < MAX_UNDER_WAY && !list_empty(&r->queue);
+    return !r->flow->draining && !r->resting && r->under_way < MAX_UNDER_WAY &&
+           !list_empty(&r->queue);
+}
+
+static void on_rested(void *ctx, bool closing)
+{
+    struct router *r = ctx;
+
+    r->resting = false;
+    if (!closing)
+        router_wake(r);
+}
+
+/* No memory: no fault of the event's. It and all behind it wait, so that the order stays. */
+static void rest(struct router *r, struct routing *rt)
+{
+    log_warn(&r->log, "no memory to read event %" PRIu64 ": routing waits for %d ms", rt->event->id,
+             AGAIN_MS);
+    list_prepend(&r->queue, &rt->node);
+    r->resting = true;
+    flow_later(r->flow, AGAIN_MS, on_rested, r);
 }
 
 static void begin_next(struct router *r)
@@ -429,8 +449,15 @@ static void begin_next(struct router *r)
     struct routing *rt = list_entry(r->queue.next, struct routing, node);
 
     list_remove(&rt->node);
-    if (!rt->described && !rt->note && routing_describe(rt) < 0)
-        rt->undescribed = true;
+    if (!rt->described && !rt->note) {
+        int err = routing_describe(rt);
+
+        if (err == UV_ENOMEM) {
+            rest(r, rt);
+            return;
+        }
+        rt->undescribed = err < 0;
+    }
     rt->described = true;
     if (!take_turn(rt))
         return;

@@ -39,7 +39,8 @@ void piece_free(struct piece *p)
     free(p->error);
 }
 
-void routing_free(struct routing *rt)
+/* What describe said, as if it had not. */
+static void forget_description(struct routing *rt)
 {
     for (size_t i = 0; i < rt->n_abouts; i++)
         free(rt->abouts[i].subject);
@@ -47,12 +48,20 @@ void routing_free(struct routing *rt)
         free(rt->refs[i].kind);
         free(rt->refs[i].id);
     }
+    free(rt->refs);
+    free(rt->note);
+    rt->refs = NULL;
+    rt->note = NULL;
+    rt->n_abouts = rt->n_refs = 0;
+}
+
+void routing_free(struct routing *rt)
+{
+    forget_description(rt);
     for (size_t i = 0; i < rt->n_pieces; i++)
         piece_free(&rt->pieces[i]);
-    free(rt->refs);
     free(rt->pieces);
     free(rt->matched);
-    free(rt->note);
     free(rt->turn);
     event_free(rt->event);
     free(rt);
@@ -137,16 +146,23 @@ int routing_describe(struct routing *rt)
     }
     in_hand_take(rt->flow->in_hand, IN_HAND_EVENT, &e->id, 1);
     sl_header *headers = NULL;
-    if (rec_headers_decode(e->headers, &headers, &ev.n_headers) < 0)
+    int r = rec_headers_decode(e->headers, &headers, &ev.n_headers);
+    if (r < 0)
         ev.n_headers = 0;
     ev.headers = headers;
     uint64_t began = clock_mono_us();
-    sl_status status = l->adapter->plugin->describe(l->adapter->self, &ev, &out, &fail);
+    sl_status status = SL_E_NO_MEMORY;
+    if (r != UV_ENOMEM)
+        status = l->adapter->plugin->describe(l->adapter->self, &ev, &out, &fail);
     adapter_measure(l->adapter, began, "describe");
     free(headers);
     in_hand_drop(rt->flow->in_hand, 1);
     if (status == SL_OK)
         return 0;
+    if (status == SL_E_NO_MEMORY) {
+        forget_description(rt);
+        return UV_ENOMEM;
+    }
     fail.text[sizeof(fail.text) - 1] = 0;
     set_note(rt, str_of(fail.text));
     return UV_EINVAL;

@@ -102,7 +102,8 @@ struct routing *routing_new(struct flow *f, struct event *e);
 struct routing *routing_try_new(struct flow *f, struct event *e); /* NULL: no memory */
 void routing_free(struct routing *rt);                            /* and its event */
 
-/** Ask the adapter what the event is about. 0, or UV_EINVAL with `note` set. */
+/** Ask the adapter what the event is about. 0; UV_EINVAL with `note` set; UV_ENOMEM: ask again
+ * later. */
 int routing_describe(struct routing *rt);
 /** Run the routes, or make a dead letter for each of them when the event is not understood;
  *  `rt->done` is called once, never before this returns. */

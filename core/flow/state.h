@@ -180,6 +180,7 @@ struct router {
     struct routing *by_subject; /* hash: the one in flight for a subject */
     uint64_t last;              /* highest event id seen */
     bool spilled, claiming;
+    bool resting; /* there was no memory: nothing begins for a while */
     uint64_t skipped;
     struct waiting_ref *waiting;          /* hash by reference */
     struct waiting_event *waiting_events; /* hash by id */

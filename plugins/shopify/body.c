@@ -80,23 +80,23 @@ static int all_plain(struct body *b)
 /* ---- reading ---- */
 
 /* The members that are not plain, by jansson. */
-static json_t *parse(sl_str body, const struct topic_names *names, sl_fail *fail)
+static sl_status parse(json_t **ret, sl_str body, const struct topic_names *names, sl_fail *fail)
 {
     char *text = malloc(body.len + 2); /* what is kept is never longer than the body */
-    json_t *root;
+    json_error_t error;
 
-    if (!text) {
-        shopify_fail(fail, SL_E_NO_MEMORY, "no memory to read the body");
-        return NULL;
-    }
-    root = json_loadb(text, skim_text(body, names, text), JSON_ALLOW_NUL, NULL);
+    if (!text)
+        return shopify_fail(fail, SL_E_NO_MEMORY, "no memory to read the body");
+    *ret = json_loadb(text, skim_text(body, names, text), JSON_ALLOW_NUL, &error);
     free(text);
-    if (!root)
-        shopify_fail(fail, SL_E_INVALID, "the body is not JSON where its ids or times stand");
-    return root;
+    if (*ret)
+        return SL_OK;
+    if (!error.text[0] || json_error_code(&error) == json_error_out_of_memory)
+        return shopify_fail(fail, SL_E_NO_MEMORY, "no memory to read the body");
+    return shopify_fail(fail, SL_E_INVALID, "the body is not JSON where its ids or times stand");
 }
 
-int body_read(struct body *b, sl_str body, const struct topic_names *names, sl_fail *fail)
+sl_status body_read(struct body *b, sl_str body, const struct topic_names *names, sl_fail *fail)
 {
     size_t at = 0;
     sl_status r;
@@ -108,8 +108,8 @@ int body_read(struct body *b, sl_str body, const struct topic_names *names, sl_f
     else if (r < 0)
         shopify_fail(fail, r, "the body is not a JSON object: at byte %zu", at);
     if (r < 0)
-        return 0;
-    return all_plain(b) || (b->root = parse(body, names, fail)) != NULL;
+        return SL_E_INVALID;
+    return all_plain(b) ? SL_OK : parse(&b->root, body, names, fail);
 }
 
 void body_finish(struct body *b)

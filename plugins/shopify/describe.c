@@ -282,8 +282,8 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
     struct body body;
 
     topic_names(rules, n_rules, &names);
-    if (!body_read(&body, event->body, &names, fail))
-        return SL_E_INVALID;
+    if ((r = body_read(&body, event->body, &names, fail)) < 0)
+        return r;
     for (size_t i = 0; i < n_rules && !rule; i++)
         if (make_subject(s, rules[i], event->topic, &body, &subject))
             rule = rules[i];

@@ -123,9 +123,9 @@ struct body {
     json_t *root;                      /* own, or NULL */
 };
 
-/** 0: no; then `fail` has the text, which names the place and never quotes the body, and there is
- *  nothing to finish. `body` must outlive what is read. */
-int body_read(struct body *b, sl_str body, const struct topic_names *names, sl_fail *fail);
+/** SL_OK, SL_E_INVALID or SL_E_NO_MEMORY; then `fail` has the text, which names the place and never
+ *  quotes the body, and there is nothing to finish. `body` must outlive what is read. */
+sl_status body_read(struct body *b, sl_str body, const struct topic_names *names, sl_fail *fail);
 void body_finish(struct body *b);
 
 /** The values of the first alternative that has any; absent and null are none. Returns how many. */

@@ -107,6 +107,8 @@ static sl_str fake_row_key(void *self, void *handle, sl_str body)
     return at ? (sl_str){ at, body.len - (size_t)(at - body.ptr) } : STR("");
 }
 
+unsigned rig_no_memory;
+
 static sl_status fake_describe(void *self, const sl_event *e, const sl_describe_out *out,
                                sl_fail *fail)
 {
@@ -126,7 +128,7 @@ static sl_status fake_describe(void *self, const sl_event *e, const sl_describe_
         out->subject(out->ctx, str_of(subject), strcmp(version, "-") ? str_of(version) : STR(""),
                      STR(""), NULL, 0);
     }
-    return SL_OK;
+    return rig_no_memory && rig_no_memory-- ? SL_E_NO_MEMORY : SL_OK;
 }
 
 static sl_status fake_verify(void *self, const sl_head *head, sl_verdict *ret, sl_fail *fail)

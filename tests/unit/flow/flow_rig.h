@@ -38,6 +38,9 @@ struct call {
     uint32_t attempt;
 };
 
+/** So often describe() finds no memory, after it has said half. */
+extern unsigned rig_no_memory;
+
 struct fake { /* an adapter's instance */
     struct list calls;
     uint64_t delivers, resumes, confirms, prepares;

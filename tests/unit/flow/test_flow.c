@@ -284,6 +284,27 @@ static void test_what_no_request_can_be_made_of_is_dead_and_the_next_goes(void *
     teardown(rig);
 }
 
+static void test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t nums[3];
+
+    (void)state;
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    rig_up(rig);
+    rig_no_memory = 1;
+    nums[0] = rig_event(rig, "t", "a 1");
+    nums[1] = rig_event(rig, "t", "a 2");
+    nums[2] = rig_event(rig, "t", "b 1");
+    for (int i = 0; i < 3; i++)
+        UNTIL(rig, rig_state(rig, nums[i]) == DS_DELIVERED);
+    CHECK_EQ(rig_no_memory, 0);
+    CHECK_EQ(rig->notices[NOTICE_DEAD], 0);
+    CHECK_EQ(rig->flow->router.queued, 0);
+    CHECK(strstr(rig->fakes[CRM].log, "1.0 ") < strstr(rig->fakes[CRM].log, "2.0 "));
+    teardown(rig);
+}
+
 static void test_the_end_finds_deliveries_in_every_state(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -362,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_what_no_request_can_be_made_of_is_dead_and_the_next_goes),
         cmocka_unit_test(test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start),
         cmocka_unit_test(test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing),
+        cmocka_unit_test(test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter),
         cmocka_unit_test(test_the_end_finds_deliveries_in_every_state),
     };
 

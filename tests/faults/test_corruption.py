@@ -262,5 +262,5 @@ def test_while_a_daemon_has_the_store_open_it_is_left_alone(suppliers):
 
 def test_a_folder_without_a_store_is_said_to_be_one(tmp_path):
     done = sluice("db", "check", "--store", tmp_path)
-    assert done.code == 1 and "no store" in done.err, done
+    assert done.code == 4 and "no store" in done.err, done
     assert not list(tmp_path.iterdir())

@@ -105,6 +105,10 @@ void call_failed(struct call *c, int code)
         call_problem(c, 503, "the daemon is shutting down");
     else if (code == UV_ENOSPC)
         call_problem(c, 503, "the disk is full; ask again when there is room");
+    else if (code == UV_ETIMEDOUT)
+        call_problem(c, 503,
+                     "too much had to be looked through, and it was given up; narrow it down: by "
+                     "state or by subject");
     else
         call_problem(c, 500, "the store could not answer: %s", uv_strerror(code));
 }

@@ -238,7 +238,7 @@ static void on_event(void *ctx, int status, const struct store_event *se)
         event_free(e);
         status = UV_ENOMEM;
     }
-    if (status < 0 && status != UV_ENOENT && status != UV_ECANCELED) {
+    if (status < 0 && status != UV_ENOENT && status != UV_EILSEQ && status != UV_ECANCELED) {
         flow_later(r->flow, AGAIN_MS, on_fetch_again, fe);
         return;
     }
@@ -248,6 +248,12 @@ static void on_event(void *ctx, int status, const struct store_event *se)
         enqueue(r, &r->queue, rt);
     } else if (status == UV_ENOENT) {
         log_error(&r->log, "event %" PRIu64 " is not in the log any more", fe->id);
+    } else if (status == UV_EILSEQ) { /* it stays as it is, and is tried at the next start */
+        log_error(&r->log,
+                  "event %" PRIu64
+                  " cannot be read, its record is damaged: it is not routed; "
+                  "see `sluice db check`",
+                  fe->id);
     }
     free(fe);
     c->pending--;

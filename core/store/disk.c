@@ -7,9 +7,12 @@
 #include <unistd.h>
 #include <uv.h>
 
+/* No descriptor to be had is like no memory: it passes. */
 static int code(long r)
 {
-    return r < 0 ? uv_translate_sys_error(errno) : (int)r;
+    if (r >= 0)
+        return (int)r;
+    return errno == EMFILE || errno == ENFILE ? UV_ENOMEM : uv_translate_sys_error(errno);
 }
 
 /* ---- the system's ---- */
@@ -67,7 +70,8 @@ static int sys_blank(int fd, uint64_t at, size_t n)
         else
             done += (size_t)wrote;
     }
-    fcntl(fd, F_SETFL, flags);
+    if (fcntl(fd, F_SETFL, flags) < 0 && r == 0)
+        r = code(-1);
     return r;
 }
 

@@ -138,6 +138,7 @@ struct query {
     } cb;
 };
 
-/** Answer: sets the status and the parts its type has. */
+/** Answer: sets the status and the parts its type has. What people ask for is given up after two
+ *  seconds (UV_ETIMEDOUT), since nothing else is answered or applied meanwhile. */
 void index_answer(struct index *ix, struct query *q);
 void query_destroy(struct query *q); /* NULL is fine */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+#include "base/clock.h"
 
 void query_destroy(struct query *q)
 {
@@ -310,7 +311,9 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
 
     if (f->state && state < 0)
         return UV_EINVAL;
-    buf_printf(&sql, "SELECT %s FROM deliveries WHERE num > ?", columns);
+    /* Of those that are live there are few: better all of them than all that ever were. */
+    buf_printf(&sql, "SELECT %s FROM deliveries%s WHERE num > ?", columns,
+               state == DS_READY || state == DS_INFLIGHT ? " INDEXED BY deliveries_live" : "");
     if (state >= 0)
         buf_printf(&sql, " AND state = %d%s%s", state, state < DS_DELIVERED ? " AND state < 6" : "",
                    state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");
@@ -343,8 +346,17 @@ static int answer_select(struct index *ix, struct query *q)
 
 /* ---- dispatch ---- */
 
+#define ASKED_MS   2000  /* for people, who may ask for what no row is like: see index.h */
+#define LOOK_STEPS 20000 /* of SQLite's, between two looks at the clock */
+
+static int is_late(void *ctx)
+{
+    return clock_mono_ms() > *(const uint64_t *)ctx;
+}
+
 void index_answer(struct index *ix, struct query *q)
 {
+    uint64_t until_ms = clock_mono_ms() + ASKED_MS;
     static int (*const answer[])(struct index * ix, struct query * q) = {
         [QUERY_CLAIM] = answer_claim,  [QUERY_DELIVERY] = answer_delivery,
         [QUERY_EVENT] = answer_event,  [QUERY_UNROUTED] = answer_unrouted,
@@ -352,7 +364,10 @@ void index_answer(struct index *ix, struct query *q)
         [QUERY_REPORT] = index_report, [QUERY_SELECT] = answer_select,
     };
 
+    if (q->type == QUERY_REPORT || q->type == QUERY_SELECT)
+        sqlite3_progress_handler(ix->db, LOOK_STEPS, is_late, &until_ms);
     q->status = answer[q->type](ix, q);
+    sqlite3_progress_handler(ix->db, 0, NULL, NULL);
     if (q->status == 0 && q->arena.failed)
         q->status = UV_ENOMEM;
     if (q->status < 0)

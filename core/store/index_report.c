@@ -303,7 +303,8 @@ static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
 /* As received; or, when it is not there any more, why. */
 static int set_received(struct index *ix, struct query *q, json_t *o)
 {
-    bool duplicate = strcmp(json_string_value(json_object_get(o, "origin")), "duplicate") == 0;
+    const char *origin = json_string_value(json_object_get(o, "origin"));
+    bool duplicate = origin && strcmp(origin, "duplicate") == 0;
     struct rec_receipt rec;
     int r = duplicate ? UV_ENOENT : index_receipt(ix, q->filter.id, &q->arena, &rec);
 
@@ -494,7 +495,7 @@ static int report_delivery(struct index *ix, struct query *q)
     o = json_incref(json_array_get(list, 0));
     json_decref(list);
     if (!o)
-        return UV_ENOENT;
+        return reply_lacks() ? UV_ENOMEM : UV_ENOENT;
     reply_put(o, "attempts_burnt", json_incref(json_object_get(o, "attempts")));
     r = set_bodies(ix, o, num);
     if (r == 0)

@@ -81,6 +81,7 @@ struct reclog {
     size_t n_spares;
     uint32_t next_spare; /* name of the next new one */
     uint64_t first_kept;
+    struct log_segment going; /* out of the list, its file still there: number 0: none */
     unsigned holds;
     uint32_t in_memory; /* number of the oldest segment written since opening that the page cache
                            was not told to forget */

@@ -133,31 +133,52 @@ static int prepare(struct reclog *l)
 
 static bool recycle_due(const struct reclog *l)
 {
-    return l->n_segments > 1 && l->holds == 0 && l->segments[0].last < l->first_kept;
+    return l->going.number ||
+           (l->n_segments > 1 && l->holds == 0 && l->segments[0].last < l->first_kept);
 }
 
-/* Take the oldest segment out of the list; a reader that comes for it is told so. */
+/* Take the oldest segment out of the list; a reader that comes for it is told so. One that could
+ * not be got rid of comes first. */
 static bool drop_oldest(struct reclog *l, struct log_segment *ret, uint32_t *ret_spare)
 {
     bool due;
 
     uv_mutex_lock(&l->lock);
     due = recycle_due(l);
-    if (due) {
-        *ret = l->segments[0];
+    if (due && !l->going.number) {
+        l->going = l->segments[0];
         l->n_segments--;
         for (size_t i = 0; i < l->n_segments; i++)
             l->segments[i] = l->segments[i + 1];
+    }
+    if (due) {
+        *ret = l->going;
         *ret_spare = l->n_spares < LOG_SPARES_MOST ? l->next_spare++ : 0;
     }
     uv_mutex_unlock(&l->lock);
     return due;
 }
 
+/* Its file becomes a spare one; without room for another name it is removed. */
+static int put_away(struct reclog *l, const struct log_segment *seg, uint32_t *spare)
+{
+    char path[LOG_PATH_MOST], to[LOG_PATH_MOST];
+    int r = UV_ENOSPC;
+
+    log_segment_path(l, seg->number, path);
+    if (*spare) {
+        log_spare_path(l, *spare, to);
+        r = log_code(store_disk->rename(path, to));
+    }
+    if (r != UV_ENOSPC)
+        return r;
+    *spare = 0;
+    return log_code(store_disk->remove(path));
+}
+
 /* One at a time and each durable before the next: what is left is always without a gap. */
 static int recycle(struct reclog *l)
 {
-    char path[LOG_PATH_MOST], to[LOG_PATH_MOST];
     struct log_segment seg;
     uint32_t spare;
     int r;
@@ -165,20 +186,23 @@ static int recycle(struct reclog *l)
     if (!drop_oldest(l, &seg, &spare))
         return 0;
     keys_retire(l->keys, seg.number + 1);
-    log_segment_path(l, seg.number, path);
-    if (spare) {
-        log_spare_path(l, spare, to);
-        r = store_disk->rename(path, to);
-    } else {
-        r = store_disk->remove(path);
+    r = put_away(l, &seg, &spare);
+    if (r == UV_ENOENT) { /* it was put away before, and not durably */
+        spare = 0;
+        r = 0;
     }
     if (r == 0)
-        r = store_disk->sync_dir(l->dir);
-    if (r == 0 && spare)
+        r = log_code(store_disk->sync_dir(l->dir));
+    if (r < 0)
+        return r;
+    uv_mutex_lock(&l->lock);
+    l->going.number = 0;
+    uv_mutex_unlock(&l->lock);
+    if (spare)
         keep_name(l, spare);
     log_info(&log_logger, "segment has gone: number=%u first=%" PRIu64 " last=%" PRIu64, seg.number,
              seg.first, seg.last);
-    return r < 0 ? log_code(r) : 1;
+    return 1;
 }
 
 void reclog_retire(struct reclog *l, uint64_t first_kept)

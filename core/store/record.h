@@ -167,7 +167,8 @@ struct rec_link {
     uint64_t num;
 };
 
-/** Who decided what a restore decides. Everything before the last such record stood in the backup. */
+/** Who decided what a restore decides. Everything before the last such record stood in the backup.
+ */
 #define REC_WHO_RESTORE "restore"
 
 /** REC_OUTCOME and REC_DECISION. */

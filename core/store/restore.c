@@ -138,7 +138,8 @@ static int find_path(struct restore *x)
             r = fail_set(x->fail, UV_ENOENT, "the folder that %s is to be in does not exist",
                          x->conf->path);
         else
-            snprintf(x->path, sizeof(x->path), "%.3800s/%.200s", strcmp(real, "/") ? real : "", name);
+            snprintf(x->path, sizeof(x->path), "%.3800s/%.200s", strcmp(real, "/") ? real : "",
+                     name);
     }
     free(real);
     if (r == 0) {

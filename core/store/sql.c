@@ -96,6 +96,8 @@ int sql_code(sqlite3 *db, int rc)
         return UV_ENOMEM;
     case SQLITE_BUSY:
         return UV_EBUSY;
+    case SQLITE_INTERRUPT: /* a handler's only: see index_answer() */
+        return UV_ETIMEDOUT;
     case SQLITE_TOOBIG:
         return UV_E2BIG;
     case SQLITE_IOERR:

@@ -141,6 +141,64 @@ static void a_retired_segment_is_used_again_and_its_records_are_gone(void **stat
     box_finish(&b);
 }
 
+static int rename_code, remove_code, sync_dir_code;
+
+static int fail_rename(const char *from, const char *to)
+{
+    return rename_code ? rename_code : disk_system.rename(from, to);
+}
+
+static int fail_remove(const char *path)
+{
+    return remove_code ? remove_code : disk_system.remove(path);
+}
+
+static int fail_sync_dir(const char *path)
+{
+    return sync_dir_code ? sync_dir_code : disk_system.sync_dir(path);
+}
+
+/* What is left is without a gap, whatever the disk says meanwhile. */
+static void a_segment_that_cannot_go_is_first_the_next_time(void **state)
+{
+    static const struct {
+        int rename, remove, sync_dir, code;
+    } cases[] = {
+        { UV_EIO, 0, 0, UV_EIO },
+        { UV_ENOSPC, UV_EIO, 0, UV_EIO },
+        { UV_ENOSPC, 0, 0, 1 }, /* no room for another name: removed */
+        { 0, 0, UV_EIO, UV_EIO },
+    };
+    struct box b;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        box_start(&b);
+        box_must_open(&b);
+        put_many(&b, 300, 1000);
+        run_keeper(&b);
+        faulty = disk_system;
+        faulty.rename = fail_rename;
+        faulty.remove = fail_remove;
+        faulty.sync_dir = fail_sync_dir;
+        store_disk = &faulty;
+        rename_code = cases[i].rename;
+        remove_code = cases[i].remove;
+        sync_dir_code = cases[i].sync_dir;
+        reclog_retire(b.l, 200);
+        CHECK_EQ(reclog_work(b.l), cases[i].code);
+        CHECK(reclog_work_due(b.l));
+        store_disk = &disk_system;
+        if (i % 2) /* opened again at once, or after it went on */
+            run_keeper(&b);
+        box_close(&b);
+        box_must_open(&b);
+        CHECK_EQ(reclog_last(b.l), 300);
+        CHECK_EQ(fill_of(&b, 250), 'a' + 249 % 26);
+        box_finish(&b);
+    }
+}
+
 /* The file of a segment was another one's before: whatever is in it behind the end is old. */
 static void stale_records_of_a_recycled_file_are_not_taken_up(void **state)
 {
@@ -372,6 +430,7 @@ int main(void)
         cmocka_unit_test(a_group_larger_than_a_segment_has_one_for_itself),
         cmocka_unit_test(keys_of_sealed_segments_are_known_without_their_files),
         cmocka_unit_test(a_retired_segment_is_used_again_and_its_records_are_gone),
+        cmocka_unit_test(a_segment_that_cannot_go_is_first_the_next_time),
         cmocka_unit_test(stale_records_of_a_recycled_file_are_not_taken_up),
         cmocka_unit_test(damage_before_a_later_group_is_no_torn_tail),
         cmocka_unit_test(damage_in_a_sealed_segment_costs_its_own_records_alone),

@@ -264,3 +264,29 @@ def test_a_folder_without_a_store_is_said_to_be_one(tmp_path):
     done = sluice("db", "check", "--store", tmp_path)
     assert done.code == 4 and "no store" in done.err, done
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.fault("F25")
+def test_an_event_that_cannot_be_read_does_not_hold_up_the_others(make_gateway, byron):
+    """It was not routed yet, and its record rots while nobody runs: it alone waits, and is told of."""
+    gateway = make_gateway(demo_config(byron.url, endpoints={"byron": {"rate": {"per_second": 1000}}}))
+    orders = byron_orders(6, seed=54)
+    for order in orders[:3]:
+        assert gateway.post(order) == 200
+    wait_until(lambda: gateway.settled(3))
+    gateway.stop()
+    segment = next((gateway.folder / "state" / "log").glob("*.seg"))
+    spoil_at = segment.read_bytes().index(orders[1].body) + 10
+    with open(segment, "r+b") as file:
+        file.seek(spoil_at)
+        file.write(b"\xff")
+    with sqlite3.connect(gateway.folder / "state" / "sluice.db") as db:
+        event, = db.execute("SELECT id FROM events ORDER BY id LIMIT 1 OFFSET 1").fetchone()
+        db.execute("UPDATE events SET routed = 0 WHERE id = ?", (event,))
+    db.close()
+    gateway.start()
+    assert f"event {event} cannot be read, its record is damaged" in gateway.log()
+    for order in orders[3:]:
+        assert gateway.post(order) == 200
+    wait_until(lambda: len(byron.books()["orders"]) >= 6, "the others arrive")
+    assert gateway.get("/v1/events/" + str(event))["routed"] == "unrouted"

@@ -46,9 +46,7 @@ void delivery_hash(const struct event *e, sl_str route, sl_str piece, uint8_t ou
 
     snprintf(number, sizeof(number), "%" PRIu64, e->id);
     snprintf(received, sizeof(received), "%" PRId64, e->received_ms);
-    sl_str parts[] = {
-        str_of(number), str_of(received), e->endpoint, e->sender_id, route, piece
-    };
+    sl_str parts[] = { str_of(number), str_of(received), e->endpoint, e->sender_id, route, piece };
     digest_parts(parts, sizeof(parts) / sizeof(parts[0]), full);
     memcpy(out, full, 16);
 }

@@ -96,6 +96,7 @@ struct index_position {
     uint64_t kept_from;                   /* retention has dealt with all events before */
     uint64_t restored_to;                 /* last record of the backup it was restored from */
     int64_t restored_ms;
+    uint64_t batches_from; /* no column: of those before, retention has dealt with the batches */
 };
 
 struct index {

@@ -354,27 +354,24 @@ static int batch_is_open(struct slice *s, uint64_t id, sl_str members)
     return r < 0 ? r : 0;
 }
 
-/* The batches among the records from `from` to `to`. *ret_next: the first one that was not looked
- * at, or to + 1. */
-static int delete_batches(struct slice *s, uint64_t from, uint64_t to, uint64_t *ret_next)
+/* Some of the batches from now.batches_from to `to`, which moves past what was looked at. */
+static int delete_some_batches(struct slice *s, uint64_t to)
 {
-    sqlite3_stmt *st = bind_range(s, RETAIN_BATCHES, from, to);
-    uint64_t closed = 0, first = from;
+    uint64_t *next = &s->ix->now.batches_from;
+    sqlite3_stmt *st = bind_range(s, RETAIN_BATCHES, *next, to);
+    uint64_t closed = 0, first = *next;
     unsigned n = 0;
     int r;
 
-    *ret_next = from;
-    if (!s->left)
-        return 0;
     sql_bind_u64(st, 3, s->left);
     while ((r = sql_row(st)) > 0) {
         uint64_t id = sql_u64(st, 0);
 
         n++;
-        *ret_next = id + 1;
+        *next = id + 1;
         if ((r = batch_is_open(s, id, sql_view(st, 1))) < 0)
             break;
-        if (r) { /* it stays, those before it go, and the rest is for the next slice */
+        if (r) { /* it stays, those before it go, and the rest is for the next time */
             sqlite3_reset(st);
             took(s, 1);
             return closed ? run(s, bind_range(s, RETAIN_BATCHES_GO, first, id - 1)) : 0;
@@ -385,30 +382,51 @@ static int delete_batches(struct slice *s, uint64_t from, uint64_t to, uint64_t 
     if (r < 0)
         return r;
     if (n < s->left)
-        *ret_next = to + 1;
+        *next = to + 1;
     return closed ? run(s, bind_range(s, RETAIN_BATCHES_GO, first, closed)) : 0;
 }
 
-/* As many of them as the slice has room for, and what else came between. */
+/* The batches among the records from `from` to `to`. As delete_some(), but out of time, too, it is
+ * 0. */
+static int delete_batches(struct slice *s, uint64_t from, uint64_t to)
+{
+    uint64_t *next = &s->ix->now.batches_from;
+    int r = 0;
+
+    if (*next < from)
+        *next = from;
+    if (*next > to)
+        return 1;
+    do
+        r = delete_some_batches(s, to);
+    while (r == 0 && *next <= to && slice_goes_on(s));
+    return r < 0 ? r : *next > to && s->left > 0;
+}
+
+/* What hangs from them first, the batches among it; then as many of them as the slice has room for,
+ * with which kept_from moves: no event has gone that is not before it. */
 static int delete_going(struct slice *s, const struct going *g)
 {
     uint64_t to = g->to;
     size_t n = g->n;
-    int r = n ? delete_children(s, g->from, to, g->deliveries) : 1;
+    int r = delete_batches(s, g->from, to);
 
+    if (r > 0 && n)
+        r = delete_children(s, g->from, to, g->deliveries);
     if (r <= 0)
         return r;
     if (n > s->left) {
         n = s->left;
-        to = n ? g->at[n - 1].id : 0;
+        if (!n)
+            return 0;
+        to = g->at[n - 1].id;
     }
     if (n && (r = run(s, bind_range(s, RETAIN_EVENTS_GO, g->from, to))) < 0)
         return r;
     for (size_t i = 0; i < n; i++)
         uncount(s->ix, &g->at[i]);
-    if (g->n && !n)
-        return 0;
-    return delete_batches(s, g->from, to, &s->ix->now.kept_from);
+    s->ix->now.kept_from = to + 1;
+    return 0;
 }
 
 int index_retain(struct index *ix, uint64_t last, int64_t ended_ms, int64_t late_ms)
@@ -419,6 +437,8 @@ int index_retain(struct index *ix, uint64_t last, int64_t ended_ms, int64_t late
 
     if (r < 0)
         return r;
+    if (!ix->now.kept_from)
+        ix->now.kept_from = 1; /* from the first row that goes on, the log says more than these */
     while (r == 0 && ix->now.kept_from <= last && slice_goes_on(&s)) {
         r = read_going(&s, last, late_ms, &g);
         if (r == 0 && g.stays && g.stays == g.from) {

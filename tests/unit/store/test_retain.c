@@ -392,6 +392,95 @@ static void a_kill_between_slices_loses_nothing_and_it_goes_on(void **state)
     box_finish(&b);
 }
 
+/* An event and its routing, which says nothing about anything. */
+static void put_bare(struct box *b)
+{
+    uint64_t id = box_put(b, receipt("acme", "t", NULL, "{}"), NULL);
+
+    box_put(b, encoded(REC_ROUTED, &(struct rec_routed){ .event = id, .at_ms = T0 }), NULL);
+}
+
+/* The slices until the first segment has gone; the process ends after each, and a check is made. */
+static unsigned check_after_each_slice(struct box *b)
+{
+    unsigned slices = 0;
+
+    b->step_ms = 1;
+    box_fill(b, 2);
+    box_apply(b);
+    b->wall = T0 + HOUR + KEEP;
+    while (b->l->n_segments > 1) {
+        b->mono += 1000;
+        CHECK(retain_step(&b->retain, b->wall, b->mono) >= 0);
+        no_check_finds_anything(b);
+        box_keeper(b);
+        box_kill(b);
+        no_check_finds_anything(b);
+        check_counts(b);
+        CHECK(++slices < 500);
+    }
+    return slices;
+}
+
+/* 256 rows of events alone; then 32 events with 7 rows each beside their own, which is 256, too. */
+static void a_check_after_any_slice_finds_nothing(void **state)
+{
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    for (int i = 0; i < 300; i++)
+        put_bare(&b);
+    CHECK_EQ(b.l->n_segments, 1);
+    CHECK(check_after_each_slice(&b) >= 2);
+    box_finish(&b);
+    box_start(&b);
+    for (int i = 0; i < 32; i++) {
+        uint64_t id = box_put(&b, receipt("acme", "t", NULL, "{}"), NULL);
+        struct rec_delivery d = delivery(id, 0, "byron");
+
+        box_routed(&b, id, &d, 1);
+        box_moved(&b, d.num, DS_DISCARDED, box_sent(&b, d.num), T0, "");
+    }
+    box_apply(&b);
+    CHECK_EQ(all_rows(&b, 1), 8);
+    CHECK_EQ(b.l->n_segments, 1);
+    CHECK(check_after_each_slice(&b) >= 2);
+    box_finish(&b);
+}
+
+/* More batches under way than a slice looks at, between one event that goes and the next. */
+static void batches_that_stay_do_not_stop_the_slices(void **state)
+{
+    enum { N = 300 };
+    uint64_t id, next;
+    struct rec_delivery *d = calloc(N, sizeof(*d));
+    int slices = 0;
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    id = box_event(&b, "flying");
+    for (unsigned i = 0; i < N; i++)
+        d[i] = delivery(id, i, "byron");
+    box_routed(&b, id, d, N);
+    put_bare(&b);
+    for (unsigned i = 0; i < N; i++)
+        box_sent(&b, d[i].num);
+    put_bare(&b);
+    box_apply(&b);
+    next = reclog_last(b.l);
+    while (index_retain(b.ix, next, T0 + KEEP, T0 + KEEP) > 0)
+        CHECK(++slices < 50);
+    CHECK_EQ(index_kept_from(b.ix), next + 1);
+    CHECK_EQ(rows_of(&b, "batches", "id", 0, next), N);
+    CHECK_EQ(box_count(&b, "SELECT count(*) FROM events"), 1);
+    CHECK_EQ(ask_event(&b, id), 0);
+    check_counts(&b);
+    free(d);
+    box_finish(&b);
+}
+
 /* Each allocation of a slice fails in turn: it is as if it had not been tried. */
 static void a_slice_without_memory_is_tried_again_and_loses_nothing(void **state)
 {
@@ -454,6 +543,8 @@ int main(void)
         cmocka_unit_test(what_was_dealt_with_late_stays_a_while_longer),
         cmocka_unit_test(a_slice_has_at_most_256_rows_whatever_an_event_has),
         cmocka_unit_test(a_kill_between_slices_loses_nothing_and_it_goes_on),
+        cmocka_unit_test(a_check_after_any_slice_finds_nothing),
+        cmocka_unit_test(batches_that_stay_do_not_stop_the_slices),
         cmocka_unit_test(a_slice_without_memory_is_tried_again_and_loses_nothing),
     };
 

@@ -106,6 +106,8 @@ struct index {
     struct reclog_reader *log;
     struct index_position now, committed; /* `now` runs ahead while a transaction is open */
     uint64_t retained_rows;               /* that retention has dealt with, since the opening */
+    uint64_t unread; /* the event whose receipt retention could not read last ... */
+    unsigned unread_times;
     int wal_pages;
     bool failed; /* as the log's */
 

@@ -15,6 +15,7 @@
 #define SLICE_ROWS    256u
 #define SLICE_US      5000
 #define DELIVERY_ROWS 7 /* what one that went well has, in all tables */
+#define KEEP_TRIES    3 /* to read a receipt that a disk does not give */
 
 static const struct logger logger = { .room = "store" };
 
@@ -198,8 +199,20 @@ static int on_receipt(void *ctx, const struct reclog_record *rec)
     return 0;
 }
 
-/* Copy it out of the log. Of one that cannot be read an empty copy stays, which says so: waiting
- * for it would keep every segment behind it. */
+/* Why a receipt could not be read: is that for ever? Only what is damaged or gone is; all else may
+ * pass. A disk that gives nothing says so a few times before it is believed. */
+static bool is_lost(struct index *ix, uint64_t id, int r)
+{
+    if (r != UV_EIO)
+        return r == UV_EILSEQ || r == UV_ENOENT;
+    if (ix->unread != id)
+        ix->unread_times = 0;
+    ix->unread = id;
+    return ++ix->unread_times >= KEEP_TRIES;
+}
+
+/* Copy it out of the log. Of one that is lost an empty copy stays, which says so: waiting for it
+ * would keep every segment behind it. UV_EAGAIN for UV_EIO: that would be the index's own. */
 static int keep_receipt(struct slice *s, uint64_t id)
 {
     sqlite3_stmt *st = s->ix->st[IX_EVENT_POS];
@@ -214,14 +227,15 @@ static int keep_receipt(struct slice *s, uint64_t id)
     pos = sql_u64(st, 0);
     sqlite3_reset(st);
     r = reclog_read_at(s->ix->log, pos, id, on_receipt, &copy);
-    if (r == UV_ENOMEM)
-        return r;
-    if (r < 0) {
-        log_error(&logger, "the body of an old event cannot be read, it is lost: event=%llu err=%s",
-                  (unsigned long long)id, uv_err_name(r));
-        return store_receipt(s, id, STR(""));
+    if (r >= 0) {
+        s->ix->unread = 0;
+        return copy.r;
     }
-    return copy.r;
+    if (!is_lost(s->ix, id, r))
+        return r == UV_EIO ? UV_EAGAIN : r;
+    log_error(&logger, "the body of an old event cannot be read, it is lost: event=%llu err=%s",
+              (unsigned long long)id, uv_err_name(r));
+    return store_receipt(s, id, STR(""));
 }
 
 /* ---- what goes ---- */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "store/check.h"
+#include "store/disk.h"
 
 /* ---- the log ---- */
 
@@ -96,6 +97,79 @@ static void a_receipt_that_cannot_be_read_holds_nothing_up(void **state)
     CHECK_EQ(ask_event(&b, id), UV_EILSEQ);
     CHECK_EQ(all_rows(&b, id), 8);
     box_finish(&b);
+}
+
+/* ---- a disk that does not give what it has ---- */
+
+static int disk_says; /* to the next `disk_times` calls */
+static unsigned disk_times;
+
+static int open_or_not(const char *path, int flags)
+{
+    if (!disk_times || disk_says == UV_EIO)
+        return disk_system.open(path, flags);
+    disk_times--;
+    return disk_says;
+}
+
+static ssize_t read_or_not(int fd, void *p, size_t n, uint64_t at)
+{
+    if (!disk_times || disk_says != UV_EIO)
+        return disk_system.read(fd, p, n, at);
+    disk_times--;
+    return UV_EIO;
+}
+
+/* The status of the event after steps that the disk says that to, `times` times. */
+static int kept_after(int says, unsigned times)
+{
+    struct disk disk = disk_system;
+    unsigned failed = 0;
+    struct box b;
+    int r;
+
+    disk.open = open_or_not;
+    disk.read = read_or_not;
+    box_start(&b);
+    box_order(&b, "dead", DS_DEAD);
+    box_fill(&b, 3);
+    box_apply(&b);
+    b.wall = T0 + b.step_ms + KEEP;
+    b.mono += HOUR;
+    disk_says = says;
+    disk_times = times;
+    store_disk = &disk;
+    while (index_kept_from(b.ix) < 2) {
+        CHECK(failed < 20);
+        r = retain_step(&b.retain, b.wall, b.mono);
+        CHECK(r != UV_EIO); /* which would be the store's end */
+        failed += r < 0;
+        if (r < 0)
+            CHECK_EQ(retain_due_ms(&b.retain, b.mono), 1000);
+        b.mono += 1000;
+    }
+    store_disk = &disk_system;
+    CHECK(failed == times || says == UV_EIO);
+    CHECK(failed > 0);
+    box_keeper(&b);
+    box_pass(&b, HOUR / 2);
+    CHECK_EQ(b.l->segments[0].number, 2);
+    r = ask_event(&b, 1);
+    if (r == 0)
+        CHECK_VIEW(b.q.event.receipt.sender_id, "dead");
+    box_finish(&b);
+    return r;
+}
+
+static void a_receipt_that_cannot_be_read_now_is_read_later(void **state)
+{
+    (void)state;
+    CHECK_EQ(kept_after(UV_EMFILE, 5), 0);
+    CHECK_EQ(kept_after(UV_ENFILE, 1), 0);
+    CHECK_EQ(kept_after(UV_EACCES, 12), 0);
+    CHECK_EQ(kept_after(UV_EIO, 1), 0);
+    CHECK_EQ(kept_after(UV_EIO, 2), 0);
+    CHECK_EQ(kept_after(UV_EIO, UINT32_MAX), UV_EILSEQ);
 }
 
 /* ---- clocks ---- */
@@ -287,6 +361,7 @@ int main(void)
         cmocka_unit_test(no_segment_goes_that_the_index_has_not_applied),
         cmocka_unit_test(no_segment_goes_before_the_index_is_on_the_disk),
         cmocka_unit_test(a_receipt_that_cannot_be_read_holds_nothing_up),
+        cmocka_unit_test(a_receipt_that_cannot_be_read_now_is_read_later),
         cmocka_unit_test(a_clock_a_year_ahead_costs_a_day_an_hour),
         cmocka_unit_test(a_restart_grants_nothing_to_a_clock_that_is_ahead),
         cmocka_unit_test(a_clock_that_is_behind_lets_nothing_go),

@@ -65,12 +65,15 @@ static uint64_t look_after(const struct retain *r)
 
 /* ---- a segment ---- */
 
-/* May this one go? Once it has begun to, it may. If not, *ret_after: look again then. */
+/* May this one go? Once it has begun to, it may, as long as there is a time when it ended. If not,
+ * *ret_after: look again then. */
 static bool may_go(struct retain *r, const struct reclog_span *span, uint64_t *ret_after)
 {
     int64_t cost = clamp(span->ended_ms - span->begun_ms, 0, MAY_MOST);
 
     *ret_after = look_after(r);
+    if (span->ended_ms == INT64_MAX)
+        return false;
     if (r->granted && r->segment == span->segment)
         return true;
     if (index_watermark(r->ix) < span->last)

@@ -231,6 +231,38 @@ static void a_clock_that_is_behind_lets_nothing_go(void **state)
     box_finish(&b);
 }
 
+/* Half of it has gone: the other half waits until there is a time again. */
+static void a_clock_set_back_stops_what_has_begun(void **state)
+{
+    uint64_t from;
+    int64_t rows;
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    for (int i = 0; i < 70; i++)
+        box_put(&b, receipt("acme", "t", NULL, "{}"), NULL);
+    for (int i = 0; i < 100; i++)
+        box_routed(&b, box_put(&b, receipt("acme", "t", NULL, "{}"), NULL), NULL, 0);
+    box_fill(&b, 3);
+    box_apply(&b);
+    b.wall = T0 + 2 * b.step_ms + KEEP;
+    b.mono += HOUR;
+    while ((from = index_kept_from(b.ix)) < 2)
+        CHECK_EQ(retain_step(&b.retain, b.wall, b.mono), 0);
+    CHECK(from < b.l->segments[0].last);
+    rows = box_count(&b, "SELECT count(*) FROM events");
+    b.wall = 0;
+    box_pass(&b, HOUR / 2);
+    CHECK_EQ(index_kept_from(b.ix), from);
+    CHECK_EQ(box_count(&b, "SELECT count(*) FROM events"), rows);
+    b.wall = T0 + 2 * b.step_ms + KEEP;
+    box_pass(&b, HOUR / 2);
+    CHECK(b.l->segments[0].number >= 2);
+    check_counts(&b);
+    box_finish(&b);
+}
+
 static void a_time_to_come_in_the_log_does_not_stop_it_for_ever(void **state)
 {
     struct box b;
@@ -365,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_clock_a_year_ahead_costs_a_day_an_hour),
         cmocka_unit_test(a_restart_grants_nothing_to_a_clock_that_is_ahead),
         cmocka_unit_test(a_clock_that_is_behind_lets_nothing_go),
+        cmocka_unit_test(a_clock_set_back_stops_what_has_begun),
         cmocka_unit_test(a_time_to_come_in_the_log_does_not_stop_it_for_ever),
         cmocka_unit_test(a_store_in_use_lets_old_events_go_and_stays_whole),
         cmocka_unit_test(a_lost_index_is_named_with_what_it_knew_and_can_be_begun_anew),

@@ -69,6 +69,7 @@ struct reclog {
 
     /* ---- @thread any ---- */
     atomic_uint_fast64_t last; /* newest durable record */
+    atomic_bool work_ends;     /* the log is about to be closed */
     atomic_bool failed;        /* a sync or a write was lost: nothing is written any more */
 
     /* ---- under the lock; held for moments ---- */

@@ -73,7 +73,7 @@ static int write_through(const struct reclog *l, int fd)
     uint64_t at = 0;
     int r = 0;
 
-    while (r == 0 && at < end && !atomic_load(&l->failed)) {
+    while (r == 0 && at < end && !atomic_load(&l->failed) && !atomic_load(&l->work_ends)) {
         size_t n = end - at < PIECE ? end - at : PIECE;
 
         r = log_code(store_disk->blank(fd, at, n));
@@ -277,6 +277,11 @@ int reclog_work(struct reclog *l)
         failed = r < 0 && !failed ? r : failed;
     }
     return failed ? failed : did;
+}
+
+void reclog_end_work(struct reclog *l)
+{
+    atomic_store(&l->work_ends, true);
 }
 
 bool reclog_work_due(struct reclog *l)

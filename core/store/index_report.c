@@ -320,6 +320,8 @@ static int set_received(struct index *ix, struct query *q, json_t *o)
                    duplicate ? STR("what comes again under the same id is not kept")
                    : r == UV_ENOENT
                        ? STR("older than the store keeps bodies; nothing of it is open")
+                   : q->filter.id < ix->now.kept_from
+                       ? STR("its record was damaged on disk when old events went: it is lost")
                        : STR("its record is damaged on disk: see sluice db check"));
     return 0;
 }

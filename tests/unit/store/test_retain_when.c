@@ -4,6 +4,7 @@
  */
 #include "retain_box.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "store/check.h"
@@ -96,6 +97,70 @@ static void a_receipt_that_cannot_be_read_holds_nothing_up(void **state)
     CHECK_EQ(id, 1);
     CHECK_EQ(ask_event(&b, id), UV_EILSEQ);
     CHECK_EQ(all_rows(&b, id), 8);
+    box_finish(&b);
+}
+
+static bool lists(struct box *b, bool waiting, uint64_t id, uint64_t after)
+{
+    struct query q = { .type = QUERY_UNROUTED, .waiting = waiting, .after = after, .limit = 10 };
+    bool found;
+
+    index_answer(b->ix, &q);
+    CHECK_EQ(q.status, 0);
+    CHECK(q.n <= 1);
+    found = q.n == 1 && q.nums[0] == id;
+    free(q.nums);
+    arena_finish(&q.arena);
+    return found;
+}
+
+static bool report_says(struct box *b, uint64_t id, const char *what)
+{
+    struct query q = { .type = QUERY_REPORT, .what = REPORT_EVENT, .filter = { .id = id } };
+    bool says;
+
+    index_answer(b->ix, &q);
+    CHECK_EQ(q.status, 0);
+    says = strstr(q.json, what) != NULL;
+    free(q.json);
+    arena_finish(&q.arena);
+    return says;
+}
+
+/* It is named, passed over and called damaged, not late: there is nothing to ask for again. */
+static void what_was_lost_unrouted_is_told_apart_from_what_can_be_had(void **state)
+{
+    struct rec_ref wait = { STR("byron"), STR("po"), STR("none") };
+    uint64_t unrouted, waits;
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    unrouted = box_event(&b, "unrouted");
+    waits = box_event(&b, "waits");
+    box_put(
+        &b,
+        encoded(REC_ROUTED, &(struct rec_routed){ .event = waits, .waits = &wait, .n_waits = 1 }),
+        NULL);
+    box_fill(&b, 3);
+    box_apply(&b);
+    CHECK_EQ(sql_exec(b.ix->db, "UPDATE events SET pos = pos + 8 WHERE id <= 2"), 0);
+    CHECK(report_says(&b, unrouted, "see sluice db check"));
+    b.wall = T0 + 2 * b.step_ms + KEEP;
+    box_pass(&b, HOUR);
+    CHECK_EQ(b.l->n_segments, 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(ask_event(&b, unrouted), UV_EILSEQ);
+        CHECK_EQ(ask_event(&b, waits), UV_EILSEQ);
+        CHECK(report_says(&b, unrouted, "damaged on disk when old events went"));
+        CHECK(report_says(&b, waits, "damaged on disk when old events went"));
+        CHECK(lists(&b, false, unrouted, 0));
+        CHECK(lists(&b, true, waits, 0));
+        CHECK(!lists(&b, false, unrouted, unrouted));
+        CHECK_EQ(box_count(&b, "SELECT count(*) FROM receipts WHERE length(payload) = 0"), 2);
+        box_kill(&b);
+        box_pass(&b, 3 * HOUR); /* a round among it */
+    }
     box_finish(&b);
 }
 
@@ -393,6 +458,7 @@ int main(void)
         cmocka_unit_test(no_segment_goes_that_the_index_has_not_applied),
         cmocka_unit_test(no_segment_goes_before_the_index_is_on_the_disk),
         cmocka_unit_test(a_receipt_that_cannot_be_read_holds_nothing_up),
+        cmocka_unit_test(what_was_lost_unrouted_is_told_apart_from_what_can_be_had),
         cmocka_unit_test(a_receipt_that_cannot_be_read_now_is_read_later),
         cmocka_unit_test(a_clock_a_year_ahead_costs_a_day_an_hour),
         cmocka_unit_test(a_restart_grants_nothing_to_a_clock_that_is_ahead),

@@ -25,10 +25,14 @@ static void hold_type_of(const struct piece *p, struct rec_delivery *rd)
     }
 }
 
-/** What was made of it before the store was lost and restored may have been sent. */
+/** What was made of it before the store was lost and restored may have been sent. So may what
+ *  follows from a delivery of that time, though it is learned only now that it had arrived. */
 static bool held_by_restore(const struct routing *rt)
 {
-    return !rt->remap && rt->event->id <= store_restored_to(rt->flow->store);
+    const struct event *e = rt->event;
+    uint64_t first = e->cause ? delivery_event(e->cause) : e->id;
+
+    return !rt->remap && first <= store_restored_to(rt->flow->store);
 }
 
 static void fill_delivery(const struct routing *rt, const struct piece *p, unsigned ordinal,

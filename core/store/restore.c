@@ -144,7 +144,7 @@ static int find_path(struct restore *x)
     free(real);
     if (r == 0) {
         set_parent(x);
-        snprintf(x->tmp, sizeof(x->tmp), "%.4080s.restoring", x->path);
+        snprintf(x->tmp, sizeof(x->tmp), "%.4080s" RESTORE_SUFFIX, x->path);
     }
     return r;
 }
@@ -367,14 +367,27 @@ static int move_aside(struct restore *x)
     return 0;
 }
 
-static int take_place(struct restore *x)
+/* What stands at the path is a store, and is not to be removed: neither the old one, whose restore
+ * was killed at its very end, nor the new one. */
+static int unmark(struct restore *x)
 {
     char path[PATH_MOST + 16];
+    int r;
+
+    snprintf(path, sizeof(path), "%s/" MARK, x->path);
+    if (unlink(path) < 0)
+        return errno == ENOENT ? 0 : fail_errno(x, path);
+    r = store_disk->sync_dir(x->path);
+    return r < 0 ? fail_path(x, r, x->path) : 0;
+}
+
+static int take_place(struct restore *x)
+{
     bool done = true;
     int r;
 
     if (x->exists) {
-        if ((r = exchange(x, &done)) < 0)
+        if ((r = unmark(x)) < 0 || (r = exchange(x, &done)) < 0)
             return r;
     } else if (renameat2(AT_FDCWD, x->tmp, AT_FDCWD, x->path, RENAME_NOREPLACE) < 0) {
         return fail_errno(x, x->path);
@@ -383,8 +396,8 @@ static int take_place(struct restore *x)
         return fail_path(x, r, x->parent);
     if (!done && (r = move_aside(x)) < 0)
         return r;
-    snprintf(path, sizeof(path), "%s/" MARK, x->path);
-    unlink(path);
+    if ((r = unmark(x)) < 0)
+        return r;
     r = store_disk->sync_dir(x->parent);
     return r < 0 ? fail_path(x, r, x->parent) : 0;
 }

@@ -16,7 +16,8 @@
 #include "base/fail.h"
 #include "store/check.h"
 
-#define RESTORE_HOLD "restored" /* hold type */
+#define RESTORE_HOLD   "restored"   /* hold type */
+#define RESTORE_SUFFIX ".restoring" /* of the folder beside the store's in which one is made */
 
 struct restore_conf {
     const char *from; /* the backup's folder */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "store/backup_int.h"
+#include "store/restore.h"
 #include "store/store_int.h"
 
 #define RECORD_MOST  (512u << 20) /* bytes of a payload */
@@ -166,12 +167,28 @@ static void close_files(struct store *s)
     s->log = NULL;
 }
 
+/* Where two names cannot be exchanged, a restore that was killed leaves none: an empty store there
+ * would take every webhook of old for a new one. */
+static int refuse_broken_restore(const char *path, struct fail *fail)
+{
+    char restoring[4096];
+
+    snprintf(restoring, sizeof(restoring), "%.4080s" RESTORE_SUFFIX, path);
+    if (access(path, F_OK) == 0 || access(restoring, F_OK) < 0)
+        return 0;
+    return fail_set(fail, UV_ENOENT,
+                    "there is no store in %s, and a restore into it was broken off: run `sluice db "
+                    "restore` again (or remove %s to begin with an empty one)",
+                    path, restoring);
+}
+
 static int open_files(struct store *s, const struct store_conf *conf, struct fail *fail)
 {
     const struct reclog_conf log = { .dir = s->path, .segment_bytes = conf->segment_bytes };
     int r;
 
-    if ((r = make_dir(s->path, fail)) < 0 || (r = take_lock(s, fail)) < 0)
+    if ((r = refuse_broken_restore(s->path, fail)) < 0 || (r = make_dir(s->path, fail)) < 0 ||
+        (r = take_lock(s, fail)) < 0)
         return r;
     if ((r = reclog_open(&s->log, &log, fail)) < 0)
         return r;

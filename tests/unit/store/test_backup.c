@@ -517,6 +517,27 @@ static void test_a_folder_that_is_no_whole_backup_is_refused(void **state)
     finish();
 }
 
+static void test_a_restore_broken_off_between_two_names_is_no_empty_store(void **state)
+{
+    char restoring[200];
+
+    (void)state;
+    start();
+    rig_must_open(&rig);
+    fill(3, 0);
+    must_backup();
+    rig_close(&rig);
+    snprintf(restoring, sizeof(restoring), "%s.restoring", target);
+    CHECK_EQ(mkdir(restoring, 0700), 0);
+    rig.conf.path = target;
+    CHECK_EQ(rig_open(&rig), UV_ENOENT);
+    CHECK(strstr(rig.fail.text, "broken off") != NULL);
+    CHECK(access(target, F_OK) < 0);
+    CHECK_EQ(restore(false), 0);
+    open_restored();
+    finish();
+}
+
 static void test_a_manifest_cut_anywhere_is_refused(void **state)
 {
     struct manifest m;
@@ -673,6 +694,7 @@ int main(void)
         cmocka_unit_test(test_what_was_not_final_is_held_or_unknown_after_a_restore),
         cmocka_unit_test(test_a_folder_that_is_no_whole_backup_is_refused),
         cmocka_unit_test(test_a_manifest_cut_anywhere_is_refused),
+        cmocka_unit_test(test_a_restore_broken_off_between_two_names_is_no_empty_store),
         cmocka_unit_test(test_a_store_that_is_there_is_moved_aside_or_left_alone),
         cmocka_unit_test(test_a_backup_killed_at_any_moment_is_whole_or_none),
         cmocka_unit_test(test_a_restore_killed_at_any_moment_leaves_the_old_store_or_the_new_one),

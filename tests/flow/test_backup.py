@@ -174,3 +174,27 @@ def test_what_is_wrong_with_a_backup_is_said(gateway, tmp_path):
         done = sluice("db", *command)
         assert done.code == 1 and "SHA-256" in done.err
     assert not (tmp_path / "new").exists()
+
+
+def test_what_follows_from_a_delivery_of_the_lost_time_is_held_too(gateway, byron, nord, tmp_path):
+    """After the restore the remote says that it had arrived: what the adapter reports then was passed on before."""
+    gateway.config["routes"].append({"name": "accepted-to-byron", "owner": "ops", "map": "{note: \"accepted\"}",
+                                     "from": {"endpoint": "nord", "topic": "supplier/accepted"},
+                                     "to": {"endpoint": "byron", "action": "order.submit"}})
+    gateway.write()
+    gateway.restart()
+    order, = nord_orders(1, seed=51)
+    nord.fault(action="cut_after", at="order", count=1)
+    nord.fault(action="status", at="lookup", status=503, id="dumb")
+    gateway.post(order)
+    wait_until(lambda: gateway.states("nord").get("unknown") == 1)
+    gateway.cli("db", "backup", tmp_path / "backup")
+    nord.clear_faults()
+    wait_until(lambda: gateway.deliveries(route="accepted-to-byron"), "the supplier's answer is passed on")
+    gateway.kill9()
+    gateway.cli("db", "restore", tmp_path / "backup", "--replace")
+    before = sent(byron, nord)
+    gateway.start()
+    wait_until(lambda: gateway.states("nord") == {"delivered": 1})
+    wait_until(lambda: gateway.states("byron") == {"held": 1})
+    assert by_type(gateway) == {"restored": 1} and stays(lambda: sent(byron, nord) == before, 0.3)

@@ -3,6 +3,7 @@
  */
 #include "base/mem.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,26 @@ static _Noreturn void out_of_memory(void)
     ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
     (void)ignored;
+    signal(SIGABRT, SIG_DFL);
     abort();
+}
+
+/* libuv and others abort without a word, mostly when they find no memory. */
+static void on_abort(int signum)
+{
+    static const char text[] =
+        "sluice: a library gave up, most likely for want of memory; a restart resumes the work\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+    (void)ignored;
+    (void)signum;
+}
+
+void mem_watch_aborts(void)
+{
+    struct sigaction action = { .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND };
+
+    sigaction(SIGABRT, &action, NULL);
 }
 
 void *mem_zero(size_t n)

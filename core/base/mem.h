@@ -15,3 +15,7 @@ void *mem_array(size_t n, size_t size); /* zeroed; overflow aborts */
 void *mem_grow(void *p, size_t n);      /* like realloc */
 char *mem_str(const char *s);           /* NULL gives NULL */
 char *mem_dup(sl_str s);                /* with a NUL after it */
+
+/** From now on abort(3) is said on stderr first: libraries call it without a word when they find no
+ *  memory. Once, at start. */
+void mem_watch_aborts(void);

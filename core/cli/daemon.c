@@ -10,6 +10,7 @@
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/exit.h"
 #include "flow/flow.h"
 #include "host/host.h"
@@ -114,6 +115,7 @@ static void secure_process(void)
     /* Secrets are in memory: no core file holds them. */
     setrlimit(RLIMIT_CORE, &none);
     signal(SIGPIPE, SIG_IGN);
+    mem_watch_aborts();
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

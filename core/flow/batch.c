@@ -317,7 +317,7 @@ static void on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
     it->awaited = false;
     if (status >= 0)
         delivery_set_request(it->d, request);
-    else if (status != SL_E_CANCELLED)
+    else if (status != SL_E_CANCELLED && status != SL_E_NO_MEMORY)
         not_prepared(it, why);
     else if (b->lane->flow->draining)
         let_go(it); /* the host is closing: it stays ready in the log */

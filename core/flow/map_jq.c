@@ -127,8 +127,10 @@ static int parse(sl_str json, jv *ret, struct buf *why)
         return MAP_E_INPUT;
     }
     r = map_numbers(json, &exact, &fail);
+    if (r == UV_ENOMEM)
+        on_nomem(NULL);
     if (r < 0) {
-        buf_cstr(why, r == UV_ENOMEM ? "no memory" : fail.text);
+        buf_cstr(why, fail.text);
         buf_finish(&exact);
         return MAP_E_INPUT;
     }

@@ -145,6 +145,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *unused)
     if (n >= 0)
         return;
     uv_read_stop(stream); /* closed by the worker, or not to be understood: an end either way */
+    p->death.unheard |= n == UV_ENOBUFS || n == UV_ENOMEM;
     p->eof = true;
     map_proc_kill(p);
     check_gone(p);
@@ -176,6 +177,7 @@ void map_proc_send(struct map_proc *p, sl_str bytes, void (*release)(void *arg),
         return;
     free(s);
     release(arg);
+    p->death.unheard |= r == UV_ENOMEM;
     map_proc_kill(p);
 }
 

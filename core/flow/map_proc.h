@@ -17,6 +17,8 @@ struct map_proc;
 
 struct map_death {
     bool timed_out; /* its deadline passed */
+    bool unheard;   /* there was no memory here for what it said or was to be told: its own fault
+                     * it is not */
     int signal;     /* that ended it, or 0 */
     int64_t exit_code;
 };

@@ -313,10 +313,13 @@ static void on_gone(void *ctx, const struct map_death *death)
         m->stats.deaths++;
         log_warn(&m->log, "a worker died, another is started: signal=%d exit=%lld%s%s",
                  death->signal, (long long)death->exit_code,
-                 death->timed_out ? " (its deadline passed)" : "", working ? " at work" : "");
+                 death->timed_out ? " (its deadline passed)"
+                 : death->unheard ? " (no memory to hear it)"
+                                  : "",
+                 working ? " at work" : "");
     }
-    slot_restart(s, s->worked);
-    if (working && map_job_charge(working, s->run, death, &m->conf)) {
+    slot_restart(s, s->worked && !death->unheard);
+    if (working && !death->unheard && map_job_charge(working, s->run, death, &m->conf)) {
         map_job_fill(working, MAP_E_KILLED);
         job_finish(m, working);
     } else if (working) {

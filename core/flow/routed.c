@@ -288,10 +288,27 @@ static void fill_routed(struct routing *rt, struct rec_routed *routed)
                       &routed->deliveries[i]);
 }
 
+static void on_map_again(void *ctx, bool closing)
+{
+    struct routing *rt = ctx;
+
+    rt->cancelled |= closing;
+    if (closing)
+        router_store(rt);
+    else
+        routing_map(rt);
+}
+
 void router_store(struct routing *rt)
 {
     uint8_t key[16];
 
+    if (rt->no_memory && !rt->cancelled) {
+        log_warn(&rt->router->log, "no memory to map event %" PRIu64 ": it waits for %d ms",
+                 rt->event->id, AGAIN_MS);
+        flow_later(rt->flow, AGAIN_MS, on_map_again, rt);
+        return;
+    }
     if (rt->cancelled) { /* closing: it is routed at the next start */
         if (rt->remap)
             remap_routed(rt->remap, 0, UV_ECANCELED);

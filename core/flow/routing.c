@@ -55,13 +55,22 @@ static void forget_description(struct routing *rt)
     rt->n_abouts = rt->n_refs = 0;
 }
 
-void routing_free(struct routing *rt)
+/** What routing_map() made. */
+static void forget_pieces(struct routing *rt)
 {
-    forget_description(rt);
     for (size_t i = 0; i < rt->n_pieces; i++)
         piece_free(&rt->pieces[i]);
     free(rt->pieces);
     free(rt->matched);
+    rt->pieces = NULL;
+    rt->matched = rt->run = NULL;
+    rt->n_pieces = rt->n_matched = rt->n_run = 0;
+}
+
+void routing_free(struct routing *rt)
+{
+    forget_description(rt);
+    forget_pieces(rt);
     free(rt->turn);
     event_free(rt->event);
     free(rt);
@@ -221,12 +230,13 @@ static void piece_error(struct routing *rt, const struct conf_route *r, const ch
     p->error = buf_steal(&b, NULL);
 }
 
-/** The text of a JSON string, own; NULL: it is not a string. */
-static char *json_text(sl_str json)
+/** The text of a JSON string that the mapper gave, own; NULL: it is not a string. */
+static char *json_text(struct routing *rt, sl_str json)
 {
     json_t *j = json_loadb(json.ptr, json.len, JSON_DECODE_ANY, NULL);
     char *text = mem_str(json_string_value(j));
 
+    rt->no_memory |= !j; /* the mapper gives no other JSON than whole one */
     json_decref(j);
     return text;
 }
@@ -257,8 +267,8 @@ static bool same_key_before(const struct routing *rt, const struct conf_route *r
 static void pieces_from(struct routing *rt, const struct conf_route *r, const struct map_result *m)
 {
     for (size_t i = 0; i + 3 <= m->n_outputs; i += 3) {
-        char *key = json_text(m->outputs[i]);
-        char *choice = json_text(m->outputs[i + 1]);
+        char *key = json_text(rt, m->outputs[i]);
+        char *choice = json_text(rt, m->outputs[i + 1]);
         if (!key)
             key = mem_str("");
         if (same_key_before(rt, r, key)) {
@@ -284,15 +294,16 @@ static void note_errors(struct routing *rt, const struct conf_route *r, const st
 static void on_mapped(void *ctx, const struct map_result *results, size_t n)
 {
     struct routing *rt = ctx;
-    size_t next = 0;
 
-    for (size_t i = 0; i < rt->n_run && next < n; i++) {
+    for (size_t i = 0; i < n; i++) {
+        rt->cancelled |= results[i].status == UV_ECANCELED;
+        rt->no_memory |= results[i].status == UV_ENOMEM;
+    }
+    if (rt->cancelled || rt->no_memory) /* nothing may be concluded */
+        n = 0;
+    for (size_t i = 0; i < rt->n_run && i < n; i++) {
         const struct conf_route *r = rt->run[i];
-        const struct map_result *m = &results[next++];
-        if (m->status == UV_ECANCELED) { /* the mapper is closing: nothing may be concluded */
-            rt->cancelled = true;
-            continue;
-        }
+        const struct map_result *m = &results[i];
         note_errors(rt, r, m);
         if (m->status == 0)
             pieces_from(rt, r, m);
@@ -352,6 +363,8 @@ void routing_map(struct routing *rt)
     size_t n = 0;
     struct buf vars = { 0 };
 
+    forget_pieces(rt);
+    rt->no_memory = false;
     if (rt->undescribed) {
         refuse(rt);
         done_soon(rt);
@@ -385,11 +398,12 @@ void routing_map(struct routing *rt)
         p->body_len = e->body.len;
     }
     rt->n_run = n;
-    if (n == 0) {
+    int r = vars.failed ? UV_ENOMEM : 0;
+    if (r == 0 && n > 0)
+        r = mapper_run(rt->flow->mapper, e->body, runs, n, on_mapped, rt);
+    rt->no_memory = r == UV_ENOMEM;
+    rt->cancelled |= r == UV_ECANCELED; /* the mapper is closing: it is routed at the next start */
+    if (r < 0 || n == 0)
         done_soon(rt);
-    } else if (mapper_run(rt->flow->mapper, e->body, runs, n, on_mapped, rt) < 0) {
-        rt->cancelled = true; /* the mapper is closing: it is routed at the next start */
-        done_soon(rt);
-    }
     buf_finish(&vars);
 }

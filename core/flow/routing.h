@@ -43,6 +43,7 @@ struct routing {
     bool described, undescribed; /* the adapter was asked; it could not say */
     bool waits;                  /* only references are known, and no link for them yet */
     bool cancelled;              /* the mapper is closing: nothing may be concluded */
+    bool no_memory;              /* the same for want of memory: it is mapped again */
     struct remap *remap; /* a delivery of it is made again; NULL: all of it, for the first time */
     const struct conf_route **matched; /* routes whose results are awaited, in order */
     size_t n_matched;
@@ -106,7 +107,8 @@ void routing_free(struct routing *rt);                            /* and its eve
  * later. */
 int routing_describe(struct routing *rt);
 /** Run the routes, or make a dead letter for each of them when the event is not understood;
- *  `rt->done` is called once, never before this returns. */
+ *  `rt->done` is called once, never before this returns. With `rt->no_memory` set then, nothing
+ * came of it, and it may be called again. */
 void routing_map(struct routing *rt);
 /** The event key: 16 bytes; false when it has none. */
 bool routing_event_key(const struct routing *rt, uint8_t out[16]);

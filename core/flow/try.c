@@ -72,7 +72,11 @@ static void on_tried(struct routing *rt)
         put_piece(&b, &rt->pieces[i]);
     }
     buf_printf(&b, "],\"understood\":%s}", rt->undescribed ? "false" : "true");
-    t->cb(t->ctx, rt->cancelled ? UV_ECANCELED : b.failed ? UV_ENOMEM : 0, buf_view(&b));
+    t->cb(t->ctx,
+          rt->cancelled               ? UV_ECANCELED
+          : rt->no_memory || b.failed ? UV_ENOMEM
+                                      : 0,
+          buf_view(&b));
     buf_finish(&b);
     free(t);
     routing_free(rt);

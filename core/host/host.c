@@ -264,6 +264,8 @@ static void on_transformed(void *ctx, const struct map_result *r, size_t n)
     (void)n;
     if (r->status == UV_ECANCELED)
         t->cb(t->ctx, SL_E_CANCELLED, STR(""), STR("closing"));
+    else if (r->status == UV_ENOMEM)
+        t->cb(t->ctx, SL_E_NO_MEMORY, STR(""), STR("no memory for the result"));
     else if (r->status < 0)
         t->cb(t->ctx, SL_E_INVALID, STR(""), r->why);
     else if (r->n_outputs != 1)

@@ -110,6 +110,8 @@ def check_all(gateway, byron, nord, shop):
     gateway.kill9()  # what was acknowledged does not stand in memory only
     gateway.start()
     wait_until(lambda: gateway.settled(len(shop.orders)), "all is delivered")
+    stuck = gateway.deliveries(state="dead") + gateway.deliveries(state="held")
+    assert not stuck, stuck
     check_supplier(byron.books(), BYRON, shop.orders)
     check_supplier(nord.books(), NORD, shop.orders)
     gateway.stop()
@@ -153,7 +155,7 @@ def test_when_no_memory_is_to_be_had_it_refuses_or_ends_and_loses_nothing(make_g
             if gateway.running:
                 resource.prlimit(gateway.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
             else:
-                assert gateway.log().rstrip().endswith("out of memory, giving up; a restart resumes the work")
+                assert gateway.log().rstrip().endswith("a restart resumes the work"), gateway.log()[-2000:]
                 ends += 1
                 gateway.start()
         shop.finish()

@@ -428,6 +428,7 @@ def check_supplier(books, vendor, orders):
         got[shop_id] = body
     wanted = {order.summary["id"]: supplier_order(order.summary, vendor) for order in orders
               if vendor in order.summary["by_vendor"]}
-    assert got.keys() == wanted.keys()
+    assert got.keys() == wanted.keys(), \
+        f"missing: {wanted.keys() - got.keys()}, not wanted: {got.keys() - wanted.keys()}"
     for shop_id, body in wanted.items():
         assert got[shop_id] == body

@@ -122,7 +122,8 @@ class HAProxy(Proxy):
         text = replace(text, r"bind :443 ssl .*$", f"bind 127.0.0.1:{self.port}")
         text = replace(text, r"server sluice 127\.0\.0\.1:8080", f"server sluice 127.0.0.1:{self.upstream}")
         text = replace(text, r"maxconn 20000", "maxconn 2000")  # without room for descriptors it does not start
-        text = replace(text, r"^global$", "global\n    log stdout format raw local0")
+        # one thread: of two that log at the same moment it lets one drop its line
+        text = replace(text, r"^global$", "global\n    nbthread 1\n    log stdout format raw local0")
         text = replace(text, r"^    default_backend", "    log global\n"
                        "    http-request set-var(txn.host) req.hdr(host)\n"
                        "    log-format \"passed %s %HM %HU %[var(txn.host)]\"\n    default_backend")

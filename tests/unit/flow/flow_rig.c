@@ -89,6 +89,11 @@ static void fake_prepare(void *self, void *handle, const sl_record *r, sl_prepar
 
     (void)handle;
     f->prepares++;
+    if (f->prepares_without_memory) {
+        f->prepares_without_memory--;
+        cb(ctx, SL_E_NO_MEMORY, STR(""), STR("no memory"));
+        return;
+    }
     if (r->body.len && r->body.ptr[0] == '!') {
         cb(ctx, SL_E_INVALID, STR(""), STR("cannot be made"));
         return;

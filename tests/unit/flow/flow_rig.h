@@ -44,9 +44,10 @@ extern unsigned rig_no_memory;
 struct fake { /* an adapter's instance */
     struct list calls;
     uint64_t delivers, resumes, confirms, prepares;
-    uint64_t records;   /* handed to deliver() */
-    uint32_t auto_kind; /* not 0: deliver() answers at once with it */
-    char log[8192];     /* names delivered, each with a blank */
+    unsigned prepares_without_memory; /* so many from now on say so */
+    uint64_t records;                 /* handed to deliver() */
+    uint32_t auto_kind;               /* not 0: deliver() answers at once with it */
+    char log[8192];                   /* names delivered, each with a blank */
 };
 
 struct flow_rig {

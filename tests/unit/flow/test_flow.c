@@ -305,6 +305,23 @@ static void test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter(
     teardown(rig);
 }
 
+static void test_without_memory_to_prepare_a_delivery_it_waits_and_is_no_dead_letter(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t num;
+
+    (void)state;
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    rig_up(rig);
+    rig->fakes[CRM].prepares_without_memory = 2;
+    num = rig_event(rig, "t", "a 1");
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].prepares, 3);
+    CHECK_EQ(rig->fakes[CRM].delivers, 1);
+    CHECK_EQ(rig->notices[NOTICE_DEAD], 0);
+    teardown(rig);
+}
+
 static void test_the_end_finds_deliveries_in_every_state(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -384,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start),
         cmocka_unit_test(test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing),
         cmocka_unit_test(test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter),
+        cmocka_unit_test(test_without_memory_to_prepare_a_delivery_it_waits_and_is_no_dead_letter),
         cmocka_unit_test(test_the_end_finds_deliveries_in_every_state),
     };
 

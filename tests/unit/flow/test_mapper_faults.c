@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "torture.h"
 
 #define ENDLESS "def f: f; f"
 #define CRASH   "infinite | strftime(\"%c\")" /* an assertion of libjq 1.6 */
@@ -73,6 +74,31 @@ static void an_endless_program_is_killed_twice_and_the_others_succeed(void **sta
     CHECK_EQ(stats_of(&rig).killed_jobs, 1);
     CHECK_EQ(stats_of(&rig).jobs, 16);
     seen_finish(&loop);
+    rig_close(&rig);
+}
+
+static void a_worker_that_no_memory_is_left_to_hear_costs_its_program_nothing(void **state)
+{
+    struct seen s = { 0 };
+    struct rig rig;
+    int left = 4; /* two deaths of its own would be the end of a program */
+
+    (void)state;
+    rig_open(&rig, (struct mapper_conf){ .workers = 1 });
+    rig_start(&rig, "[range(100000)]", "1", &s);
+    while (s.calls == 0) {
+        bool armed = left > 0 && stats_of(&rig).workers_up == 1;
+
+        if (armed)
+            torture_arm(TORTURE_OWN, 1, false);
+        uv_run(&rig.loop, UV_RUN_ONCE);
+        left -= armed && torture_disarm();
+    }
+    CHECK_EQ(left, 0);
+    CHECK_EQ(s.status[0], 0);
+    CHECK_EQ(stats_of(&rig).deaths, 4);
+    CHECK_EQ(stats_of(&rig).killed_jobs, 0);
+    seen_finish(&s);
     rig_close(&rig);
 }
 
@@ -333,6 +359,7 @@ static void a_worker_that_dies_at_once_is_started_ever_more_slowly(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_endless_program_is_killed_twice_and_the_others_succeed),
+    cmocka_unit_test(a_worker_that_no_memory_is_left_to_hear_costs_its_program_nothing),
     cmocka_unit_test(a_crash_charges_its_own_run_and_spares_the_jobs_other_programs),
     cmocka_unit_test(a_job_that_kills_worker_after_worker_is_given_up),
 #ifndef SLUICE_SANITIZED

@@ -11,8 +11,8 @@
 #include "base/digest.h"
 #include "store/schema.h"
 
-#define WAL_IDLE_PAGES 1024 /* 4 MiB */
-#define WAL_MOST_PAGES 8192 /* 32 MiB */
+#define WAL_IDLE_PAGES 256 /* 1 MiB */
+#define WAL_MOST_PAGES 512 /* 2 MiB: what one checkpoint syncs at once is a wait for the log */
 
 #define DELIVERY_COLUMNS                                                                   \
     "num, id, state, priority, attempts, generation, next_ms, received_ms, first_sent_ms," \

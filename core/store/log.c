@@ -341,7 +341,7 @@ static struct log_spare take_prepared(struct reclog *l)
 
     uv_mutex_lock(&l->lock);
     spare = l->prepared;
-    l->prepared.fd = -1;
+    l->prepared = LOG_NO_SPARE;
     uv_mutex_unlock(&l->lock);
     return spare;
 }

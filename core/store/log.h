@@ -57,8 +57,6 @@ int reclog_append(struct reclog *l, struct list *group, struct reclog_result *re
  *  try later. The log goes on without it, only slower. */
 int reclog_work(struct reclog *l);
 bool reclog_work_due(struct reclog *l); /* @thread any */
-/** A step under way need not be finished: the log is about to be closed. @thread any */
-void reclog_end_work(struct reclog *l);
 
 struct reclog_span {
     uint32_t segment;

@@ -40,8 +40,11 @@ struct log_undo {
 struct log_spare {
     int fd; /* -1: none */
     uint32_t name;
-    bool blank; /* its blocks are allocated and were never written */
+    bool blank;          /* its blocks are allocated, and not all of them were ever written ... */
+    uint64_t blank_from; /* ... from here on */
 };
+
+#define LOG_NO_SPARE ((struct log_spare){ .fd = -1 })
 
 struct reclog {
     /* ---- set at opening ---- */
@@ -69,7 +72,6 @@ struct reclog {
 
     /* ---- @thread any ---- */
     atomic_uint_fast64_t last; /* newest durable record */
-    atomic_bool work_ends;     /* the log is about to be closed */
     atomic_bool failed;        /* a sync or a write was lost: nothing is written any more */
 
     /* ---- under the lock; held for moments ---- */
@@ -78,6 +80,7 @@ struct reclog {
     size_t n_segments, cap_segments;
     uint64_t durable_end;      /* of the one being written */
     struct log_spare prepared; /* the next segment's file */
+    struct log_spare making;   /* the keeper's: will be that */
     uint32_t spares[LOG_SPARES_MOST];
     size_t n_spares;
     uint32_t next_spare; /* name of the next new one */

@@ -67,66 +67,77 @@ int log_make_spare(struct reclog *l, struct log_spare *ret)
 /* A block that was written before costs a sync half of what one costs that is only allocated, whose
  * extents change with it. So zeros are written once, past the page cache, which would be full of
  * them; where that cannot be, it goes without. */
-static int write_through(const struct reclog *l, int fd)
+static int write_through(const struct reclog *l, struct log_spare *spare)
 {
     const uint64_t end = l->segment_bytes - l->segment_bytes % LOG_PAGE;
-    uint64_t at = 0;
-    int r = 0;
+    size_t n = end - spare->blank_from < PIECE ? end - spare->blank_from : PIECE;
+    int r = log_code(store_disk->blank(spare->fd, spare->blank_from, n));
 
-    while (r == 0 && at < end && !atomic_load(&l->failed) && !atomic_load(&l->work_ends)) {
-        size_t n = end - at < PIECE ? end - at : PIECE;
-
-        r = log_code(store_disk->blank(fd, at, n));
-        at += n;
-    }
+    spare->blank_from += n;
+    if (spare->blank_from >= end || r == UV_ENOTSUP)
+        spare->blank = false;
     return r == UV_ENOTSUP ? 0 : r;
 }
 
-/* Half a segment is time enough. */
+/* Half a segment is time enough; and it grows as the log does, so that commits never find the disk
+ * busy with a whole segment of zeros. */
 static bool prepare_due(const struct reclog *l)
 {
-    return l->prepared.fd < 0 && l->durable_end > l->segment_bytes / 2;
+    return l->prepared.fd < 0 &&
+           l->durable_end > l->segment_bytes / 2 + l->making.blank_from / 8 * 3;
 }
 
-static bool hand_over(struct reclog *l, struct log_spare spare)
+static void hand_over(struct reclog *l, struct log_spare *spare)
 {
     bool taken;
 
     uv_mutex_lock(&l->lock);
     taken = l->prepared.fd < 0;
     if (taken)
-        l->prepared = spare;
+        l->prepared = *spare;
     uv_mutex_unlock(&l->lock);
-    return taken;
+    if (!taken) { /* the log thread was faster */
+        store_disk->close(spare->fd);
+        keep_name(l, spare->name);
+    }
+    *spare = LOG_NO_SPARE;
+}
+
+/* Its blocks are not to be trusted. */
+static void discard(struct reclog *l, struct log_spare *spare)
+{
+    char path[LOG_PATH_MOST];
+
+    store_disk->close(spare->fd);
+    log_spare_path(l, spare->name, path);
+    store_disk->remove(path);
+    *spare = LOG_NO_SPARE;
 }
 
 /* Nothing is synced here: the log thread does that with the head, and one thread's syncs are easy
  * to answer for. */
 static int prepare(struct reclog *l)
 {
-    char path[LOG_PATH_MOST];
     struct log_spare spare;
     bool due;
-    int r;
+    int r = 0;
 
     uv_mutex_lock(&l->lock);
     due = prepare_due(l);
+    spare = l->making;
     uv_mutex_unlock(&l->lock);
     if (!due)
         return 0;
-    if ((r = log_make_spare(l, &spare)) < 0)
+    if (spare.fd < 0 && (r = log_make_spare(l, &spare)) < 0)
         return r;
-    if (spare.blank && (r = write_through(l, spare.fd)) < 0) {
-        store_disk->close(spare.fd);
-        log_spare_path(l, spare.name, path);
-        store_disk->remove(path); /* its blocks are not to be trusted */
-        return r;
-    }
-    if (!hand_over(l, spare)) { /* the log thread was faster */
-        store_disk->close(spare.fd);
-        keep_name(l, spare.name);
-    }
-    return 1;
+    if (spare.blank && (r = write_through(l, &spare)) < 0)
+        discard(l, &spare);
+    else if (!spare.blank)
+        hand_over(l, &spare);
+    uv_mutex_lock(&l->lock);
+    l->making = spare;
+    uv_mutex_unlock(&l->lock);
+    return r < 0 ? r : 1;
 }
 
 /* ---- files of segments that went ---- */
@@ -277,11 +288,6 @@ int reclog_work(struct reclog *l)
         failed = r < 0 && !failed ? r : failed;
     }
     return failed ? failed : did;
-}
-
-void reclog_end_work(struct reclog *l)
-{
-    atomic_store(&l->work_ends, true);
 }
 
 bool reclog_work_due(struct reclog *l)

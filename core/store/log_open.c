@@ -459,7 +459,8 @@ int reclog_open(struct reclog **ret, const struct reclog_conf *conf, struct fail
 
     if (!l)
         return fail_set(fail, UV_ENOMEM, "no memory");
-    l->fd = l->prepared.fd = -1;
+    l->fd = -1;
+    l->prepared = l->making = LOG_NO_SPARE;
     l->next_spare = 1;
     l->segment_bytes = conf->segment_bytes;
     if (uv_mutex_init(&l->lock))
@@ -492,6 +493,8 @@ void reclog_close(struct reclog *l)
         store_disk->close(l->fd);
     if (l->prepared.fd >= 0)
         store_disk->close(l->prepared.fd);
+    if (l->making.fd >= 0)
+        store_disk->close(l->making.fd);
     keys_close(l->keys);
     uv_mutex_destroy(&l->lock);
     free(l->segments);

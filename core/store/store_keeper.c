@@ -102,7 +102,6 @@ void store_keeper_wake(struct store *s)
 
 void store_keeper_stop(struct store *s)
 {
-    reclog_end_work(s->log);
     uv_mutex_lock(&s->keeper_lock);
     s->keeper_stop = true;
     uv_cond_signal(&s->keeper_wake);

@@ -19,7 +19,9 @@ void box_start(struct box *b)
 
 int box_open(struct box *b)
 {
-    struct reclog_conf conf = { .dir = b->dir, .segment_bytes = SEGMENT_BYTES };
+    struct reclog_conf conf = { .dir = b->dir,
+                                .segment_bytes = b->segment_bytes ? b->segment_bytes
+                                                                  : SEGMENT_BYTES };
     int r = reclog_open(&b->l, &conf, &b->fail);
 
     if (r == 0)

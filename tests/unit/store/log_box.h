@@ -16,6 +16,7 @@
 
 struct box {
     char dir[64];
+    uint64_t segment_bytes; /* 0: SEGMENT_BYTES */
     struct reclog *l;
     struct reclog_reader *r;
     struct fail fail;

@@ -384,6 +384,38 @@ static void the_next_segment_is_written_through_or_goes_without(void **state)
     }
 }
 
+static void the_next_segment_grows_as_the_log_does(void **state)
+{
+    const uint64_t mib = 1 << 20;
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    b.segment_bytes = 8 * mib;
+    box_must_open(&b);
+    faulty = disk_system;
+    faulty.blank = count_blank;
+    store_disk = &faulty;
+    blank_code = 0;
+    blanks = 0;
+    put_many(&b, 39, 100 << 10); /* less than half of the segment */
+    CHECK(!reclog_work_due(b.l));
+    for (int n = 39; n < 72; n++) { /* to 7 MiB */
+        put_many(&b, 1, 100 << 10);
+        while (reclog_work(b.l) > 0)
+            ;
+        int due = (int)(((n + 1) * (100 << 10) - 4 * (int64_t)mib) * 8 / 3 / (int64_t)mib) + 1;
+        CHECK(blanks >= due - 1 && blanks <= due + 1);
+    }
+    CHECK_EQ(blanks, 8);
+    CHECK(!reclog_work_due(b.l));
+    CHECK_EQ(spare_files(&b), 1);
+    put_many(&b, 20, 100 << 10); /* on into it */
+    CHECK_EQ(spare_files(&b), 0);
+    store_disk = &disk_system;
+    box_finish(&b);
+}
+
 static int forgotten;
 
 static int count_forgotten(int fd)
@@ -425,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_segment_is_written_through_or_goes_without),
+        cmocka_unit_test(the_next_segment_grows_as_the_log_does),
         cmocka_unit_test(what_the_index_has_behind_it_is_forgotten_and_can_be_read),
         cmocka_unit_test(the_log_goes_on_in_the_next_segment_and_is_read_across),
         cmocka_unit_test(a_group_larger_than_a_segment_has_one_for_itself),

@@ -210,8 +210,8 @@ def options():
     parser = argparse.ArgumentParser(prog="./dev bench intake", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short run each, nothing filled: about two minutes")
-    parser.add_argument("--runs", type=int, help="of each, in turn; medians are shown (3)")
-    parser.add_argument("--seconds", type=int, help="of each measurement (8)")
+    parser.add_argument("--runs", type=int, help="of each, in turn; medians are shown (5)")
+    parser.add_argument("--seconds", type=int, help="of each measurement (4)")
     parser.add_argument("--filled", type=int, help="events in the store for the second look; 0: none (5000000)")
     parser.add_argument("--sustained", type=int, help="seconds of the long run (60)")
     parser.add_argument("--connections", type=int, default=64)
@@ -221,7 +221,7 @@ def options():
     parser.add_argument("--json", metavar="FILE", help="the result as one object")
     parser.add_argument("--plot", metavar="FILE.svg", help="a picture (docs/intake.svg, unless --quick)")
     args = parser.parse_args()
-    defaults = (1, 4, 0, 10) if args.quick else (3, 8, FILLED, 60)
+    defaults = (1, 4, 0, 10) if args.quick else (5, 4, FILLED, 60)
     for name, value in zip(("runs", "seconds", "filled", "sustained"), defaults):
         if getattr(args, name) is None:
             setattr(args, name, value)

@@ -406,6 +406,7 @@ int log_begin_segment(struct reclog *l)
         store_disk->close(l->fd);
     l->fd = spare.fd;
     l->number = seg.number;
+    l->begun_ms = seg.begun_ms;
     l->end = SEGMENT_HEAD;
     l->keys_sealed = false;
     log_push_segment(l, &seg);
@@ -431,6 +432,8 @@ static bool is_full(const struct reclog *l, const struct need *n)
         return true;
     if (l->end == SEGMENT_HEAD)
         return false; /* a group larger than a segment has one for itself */
+    if (l->segment_ms && clock_wall_ms() - l->begun_ms > l->segment_ms)
+        return true; /* old events go by the segment: what little comes must not keep them */
     return l->end + n->bytes > l->segment_bytes || keys_newest(l->keys) >= LOG_KEYS_MOST;
 }
 

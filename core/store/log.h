@@ -20,6 +20,7 @@ struct reclog_reader;
 struct reclog_conf {
     const char *dir;        /* of the store: the files are in log/ below it */
     uint64_t segment_bytes; /* a segment that would grow beyond it is followed by the next */
+    int64_t segment_ms;     /* and so is one that was begun longer ago; 0: only full ones are */
 };
 
 /** Open or create. What it holds then is durable: the last group is written anew and synced, for

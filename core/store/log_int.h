@@ -50,6 +50,7 @@ struct reclog {
     /* ---- set at opening ---- */
     char *dir; /* .../log */
     uint64_t segment_bytes;
+    int64_t segment_ms;
     uint8_t id[16];
     uint32_t seed;
     struct keys *keys;
@@ -57,7 +58,8 @@ struct reclog {
     /* ---- the log thread's ---- */
     int fd;          /* the newest segment */
     uint32_t number; /* its own */
-    uint64_t end;    /* of its durable bytes */
+    int64_t begun_ms;
+    uint64_t end; /* of its durable bytes */
     uint32_t epoch;
     bool keys_sealed; /* of the newest segment: it takes no record more */
     uint8_t *frames;  /* memory for a group's frames and keys */

@@ -397,6 +397,7 @@ static int open_newest(struct reclog *l, struct fail *fail)
         return r;
     l->fd = fd;
     l->number = s.seg->number;
+    l->begun_ms = s.seg->begun_ms;
     window_init(&s.w, WINDOW_RUN, fd, size);
     r = scan_segment(&s);
     if (r == 0)
@@ -463,6 +464,7 @@ int reclog_open(struct reclog **ret, const struct reclog_conf *conf, struct fail
     l->prepared = l->making = LOG_NO_SPARE;
     l->next_spare = 1;
     l->segment_bytes = conf->segment_bytes;
+    l->segment_ms = conf->segment_ms;
     if (uv_mutex_init(&l->lock))
         abort(); /* libuv's own only fails so, too */
     l->dir = malloc(strlen(conf->dir) + sizeof("/log"));

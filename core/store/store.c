@@ -18,9 +18,10 @@
 #include "store/restore.h"
 #include "store/store_int.h"
 
-#define RECORD_MOST  (512u << 20) /* bytes of a payload */
-#define KEYS_MOST    65535        /* of a record */
-#define WAIT_MOST_MS 3000         /* longer than that nothing new is to wait for its commit */
+#define RECORD_MOST   (512u << 20) /* bytes of a payload */
+#define KEYS_MOST     65535        /* of a record */
+#define WAIT_MOST_MS  3000         /* longer than that nothing new is to wait for its commit */
+#define SEGMENTS_KEPT 4            /* at least: one takes what comes in a quarter of `keep_ms` */
 
 const struct logger store_logger = { .room = "store" };
 
@@ -184,7 +185,9 @@ static int refuse_broken_restore(const char *path, struct fail *fail)
 
 static int open_files(struct store *s, const struct store_conf *conf, struct fail *fail)
 {
-    const struct reclog_conf log = { .dir = s->path, .segment_bytes = conf->segment_bytes };
+    const struct reclog_conf log = { .dir = s->path,
+                                     .segment_bytes = conf->segment_bytes,
+                                     .segment_ms = conf->keep_ms / SEGMENTS_KEPT };
     int r;
 
     if ((r = refuse_broken_restore(s->path, fail)) < 0 || (r = make_dir(s->path, fail)) < 0 ||

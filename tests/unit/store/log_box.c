@@ -20,6 +20,7 @@ void box_start(struct box *b)
 int box_open(struct box *b)
 {
     struct reclog_conf conf = { .dir = b->dir,
+                                .segment_ms = b->segment_ms,
                                 .segment_bytes = b->segment_bytes ? b->segment_bytes
                                                                   : SEGMENT_BYTES };
     int r = reclog_open(&b->l, &conf, &b->fail);

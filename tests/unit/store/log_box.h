@@ -17,6 +17,7 @@
 struct box {
     char dir[64];
     uint64_t segment_bytes; /* 0: SEGMENT_BYTES */
+    int64_t segment_ms;
     struct reclog *l;
     struct reclog_reader *r;
     struct fail fail;

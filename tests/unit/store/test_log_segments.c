@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/clock.h"
 
 static struct disk faulty;
 
@@ -416,6 +417,34 @@ static void the_next_segment_grows_as_the_log_does(void **state)
     box_finish(&b);
 }
 
+static void an_old_segment_is_followed_by_the_next_though_it_is_not_full(void **state)
+{
+    const int64_t age_ms = 30;
+    struct reclog_stats st;
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    box_must_open(&b);
+    put_many(&b, 2, 100);
+    uint64_t began = clock_mono_ms();
+    while (clock_mono_ms() <= began + 2 * (uint64_t)age_ms)
+        ;
+    put_many(&b, 1, 100);
+    reclog_stats(b.l, &st);
+    CHECK_EQ(st.segments, 1); /* no age is set */
+    box_close(&b);
+    b.segment_ms = age_ms;
+    box_must_open(&b); /* how old it is stands in the file */
+    put_many(&b, 2, 100);
+    reclog_stats(b.l, &st);
+    CHECK_EQ(st.segments, 2);
+    CHECK_EQ(reclog_last(b.l), 5);
+    CHECK_EQ(fill_of(&b, 1), 'a');
+    CHECK_EQ(fill_of(&b, 5), 'e');
+    box_finish(&b);
+}
+
 static int forgotten;
 
 static int count_forgotten(int fd)
@@ -458,6 +487,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_segment_is_written_through_or_goes_without),
         cmocka_unit_test(the_next_segment_grows_as_the_log_does),
+        cmocka_unit_test(an_old_segment_is_followed_by_the_next_though_it_is_not_full),
         cmocka_unit_test(what_the_index_has_behind_it_is_forgotten_and_can_be_read),
         cmocka_unit_test(the_log_goes_on_in_the_next_segment_and_is_read_across),
         cmocka_unit_test(a_group_larger_than_a_segment_has_one_for_itself),

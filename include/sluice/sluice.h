@@ -311,8 +311,8 @@ typedef struct sl_confirmed {
 
 typedef void (*sl_confirm_cb)(void *ctx, const sl_confirmed *answer);
 
-/** The answer of prepare(): the request's bytes to freeze, or an error that makes a dead letter; but
- *  SL_E_NO_MEMORY and SL_E_CANCELLED, which are asked for again later. */
+/** The answer of prepare(): the request's bytes to freeze, or an error that makes a dead letter.
+ *  After SL_E_NO_MEMORY and SL_E_CANCELLED it is asked again later. */
 typedef void (*sl_prepare_cb)(void *ctx, sl_status status, sl_str request, sl_str why);
 
 /* ---- host services ------------------------------------------------------------------------- */

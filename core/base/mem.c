@@ -20,21 +20,31 @@ static _Noreturn void out_of_memory(void)
 }
 
 /* libuv and others abort without a word, mostly when they find no memory. */
-static void on_abort(int signum)
+static void on_death(int signum)
 {
-    static const char text[] =
+    static const char aborted[] =
         "sluice: a library gave up, most likely for want of memory; a restart resumes the work\n";
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+    static const char crashed[] =
+        "sluice: crashed, by a fault or for want of memory; a restart resumes the work\n";
+    ssize_t ignored = signum == SIGABRT ? write(STDERR_FILENO, aborted, sizeof(aborted) - 1)
+                                        : write(STDERR_FILENO, crashed, sizeof(crashed) - 1);
 
     (void)ignored;
-    (void)signum;
 }
 
-void mem_watch_aborts(void)
+void mem_watch_deaths(void)
 {
-    struct sigaction action = { .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND };
+    static char stack[16 << 10]; /* the usual one may be what cannot grow */
+    stack_t other = { .ss_sp = stack, .ss_size = sizeof(stack) };
+    struct sigaction action = { .sa_handler = on_death,
+                                .sa_flags = (int)SA_RESETHAND | SA_ONSTACK };
 
+    sigaltstack(&other, NULL);
     sigaction(SIGABRT, &action, NULL);
+#ifndef SLUICE_SANITIZED /* it has more to say */
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+#endif
 }
 
 void *mem_zero(size_t n)

@@ -16,6 +16,6 @@ void *mem_grow(void *p, size_t n);      /* like realloc */
 char *mem_str(const char *s);           /* NULL gives NULL */
 char *mem_dup(sl_str s);                /* with a NUL after it */
 
-/** From now on abort(3) is said on stderr first: libraries call it without a word when they find no
- *  memory. Once, at start. */
-void mem_watch_aborts(void);
+/** From now on an abort or a crash is said on stderr before it ends the process as it would:
+ * libraries abort without a word when they find no memory. Once, at start, on the main thread. */
+void mem_watch_deaths(void);

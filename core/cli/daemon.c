@@ -115,7 +115,7 @@ static void secure_process(void)
     /* Secrets are in memory: no core file holds them. */
     setrlimit(RLIMIT_CORE, &none);
     signal(SIGPIPE, SIG_IGN);
-    mem_watch_aborts();
+    mem_watch_deaths();
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

@@ -155,7 +155,8 @@ def test_when_no_memory_is_to_be_had_it_refuses_or_ends_and_loses_nothing(make_g
             if gateway.running:
                 resource.prlimit(gateway.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
             else:
-                assert gateway.log().rstrip().endswith("a restart resumes the work"), gateway.log()[-2000:]
+                assert gateway.log().rstrip().endswith("a restart resumes the work"), \
+                    (gateway.process.returncode, gateway.log()[-2000:])
                 ends += 1
                 gateway.start()
         shop.finish()

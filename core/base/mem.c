@@ -34,14 +34,15 @@ static void on_death(int signum)
 
 void mem_watch_deaths(void)
 {
-    static char stack[16 << 10]; /* the usual one may be what cannot grow */
-    stack_t other = { .ss_sp = stack, .ss_size = sizeof(stack) };
     struct sigaction action = { .sa_handler = on_death,
                                 .sa_flags = (int)SA_RESETHAND | SA_ONSTACK };
 
-    sigaltstack(&other, NULL);
     sigaction(SIGABRT, &action, NULL);
-#ifndef SLUICE_SANITIZED /* it has more to say */
+#ifndef SLUICE_SANITIZED         /* it has more to say of a crash, on a stack of its own */
+    static char stack[16 << 10]; /* the usual one may be what cannot grow */
+    stack_t other = { .ss_sp = stack, .ss_size = sizeof(stack) };
+
+    sigaltstack(&other, NULL);
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
 #endif

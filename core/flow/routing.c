@@ -233,10 +233,16 @@ static void piece_error(struct routing *rt, const struct conf_route *r, const ch
 /** The text of a JSON string that the mapper gave, own; NULL: it is not a string. */
 static char *json_text(struct routing *rt, sl_str json)
 {
-    json_t *j = json_loadb(json.ptr, json.len, JSON_DECODE_ANY, NULL);
-    char *text = mem_str(json_string_value(j));
+    json_t *j;
+    char *text;
 
-    rt->no_memory |= !j; /* the mapper gives no other JSON than whole one */
+    if (!json.len || json.ptr[0] != '"')
+        return NULL;
+    /* NUL and all: nothing that a sender writes may look like want of memory, which is tried again
+     */
+    j = json_loadb(json.ptr, json.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    text = mem_str(json_string_value(j));
+    rt->no_memory |= !j;
     json_decref(j);
     return text;
 }

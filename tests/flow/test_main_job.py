@@ -174,6 +174,15 @@ def test_an_unmapped_vendor_is_held_and_released_to_the_supplier_that_a_person_n
     assert any(one["who"].startswith("uid ") and one["state"] == "ready" for one in moves)
 
 
+def test_a_vendor_whose_name_holds_a_nul_is_held_as_any_unknown_one(suppliers):
+    body = json.dumps({"id": 820982911946154508, "updated_at": "2026-11-20T09:15:32Z", "name": "#1",
+                       "line_items": [{"id": 1, "vendor": "Byron\x00Gears", "sku": "x", "quantity": 1}]}).encode()
+    assert b"\\u0000" in body
+    assert suppliers.post(body) == 200
+    wait_until(lambda: suppliers.settled(1), "it is routed")
+    assert suppliers.delivery(state="held")["hold_type"] == "unmapped-vendor"
+
+
 def test_the_mapped_part_of_a_mixed_order_goes_while_the_rest_is_held(suppliers, byron):
     order = orders_of(BYRON, UNMAPPED)[0]
     suppliers.post(order)

@@ -1,0 +1,405 @@
+/*
+ * check.c - the properties. They are checked against what the remotes saw and what the store holds,
+ * never against the flow's own variables.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/digest.h"
+#include "sim.h"
+
+#define TOKEN     INT64_C(1000000)
+#define OVERTAKEN 60   /* batches of other priorities: four rounds of 8 + 4 + 2 + 1 */
+#define RIPE_MS   6000 /* a delivery that waits for longer is waited for by nothing but its turn */
+#define NAME(num) (num) >> DELIVERY_ORDINAL_BITS, (unsigned)((num)&DELIVERY_ORDINAL_MAX)
+#define NAME_FMT  "%" PRIu64 ".%u"
+
+static bool is(sl_str s, const char *text)
+{
+    return str_eq(s, str_of(text));
+}
+
+static const struct conf_route *route_of(const struct sim *s, const struct row *r)
+{
+    return config_route(&s->config, r->route);
+}
+
+static bool is_idempotent(const struct row *r)
+{
+    return is(r->action, sim_plugin.actions[ACT_SAFE].name);
+}
+
+void check_begin(struct remote *r)
+{
+    r->tokens = (int64_t)r->conf->burst * TOKEN; /* a process begins with a full bucket */
+    r->tokens_ms = world_now();
+    r->refused_ms = r->refused_until = 0;
+    r->parked_ms = r->parked_until = 0;
+    r->opened_ms = 0;
+    r->probing = r->after_park = r->at_once = 0;
+    memset(r->overtaken, 0, sizeof(r->overtaken));
+}
+
+/* ---- what a remote counts ---- */
+
+/** Over any time it sees burst + rate x time calls at most: as a bucket of its own counts. */
+static void check_tokens(struct remote *r)
+{
+    int64_t now = world_now(), most = (int64_t)r->conf->burst * TOKEN;
+
+    if (!r->conf->rate_milli_per_s)
+        return;
+    r->tokens += (now - r->tokens_ms) * (int64_t)r->conf->rate_milli_per_s;
+    r->tokens_ms = now;
+    if (r->tokens > most)
+        r->tokens = most;
+    r->tokens -= TOKEN;
+    if (r->tokens < 0)
+        world_fail(&r->sim->w,
+                   "tokens: %s got a call too early: %" PRId64 " millionths are missing",
+                   r->conf->name, -r->tokens);
+}
+
+static void check_at_once(const struct remote *r)
+{
+    if (r->at_once > r->conf->concurrency)
+        world_fail(&r->sim->w, "concurrency: %s has %u calls at once", r->conf->name, r->at_once);
+}
+
+/** Chosen when: a batch long ago perhaps, it has waited for its token since. */
+static void check_closed_lane(struct call *c, int64_t chosen_ms)
+{
+    struct remote *r = c->remote;
+    int64_t now = world_now();
+
+    if (r->parked_ms && chosen_ms > r->parked_ms + SLACK_MS) {
+        if (now < r->parked_until)
+            world_fail(&r->sim->w, "park: %s is parked for another %" PRId64 " ms", r->conf->name,
+                       r->parked_until - now);
+        if (r->after_park)
+            world_fail(&r->sim->w, "park: a second probe at %s", r->conf->name);
+        c->after_park = true;
+        r->after_park++;
+    }
+    if (r->opened_ms && chosen_ms > r->opened_ms + SLACK_MS) {
+        if (now < r->opened_ms + r->conf->breaker.open_ms)
+            world_fail(&r->sim->w, "breaker: %s gets a call %" PRId64 " ms after it opened",
+                       r->conf->name, now - r->opened_ms);
+        if (r->probing >= r->conf->breaker.probes)
+            world_fail(&r->sim->w, "breaker: probe %u at %s", r->probing + 1, r->conf->name);
+        c->probe = true;
+        r->probing++;
+    }
+}
+
+void check_call_over(struct call *c)
+{
+    c->remote->probing -= c->probe;
+    c->remote->after_park -= c->after_park;
+    c->probe = c->after_park = false;
+}
+
+/* ---- starvation ---- */
+
+/** Does it wait for nothing but its turn, and has so for a while? */
+static bool is_ripe(const struct sim *s, const struct remote *r, const struct row *row)
+{
+    int64_t since = row->ready_ms > s->life_ms ? row->ready_ms : s->life_ms;
+    const struct conf_route *route = route_of(s, row);
+
+    if (row->state != DS_READY || !is(row->endpoint, r->conf->name))
+        return false;
+    if (route->ordered && row->own) {
+        if (row->own->head != row)
+            return false;
+        if (row->own->head_ms > since)
+            since = row->own->head_ms;
+    }
+    return since + RIPE_MS < world_now();
+}
+
+static void check_turns(struct remote *r, uint8_t priority)
+{
+    const struct sim *s = r->sim;
+    bool ripe[PRIORITY__COUNT] = { false };
+
+    if (s->config.window < WIDE)
+        return;
+    for (size_t i = 0; i < s->t->n_rows; i++)
+        if (is_ripe(s, r, s->t->rows[i]))
+            ripe[s->t->rows[i]->priority] = true;
+    for (int p = 0; p < PRIORITY__COUNT; p++) {
+        if (p == priority || !ripe[p])
+            r->overtaken[p] = 0;
+        else if (++r->overtaken[p] > OVERTAKEN)
+            world_fail(&r->sim->w, "starvation: %s of %s was overtaken %u times", priority_names[p],
+                       r->conf->name, r->overtaken[p]);
+    }
+}
+
+/* ---- one delivery arrives ---- */
+
+static void check_recorded(struct call *c, const sl_batch *b, const sl_record *rec,
+                           const struct row *row)
+{
+    struct world *w = &c->remote->sim->w;
+    uint8_t digest[DIGEST_SHA256];
+
+    if (row->state != DS_INFLIGHT || row->batch != b->id)
+        world_fail(
+            w, "record: " NAME_FMT " is sent as batch %" PRIu64 ", in the log it is %s of %" PRIu64,
+            NAME(row->num), b->id, delivery_state_names[row->state], row->batch);
+    if (!is(row->endpoint, c->remote->conf->name))
+        world_fail(w, "lane: " NAME_FMT " is sent to %s", NAME(row->num), c->remote->conf->name);
+    digest_sha256(rec->request.ptr, rec->request.len, digest);
+    if (memcmp(digest, row->digest, sizeof(digest)) != 0)
+        world_fail(w, "request: " NAME_FMT " is not what the log says it is", NAME(row->num));
+}
+
+static uint64_t hash_of(sl_str s)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (size_t i = 0; i < s.len; i++)
+        h = (h ^ (uint8_t)s.ptr[i]) * 1099511628211u;
+    return h;
+}
+
+static void check_again(struct call *c, struct book *k, const sl_record *rec, const struct row *row)
+{
+    struct world *w = &c->remote->sim->w;
+
+    if (k->with_remote)
+        world_fail(w, "twice at once: " NAME_FMT " is in two batches", NAME(k->num));
+    if (!k->arrivals++)
+        return;
+    if (!k->leave && !is_idempotent(row))
+        world_fail(w, "unknown: " NAME_FMT " is sent again without leave", NAME(k->num));
+    if (!is(rec->key, k->key) && !k->key_may_change)
+        world_fail(w, "key: " NAME_FMT " has another key", NAME(k->num));
+    if (is(rec->key, k->key) && hash_of(rec->request) != k->request)
+        world_fail(w, "request: " NAME_FMT " has other bytes under the same key", NAME(k->num));
+}
+
+/** Nothing earlier of its route and subject may be live; but what came in late, or was brought back
+ *  by a person, may have come after this one had been chosen. */
+static void check_order(struct call *c, const sl_batch *b, const struct row *row)
+{
+    const struct sim *s = c->remote->sim;
+    const struct batch_row *sent = tables_batch(s->t, b->id);
+
+    if (!row->own || !route_of(s, row)->ordered || !sent)
+        return;
+    for (const struct row *r = row->own->first; r != row; r = r->chain)
+        if (!delivery_state_final(r->state) &&
+            (r->live_ms < row->live_ms || r->live_ms + SLACK_MS < sent->at_ms))
+            world_fail(&c->remote->sim->w,
+                       "order: " NAME_FMT " overtakes " NAME_FMT ", which is %s", NAME(row->num),
+                       NAME(r->num), delivery_state_names[r->state]);
+}
+
+static void check_one(struct call *c, const sl_batch *b, size_t i)
+{
+    struct sim *s = c->remote->sim;
+    const sl_record *rec = &b->records[i];
+    const struct row *row = tables_row(s->t, c->books[i]->num);
+    struct book *k = c->books[i];
+
+    if (!row) {
+        world_fail(&s->w, "record: " NAME_FMT " is sent and nobody knows it", NAME(k->num));
+        return;
+    }
+    check_recorded(c, b, rec, row);
+    check_again(c, k, rec, row);
+    check_order(c, b, row);
+    k->with_remote = true;
+    k->leave = k->key_may_change = false;
+    k->idempotent = is_idempotent(row);
+    k->request = hash_of(rec->request);
+    snprintf(k->key, sizeof(k->key), STR_FMT, STR_ARG(rec->key));
+}
+
+void check_call(struct call *c, const sl_batch *b)
+{
+    struct remote *r = c->remote;
+    const struct batch_row *sent = tables_batch(r->sim->t, b->id);
+    const struct row *first = tables_row(r->sim->t, c->books[0]->num);
+
+    for (size_t i = 0; i < c->n; i++)
+        check_one(c, b, i);
+    if (!sent || !first)
+        return;
+    check_tokens(r);
+    check_at_once(r);
+    check_closed_lane(c, sent->at_ms);
+    check_turns(r, first->priority);
+    if (world_now() < r->refused_until)
+        world_fail(&r->sim->w, "Retry-After: %s gets a call %" PRId64 " ms too early",
+                   r->conf->name, r->refused_until - world_now());
+}
+
+void check_question(struct call *c)
+{
+    struct remote *r = c->remote;
+    const struct row *row = tables_row(r->sim->t, c->books[0]->num);
+    int64_t now = world_now();
+
+    c->n = 1;
+    if (!row || row->state != DS_UNKNOWN)
+        world_fail(&r->sim->w, "question: " NAME_FMT " is not unknown", NAME(c->books[0]->num));
+    if (c->books[0]->with_remote)
+        world_fail(&r->sim->w, "twice at once: " NAME_FMT " is out and asked for",
+                   NAME(c->books[0]->num));
+    c->books[0]->with_remote = true;
+    check_tokens(r);
+    check_at_once(r);
+    check_closed_lane(c, now - SLACK_MS);
+    if (now < r->refused_until && now > r->refused_ms + SLACK_MS)
+        world_fail(&r->sim->w, "Retry-After: %s is asked %" PRId64 " ms too early", r->conf->name,
+                   r->refused_until - now);
+}
+
+void check_told(struct call *c)
+{
+    struct remote *r = c->remote;
+    int64_t now = world_now();
+
+    if (c->deeds[0] == DEED_PARK) {
+        int64_t until = now + (c->after_ms > 0 ? c->after_ms : r->conf->park_probe_ms);
+        r->parked_ms = now;
+        r->parked_until = until;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        struct book *k = c->books[i];
+        if (c->deeds[0] == DEED_PARK || c->deeds[i] == DEED_RETRY || c->deeds[i] == DEED_THROTTLE)
+            k->leave = true;
+        if (c->deeds[i] == DEED_REJECT)
+            k->leave = k->key_may_change = true;
+        int64_t until = now + (c->after_ms > 0 ? c->after_ms : 1000);
+        if (c->deeds[i] != DEED_THROTTLE || c->deeds[0] == DEED_PARK || until <= r->refused_until)
+            continue;
+        if (now >= r->refused_until)
+            r->refused_ms = now;
+        r->refused_until = until;
+    }
+}
+
+void check_notice(void *ctx, const struct notice *n)
+{
+    struct sim *s = ctx;
+    const struct conf_endpoint *e = config_endpoint(&s->config, n->endpoint);
+    struct remote *r = e ? &s->remotes[e->index] : NULL;
+
+    world_say(&s->w, "notice: %s " STR_FMT " " STR_FMT, notice_names[n->kind], STR_ARG(n->endpoint),
+              STR_ARG(n->text));
+    if (!r)
+        return;
+    if (n->kind == NOTICE_BREAKER_OPEN) {
+        if (r->opened_ms)
+            world_fail(&s->w, "breaker: %s opens and was open", r->conf->name);
+        r->opened_ms = world_now();
+    } else if (n->kind == NOTICE_BREAKER_CLOSED) {
+        if (!r->opened_ms || world_now() < r->opened_ms + r->conf->breaker.open_ms)
+            world_fail(&s->w, "breaker: %s closes and was not half open", r->conf->name);
+        r->opened_ms = 0;
+    } else if (n->kind == NOTICE_UNPARKED) {
+        r->parked_ms = r->parked_until = 0;
+    }
+}
+
+/* ---- records ---- */
+
+void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload)
+{
+    struct sim *s = ctx;
+    struct rec_moves rec;
+
+    world_say(&s->w, "record %" PRIu64 " of kind %d", seq, type);
+    if (type != REC_DECISION || rec_moves_decode(payload, &rec) < 0)
+        return;
+    for (size_t i = 0; i < rec.n_moves; i++) {
+        struct book *k = book_of(s, rec.moves[i].num);
+        k->human = true;
+        k->leave |= rec.moves[i].state == DS_READY;
+    }
+    rec_moves_finish(&rec);
+}
+
+/* ---- the end ---- */
+
+static bool waits_in_vain(const struct sim *s, const struct event_row *e)
+{
+    struct rec_ref ref = { e->receipt.endpoint, STR("po"), e->receipt.body };
+
+    ref.id.ptr += strlen("ref ");
+    ref.id.len -= strlen("ref ");
+    return tables_link(s->t, &ref).len > 0;
+}
+
+bool check_quiet(const struct sim *s, char *why, size_t len)
+{
+    for (uint64_t id = 1; id <= s->t->last; id++) {
+        const struct event_row *e = tables_event(s->t, id);
+        if (!e || e->routed == 1)
+            continue;
+        if (e->routed == 0 || waits_in_vain(s, e)) {
+            snprintf(why, len, "event %" PRIu64 " is not routed", id);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *r = s->t->rows[i];
+        if (delivery_state_final(r->state) || r->state == DS_HELD)
+            continue;
+        const struct conf_route *route = route_of(s, r);
+        if (r->own && route->ordered && r->own->head != r && r->own->head->state == DS_HELD)
+            continue; /* behind one that a person has to decide about */
+        snprintf(why, len, NAME_FMT " is %s for ever", NAME(r->num),
+                 delivery_state_names[r->state]);
+        return false;
+    }
+    return true;
+}
+
+static void check_event(struct sim *s, const struct event_row *e)
+{
+    if (e->routed != 1 || e->duplicate_of)
+        return;
+    for (size_t i = 0; i < s->config.n_routes; i++) {
+        const struct conf_route *route = &s->config.routes[i];
+        unsigned n = 0;
+        for (uint32_t k = 0; k < e->n_rows; k++)
+            n += e->rows[k] && is(e->rows[k]->route, route->name);
+        if (n != conf_route_matches(route, e->receipt.endpoint, e->receipt.topic))
+            world_fail(&s->w, "lost: event %" PRIu64 " has %u deliveries of route %s", e->id, n,
+                       route->name);
+    }
+}
+
+static void check_outcome(struct sim *s, const struct row *r)
+{
+    const struct book *k = book_of(s, r->num);
+
+    if (k->human)
+        return; /* a person said what became of it */
+    if (r->state == DS_DELIVERED && !k->applied)
+        world_fail(&s->w, "lost: " NAME_FMT " is delivered and has not arrived", NAME(r->num));
+    if (k->applied > 1)
+        world_fail(&s->w, "doubled: " NAME_FMT " took effect %u times", NAME(r->num), k->applied);
+}
+
+void check_end(struct sim *s)
+{
+    char why[100];
+
+    if (!check_quiet(s, why, sizeof(why)))
+        world_fail(&s->w, "stuck: %s", why);
+    for (size_t i = 0; i < s->n_acked; i++)
+        if (!tables_event(s->t, s->acked[i]))
+            world_fail(&s->w, "lost: event %" PRIu64 " was acknowledged", s->acked[i]);
+    for (uint64_t id = 1; id <= s->t->last; id++)
+        if (tables_event(s->t, id))
+            check_event(s, tables_event(s->t, id));
+    for (size_t i = 0; i < s->t->n_rows; i++)
+        check_outcome(s, s->t->rows[i]);
+}

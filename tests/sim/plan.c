@@ -1,0 +1,142 @@
+/*
+ * plan.c - what a seed means: endpoints, routes, how the remotes misbehave, what comes when.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "sim.h"
+
+#define PICK(rng, ...) \
+    ((const int[]){ __VA_ARGS__ }[rng_below(rng, sizeof((int[]){ __VA_ARGS__ }) / sizeof(int))])
+
+static void plan_endpoint(struct sim *s, unsigned i)
+{
+    static const char *const names[ENDPOINTS] = { "shop", "crm", "supplier", "desk" };
+    struct rng *g = &s->rng;
+    int rate = PICK(g, 0, 500, 2000, 2000, 10000, 50000);
+
+    s->endpoints[i] = (struct conf_endpoint){
+        .name = (char *)names[i],
+        .adapter = "sim",
+        .plugin = &sim_plugin,
+        .rate_milli_per_s = (uint64_t)rate,
+        .burst = (uint32_t)PICK(g, 1, 1, 2, 5, 40),
+        .concurrency = (uint32_t)PICK(g, 1, 2, 4, 8),
+        .batch_age_ms = PICK(g, 0, 0, 300, 2000),
+        .breaker = { .window_ms = 60000,
+                     .min_calls = (uint32_t)PICK(g, 2, 5, 10),
+                     .failure_percent = 50,
+                     .slow_ms = PICK(g, 0, 2000),
+                     .open_ms = PICK(g, 2000, 5000, 30000),
+                     .open_max_ms = 60000,
+                     .probes = (uint32_t)PICK(g, 1, 3) },
+        .park_probe_ms = PICK(g, 1500, 10000, 60000),
+        .confirm_after_ms = PICK(g, 10, 500, 2000),
+        .confirm_for_ms = PICK(g, 5000, 600000),
+        .index = i,
+    };
+}
+
+static void plan_remote(struct sim *s, unsigned i)
+{
+    struct remote *r = &s->remotes[i];
+    struct rng *g = &s->rng;
+    unsigned bad = (unsigned)PICK(g, 0, 1, 1, 3);
+
+    *r = (struct remote){ .sim = s, .index = i, .conf = &s->endpoints[i] };
+    world_rng(&s->w, 8 + i, &r->rng);
+    list_init(&r->calls);
+    for (int d = 1; d < DEED__COUNT; d++)
+        r->deeds[d] = one_in(g, 3) ? 0 : bad * (unsigned)between(g, 1, d == DEED_PARK ? 15 : 45);
+    r->slow_ms = PICK(g, 1, 20, 200, 2000);
+    r->vague = (unsigned)PICK(g, 0, 100, 500);
+    r->emits = i == CRM && one_in(g, 2);
+    r->links = i == CRM;
+    s->adapters[i] = (struct adapter){ .plugin = &sim_plugin, .self = r, .conf = &s->endpoints[i] };
+}
+
+static void add_route(struct sim *s, const char *endpoint, const char *topic)
+{
+    struct rng *g = &s->rng;
+    size_t i = s->config.n_routes++;
+    char *name = arena_alloc(&s->arena, 8);
+    char **topics = arena_alloc(&s->arena, sizeof(*topics));
+    unsigned to = (unsigned)between(g, CRM, DESK);
+    uint32_t action = (uint32_t)rng_below(g, ACTIONS);
+
+    snprintf(name, 8, "r%zu", i);
+    topics[0] = (char *)arena_str(&s->arena, str_of(topic)).ptr;
+    if (!strcmp(topic, "done"))
+        to = DESK; /* what it emits does not come back to it */
+    s->targets[i] = (struct conf_target){ .kind = TARGET_SEND,
+                                          .endpoint = &s->endpoints[to],
+                                          .action = action };
+    s->routes[i] = (struct conf_route){
+        .name = name,
+        .from_endpoint = (char *)endpoint,
+        .topics = topics,
+        .n_topics = 1,
+        .targets = &s->targets[i],
+        .n_targets = 1,
+        .priority = (enum priority)rng_below(g, PRIORITY__COUNT),
+        .ordered = !one_in(g, 5),
+        .once = action == ACT_ONCE,
+        .retry = { .first_ms = PICK(g, 100, 1000),
+                   .cap_ms = PICK(g, 2000, 60000),
+                   .max_age_ms = PICK(g, 20000, 86400000, 86400000),
+                   .max_attempts = (uint32_t)PICK(g, 0, 0, 3) },
+        .hold = one_in(g, 20) ? "approval" : NULL,
+        .index = i,
+    };
+}
+
+static void plan_routes(struct sim *s)
+{
+    int n = (int)between(&s->rng, 1, 6);
+    char topic[8];
+
+    for (int i = 0; i < n; i++) {
+        snprintf(topic, sizeof(topic), "t%d", i < 3 ? i : (int)rng_below(&s->rng, 3));
+        add_route(s, s->endpoints[SHOP].name, topic);
+    }
+    if (one_in(&s->rng, 2))
+        add_route(s, s->endpoints[CRM].name, "ref");
+    if (one_in(&s->rng, 2))
+        add_route(s, s->endpoints[CRM].name, "done");
+}
+
+void plan_make(struct sim *s)
+{
+    struct store_plan store;
+    struct rng *g = &s->rng;
+
+    world_rng(&s->w, 0, g);
+    s->config = (struct config){
+        .window = (uint64_t)PICK(g, 1, 2, 5, 20, WIDE, WIDE),
+        .endpoints = s->endpoints,
+        .n_endpoints = ENDPOINTS,
+        .routes = s->routes,
+    };
+    for (unsigned i = 0; i < ENDPOINTS; i++) {
+        plan_endpoint(s, i);
+        plan_remote(s, i);
+    }
+    plan_routes(s);
+    store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),
+                                 .full_per_mille = (unsigned)PICK(g, 0, 0, 0, 20),
+                                 .deaf_per_mille = (unsigned)PICK(g, 0, 0, 0, 20) };
+    s->store = store_sim_create(&s->w, &store, check_record, s);
+    s->t = store_sim_tables(s->store);
+    s->coming = (unsigned)PICK(g, 5, 20, 50, 100);
+    s->subjects = (unsigned)PICK(g, 1, 3, 10, 40);
+    s->span_ms = PICK(g, 500, 10000, 60000, 300000);
+    s->crashes = (unsigned)PICK(g, 0, 0, 1, 3);
+    s->decisions = (unsigned)PICK(g, 0, 5, 20);
+}
+
+void plan_finish(struct sim *s)
+{
+    store_sim_destroy(s->store);
+    HASH_CLEAR(hh, s->books);
+    free(s->acked);
+    arena_finish(&s->arena);
+}

@@ -1,0 +1,345 @@
+/*
+ * remote.c - the adapter and the remote behind it in one: it does with each record what the plan's
+ * chances say, answers when it likes, and answers questions by what it did.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "sim.h"
+
+struct book *book_of(struct sim *s, uint64_t num)
+{
+    struct book *b;
+
+    HASH_FIND(hh, s->books, &num, sizeof(num), b);
+    if (b)
+        return b;
+    b = memset(arena_alloc(&s->arena, sizeof(*b)), 0, sizeof(*b));
+    b->num = num;
+    HASH_ADD(hh, s->books, num, sizeof(b->num), b);
+    return b;
+}
+
+static struct call *call_new(struct remote *r, enum call_kind kind)
+{
+    struct call *c = memset(arena_alloc(&r->sim->arena, sizeof(*c)), 0, sizeof(*c));
+
+    c->remote = r;
+    c->kind = kind;
+    list_append(&r->calls, &c->node);
+    return c;
+}
+
+static void call_over(struct call *c)
+{
+    c->over = true;
+    list_remove(&c->node);
+    if (c->kind == CALL_DELIVER || c->kind == CALL_CONFIRM)
+        c->remote->at_once--;
+    for (size_t i = 0; i < c->n; i++)
+        c->books[i]->with_remote = false;
+    check_call_over(c);
+}
+
+void remote_forget(struct remote *r)
+{
+    while (!list_empty(&r->calls))
+        call_over(list_entry(r->calls.next, struct call, node));
+}
+
+static int64_t latency(struct remote *r)
+{
+    if (r->sim->healed)
+        return between(&r->rng, 1, 50);
+    return one_in(&r->rng, 20) ? between(&r->rng, 0, 20 * r->slow_ms)
+                               : between(&r->rng, 0, r->slow_ms);
+}
+
+static enum deed choose(struct remote *r)
+{
+    uint64_t x = rng_below(&r->rng, 1000);
+
+    for (int d = 1; d < DEED__COUNT && !r->sim->healed; d++) {
+        if (x < r->deeds[d])
+            return (enum deed)d;
+        x -= r->deeds[d];
+    }
+    return DEED_WELL;
+}
+
+/* ---- prepare: each time other bytes, so that what is not frozen shows ---- */
+
+static void on_prepared(void *ctx)
+{
+    struct call *c = ctx;
+    char request[80];
+
+    if (c->over)
+        return;
+    call_over(c);
+    snprintf(request, sizeof(request), "request %s, made %llu", c->key,
+             (unsigned long long)++c->remote->sim->nonce);
+    c->prepared(c->ctx, SL_OK, str_of(request), STR(""));
+}
+
+static void sim_prepare(void *self, void *handle, const sl_record *rec, sl_prepare_cb cb, void *ctx)
+{
+    struct remote *r = self;
+
+    (void)handle;
+    if (!r->sim->healed && one_in(&r->rng, 100)) {
+        cb(ctx, SL_E_NO_MEMORY, STR(""), STR("no memory"));
+        return;
+    }
+    struct call *c = call_new(r, CALL_PREPARE);
+    c->prepared = cb;
+    c->ctx = ctx;
+    snprintf(c->key, sizeof(c->key), STR_FMT, STR_ARG(rec->key));
+    if (one_in(&r->rng, 2))
+        on_prepared(c);
+    else
+        world_in(&r->sim->w, between(&r->rng, 0, 50), on_prepared, c);
+}
+
+/* ---- deliver ---- */
+
+struct effect {
+    struct remote *remote;
+    struct book *book;
+};
+
+static void on_effect(void *ctx)
+{
+    struct effect *e = ctx;
+
+    e->book->effect_pending = false;
+    if (!e->book->applied || !e->book->idempotent) /* by its key it is known */
+        e->book->applied++;
+}
+
+static void effect_in(struct remote *r, struct book *b, int64_t ms)
+{
+    struct effect *e = arena_alloc(&r->sim->arena, sizeof(*e));
+
+    *e = (struct effect){ r, b };
+    b->effect_pending = true;
+    world_in(&r->sim->w, ms, on_effect, e);
+}
+
+static void tell_one(struct call *c, size_t i)
+{
+    static const uint32_t kinds[DEED__COUNT] = { SL_DELIVERED, SL_RETRY,  SL_THROTTLED,
+                                                 SL_REJECTED,  SL_REVIEW, SL_UNKNOWN,
+                                                 SL_UNKNOWN,   0 };
+    struct remote *r = c->remote;
+    const struct row *row = tables_row(r->sim->t, c->books[i]->num);
+    char po[80];
+    sl_outcome o = { .size = sizeof(o),
+                     .kind = kinds[c->deeds[i]],
+                     .after_ms = c->after_ms,
+                     .why = STR("simulated") };
+    sl_link link = { STR("po"), { 0 } };
+    sl_emit emit = { STR("done"), STR("{}") };
+
+    snprintf(po, sizeof(po), "po-" STR_FMT, STR_ARG(row->subject));
+    link.id = str_of(po);
+    if (o.kind == SL_DELIVERED && r->links && row->subject.len) {
+        o.links = &link;
+        o.n_links = 1;
+    }
+    if (o.kind == SL_DELIVERED && r->emits) {
+        o.emits = &emit;
+        o.n_emits = 1;
+    }
+    if (o.kind == SL_UNKNOWN && one_in(&r->rng, 3))
+        return; /* nothing told is unknown, too */
+    c->done->outcome(c->done->ctx, i, &o);
+}
+
+static void on_answer(void *ctx)
+{
+    struct call *c = ctx;
+    const sl_done *done = c->done;
+
+    if (c->over)
+        return;
+    world_say(&c->remote->sim->w, "%s answers %llu.%u: %d", c->remote->conf->name,
+              (unsigned long long)delivery_event(c->books[0]->num),
+              delivery_ordinal(c->books[0]->num), c->deeds[0]);
+    check_told(c);
+    if (c->deeds[0] == DEED_PARK)
+        done->park(done->ctx, STR("simulated"), c->after_ms);
+    for (size_t i = 0; i < c->n && c->deeds[0] != DEED_PARK; i++)
+        tell_one(c, i);
+    call_over(c);
+    done->finish(done->ctx);
+}
+
+static void on_checkpoint(void *ctx, sl_status status)
+{
+    (void)ctx;
+    (void)status;
+}
+
+static void take_records(struct call *c, const sl_batch *b)
+{
+    c->n = b->n_records < 10 ? b->n_records : 10;
+    for (size_t i = 0; i < c->n; i++) {
+        uint64_t num = 0;
+        delivery_parse(b->records[i].delivery, &num);
+        c->books[i] = book_of(c->remote->sim, num);
+    }
+}
+
+static void do_records(struct call *c, int64_t ms)
+{
+    struct remote *r = c->remote;
+
+    for (size_t i = 0; i < c->n; i++) {
+        c->deeds[i] = choose(r);
+        if (c->deeds[i] == DEED_PARK && i > 0)
+            c->deeds[i] = DEED_WELL;
+    }
+    for (size_t i = 0; i < c->n && c->deeds[0] != DEED_PARK; i++)
+        if (c->deeds[i] == DEED_WELL || c->deeds[i] == DEED_LOST)
+            effect_in(r, c->books[i], between(&r->rng, 0, ms));
+    if (c->deeds[0] == DEED_THROTTLE || c->deeds[0] == DEED_PARK || one_in(&r->rng, 5))
+        c->after_ms = between(&r->rng, 0, 5000);
+}
+
+static void sim_deliver(void *self, void *handle, const sl_batch *b, const sl_done *done)
+{
+    struct remote *r = self;
+    struct call *c = call_new(r, CALL_DELIVER);
+    int64_t ms = latency(r);
+
+    (void)handle;
+    c->done = done;
+    r->at_once++;
+    r->sim->arrivals += b->n_records;
+    take_records(c, b);
+    for (size_t i = 0; i < c->n; i++)
+        world_say(&r->sim->w, "%s gets " STR_FMT " (" STR_FMT "), attempt %u, batch %llu",
+                  r->conf->name, STR_ARG(b->records[i].delivery), STR_ARG(b->records[i].subject),
+                  b->records[i].attempt, (unsigned long long)b->id);
+    check_call(c, b);
+    do_records(c, ms);
+    if (b->n_records > 1 && one_in(&r->rng, 2))
+        done->checkpoint(done->ctx, STR("token"), 0, on_checkpoint, NULL);
+    world_in(&r->sim->w, ms, on_answer, c);
+}
+
+/** By what it did: everything that was begun is over by then. */
+static void on_resumed(void *ctx)
+{
+    struct call *c = ctx;
+
+    if (c->over)
+        return;
+    for (size_t i = 0; i < c->n; i++) {
+        c->deeds[i] = c->books[i]->applied ? DEED_WELL : DEED_RETRY;
+        if (c->books[i]->effect_pending)
+            c->deeds[i] = DEED_LOST;
+    }
+    on_answer(c);
+}
+
+static void sim_resume(void *self, void *handle, const sl_batch *b, sl_str token,
+                       const sl_done *done)
+{
+    struct remote *r = self;
+    struct call *c = call_new(r, CALL_RESUME);
+
+    (void)handle;
+    (void)token;
+    c->done = done;
+    take_records(c, b);
+    world_say(&r->sim->w, "%s resumes batch %llu", r->conf->name, (unsigned long long)b->id);
+    world_in(&r->sim->w, latency(r), on_resumed, c);
+}
+
+/* ---- confirm ---- */
+
+static uint32_t verdict(struct remote *r, const struct book *b)
+{
+    if (b->effect_pending)
+        return SL_CONFIRM_EARLY;
+    if (!r->sim->healed && per_mille(&r->rng, r->vague))
+        return one_in(&r->rng, 3) ? SL_CONFIRM_UNSURE : SL_CONFIRM_EARLY;
+    return b->applied ? SL_CONFIRM_YES : SL_CONFIRM_NO;
+}
+
+static void on_verdict(void *ctx)
+{
+    struct call *c = ctx;
+    struct book *b = c->books[0];
+    sl_confirmed a = { .size = sizeof(a) };
+
+    if (c->over)
+        return;
+    a.verdict = verdict(c->remote, b);
+    if (a.verdict == SL_CONFIRM_NO)
+        b->leave = true;
+    world_say(&c->remote->sim->w, "%s says of %llu.%u: %u", c->remote->conf->name,
+              (unsigned long long)delivery_event(b->num), delivery_ordinal(b->num), a.verdict);
+    call_over(c);
+    c->confirmed(c->ctx, &a);
+}
+
+static void sim_confirm(void *self, void *handle, const sl_record *rec, sl_confirm_cb cb, void *ctx)
+{
+    struct remote *r = self;
+    struct call *c = call_new(r, CALL_CONFIRM);
+    uint64_t num = 0;
+
+    (void)handle;
+    c->confirmed = cb;
+    c->ctx = ctx;
+    r->at_once++;
+    r->sim->confirms++;
+    delivery_parse(rec->delivery, &num);
+    c->books[0] = book_of(r->sim, num);
+    world_say(&r->sim->w, "%s is asked of " STR_FMT, r->conf->name, STR_ARG(rec->delivery));
+    check_question(c);
+    world_in(&r->sim->w, latency(r), on_verdict, c);
+}
+
+/* ---- what it sends ---- */
+
+/** "SUBJECT VERSION", or "ref ID": only a reference is known; "-": about nothing. */
+static sl_status sim_describe(void *self, const sl_event *e, const sl_describe_out *out,
+                              sl_fail *fail)
+{
+    char subject[40] = "", version[40] = "", text[100];
+
+    (void)self;
+    (void)fail;
+    snprintf(text, sizeof(text), STR_FMT, STR_ARG(e->body));
+    sscanf(text, "%39s %39s", subject, version);
+    if (!strcmp(subject, "ref")) {
+        sl_ref ref = { STR("po"), str_of(version) };
+        out->subject(out->ctx, STR(""), STR(""), STR(""), &ref, 1);
+    } else if (strcmp(subject, "-") != 0) {
+        out->subject(out->ctx, str_of(subject), str_of(version), STR(""), NULL, 0);
+    }
+    return SL_OK;
+}
+
+static const sl_action actions[] = {
+    [ACT_SEND] = { .name = "send", .batch_records = 1 },
+    [ACT_SAFE] = { .name = "safe", .batch_records = 1, .flags = SL_ACTION_IDEMPOTENT },
+    [ACT_BULK] = { .name = "bulk", .batch_records = 10 },
+    [ACT_ONCE] = { .name = "once", .batch_records = 1, .flags = SL_ACTION_ONCE },
+    { 0 },
+};
+
+const sl_plugin sim_plugin = {
+    .size = sizeof(sim_plugin),
+    .name = "sim",
+    .actions = actions,
+    .describe = sim_describe,
+    .prepare = sim_prepare,
+    .deliver = sim_deliver,
+    .resume = sim_resume,
+    .confirm = sim_confirm,
+};

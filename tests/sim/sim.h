@@ -1,0 +1,144 @@
+/*
+ * sim.h - one seed: the flow, unchanged, between a simulated store, remotes that misbehave by plan,
+ * people who decide, and crashes; and books of what the remotes saw, which the properties are
+ * checked against.
+ */
+#pragma once
+
+#include "base/mem.h"
+#include "flow/state.h"
+#include "store_sim.h"
+#include "world.h"
+
+enum { SHOP, CRM, SUPPLIER, DESK, ENDPOINTS };            /* the first one only sends webhooks */
+enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE, ACTIONS }; /* plain, idempotent, 10 at once, once */
+
+#define MAX_ROUTES 8
+#define WIDE       1000 /* a window that has room for all deliveries */
+/** From choosing a delivery to its `sent` record lie a question, a request and an append; what was
+ *  chosen before something changed leaves within so many ms after. */
+#define SLACK_MS 1000
+
+/** What a remote does with a record, or with the whole call. */
+enum deed {
+    DEED_WELL,
+    DEED_RETRY,    /* 5xx, not done */
+    DEED_THROTTLE, /* 429, with Retry-After or without */
+    DEED_REJECT,   /* 4xx */
+    DEED_REVIEW,   /* a person is to look */
+    DEED_LOST,     /* done, but the answer is lost */
+    DEED_CUT,      /* not done, and nothing understood came back */
+    DEED_PARK,     /* the whole call: no credentials, no quota */
+    DEED__COUNT
+};
+
+/** What the remotes know of a delivery. */
+struct book {
+    UT_hash_handle hh;
+    uint64_t num;
+    unsigned arrivals, applied;
+    bool with_remote;    /* a call that has it is open */
+    bool effect_pending; /* the remote is at it */
+    bool leave;          /* since the last arrival somebody said that it may be sent again */
+    bool human;          /* a person decided what became of an unknown outcome */
+    bool key_may_change; /* it was rejected */
+    bool idempotent;
+    char key[40];
+    uint64_t request;
+};
+
+enum call_kind { CALL_PREPARE, CALL_DELIVER, CALL_RESUME, CALL_CONFIRM };
+
+/** The flow called, and waits for the answer. Of the world's memory: it outlives the process. */
+struct call {
+    struct list node; /* remote.calls */
+    struct remote *remote;
+    enum call_kind kind;
+    bool over; /* answered, or the process that asked is gone */
+    bool probe, after_park;
+    const sl_done *done;
+    sl_confirm_cb confirmed;
+    sl_prepare_cb prepared;
+    void *ctx;
+    size_t n;
+    struct book *books[10];
+    enum deed deeds[10];
+    int64_t after_ms;
+    char key[40];
+};
+
+struct remote {
+    struct sim *sim;
+    unsigned index;
+    const struct conf_endpoint *conf;
+    struct rng rng;
+    struct list calls;
+    unsigned at_once;            /* batches and questions open */
+    unsigned deeds[DEED__COUNT]; /* per mille */
+    int64_t slow_ms;
+    unsigned vague; /* per mille of questions: too early, or cannot tell */
+    bool emits, links;
+    /* kept by the checks, since the process began */
+    int64_t tokens, tokens_ms; /* millionths */
+    int64_t refused_ms, refused_until;
+    int64_t parked_ms, parked_until;
+    unsigned after_park;
+    int64_t opened_ms; /* the breaker; 0: closed */
+    unsigned probing;
+    unsigned overtaken[PRIORITY__COUNT];
+};
+
+enum end_kind { END_NONE, END_CRASH, END_DRAIN };
+
+struct sim {
+    struct world w;
+    struct store *store;
+    const struct tables *t;
+    struct flow *flow; /* NULL: no process */
+    struct arena arena;
+    struct config config;
+    struct conf_endpoint endpoints[ENDPOINTS];
+    struct conf_route routes[MAX_ROUTES];
+    struct conf_target targets[MAX_ROUTES];
+    struct adapter adapters[ENDPOINTS];
+    struct remote remotes[ENDPOINTS];
+    struct book *books;
+    struct rng rng;
+    int64_t life_ms; /* when the process began */
+    bool healed;     /* no more faults */
+    bool ended;      /* drained */
+    unsigned coming; /* webhooks still to come ... */
+    unsigned subjects;
+    int64_t span_ms;             /* ... within this time */
+    unsigned crashes, decisions; /* still to come */
+    enum end_kind end;           /* the process is to end */
+    uint64_t nonce, turns;
+    uint64_t *acked;
+    size_t n_acked;
+    /* for the summary */
+    uint64_t arrivals, confirms, deaths;
+};
+
+/* plan.c: everything by the seed */
+void plan_make(struct sim *s);
+void plan_finish(struct sim *s);
+
+/* remote.c */
+extern const sl_plugin sim_plugin;
+struct book *book_of(struct sim *s, uint64_t num);
+/** The process is gone: nobody hears an answer. What the remote was at goes on. */
+void remote_forget(struct remote *r);
+
+/* check.c: each says world_fail() */
+void check_begin(struct remote *r); /* a process begins */
+void check_call(struct call *c, const sl_batch *b);
+void check_question(struct call *c);
+void check_call_over(struct call *c);
+void check_told(struct call *c); /* right before the answer goes out */
+void check_notice(void *sim, const struct notice *n);
+void check_record(void *sim, uint64_t seq, enum record_type type, sl_str payload);
+bool check_quiet(const struct sim *s, char *why, size_t len); /* nothing is left to do */
+void check_end(struct sim *s);
+
+/* sim.c */
+void sim_run(struct sim *s, uint64_t seed, bool trace);

@@ -1,0 +1,83 @@
+/*
+ * tables.h - what the durable records say, in memory: the simulated store's index, and what the
+ * properties are checked against.
+ *
+ * It is made of the records alone, by what core/store/index_apply.c does with them. It lives as
+ * long as the simulated world: a crash loses none of it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+#include "store/arena.h"
+#include "store/record.h"
+
+struct row { /* a delivery */
+    uint64_t num;
+    uint8_t id[16];
+    uint8_t state, priority;
+    uint32_t attempts, generation;
+    int64_t next_ms, received_ms, first_sent_ms;
+    uint64_t batch; /* of the newest `sent` record */
+    sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
+    sl_str body, request;
+    uint32_t request_generation;
+    uint8_t digest[32];    /* of what the newest `sent` record announced */
+    int64_t ready_ms;      /* since when it is ready */
+    int64_t live_ms;       /* made, or brought back by a decision */
+    struct row *chain;     /* the next of its route and subject, by rising num; ... */
+    struct chain_row *own; /* ... NULL: it has no subject */
+};
+
+/** Deliveries of one route, subject and piece. */
+struct chain_row {
+    UT_hash_handle hh;
+    struct row *first; /* by num */
+    int64_t head_ms;   /* when the first live one came to be that */
+    struct row *head;
+    char key[];
+};
+
+struct event_row {
+    uint64_t id;
+    uint8_t routed; /* 0 not yet, 1 done, 2 waits for a link */
+    uint64_t duplicate_of;
+    struct rec_receipt receipt;
+    struct row **rows;
+    uint32_t n_rows;
+};
+
+struct batch_row {
+    uint64_t *nums;
+    size_t n;
+    sl_str token;
+    int64_t at_ms;
+};
+
+struct link_row {
+    UT_hash_handle hh;
+    sl_str subject;
+    char key[];
+};
+
+struct tables {
+    struct arena arena;
+    uint64_t last; /* the newest record */
+    struct event_row **events;
+    struct batch_row **batches; /* both by their record's number; NULL: another kind */
+    size_t cap;
+    struct chain_row *chains;
+    struct link_row *links;
+    struct row **rows; /* by time of making */
+    size_t n_rows, rows_cap;
+};
+
+/** One more durable record, at this time of the simulated clock. False: it is no record. */
+bool tables_apply(struct tables *t, uint8_t type, sl_str payload, int64_t now_ms);
+void tables_finish(struct tables *t);
+
+struct row *tables_row(const struct tables *t, uint64_t num);        /* NULL: none */
+struct event_row *tables_event(const struct tables *t, uint64_t id); /* NULL: none */
+struct batch_row *tables_batch(const struct tables *t, uint64_t id); /* NULL: none */
+sl_str tables_link(const struct tables *t, const struct rec_ref *r); /* empty: none */

@@ -336,6 +336,29 @@ static bool waits_in_vain(const struct sim *s, const struct event_row *e)
     return tables_link(s->t, &ref).len > 0;
 }
 
+/** A person has to decide about the first one of its subject. */
+static bool is_behind_held(const struct sim *s, const struct row *r)
+{
+    return r->own && route_of(s, r)->ordered && r->own->head && r->own->head != r &&
+           r->own->head->state == DS_HELD;
+}
+
+/** A known limit of the flow: what waits behind a held one keeps its place in the window, and when
+ *  the window is full of such nothing else of the lane and priority is read from the index. */
+static bool is_crowded_out(const struct sim *s, const struct row *r)
+{
+    size_t behind = 0;
+
+    if (s->config.window >= WIDE)
+        return false;
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *other = s->t->rows[i];
+        behind += other->state == DS_READY && other->priority == r->priority &&
+                  str_eq(other->endpoint, r->endpoint) && is_behind_held(s, other);
+    }
+    return behind > s->config.window / 2;
+}
+
 bool check_quiet(const struct sim *s, char *why, size_t len)
 {
     for (uint64_t id = 1; id <= s->t->last; id++) {
@@ -349,12 +372,11 @@ bool check_quiet(const struct sim *s, char *why, size_t len)
     }
     for (size_t i = 0; i < s->t->n_rows; i++) {
         const struct row *r = s->t->rows[i];
-        if (delivery_state_final(r->state) || r->state == DS_HELD)
+        if (delivery_state_final(r->state) || r->state == DS_HELD || is_behind_held(s, r) ||
+            is_crowded_out(s, r))
             continue;
-        const struct conf_route *route = route_of(s, r);
-        if (r->own && route->ordered && r->own->head != r && r->own->head->state == DS_HELD)
-            continue; /* behind one that a person has to decide about */
-        snprintf(why, len, NAME_FMT " is %s for ever", NAME(r->num),
+        snprintf(why, len, NAME_FMT " (" STR_FMT ", " STR_FMT ", to " STR_FMT ") is %s for ever",
+                 NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject), STR_ARG(r->endpoint),
                  delivery_state_names[r->state]);
         return false;
     }
@@ -390,7 +412,7 @@ static void check_outcome(struct sim *s, const struct row *r)
 
 void check_end(struct sim *s)
 {
-    char why[100];
+    char why[200];
 
     if (!check_quiet(s, why, sizeof(why)))
         world_fail(&s->w, "stuck: %s", why);

@@ -1,6 +1,7 @@
 /*
  * plan.c - what a seed means: endpoints, routes, how the remotes misbehave, what comes when.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include "sim.h"
@@ -124,6 +125,16 @@ void plan_make(struct sim *s)
     store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),
                                  .full_per_mille = (unsigned)PICK(g, 0, 0, 0, 20),
                                  .deaf_per_mille = (unsigned)PICK(g, 0, 0, 0, 20) };
+    world_say(&s->w, "window %" PRIu64 ", disk %" PRId64 " ms, full %u, deaf %u", s->config.window,
+              store.slow_ms, store.full_per_mille, store.deaf_per_mille);
+    for (size_t i = 0; i < s->config.n_routes; i++) {
+        const struct conf_route *r = &s->routes[i];
+        const struct conf_endpoint *e = r->targets->endpoint;
+        world_say(&s->w, "route %s: %s to %s %s, %s%s, rate %" PRIu64 " burst %u, concurrency %u",
+                  r->name, r->topics[0], e->name, sim_plugin.actions[r->targets->action].name,
+                  priority_names[r->priority], r->ordered ? ", ordered" : "", e->rate_milli_per_s,
+                  e->burst, e->concurrency);
+    }
     s->store = store_sim_create(&s->w, &store, check_record, s);
     s->t = store_sim_tables(s->store);
     s->coming = (unsigned)PICK(g, 5, 20, 50, 100);

@@ -260,7 +260,7 @@ static void run_faults(struct sim *s)
 static void run_to_rest(struct sim *s)
 {
     int64_t until = world_now() + REST_MOST_MS, looked = 0;
-    char why[100];
+    char why[200];
 
     world_say(&s->w, "all is well from here");
     s->healed = true;

@@ -121,19 +121,19 @@ static bool is_ripe(const struct sim *s, const struct remote *r, const struct ro
 static void check_turns(struct remote *r, uint8_t priority)
 {
     const struct sim *s = r->sim;
-    bool ripe[PRIORITY__COUNT] = { false };
+    const struct row *ripe[PRIORITY__COUNT] = { NULL };
 
     if (s->config.window < WIDE)
         return;
     for (size_t i = 0; i < s->t->n_rows; i++)
-        if (is_ripe(s, r, s->t->rows[i]))
-            ripe[s->t->rows[i]->priority] = true;
+        if (!ripe[s->t->rows[i]->priority] && is_ripe(s, r, s->t->rows[i]))
+            ripe[s->t->rows[i]->priority] = s->t->rows[i];
     for (int p = 0; p < PRIORITY__COUNT; p++) {
         if (p == priority || !ripe[p])
             r->overtaken[p] = 0;
         else if (++r->overtaken[p] > OVERTAKEN)
-            world_fail(&r->sim->w, "starvation: %s of %s was overtaken %u times", priority_names[p],
-                       r->conf->name, r->overtaken[p]);
+            world_fail(&r->sim->w, "starvation: " NAME_FMT " (%s, to %s) was overtaken %u times",
+                       NAME(ripe[p]->num), priority_names[p], r->conf->name, r->overtaken[p]);
     }
 }
 

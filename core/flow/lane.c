@@ -124,7 +124,9 @@ static uint64_t pile_head(const struct pile *p)
     return list_entry(p->ready.next, struct delivery, pile_node)->num;
 }
 
-/** The ripe pile whose turn it is: priorities by weight, the oldest head within one. */
+/** The ripe pile whose turn it is: priorities by weight, the oldest head within one. Its credit is
+ *  spent when something leaves, not when it is looked at: a lane that waits for tokens looks as
+ *  often as it is woken, and who is last in the round would never have its turn. */
 static struct pile *choose_pile(struct lane *l, uint64_t now)
 {
     struct pile *best[PRIORITY__COUNT] = { NULL };
@@ -142,10 +144,8 @@ static struct pile *choose_pile(struct lane *l, uint64_t now)
         return NULL;
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < PRIORITY__COUNT; i++)
-            if (best[i] && l->credits[i]) {
-                l->credits[i]--;
+            if (best[i] && l->credits[i])
                 return best[i];
-            }
         memcpy(l->credits, weights, sizeof(weights));
     }
     return NULL; /* not reached: full credits serve whoever is there */
@@ -432,6 +432,7 @@ static uint64_t pump_once(struct lane *l)
         uint64_t wait = take_leave(l, now);
         if (wait)
             return least(next, wait);
+        l->credits[p->priority]--;
         start_batch(l, p);
     }
     if (l->parked) /* a question is a probe only where there is nothing to send */

@@ -121,6 +121,30 @@ static void test_a_throttled_one_burns_no_attempt_and_the_lane_waits(void **stat
     teardown(rig);
 }
 
+static void test_who_waits_for_a_token_does_not_spend_its_turn(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    struct lane *l;
+    uint32_t before[PRIORITY__COUNT];
+
+    (void)state;
+    rig_route(rig, "l", "low", CRM, ACT_SEND)->priority = PRIORITY_LOW;
+    rig->endpoints[CRM].rate_milli_per_s = 100; /* a token in 10 s */
+    rig_up(rig);
+    l = &rig->flow->lanes[CRM];
+    rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_DELIVERED); /* the burst */
+    rig_event(rig, "t", "b 1");
+    rig_event(rig, "low", "c 1");
+    UNTIL(rig, l->counts[DS_READY] == 2 && l->delivered == 1);
+    memcpy(before, l->credits, sizeof(before));
+    for (int i = 0; i < 3; i++) {
+        lane_pump(l);
+        assert_memory_equal(l->credits, before, sizeof(before));
+    }
+    teardown(rig);
+}
+
 static void test_a_parked_lane_sends_one_probe_and_goes_on_when_it_works(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -392,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_unknown_is_asked_for_before_anything_is_sent_again),
         cmocka_unit_test(test_what_was_out_at_a_crash_is_unknown_and_not_sent_again),
         cmocka_unit_test(test_a_throttled_one_burns_no_attempt_and_the_lane_waits),
+        cmocka_unit_test(test_who_waits_for_a_token_does_not_spend_its_turn),
         cmocka_unit_test(test_a_parked_lane_sends_one_probe_and_goes_on_when_it_works),
         cmocka_unit_test(test_a_parked_lane_with_nothing_to_send_asks_a_question_as_probe),
         cmocka_unit_test(test_an_open_breaker_lets_one_probe_out_and_closes_on_success),

@@ -437,10 +437,9 @@ static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
                    (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
     extras_link(&b->extras, it->d, o->links, o->n_links);
     extras_emit(&b->extras, it->d, o->emits, o->n_emits, wall);
-    if (o->kind == SL_THROTTLED) {
-        int64_t ms = o->after_ms > 0 ? o->after_ms : 1000;
-        if (ms > b->throttle_ms)
-            b->throttle_ms = ms;
+    if (o->kind == SL_THROTTLED) { /* at once: others of the lane must not leave meanwhile */
+        uint64_t now = uv_now(b->lane->flow->loop);
+        bucket_block(&b->lane->bucket, now + (uint64_t)(o->after_ms > 0 ? o->after_ms : 1000), now);
     }
 }
 
@@ -647,10 +646,6 @@ void batch_settle(struct batch *b)
         it->move = (struct rec_move){ 0 };
     }
     feed_breaker(b);
-    if (b->throttle_ms) {
-        uint64_t now = uv_now(l->flow->loop);
-        bucket_block(&l->bucket, now + (uint64_t)b->throttle_ms, now);
-    }
     if (b->parks)
         lane_park(l, str_of(b->park_why), b->park_ms);
     else if (b->probe && !b->unsent)

@@ -134,8 +134,7 @@ struct batch {
     bool parks;             /* the adapter parks the lane */
     char park_why[240];
     int64_t park_ms;
-    int64_t throttle_ms; /* the lane is to wait; 0: no */
-    char *token;         /* resumed from this checkpoint; own */
+    char *token; /* resumed from this checkpoint; own */
     size_t token_len;
     bool resumed;
     sl_record *records;

@@ -121,6 +121,30 @@ static void test_a_throttled_one_burns_no_attempt_and_the_lane_waits(void **stat
     teardown(rig);
 }
 
+static void on_no_matter(void *ctx, sl_status status)
+{
+    (void)ctx;
+    (void)status;
+}
+
+static void test_a_throttled_lane_waits_from_the_moment_that_it_is_told(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+
+    (void)state;
+    rig_up(rig);
+    rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    /* its outcomes are not written before the checkpoint is durable */
+    c->done->checkpoint(c->done->ctx, STR("x"), 0, on_no_matter, NULL);
+    rig_outcome(c, 0, SL_THROTTLED, 150);
+    CHECK(bucket_wait(&rig->flow->lanes[CRM].bucket, 1, uv_now(&rig->loop)) > 0);
+    rig_end(c);
+    rig_event(rig, "t", "b 1");
+    CHECK(rig_quiet(rig, CRM));
+    teardown(rig);
+}
+
 static void test_who_waits_for_a_token_does_not_spend_its_turn(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -416,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_unknown_is_asked_for_before_anything_is_sent_again),
         cmocka_unit_test(test_what_was_out_at_a_crash_is_unknown_and_not_sent_again),
         cmocka_unit_test(test_a_throttled_one_burns_no_attempt_and_the_lane_waits),
+        cmocka_unit_test(test_a_throttled_lane_waits_from_the_moment_that_it_is_told),
         cmocka_unit_test(test_who_waits_for_a_token_does_not_spend_its_turn),
         cmocka_unit_test(test_a_parked_lane_sends_one_probe_and_goes_on_when_it_works),
         cmocka_unit_test(test_a_parked_lane_with_nothing_to_send_asks_a_question_as_probe),

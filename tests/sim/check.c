@@ -359,6 +359,14 @@ static bool is_crowded_out(const struct sim *s, const struct row *r)
     return behind > s->config.window / 2;
 }
 
+bool check_crowded(const struct sim *s)
+{
+    for (size_t i = 0; i < s->t->n_rows; i++)
+        if (!delivery_state_final(s->t->rows[i]->state) && is_crowded_out(s, s->t->rows[i]))
+            return true;
+    return false;
+}
+
 bool check_quiet(const struct sim *s, char *why, size_t len)
 {
     for (uint64_t id = 1; id <= s->t->last; id++) {

@@ -138,6 +138,7 @@ void check_told(struct call *c); /* right before the answer goes out */
 void check_notice(void *sim, const struct notice *n);
 void check_record(void *sim, uint64_t seq, enum record_type type, sl_str payload);
 bool check_quiet(const struct sim *s, char *why, size_t len); /* nothing is left to do */
+bool check_crowded(const struct sim *s); /* some wait for nothing but room in the window */
 void check_end(struct sim *s);
 
 /* sim.c */

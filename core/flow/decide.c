@@ -239,10 +239,13 @@ static void follow(struct choice *c)
     struct lane *l;
 
     l = flow_lane(f, c->row.endpoint);
+    if (!l)
+        l = &f->nowhere;
     if (d)
         lane_remove(d);
     else /* a claim under way may still see it as it was */
-        lane_gone(l ? l : &f->nowhere, c->row.priority, c->row.num);
+        lane_gone(l, c->row.priority, c->row.num);
+    lane_refill(l); /* it may have made room, in a lane where nothing else happens */
     if (c->m.state != DS_READY)
         return;
     if (c->m.endpoint.len) {

@@ -211,6 +211,28 @@ static void on_one_of_two(void *ctx, const struct decided *results, size_t n)
     t->results[t->done++] = results[0];
 }
 
+static void test_discarding_all_in_memory_makes_room_for_what_is_in_the_index(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t a, b;
+
+    (void)state;
+    rig->config.window = 2;
+    rig_up(rig);
+    struct lane *l = rig->adapters[CRM].lane;
+    l->parked = true;
+    l->parked_until = UINT64_MAX;
+    a = rig_event(rig, "t", "a 1");
+    b = rig_event(rig, "t", "b 1");
+    rig_event(rig, "t", "c 1");
+    UNTIL(rig, rig->flow->stats.routed == 3);
+    CHECK_EQ(l->counts[DS_READY], 2);
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, a, NULL), 0);
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, b, NULL), 0);
+    UNTIL(rig, l->counts[DS_READY] == 1);
+    teardown(rig);
+}
+
 static void test_of_two_decisions_at_once_one_is_told_it_is_busy(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -444,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_what_left_memory_while_a_claim_runs_is_not_brought_back),
         cmocka_unit_test(test_rejected_is_replayed_under_a_new_key_and_spilled_ones_are_discarded),
         cmocka_unit_test(test_discarding_what_held_a_subject_back_lets_the_next_go),
+        cmocka_unit_test(test_discarding_all_in_memory_makes_room_for_what_is_in_the_index),
         cmocka_unit_test(test_of_two_decisions_at_once_one_is_told_it_is_busy),
         cmocka_unit_test(test_a_ready_one_is_not_sent_while_its_discarding_is_written),
         cmocka_unit_test(test_the_next_of_a_subject_does_not_go_while_it_is_being_discarded),

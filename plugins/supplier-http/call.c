@@ -97,26 +97,6 @@ void calls_finish(struct supplier *s)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static size_t encode(sl_str s, char *to)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
-
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-
-        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-            (c && strchr("-._~", c))) {
-            to[n++] = (char)c;
-            continue;
-        }
-        to[n++] = '%';
-        to[n++] = hex[c >> 4];
-        to[n++] = hex[c & 15];
-    }
-    return n;
-}
-
 char *call_url(const struct supplier *s, sl_str path, sl_str key)
 {
     /* "{key}" is 5 bytes: no more than a fifth of the path grows into encoded keys */
@@ -129,7 +109,7 @@ char *call_url(const struct supplier *s, sl_str path, sl_str key)
     n = s->base_url.len;
     for (size_t i = 0; i < path.len; i++) {
         if (path.len - i >= 5 && memcmp(path.ptr + i, "{key}", 5) == 0) {
-            n += encode(key, url + n);
+            n += percent_encode(key, url + n);
             i += 4;
         } else {
             url[n++] = path.ptr[i];
@@ -158,11 +138,11 @@ static void on_http(void *ctx, const sl_http_answer *answer)
 void call_send(struct call *c, sl_str method, sl_str path, sl_str body, int idempotency)
 {
     const struct supplier *s = c->s;
-    sl_header headers[MAX_HEADERS + 3];
+    sl_header headers[REST_MAX_HEADERS + 2];
     sl_http_request r = { .size = sizeof(r),
                           .method = method,
                           .headers = headers,
-                          .n_headers = s->n_headers,
+                          .n_headers = s->headers.n,
                           .body = body,
                           .max_answer = MAX_ANSWER };
     char *url = call_url(s, path, c->key);
@@ -173,8 +153,8 @@ void call_send(struct call *c, sl_str method, sl_str path, sl_str body, int idem
         return;
     }
     r.url = (sl_str){ url, strlen(url) };
-    memcpy(headers, s->headers, s->n_headers * sizeof(headers[0]));
-    if (body.len > 0 && !s->has_content_type)
+    memcpy(headers, s->headers.list, s->headers.n * sizeof(headers[0]));
+    if (body.len > 0 && !headers_have(&s->headers, "Content-Type"))
         headers[r.n_headers++] = HEADER("Content-Type", "application/json");
     if (idempotency && s->submit.idempotency_header.len > 0)
         headers[r.n_headers++] = (sl_header){ s->submit.idempotency_header, c->key };

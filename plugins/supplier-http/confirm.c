@@ -29,7 +29,7 @@ static void confirm_plain(struct call *c, const sl_http_answer *a, uint32_t verd
 
 static void confirm_early(struct call *c, const sl_http_answer *a, const char *text)
 {
-    confirm_plain(c, a, SL_CONFIRM_EARLY, text, a->retry_after_ms > 0 ? a->retry_after_ms : 0);
+    confirm_plain(c, a, SL_CONFIRM_EARLY, text, answer_wait(a));
 }
 
 /* A late commit may still land: an early "no" is not believed. */

@@ -4,7 +4,6 @@
 #include "supplier.h"
 
 #include <string.h>
-#include <strings.h>
 
 const sl_option supplier_settings[] = {
     { "base_url", SL_OPT_URL, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
@@ -47,95 +46,27 @@ const sl_option supplier_settings[] = {
     { 0 },
 };
 
-/* ---- status sets --------------------------------------------------------------------------- */
-
-int status_in(const struct status_set *set, uint32_t status)
-{
-    return status < 640 && (set->bits[status / 64] >> (status % 64) & 1);
-}
-
-static int overlap(const struct status_set *a, const struct status_set *b)
-{
-    for (int status = 100; status < 600; status++)
-        if (status_in(a, (uint32_t)status) && status_in(b, (uint32_t)status))
-            return status;
-    return 0;
-}
-
-/* Not given: stays empty. */
-static sl_status read_statuses(const sl_values *values, const sl_values_api *api, const char *name,
-                               struct status_set *ret, sl_fail *fail)
-{
-    sl_str text;
-    json_t *list, *one;
-    size_t i;
-
-    *ret = (struct status_set){ { 0 } };
-    if (api->json(values, name, &text) < 0)
-        return SL_OK;
-    list = json_loadb(text.ptr, text.len, 0, NULL);
-    json_array_foreach(list, i, one)
-    {
-        json_int_t status = json_integer_value(one);
-
-        if (status < 100 || status > 599) {
-            json_decref(list);
-            return supplier_fail(fail, SL_E_INVALID, "%s: not an HTTP status", name);
-        }
-        ret->bits[status / 64] |= UINT64_C(1) << (status % 64);
-    }
-    json_decref(list);
-    return SL_OK;
-}
-
 /* ---- checks -------------------------------------------------------------------------------- */
-
-static int token_char(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static int is_token(const char *s, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (!token_char(s[i]))
-            return 0;
-    return len > 0;
-}
-
-/* Those that the host writes, and must not be written twice. */
-static int is_hosts(const char *name)
-{
-    static const char *const names[] = { "Host", "Connection", "Content-Length",
-                                         "Transfer-Encoding" };
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcasecmp(name, names[i]) == 0)
-            return 1;
-    return 0;
-}
 
 static sl_status check_path(const char *name, sl_str path, sl_fail *fail)
 {
     if (path.len == 0 || *path.ptr != '/')
-        return supplier_fail(fail, SL_E_INVALID,
-                             "%s must begin with '/', as in /orders; it is appended to base_url",
-                             name);
+        return rest_fail(fail, SL_E_INVALID,
+                         "%s must begin with '/', as in /orders; it is appended to base_url", name);
     for (size_t i = 0; i < path.len; i++) {
         char c = path.ptr[i];
 
         if (c == '{' && path.len - i >= 5 && memcmp(path.ptr + i, "{key}", 5) == 0)
             i += 4;
         else if (c == '{' || c == '}')
-            return supplier_fail(fail, SL_E_INVALID,
-                                 "%s: unknown placeholder at column %zu; {key} is the only one",
-                                 name, i + 1);
+            return rest_fail(fail, SL_E_INVALID,
+                             "%s: unknown placeholder at column %zu; {key} is the only one", name,
+                             i + 1);
         else if (c <= ' ' || c > '~' || c == '#')
-            return supplier_fail(fail, SL_E_INVALID,
-                                 "%s: a character at column %zu cannot stand in a URL; "
-                                 "percent-encode it",
-                                 name, i + 1);
+            return rest_fail(fail, SL_E_INVALID,
+                             "%s: a character at column %zu cannot stand in a URL; "
+                             "percent-encode it",
+                             name, i + 1);
     }
     return SL_OK;
 }
@@ -146,69 +77,51 @@ static sl_status check_idempotency(const sl_values *values, const sl_values_api 
 
     if (api->str(values, "submit.idempotency_header", &name) < 0)
         return SL_OK;
-    if (!is_token(name.ptr, name.len))
-        return supplier_fail(fail, SL_E_INVALID,
-                             "submit.idempotency_header is not a header's name, such as "
-                             "Idempotency-Key");
+    if (!header_is_token(name.ptr, name.len))
+        return rest_fail(fail, SL_E_INVALID,
+                         "submit.idempotency_header is not a header's name, such as "
+                         "Idempotency-Key");
     return SL_OK;
 }
 
 static sl_status check_headers(const sl_values *values, const sl_values_api *api, sl_fail *fail)
 {
-    sl_status r = SL_OK;
-    sl_str text;
-    json_t *map, *value;
-    const char *name;
+    struct rest_headers h;
+    sl_status r = headers_read(values, api, "headers", &h, fail);
 
-    if (api->json(values, "headers", &text) < 0)
-        return SL_OK; /* none, or secrets that are not read now */
-    map = json_loadb(text.ptr, text.len, 0, NULL);
-    if (json_object_size(map) > MAX_HEADERS - 2)
-        r = supplier_fail(fail, SL_E_LIMIT, "headers: more than %d", MAX_HEADERS - 2);
-    json_object_foreach(map, name, value)
-    {
-        const char *v = json_string_value(value);
-
-        if (!is_token(name, strlen(name)))
-            r = supplier_fail(fail, SL_E_INVALID, "headers: \"%.80s\" is not a header's name",
-                              name);
-        else if (is_hosts(name))
-            r = supplier_fail(fail, SL_E_INVALID, "headers: %s is written by the gateway", name);
-        else if (!v || strlen(v) != json_string_length(value) || strpbrk(v, "\r\n"))
-            r = supplier_fail(fail, SL_E_INVALID, "headers: the value of %s is not one line", name);
-    }
-    json_decref(map);
+    headers_finish(&h);
     return r;
 }
 
 static sl_status check_statuses(const sl_values *values, const sl_values_api *api, int can_confirm,
                                 sl_fail *fail)
 {
-    struct status_set accepted, rejected, duplicate, found, missing, none = { { 0 } };
+    struct status_set accepted, rejected, duplicate, found, missing;
     sl_status r;
     int twice;
 
-    if ((r = read_statuses(values, api, "submit.accepted.status", &accepted, fail)) < 0 ||
-        (r = read_statuses(values, api, "submit.rejected.status", &rejected, fail)) < 0 ||
-        (r = read_statuses(values, api, "submit.duplicate.status", &duplicate, fail)) < 0 ||
-        (r = read_statuses(values, api, "confirm.found.status", &found, fail)) < 0 ||
-        (r = read_statuses(values, api, "confirm.missing.status", &missing, fail)) < 0)
+    if ((r = statuses_read(values, api, "submit.accepted.status", &accepted, fail)) < 0 ||
+        (r = statuses_read(values, api, "submit.rejected.status", &rejected, fail)) < 0 ||
+        (r = statuses_read(values, api, "submit.duplicate.status", &duplicate, fail)) < 0 ||
+        (r = statuses_read(values, api, "confirm.found.status", &found, fail)) < 0 ||
+        (r = statuses_read(values, api, "confirm.missing.status", &missing, fail)) < 0)
         return r;
-    if ((twice = overlap(&accepted, &rejected)) || (twice = overlap(&accepted, &duplicate)))
-        return supplier_fail(fail, SL_E_INVALID,
-                             "submit.accepted.status: %d is among the rejected or duplicate ones "
-                             "too",
-                             twice);
-    if ((twice = overlap(&found, &missing)))
-        return supplier_fail(fail, SL_E_INVALID,
-                             "confirm.found.status: %d is in confirm.missing.status too", twice);
-    if (memcmp(&accepted, &none, sizeof(none)) == 0)
-        return supplier_fail(fail, SL_E_INVALID,
-                             "submit.accepted.status is empty: no order could ever be delivered");
-    if (!can_confirm && memcmp(&duplicate, &none, sizeof(none)) != 0)
-        return supplier_fail(fail, SL_E_INVALID,
-                             "submit.duplicate.status needs confirm.path: an order that exists "
-                             "already is looked up there");
+    if ((twice = statuses_overlap(&accepted, &rejected)) ||
+        (twice = statuses_overlap(&accepted, &duplicate)))
+        return rest_fail(fail, SL_E_INVALID,
+                         "submit.accepted.status: %d is among the rejected or duplicate ones "
+                         "too",
+                         twice);
+    if ((twice = statuses_overlap(&found, &missing)))
+        return rest_fail(fail, SL_E_INVALID,
+                         "confirm.found.status: %d is in confirm.missing.status too", twice);
+    if (statuses_empty(&accepted))
+        return rest_fail(fail, SL_E_INVALID,
+                         "submit.accepted.status is empty: no order could ever be delivered");
+    if (!can_confirm && !statuses_empty(&duplicate))
+        return rest_fail(fail, SL_E_INVALID,
+                         "submit.duplicate.status needs confirm.path: an order that exists "
+                         "already is looked up there");
     return SL_OK;
 }
 
@@ -225,9 +138,9 @@ sl_status supplier_check(const sl_values *values, const sl_values_api *api, sl_f
     if (can_confirm && (r = check_path("confirm.path", path, fail)) < 0)
         return r;
     if (can_confirm && !memmem(path.ptr, path.len, "{key}", 5))
-        return supplier_fail(fail, SL_E_INVALID,
-                             "confirm.path must hold {key}, as in /orders/@{key}: without it every "
-                             "look-up asks for the same thing");
+        return rest_fail(fail, SL_E_INVALID,
+                         "confirm.path must hold {key}, as in /orders/@{key}: without it every "
+                         "look-up asks for the same thing");
     if ((r = check_idempotency(values, api, fail)) < 0 ||
         (r = check_headers(values, api, fail)) < 0)
         return r;
@@ -235,29 +148,6 @@ sl_status supplier_check(const sl_values *values, const sl_values_api *api, sl_f
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
-
-static sl_status load_headers(struct supplier *s)
-{
-    const sl_host *h = s->host;
-    sl_str text;
-    json_t *value;
-    const char *name;
-
-    if (h->values->json(h->settings, "headers", &text) < 0)
-        return SL_OK;
-    s->headers_json = json_loadb(text.ptr, text.len, 0, NULL);
-    if (!s->headers_json)
-        return SL_E_INTERNAL;
-    json_object_foreach(s->headers_json, name, value)
-    {
-        sl_header *to = &s->headers[s->n_headers++];
-
-        to->name = (sl_str){ name, strlen(name) };
-        to->value = (sl_str){ json_string_value(value), json_string_length(value) };
-        s->has_content_type |= strcasecmp(name, "Content-Type") == 0;
-    }
-    return SL_OK;
-}
 
 sl_status supplier_load(struct supplier *s, sl_fail *fail)
 {
@@ -296,9 +186,9 @@ sl_status supplier_load(struct supplier *s, sl_fail *fail)
             return r;
     }
     for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
-        if ((r = read_statuses(v, api, sets[i].name, sets[i].to, fail)) < 0)
+        if ((r = statuses_read(v, api, sets[i].name, sets[i].to, fail)) < 0)
             return r;
     s->confirm.has_list = api->str(v, "confirm.list", &s->confirm.list) == SL_OK;
     r = api->num(v, "confirm.settle", &s->confirm.settle_ms);
-    return r < 0 ? r : load_headers(s);
+    return r < 0 ? r : headers_read(v, api, "headers", &s->headers, fail);
 }

@@ -129,18 +129,13 @@ static void submit_end(struct call *c, const sl_outcome *o)
     call_destroy(c);
 }
 
-static int64_t wait_of(const sl_http_answer *a)
-{
-    return a->retry_after_ms > 0 ? a->retry_after_ms : 0;
-}
-
 static void submit_park(struct call *c, const sl_http_answer *a, const char *text)
 {
     const sl_done *done = c->to.done;
     char why[WHY_SIZE];
 
     answer_why(a, text, NULL, why);
-    done->park(done->ctx, (sl_str){ why, strlen(why) }, wait_of(a));
+    done->park(done->ctx, (sl_str){ why, strlen(why) }, answer_wait(a));
     done->finish(done->ctx);
     call_destroy(c);
 }
@@ -153,7 +148,7 @@ static void submit_again(struct call *c, const sl_http_answer *a, uint32_t kind,
     answer_why(a, text, NULL, why);
     submit_end(c, &(sl_outcome){ .size = sizeof(sl_outcome),
                                  .kind = kind,
-                                 .after_ms = kind == SL_UNKNOWN ? 0 : wait_of(a),
+                                 .after_ms = kind == SL_UNKNOWN ? 0 : answer_wait(a),
                                  .status = a->status,
                                  .not_sent = kind == SL_RETRY && a->error < 0 && !a->sent,
                                  .why = { why, strlen(why) } });

@@ -3,21 +3,7 @@
  */
 #include "supplier.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-sl_status supplier_fail(sl_fail *fail, sl_status status, const char *format, ...)
-{
-    va_list args;
-
-    if (!fail)
-        return status;
-    va_start(args, format);
-    vsnprintf(fail->text, sizeof(fail->text), format, args);
-    va_end(args);
-    return status;
-}
 
 static void supplier_close(void *self)
 {
@@ -26,7 +12,7 @@ static void supplier_close(void *self)
     if (!s)
         return;
     calls_finish(s);
-    json_decref(s->headers_json);
+    headers_finish(&s->headers);
     free(s);
 }
 

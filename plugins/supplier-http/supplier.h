@@ -7,24 +7,14 @@
  */
 #pragma once
 
-#include <jansson.h>
-#include <sluice/sluice.h>
+#include "../common/rest.h"
 
-#define MAX_HEADERS 32
-#define MAX_ANSWER  (1u << 20) /* bytes of a supplier's answer; an order's is a few KB */
-
-/** HTTP status codes, one bit each; 100 to 599. */
-struct status_set {
-    uint64_t bits[10];
-};
+#define MAX_ANSWER (1u << 20) /* bytes of a supplier's answer; an order's is a few KB */
 
 struct supplier {
     const sl_host *host;
     sl_str base_url;
-    json_t *headers_json; /* own; keeps the text of `headers`; NULL: none */
-    sl_header headers[MAX_HEADERS];
-    size_t n_headers;
-    int has_content_type; /* among `headers` */
+    struct rest_headers headers;
     struct {
         sl_str method, path, body;
         sl_str idempotency_header; /* empty: the supplier knows none */
@@ -41,10 +31,6 @@ struct supplier {
     struct call *calls; /* under way */
 };
 
-/** Fill fail->text, printf-like, and return `status`. NULL `fail` is fine. */
-__attribute__((format(printf, 3, 4))) sl_status supplier_fail(sl_fail *fail, sl_status status,
-                                                              const char *format, ...);
-
 /* ---- settings.c ---- */
 
 extern const sl_option supplier_settings[];
@@ -53,8 +39,6 @@ extern const sl_option supplier_settings[];
 sl_status supplier_check(const sl_values *values, const sl_values_api *api, sl_fail *fail);
 /** Read everything into `s`, whose `host` is set. On failure `s` is for supplier_close() still. */
 sl_status supplier_load(struct supplier *s, sl_fail *fail);
-
-int status_in(const struct status_set *set, uint32_t status);
 
 /* ---- call.c ---- */
 
@@ -97,24 +81,6 @@ void calls_finish(struct supplier *s);
 char *call_url(const struct supplier *s, sl_str path, sl_str key);
 
 /* ---- answer.c ---- */
-
-/** Answers 401, 402, 403, 423, 430: the account, not the order. */
-int status_means_account(uint32_t status);
-
-/** A JSON document. Own; NULL: not JSON, or an object with a name twice. */
-json_t *answer_parse(const sl_http_answer *a);
-/** RFC 6901. Borrowed from `root`; NULL: nothing there. */
-json_t *answer_at(json_t *root, sl_str pointer);
-
-#define REFERENCE_SIZE 256
-/** The supplier's id: a string as it is, an integer's exact digits. 0: neither, or too long. */
-int answer_reference(const json_t *value, char ret[REFERENCE_SIZE]);
-
-/** What a person reads about an answer: "HTTP 422: no such SKU". `reason`: NULL or from the body;
- *  cut, control characters blanked. */
-#define WHY_SIZE 400
-void answer_why(const sl_http_answer *a, const char *text, const json_t *reason,
-                char ret[WHY_SIZE]);
 
 /** What follows an acceptance: the link to the supplier's order and the event. `body` is own. */
 struct accepted {

@@ -1,0 +1,82 @@
+/*
+ * rest.h - what the adapters that speak JSON over HTTP by configuration share: sets of statuses,
+ * configured headers, and the reading of answers. Each of them links these files; nothing here
+ * knows any of them, and nothing holds state.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdio.h>
+#include <sluice/sluice.h>
+
+/** Fill fail->text, printf-like, and return `status`. NULL `fail` is fine. */
+__attribute__((format(printf, 3, 4))) sl_status rest_fail(sl_fail *fail, sl_status status,
+                                                          const char *format, ...);
+
+/* ---- rest_settings.c: statuses -------------------------------------------------------------- */
+
+/** HTTP status codes, one bit each; 100 to 599. */
+struct status_set {
+    uint64_t bits[10];
+};
+
+/** Read an INTS setting. Not given: stays empty. */
+sl_status statuses_read(const sl_values *values, const sl_values_api *api, const char *name,
+                        struct status_set *ret, sl_fail *fail);
+int status_in(const struct status_set *set, uint32_t status);
+int statuses_empty(const struct status_set *set);
+/** A status that is in both; 0: none. */
+int statuses_overlap(const struct status_set *a, const struct status_set *b);
+
+/* ---- rest_settings.c: headers --------------------------------------------------------------- */
+
+#define REST_MAX_HEADERS 30 /* in one MAP */
+
+/** Headers of a MAP. All zero is empty; the views point into `json`. */
+struct rest_headers {
+    json_t *json; /* own; NULL: none */
+    sl_header list[REST_MAX_HEADERS];
+    size_t n;
+};
+
+/** Is it a header's name (RFC 9110 token)? */
+int header_is_token(const char *s, size_t len);
+/** One that the host writes: Host, Connection, Content-Length, Transfer-Encoding. */
+int header_is_hosts(const char *name);
+
+/** Read and check the MAP `name`: names, values of one line, not the host's own, not too many.
+ *  Not given, or with secrets that are not read now: empty. On failure `ret` is as empty. Values
+ *  may be secrets: no message holds one. */
+sl_status headers_read(const sl_values *values, const sl_values_api *api, const char *name,
+                       struct rest_headers *ret, sl_fail *fail);
+void headers_finish(struct rest_headers *h); /* all zero is fine */
+int headers_have(const struct rest_headers *h, const char *name);
+
+/* ---- rest_settings.c: URLs ------------------------------------------------------------------ */
+
+/** Percent-encode all but RFC 3986's unreserved bytes; `to` has room for 3 * s.len. Returns the
+ *  bytes written. */
+size_t percent_encode(sl_str s, char *to);
+
+/* ---- rest_answer.c -------------------------------------------------------------------------- */
+
+/** Answers 401, 402, 403, 423, 430: the account, not the record. */
+int status_means_account(uint32_t status);
+
+/** A JSON document. Own; NULL: not JSON, or an object with a name twice. */
+json_t *answer_parse(const sl_http_answer *a);
+/** RFC 6901. Borrowed from `root`; NULL: nothing there. */
+json_t *answer_at(json_t *root, sl_str pointer);
+
+#define REFERENCE_SIZE 256
+/** The remote's id: a string as it is, an integer's exact digits. 0: neither, or too long. */
+int answer_reference(const json_t *value, char ret[REFERENCE_SIZE]);
+
+/** What a person reads about an answer: "HTTP 422: no such SKU". `reason`: NULL or from the body;
+ *  cut, control characters blanked. */
+#define WHY_SIZE 400
+void answer_why(const sl_http_answer *a, const char *text, const json_t *reason,
+                char ret[WHY_SIZE]);
+
+/** Milliseconds the answer asks to wait; 0: it does not say. */
+int64_t answer_wait(const sl_http_answer *a);

@@ -7,7 +7,7 @@ import pytest
 
 from flow.harness import BUILD, ROOT, SLUICE
 
-ADAPTERS = ["shopify", "supplier-http", "salesforce"]
+ADAPTERS = ["shopify", "supplier-http", "salesforce", "http"]
 SAMPLE = ROOT / "conf" / "sluice.sample.yaml"
 
 
@@ -33,7 +33,7 @@ def test_every_commented_key_of_the_sample_loads(tmp_path):
     every_key = re.sub(r"(?m)^( *)#(?! )", r"\1", SAMPLE.read_text())  # a comment has a space, a key has none
     done = check(tmp_path, every_key)
     assert done.returncode == 0, done.stderr
-    assert "3 endpoints, 2 routes" in done.stdout
+    assert "4 endpoints, 3 routes" in done.stdout
 
 
 def test_the_reference_without_adapters_loads_as_it_is(tmp_path):

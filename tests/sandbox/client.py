@@ -87,7 +87,7 @@ class Control:
 
 
 class Process(Control):
-    """A stand-in as a process of its own. `name` is the module: "salesforce", "supplier", "shopify"."""
+    """A stand-in as a process of its own. `name` is the module: "salesforce", "supplier", "receiver", "shopify"."""
 
     def __init__(self, name, *args, stderr=None):
         self.process = subprocess.Popen([sys.executable, os.path.join(HERE, name + ".py"), *map(str, args)],

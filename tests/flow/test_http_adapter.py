@@ -122,3 +122,17 @@ def test_a_mistake_in_the_parameters_is_found_by_check(gateway):
     done = gateway.cli("check", ok=False)
     assert done.code == 3
     assert "path: unknown placeholder at column 15" in done.err + done.out
+
+
+@pytest.mark.parametrize("endpoint, state", [("erp", "delivered"), ("chat", "held")])
+def test_after_kill_9_only_what_is_idempotent_goes_again(gateway, erp, chat, endpoint, state):
+    remote = {"erp": erp, "chat": chat}[endpoint]
+    remote.fault(action="hang_after", at="message", count=1)
+    gateway.post(orders_of(BYRON)[0])
+    wait_until(lambda: len(remote.books()["messages"]) == 1)
+    gateway.kill9()
+    gateway.start()
+    wait_until(lambda: gateway.states(endpoint) == {state: 1})
+    books = remote.books()
+    assert len(books["messages"]) == 1  # the ERP was asked again under the same id, the chat was not
+    assert len(books["replays"]) == (endpoint == "erp")

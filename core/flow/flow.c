@@ -117,7 +117,7 @@ struct lane *flow_lane(struct flow *f, sl_str endpoint)
 {
     struct conf_endpoint *e = config_endpoint(f->config, endpoint);
 
-    return e ? &f->lanes[e->index] : NULL;
+    return e ? f->lanes[e->index] : NULL;
 }
 
 int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail)
@@ -129,7 +129,6 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->store = conf->store;
     f->mapper = conf->mapper;
     f->config = conf->config;
-    f->adapters = conf->adapters;
     f->watch = conf->watch;
     f->in_hand = conf->in_hand;
     f->log = (struct logger){ .room = "flow" };
@@ -142,8 +141,9 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->n_lanes = conf->config->n_endpoints;
     f->lanes = mem_array(f->n_lanes ? f->n_lanes : 1, sizeof(*f->lanes));
     for (size_t i = 0; i < f->n_lanes; i++) {
-        lane_init(&f->lanes[i], f, &f->adapters[i]);
-        f->adapters[i].lane = &f->lanes[i];
+        f->lanes[i] = mem_zero(sizeof(struct lane));
+        lane_init(f->lanes[i], f, conf->adapters[i]);
+        conf->adapters[i]->lane = f->lanes[i];
     }
     lane_init(&f->nowhere, f, NULL);
     uv_timer_init(f->loop, &f->drain_timer);
@@ -167,7 +167,7 @@ static uint32_t under_way(const struct flow *f)
     uint32_t n = 0;
 
     for (size_t i = 0; i < f->n_lanes; i++)
-        n += f->lanes[i].under_way;
+        n += f->lanes[i]->under_way;
     return n;
 }
 
@@ -204,7 +204,7 @@ void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx)
     f->idle = idle;
     f->idle_ctx = ctx;
     for (size_t i = 0; i < f->n_lanes; i++)
-        lane_unsend(&f->lanes[i]);
+        lane_unsend(f->lanes[i]);
     /* By a timer even when all is idle: the callback never runs before this returns. */
     uv_timer_start(&f->drain_timer, on_drain_over, busy ? ms : 0, 0);
 }
@@ -220,7 +220,7 @@ void flow_destroy(struct flow *f)
     router_cancel(&f->router);
     laters_close(f);
     for (size_t i = 0; i < f->n_lanes; i++) {
-        struct lane *l = &f->lanes[i];
+        struct lane *l = f->lanes[i];
         confirm_drop_all(l);
         while (!list_empty(&l->batches))
             batch_free(list_entry(l->batches.next, struct batch, node));
@@ -230,7 +230,7 @@ void flow_destroy(struct flow *f)
     recover_finish(f);
     router_close(&f->router);
     for (size_t i = 0; i < f->n_lanes; i++)
-        lane_finish(&f->lanes[i]);
+        lane_finish(f->lanes[i]);
     lane_finish(&f->nowhere);
     intake_finish(f);
     uv_close((uv_handle_t *)&f->drain_timer, flow_on_closed);
@@ -240,6 +240,8 @@ void flow_release(struct flow *f)
 {
     if (--f->handles)
         return;
+    for (size_t i = 0; i < f->n_lanes; i++)
+        free(f->lanes[i]);
     free(f->lanes);
     free(f);
 }
@@ -280,7 +282,7 @@ static int64_t lane_oldest(const struct lane *l)
 
 void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
 {
-    const struct lane *l = &f->lanes[i];
+    const struct lane *l = f->lanes[i];
 
     *ret = (struct lane_stats){
         .endpoint = l->conf->name,

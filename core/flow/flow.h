@@ -60,7 +60,7 @@ struct flow_conf {
     struct store *store;         /* borrowed, open */
     struct mapper *mapper;       /* borrowed, open */
     const struct config *config; /* borrowed */
-    struct adapter *adapters;    /* one per config->endpoints[i], same order; borrowed */
+    struct adapter **adapters;   /* one per config->endpoints[i], same order; borrowed */
     struct flow_watch watch;
     struct in_hand *in_hand; /* borrowed; NULL: nobody counts what a crash had in hand */
     uint64_t seed;           /* of jitter; 0: from the system */

@@ -48,8 +48,8 @@ void recover_start(struct flow *f)
     f->unread = (f->n_lanes + 1) * PRIORITY__COUNT;
     for (size_t i = 0; i < f->n_lanes; i++) {
         for (int p = 0; p < PRIORITY__COUNT; p++)
-            f->lanes[i].windows[p].spilled = true;
-        lane_refill(&f->lanes[i]);
+            f->lanes[i]->windows[p].spilled = true;
+        lane_refill(f->lanes[i]);
     }
     for (int p = 0; p < PRIORITY__COUNT; p++)
         f->nowhere.windows[p].spilled = true;
@@ -67,7 +67,7 @@ void recover_claimed(struct flow *f, struct window *w)
         return;
     f->started = true;
     for (size_t i = 0; i < f->n_lanes; i++)
-        lane_pump(&f->lanes[i]);
+        lane_pump(f->lanes[i]);
 }
 
 void recover_finish(struct flow *f)

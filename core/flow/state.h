@@ -199,12 +199,11 @@ struct flow {
     struct store *store;
     struct mapper *mapper;
     const struct config *config;
-    struct adapter *adapters;
     struct flow_watch watch;
     struct in_hand *in_hand;
     struct rng rng;
     struct logger log;
-    struct lane *lanes; /* one per endpoint */
+    struct lane **lanes; /* one per endpoint, in the order of the configuration; own */
     size_t n_lanes;
     struct lane nowhere; /* deliveries without an endpoint: held by a route's choice, orphaned */
     struct delivery *deliveries; /* hash by num: every live one in memory */

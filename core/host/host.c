@@ -33,7 +33,7 @@ struct host_timer {
 /** One opened endpoint. `held` counts what must end before the plugin may be closed. */
 struct instance {
     struct host *host;
-    struct adapter *adapter;
+    struct adapter adapter;
     sl_host table;
     struct http_client *client;
     struct kept_program *programs;
@@ -50,8 +50,8 @@ struct host {
     uv_loop_t *loop;
     struct mapper *mapper;
     const struct config *config;
-    struct adapter *adapters;
-    struct instance *instances;
+    struct adapter **adapters;
+    struct instance **instances; /* own; one per endpoint */
     size_t n, open;
     void (*cb)(void *ctx);
     void *ctx;
@@ -182,8 +182,8 @@ static sl_status service_http(void *ctx, const sl_http_request *req, sl_http_cb 
         return r == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_INVALID;
     }
     in->stats.calls++;
-    if (in->adapter->lane)
-        lane_charge(in->adapter->lane);
+    if (in->adapter.lane)
+        lane_charge(in->adapter.lane);
     return SL_OK;
 }
 
@@ -330,7 +330,7 @@ static sl_status service_transform(void *ctx, sl_str program, sl_str input, sl_s
 
 static int open_client(struct instance *in, struct fail *fail)
 {
-    const struct conf_endpoint *e = in->adapter->conf;
+    const struct conf_endpoint *e = in->adapter.conf;
     struct http_client_conf conf;
 
     http_client_defaults(&conf);
@@ -350,9 +350,8 @@ static int open_instance(struct instance *in, struct host *h, size_t i, struct f
     sl_fail why = { .size = sizeof(why) };
 
     in->host = h;
-    in->adapter = &h->adapters[i];
     in->log = (struct logger){ .room = e->adapter, .name = e->name };
-    *in->adapter =
+    in->adapter =
         (struct adapter){ .plugin = e->plugin, .conf = e, .measured = measured, .host_ctx = in };
     int r = open_client(in, fail);
     if (r < 0) {
@@ -376,13 +375,13 @@ static int open_instance(struct instance *in, struct host *h, size_t i, struct f
         .timer_cancel = service_timer_cancel,
         .transform = service_transform,
     };
-    if (e->plugin->open(&in->table, &in->adapter->self, &why) < 0) {
+    if (e->plugin->open(&in->table, &in->adapter.self, &why) < 0) {
         why.text[sizeof(why.text) - 1] = 0;
-        in->adapter->self = NULL;
+        in->adapter.self = NULL;
         return fail_set(fail, UV_EINVAL, "endpoint %s: adapter %s cannot open: %s", e->name,
                         e->adapter, why.text[0] ? why.text : "no reason given");
     }
-    in->adapter->open = true;
+    in->adapter.open = true;
     return 0;
 }
 
@@ -394,6 +393,8 @@ static void all_closed(struct host *h)
 
 void host_destroy(struct host *h)
 {
+    for (size_t i = 0; i < h->n; i++)
+        free(h->instances[i]);
     free(h->adapters);
     free(h->instances);
     free(h);
@@ -407,10 +408,10 @@ static void instance_release(struct instance *in)
 
     if (--in->held || !in->closing)
         return;
-    if (in->adapter->open)
-        in->adapter->plugin->close(in->adapter->self);
-    in->adapter->open = false; /* the flow calls nothing of it any more */
-    in->adapter->self = NULL;
+    if (in->adapter.open)
+        in->adapter.plugin->close(in->adapter.self);
+    in->adapter.open = false; /* the flow calls nothing of it any more */
+    in->adapter.self = NULL;
     HASH_ITER (hh, in->programs, k, tmp) {
         HASH_DEL(in->programs, k);
         map_program_put(k->program);
@@ -441,8 +442,8 @@ void host_close(struct host *h, void (*cb)(void *ctx), void *ctx)
     h->ctx = ctx;
     h->open++; /* held until every close has begun */
     for (size_t i = 0; i < h->n; i++)
-        if (h->instances[i].client)
-            instance_close(&h->instances[i]);
+        if (h->instances[i] && h->instances[i]->client)
+            instance_close(h->instances[i]);
     if (--h->open == 0)
         all_closed(h);
 }
@@ -459,8 +460,10 @@ int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
     h->adapters = mem_array(h->n ? h->n : 1, sizeof(*h->adapters));
     h->instances = mem_array(h->n ? h->n : 1, sizeof(*h->instances));
     for (size_t i = 0; i < h->n; i++) {
-        int r = open_instance(&h->instances[i], h, i, fail);
-        if (h->instances[i].client)
+        struct instance *in = h->instances[i] = mem_zero(sizeof(*in));
+        int r = open_instance(in, h, i, fail);
+        h->adapters[i] = &in->adapter;
+        if (in->client)
             h->open++;
         if (r < 0) {
             host_close(h, NULL, NULL);
@@ -471,12 +474,12 @@ int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
     return 0;
 }
 
-struct adapter *host_adapters(struct host *h)
+struct adapter **host_adapters(struct host *h)
 {
     return h->adapters;
 }
 
 void host_stats(const struct host *h, size_t endpoint, struct host_stats *ret)
 {
-    *ret = h->instances[endpoint].stats;
+    *ret = h->instances[endpoint]->stats;
 }

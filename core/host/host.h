@@ -25,7 +25,7 @@ int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
               struct mapper *mapper, struct fail *fail);
 /** One per config->endpoints[i], in that order; the host's, valid until host_destroy(). `self` is
  *  NULL once its instance was closed. */
-struct adapter *host_adapters(struct host *h);
+struct adapter **host_adapters(struct host *h);
 void host_stats(const struct host *h, size_t endpoint, struct host_stats *ret);
 /** Cancel what is under way (the plugins are told), close every instance; then `cb`. */
 void host_close(struct host *h, void (*cb)(void *ctx), void *ctx);

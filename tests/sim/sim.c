@@ -19,6 +19,7 @@
 
 static void process_begin(struct sim *s)
 {
+    struct adapter *adapters[ENDPOINTS];
     struct fail fail = { 0 };
 
     world_say(&s->w, "the process begins");
@@ -26,13 +27,14 @@ static void process_begin(struct sim *s)
     store_sim_start(s->store);
     for (unsigned i = 0; i < ENDPOINTS; i++) {
         s->adapters[i].open = true;
+        adapters[i] = &s->adapters[i];
         check_begin(&s->remotes[i]);
     }
     if (flow_open(&s->flow,
                   &(struct flow_conf){ .loop = &s->w.loop,
                                        .store = s->store,
                                        .config = &s->config,
-                                       .adapters = s->adapters,
+                                       .adapters = adapters,
                                        .watch = { s, check_notice },
                                        .seed = 1 + rng_next(&s->rng) },
                   &fail) < 0)

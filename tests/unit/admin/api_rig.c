@@ -95,6 +95,7 @@ static void configure(struct api_rig *g)
 
 void api_start(struct api_rig *g, void (*fill)(struct rig *store))
 {
+    struct adapter *adapter = &g->adapter;
     struct fail fail = { 0 };
     struct mapper_conf mapper = {
         .workers = 1, .outstanding = 4, .deadline_ms = 5000, .memory = 512u << 20, .output = 1 << 20
@@ -112,7 +113,7 @@ void api_start(struct api_rig *g, void (*fill)(struct rig *store))
                               .store = g->store.s,
                               .mapper = g->mapper,
                               .config = &g->config,
-                              .adapters = &g->adapter,
+                              .adapters = &adapter,
                               .watch = watch_notices(g->watch),
                               .seed = 1 };
     CHECK_EQ(flow_open(&g->flow, &flow, &fail), 0);

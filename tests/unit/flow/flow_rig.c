@@ -293,6 +293,7 @@ static void on_notice(void *ctx, const struct notice *n)
 
 void rig_up(struct flow_rig *rig)
 {
+    struct adapter *adapters[RIG_ENDPOINTS];
     struct store_conf conf;
     struct fail fail = { 0 };
 
@@ -302,15 +303,17 @@ void rig_up(struct flow_rig *rig)
     if (rig->max_queue_bytes)
         conf.max_queue_bytes = rig->max_queue_bytes;
     CHECK_EQ(store_open(&rig->store, &rig->loop, &conf, &fail), 0);
-    for (size_t i = 0; i < RIG_ENDPOINTS; i++)
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++) {
         rig->adapters[i] = (struct adapter){
             .plugin = &plugin, .self = &rig->fakes[i], .open = true, .conf = &rig->endpoints[i]
         };
+        adapters[i] = &rig->adapters[i];
+    }
     CHECK_EQ(flow_open(&rig->flow,
                        &(struct flow_conf){ .loop = &rig->loop,
                                             .store = rig->store,
                                             .config = &rig->config,
-                                            .adapters = rig->adapters,
+                                            .adapters = adapters,
                                             .watch = { rig, on_notice },
                                             .seed = 7 },
                        &fail),

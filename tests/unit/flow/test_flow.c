@@ -138,7 +138,7 @@ static void test_a_throttled_lane_waits_from_the_moment_that_it_is_told(void **s
     /* its outcomes are not written before the checkpoint is durable */
     c->done->checkpoint(c->done->ctx, STR("x"), 0, on_no_matter, NULL);
     rig_outcome(c, 0, SL_THROTTLED, 150);
-    CHECK(bucket_wait(&rig->flow->lanes[CRM].bucket, 1, uv_now(&rig->loop)) > 0);
+    CHECK(bucket_wait(&rig->flow->lanes[CRM]->bucket, 1, uv_now(&rig->loop)) > 0);
     rig_end(c);
     rig_event(rig, "t", "b 1");
     CHECK(rig_quiet(rig, CRM));
@@ -155,7 +155,7 @@ static void test_who_waits_for_a_token_does_not_spend_its_turn(void **state)
     rig_route(rig, "l", "low", CRM, ACT_SEND)->priority = PRIORITY_LOW;
     rig->endpoints[CRM].rate_milli_per_s = 100; /* a token in 10 s */
     rig_up(rig);
-    l = &rig->flow->lanes[CRM];
+    l = rig->flow->lanes[CRM];
     rig_event(rig, "t", "a 1");
     rig_answer(rig_call(rig, CRM), SL_DELIVERED); /* the burst */
     rig_event(rig, "t", "b 1");
@@ -209,8 +209,8 @@ static void test_a_parked_lane_with_nothing_to_send_asks_a_question_as_probe(voi
     UNTIL(rig, rig->fakes[CRM].delivers == 2);
     rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
     rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
-    UNTIL(rig, rig->flow->lanes[CRM].counts[DS_UNKNOWN] == 2);
-    lane_park(&rig->flow->lanes[CRM], STR("credentials"), 60);
+    UNTIL(rig, rig->flow->lanes[CRM]->counts[DS_UNKNOWN] == 2);
+    lane_park(rig->flow->lanes[CRM], STR("credentials"), 60);
     struct call *c = rig_call(rig, CRM);
     CHECK_EQ(c->kind, CALL_CONFIRM);
     CHECK(c->node.next == &rig->fakes[CRM].calls);
@@ -241,7 +241,7 @@ static void test_an_open_breaker_lets_one_probe_out_and_closes_on_success(void *
     CHECK(c->node.next == &rig->fakes[CRM].calls); /* one probe */
     rig->fakes[CRM].auto_kind = SL_DELIVERED;
     rig_answer(c, SL_DELIVERED);
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 3);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 3);
     CHECK_EQ(rig->notices[NOTICE_BREAKER_CLOSED], 1);
     teardown(rig);
 }
@@ -266,7 +266,7 @@ static void test_a_batch_goes_by_count_or_age_without_two_of_one_row(void **stat
     CHECK_EQ(c->n, 1);
     rig_outcome(c, 0, SL_REJECTED, 0);
     rig_end(c);
-    UNTIL(rig, rig->flow->lanes[CRM].dead == 1);
+    UNTIL(rig, rig->flow->lanes[CRM]->dead == 1);
     CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
     teardown(rig);
 }
@@ -328,7 +328,7 @@ static void test_what_no_request_can_be_made_of_is_dead_and_the_next_goes(void *
     next = rig_event(rig, "t", "!a 2");
     UNTIL(rig, rig_state(rig, bad) == DS_DEAD && rig_state(rig, next) == DS_DEAD);
     CHECK_EQ(rig->fakes[CRM].delivers, 0);
-    CHECK_EQ(rig->flow->lanes[CRM].under_way, 0);
+    CHECK_EQ(rig->flow->lanes[CRM]->under_way, 0);
     teardown(rig);
 }
 

@@ -53,16 +53,16 @@ static void test_fifty_in_a_window_of_four_each_go_once_also_over_a_restart(void
         event_of(rig, topics[i % 3], "s", i);
     UNTIL(rig, rig->flow->stats.routed == 50);
     for (int p = PRIORITY_HIGH; p <= PRIORITY_LOW; p++)
-        CHECK_EQ(rig->flow->lanes[CRM].windows[p].n, 4);
+        CHECK_EQ(rig->flow->lanes[CRM]->windows[p].n, 4);
     rig_crash(rig);
     rig->fakes[CRM].auto_kind = SL_DELIVERED;
     rig_up(rig);
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 50);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 50);
     each_once(rig, 50);
     for (int p = PRIORITY_HIGH; p <= PRIORITY_LOW; p++)
-        UNTIL(rig, !rig->flow->lanes[CRM].windows[p].spilled);
+        UNTIL(rig, !rig->flow->lanes[CRM]->windows[p].spilled);
     event_of(rig, "t", "later", 1); /* and the lane takes new ones as before */
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 51);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 51);
     teardown(rig);
 }
 
@@ -76,7 +76,7 @@ static void test_new_deliveries_while_claims_run_are_neither_lost_nor_doubled(vo
     rig_up(rig);
     for (int i = 0; i < 300; i++)
         event_of(rig, "t", "s", i);
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 300);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 300);
     each_once(rig, 300);
     teardown(rig);
 }
@@ -89,7 +89,7 @@ static void test_what_is_left_out_behind_a_claim_is_claimed_again(void **state)
     (void)state;
     rig->config.window = 4;
     rig_up(rig);
-    struct lane *l = &rig->flow->lanes[CRM];
+    struct lane *l = rig->flow->lanes[CRM];
     w = &l->windows[PRIORITY_NORMAL];
     /* As if a claim were under way whose answer does not know this one ... */
     w->spilled = true;
@@ -120,7 +120,7 @@ static void test_what_left_memory_while_a_claim_runs_is_not_brought_back(void **
 
     (void)state;
     rig_up(rig);
-    struct lane *l = &rig->flow->lanes[CRM];
+    struct lane *l = rig->flow->lanes[CRM];
     struct window *w = &l->windows[PRIORITY_NORMAL];
     uint64_t num = event_of(rig, "t", "s", 1);
     rig_call(rig, CRM);
@@ -173,7 +173,7 @@ static void test_rejected_is_replayed_under_a_new_key_and_spilled_ones_are_disca
     CHECK(strcmp(c->keys[0], key)); /* the generation rose */
     rig->fakes[CRM].auto_kind = SL_DELIVERED;
     rig_answer(c, SL_DELIVERED);
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 5);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 5);
     CHECK_EQ(rig_state(rig, last), DS_DISCARDED);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig->fakes[CRM].records, 6);
@@ -264,7 +264,7 @@ static void test_a_ready_one_is_not_sent_while_its_discarding_is_written(void **
 
     (void)state;
     rig_up(rig);
-    struct lane *l = &rig->flow->lanes[CRM];
+    struct lane *l = rig->flow->lanes[CRM];
     l->parked = true;
     l->parked_until = UINT64_MAX;
     num = rig_event(rig, "t", "a 1");
@@ -339,7 +339,7 @@ static void test_what_lost_its_target_is_held_and_can_be_sent_elsewhere(void **s
 
     (void)state;
     rig_up(rig);
-    lane_park(&rig->flow->lanes[CRM], STR("x"), 60000);
+    lane_park(rig->flow->lanes[CRM], STR("x"), 60000);
     num = rig_event(rig, "t", "a 1");
     UNTIL(rig, rig->flow->stats.routed == 1);
     rig_crash(rig);
@@ -374,7 +374,7 @@ static void test_the_same_event_twice_makes_one_delivery_and_once_means_once(voi
     rig_event(rig, "o", "b 1");
     uint64_t again = rig_event(rig, "o", "b 2");
     UNTIL(rig, rig_state(rig, again) == DS_SUPERSEDED);
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 3);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 3);
     CHECK_EQ(rig->fakes[CRM].records, 3);
     teardown(rig);
 }
@@ -389,7 +389,7 @@ static void test_an_event_heard_of_after_its_claim_is_not_routed_twice(void **st
     rig_up(rig);
     rig_event(rig, "t", "a -"); /* without a version there is no event key */
     router_submit(&rig->flow->router, event_from_receipt(rig->last_event, &r));
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 1);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 1);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig->flow->stats.routed, 1);
     teardown(rig);
@@ -430,7 +430,7 @@ static void test_an_event_that_waits_for_links_is_routed_once_with_the_first(voi
     d = flow_delivery(rig->flow, held);
     write_link(rig, d, "po", "77");
     write_link(rig, d, "po2", "77");
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 1);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 1);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig->fakes[CRM].records, 1);
     CHECK_EQ(router_waiting(&rig->flow->router), 0);
@@ -438,7 +438,7 @@ static void test_an_event_that_waits_for_links_is_routed_once_with_the_first(voi
     /* A link that is written while the event is being routed is not missed. */
     rig_event(rig, "t", "ref 78");
     write_link(rig, d, "po", "78");
-    UNTIL(rig, rig->flow->lanes[CRM].delivered == 2);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 2);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig->fakes[CRM].records, 2);
     teardown(rig);

@@ -292,12 +292,10 @@ struct conf_route *config_route(const struct config *c, sl_str name)
     return NULL;
 }
 
-bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic)
+bool conf_topic_matches(char *const *topics, size_t n, sl_str topic)
 {
-    if (!str_eq(str_of(r->from_endpoint), endpoint))
-        return false;
-    for (size_t i = 0; i < r->n_topics; i++) {
-        sl_str want = str_of(r->topics[i]);
+    for (size_t i = 0; i < n; i++) {
+        sl_str want = str_of(topics[i]);
 
         if (want.len > 0 && want.ptr[want.len - 1] == '*') {
             want.len--;
@@ -308,4 +306,10 @@ bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topi
         }
     }
     return false;
+}
+
+bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic)
+{
+    return str_eq(str_of(r->from_endpoint), endpoint) &&
+           conf_topic_matches(r->topics, r->n_topics, topic);
 }

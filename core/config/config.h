@@ -97,6 +97,47 @@ struct conf_endpoint {
     size_t index; /* in config.endpoints */
 };
 
+/** The type of what `wait_for` holds: no person is needed. */
+#define HOLD_WAIT_FOR "wait-for"
+
+enum hold_then { HOLD_STAYS, HOLD_RELEASE, HOLD_REJECT, HOLD_ESCALATE };
+
+/** What a person may choose for a held delivery. */
+struct conf_choice {
+    char *name;
+    bool release; /* else: reject */
+    char *to;     /* the endpoint that a release sends to; NULL: its own */
+    char *text;   /* what it means; may be NULL */
+};
+
+/** What a held delivery waits for, and what happens when nothing comes. A route's `wait_for` is one
+ *  too. */
+struct conf_hold {
+    char *type; /* fraud, contact-merge, address, unmapped-sku, approval, own ones */
+    char *
+        *until; /* topics, exact or a prefix before "*": an event of the same subject may end it */
+    size_t n_until;
+    char *when, *reject_when; /* jq over that event; NULL: any event releases, none rejects */
+    int64_t for_ms;           /* its clock; 0: none */
+    enum hold_then then;      /* STAYS only without a clock */
+    char *owner;              /* NULL: the route's */
+    char *escalate_to;        /* NULL: the owner stays */
+    char *evidence;           /* jq over the event that was held; may be NULL */
+    char *to;                 /* in a target: the endpoint that a release sends to; NULL: none */
+    struct conf_choice *choices;
+    size_t n_choices;
+    size_t index; /* below config.n_holds */
+};
+
+/** After a delivery: what must follow, and the event that says that it has not. */
+struct conf_deadline {
+    char **expect; /* topics, as conf_hold.until */
+    size_t n_expect;
+    int64_t within_ms;
+    char *topic;           /* of the event that is emitted when it is missed */
+    unsigned warn_percent; /* of the time; 0: no warning */
+};
+
 enum target_kind { TARGET_SEND, TARGET_HOLD, TARGET_DEAD, TARGET_DROP };
 
 struct conf_target {
@@ -105,9 +146,10 @@ struct conf_target {
     struct conf_endpoint *endpoint; /* for SEND */
     uint32_t action;                /* index into plugin->actions */
     sl_values *params;
-    void *handle; /* what bind() made; = params when the plugin has no bind */
-    bool bound;   /* bind() made the handle: unbind() gets it */
-    char *text;   /* HOLD: the hold's type; DEAD: the reason */
+    void *handle;           /* what bind() made; = params when the plugin has no bind */
+    bool bound;             /* bind() made the handle: unbind() gets it */
+    char *text;             /* HOLD: the hold's type; DEAD: the reason */
+    struct conf_hold *hold; /* HOLD */
 };
 
 struct conf_route {
@@ -119,11 +161,13 @@ struct conf_route {
     struct conf_target *targets;       /* choose == NULL: exactly one */
     size_t n_targets;
     enum priority priority;
-    char *owner;             /* may be NULL */
-    bool ordered;            /* default true */
-    bool once;               /* once: subject; default: the action's SL_ACTION_ONCE */
-    char *hold;              /* hold every delivery of the route under this type; NULL: no */
-    struct conf_retry retry; /* the route's own, or the endpoint's, or the default */
+    char *owner;                    /* may be NULL */
+    bool ordered;                   /* default true */
+    bool once;                      /* once: subject; default: the action's SL_ACTION_ONCE */
+    struct conf_hold *hold;         /* hold every delivery of the route; NULL: no */
+    struct conf_hold *wait;         /* wait_for: an earlier topic of the same subject; NULL: no */
+    struct conf_deadline *deadline; /* NULL: none */
+    struct conf_retry retry;        /* the route's own, or the endpoint's, or the default */
     bool has_retry;
     unsigned line, column;
     size_t index;
@@ -170,6 +214,7 @@ struct config {
     size_t n_endpoints;
     struct conf_route *routes;
     size_t n_routes;
+    size_t n_holds; /* of all routes and targets */
 };
 
 /** Read and check. 0 with *ret owned and `errors` empty; or UV_EINVAL with `errors` filled (call
@@ -190,6 +235,8 @@ int config_admin_socket(const char *file, char **ret, struct config_errors *erro
 struct conf_endpoint *config_endpoint(const struct config *c, sl_str name); /* NULL: none */
 struct conf_route *config_route(const struct config *c, sl_str name);       /* NULL: none */
 bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic);
+/** Is it one of these, exact or a prefix before "*"? */
+bool conf_topic_matches(char *const *topics, size_t n, sl_str topic);
 
 /** Reading of sl_values, for plugins (host) and for ourselves. */
 const sl_values_api *config_values_api(void);

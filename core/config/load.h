@@ -24,8 +24,18 @@ void load_routes(struct load *l, const struct yaml_item *routes);       /* NULL:
 void endpoint_finish(struct conf_endpoint *e);
 void route_finish(struct conf_route *r);
 
-/** A kept hold: its type as text, or { type: TYPE }. Own; NULL after a mistake was reported. */
-char *load_hold(struct load *l, const struct yaml_item *hold);
+/* ---- holds.c: what a delivery waits for. Own results ---- */
+
+/** A hold: its type as text, or a mapping. Never NULL; without a type after a mistake. */
+struct conf_hold *load_hold(struct load *l, const struct yaml_item *hold, bool in_target);
+/** Does the route send where its hold does? */
+void check_hold_targets(struct load *l, const struct conf_route *r, const struct conf_hold *h);
+/** From the route's values; NULL: it has none. */
+struct conf_hold *load_wait_for(struct load *l, const struct conf_route *r, const sl_values *v,
+                                const struct yaml_item *at);
+struct conf_deadline *load_deadline(struct load *l, const sl_values *v, const struct yaml_item *at);
+void hold_destroy(struct conf_hold *h); /* NULL is fine */
+void deadline_destroy(struct conf_deadline *d);
 
 /* ---- targets.c: a route's `to`, in two steps, since the keys that a route may hold are known
  * only when its actions are ---- */

@@ -206,6 +206,27 @@ const struct field options_route[] = {
     { { "retry.max_attempts", SL_OPT_INT, 0, NULL, 0, 1000000, NULL,
         "0: only the age counts; without it the endpoint's" },
       MEMBER(struct conf_route, retry.max_attempts) },
+    { { "wait_for.topic", OPT_TEXTS, 0, NULL, 0, 0, NULL,
+        "an earlier topic of the same subject that is to be routed first, such as orders/create" },
+      BY_HAND },
+    { { "wait_for.within", SL_OPT_DURATION, 0, NULL, 1, 365 * DAY, NULL,
+        "how long a delivery waits for it" },
+      BY_HAND },
+    { { "wait_for.else", SL_OPT_ENUM, 0, "go", 0, 0, "go|dead|lookup",
+        "what then; lookup: ask the source, where its adapter can" },
+      BY_HAND },
+    { { "deadline.expect", OPT_TEXTS, 0, NULL, 0, 0, NULL,
+        "a topic that must follow a delivery, such as supplier/tracking" },
+      BY_HAND },
+    { { "deadline.within", SL_OPT_DURATION, 0, NULL, 1, 365 * DAY, NULL,
+        "how soon after it was delivered" },
+      BY_HAND },
+    { { "deadline.else", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+        "the topic of the event that says it has not, such as sla/tracking-missing" },
+      BY_HAND },
+    { { "deadline.warn", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+        "its owner is told before, after this share of the time, such as 80%" },
+      BY_HAND },
     { { NULL }, BY_HAND },
 };
 
@@ -215,11 +236,9 @@ const char *const keys_route[] = { "to", "action", "hold", NULL };
 const char *const keys_to[] = { "endpoint", "action", "choose", "cases", "else",
                                 "hold",     "dead",   "drop",   NULL };
 
-const char *const keys_route_later[] = { "deadline",  "after",    "with",     "coalesce",
-                                         "latest_by", "fallback", "shadow",   "overtakes",
-                                         "batch",     "on_dead",  "wait_for", NULL };
+const char *const keys_route_later[] = { "after",  "with",      "coalesce", "latest_by", "fallback",
+                                         "shadow", "overtakes", "batch",    "on_dead",   NULL };
 const char *const keys_to_later[] = { "group", "origin", NULL };
-const char *const keys_hold_later[] = { "until", NULL };
 
 /* clang-format on */
 

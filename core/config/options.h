@@ -25,7 +25,7 @@ static inline struct table table_of_fields(const struct field *f)
 /** Keys that are read by code and stand in no table; each list ends with NULL. */
 extern const char *const keys_top[], *const keys_endpoint[], *const keys_route[];
 extern const char *const keys_to[]; /* of a target, and of a route's `to` */
-extern const char *const keys_route_later[], *const keys_to_later[], *const keys_hold_later[];
+extern const char *const keys_route_later[], *const keys_to_later[];
 
 /** Copy each value to its member of `base`: texts become own C strings (NULL when there is none),
  *  an enum that goes into an int its index. Values that were not given stay as they are. */

@@ -67,7 +67,7 @@ static bool print_helped(struct buf *out, const sl_option *o)
     static const char such[] = "such as ";
     const char *at = o->help ? strstr(o->help, such) : NULL;
 
-    if (!at || (o->type != SL_OPT_STRING && o->type != SL_OPT_URL))
+    if (!at || (o->type != SL_OPT_STRING && o->type != SL_OPT_URL && o->type != OPT_TEXTS))
         return false;
     at += sizeof(such) - 1;
     buf_append(out, at, strcspn(at, " ,;"));
@@ -298,9 +298,13 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
         buf_cstr(out, "    # and every other key of the first route\n");
         return;
     }
-    buf_cstr(out,
-             "    # keep every delivery back until a person releases it; names the reason\n"
-             "    #hold: fraud\n");
+    buf_cstr(
+        out,
+        "    # keep every delivery back until a person releases it; names the reason. Or a\n"
+        "    # mapping: { type, owner, evidence: JQ, until: TOPIC, when: JQ, reject_when: JQ,\n"
+        "    # for: DURATION, then: release, reject or escalate, escalate_to,\n"
+        "    # choices: [{ name, do: release or reject, to: ENDPOINT, text }] }\n"
+        "    #hold: fraud\n");
     print_block(&page, STR(""), 2);
 }
 

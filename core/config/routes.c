@@ -144,7 +144,12 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     if (topics->from == VALUE_GIVEN)
         r->topics = value_list(topics, &r->n_topics);
     if (hold)
-        r->hold = load_hold(l, hold);
+        r->hold = load_hold(l, hold, false);
+    r->wait = load_wait_for(l, r, v, item);
+    r->deadline = load_deadline(l, v, item);
+    check_hold_targets(l, r, r->hold);
+    for (size_t i = 0; i < r->n_targets; i++)
+        check_hold_targets(l, r, r->targets[i].hold);
     check_name(l, r, v);
     check_from(l, r, v);
     targets_bind(&t);
@@ -191,6 +196,7 @@ static void target_finish(struct conf_target *t)
     values_destroy(t->params);
     free(t->when);
     free(t->text);
+    hold_destroy(t->hold);
 }
 
 void route_finish(struct conf_route *r)
@@ -208,5 +214,7 @@ void route_finish(struct conf_route *r)
     free(r->map);
     free(r->choose);
     free(r->owner);
-    free(r->hold);
+    hold_destroy(r->hold);
+    hold_destroy(r->wait);
+    deadline_destroy(r->deadline);
 }

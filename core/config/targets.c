@@ -197,29 +197,9 @@ static void find_target(struct targets *t, struct conf_target *target, struct dr
         find_drop(t, target, items[3]);
     if (n == 1 && items[1]) {
         target->kind = TARGET_HOLD;
-        target->text = load_hold(t->load, items[1]);
+        target->hold = load_hold(t->load, items[1], true);
+        target->text = target->hold->type ? mem_str(target->hold->type) : NULL;
     }
-}
-
-char *load_hold(struct load *l, const struct yaml_item *hold)
-{
-    static const sl_option type[] = { { .name = "type", .type = SL_OPT_STRING }, { 0 } };
-    struct table table = table_of(type);
-    struct keys keys = { .tables = &table, .n_tables = 1, .later = keys_hold_later };
-    const struct yaml_node *node = hold->value;
-    char found[96];
-
-    keys_check(&l->rd, node, &keys);
-    if (node->kind == YAML_MAP && yaml_find(node, "type"))
-        node = yaml_find(node, "type");
-    if (node->kind == YAML_TEXT && name_is_valid(node->text))
-        return mem_dup(node->text);
-    yaml_describe(node, found);
-    report_node(&l->rd, node,
-                "\"hold\" wants the type of the hold, a name such as fraud or unmapped-sku, "
-                "found %s",
-                found);
-    return NULL;
 }
 
 /* ---- choose ---- */

@@ -20,7 +20,7 @@ static void hold_type_of(const struct piece *p, struct rec_delivery *rd)
         rd->hold_type = str_of(p->target->text);
         rd->reason = STR("held by the route's choice");
     } else {
-        rd->hold_type = str_of(p->route->hold);
+        rd->hold_type = str_of(p->route->hold->type);
         rd->reason = STR("the route holds every delivery");
     }
 }

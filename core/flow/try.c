@@ -42,7 +42,7 @@ static void put_piece(struct buf *b, const struct piece *p)
         put_field(b, "dead", str_of(p->error));
     } else if (t->kind == TARGET_SEND) {
         put_field(b, p->route->hold ? "hold" : "to",
-                  str_of(p->route->hold ? p->route->hold : t->endpoint->name));
+                  str_of(p->route->hold ? p->route->hold->type : t->endpoint->name));
         put_field(b, "endpoint", str_of(t->endpoint->name));
         put_field(b, "action", str_of(t->endpoint->plugin->actions[t->action].name));
     } else {

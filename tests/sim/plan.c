@@ -55,6 +55,8 @@ static void plan_remote(struct sim *s, unsigned i)
     s->adapters[i] = (struct adapter){ .plugin = &sim_plugin, .self = r, .conf = &s->endpoints[i] };
 }
 
+static struct conf_hold approval = { .type = "approval" };
+
 static void add_route(struct sim *s, const char *endpoint, const char *topic)
 {
     struct rng *g = &s->rng;
@@ -85,7 +87,7 @@ static void add_route(struct sim *s, const char *endpoint, const char *topic)
                    .cap_ms = PICK(g, 2000, 60000),
                    .max_age_ms = PICK(g, 20000, 86400000, 86400000),
                    .max_attempts = (uint32_t)PICK(g, 0, 0, 3) },
-        .hold = one_in(g, 20) ? "approval" : NULL,
+        .hold = one_in(g, 20) ? &approval : NULL,
         .index = i,
     };
 }

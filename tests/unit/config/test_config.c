@@ -93,11 +93,66 @@ static void the_routes_of_the_sample_are_read(void **state)
     CHECK(supplier->targets[1].when == NULL);
     CHECK_EQ(supplier->targets[1].kind, TARGET_HOLD);
     CHECK_STR(supplier->targets[1].text, "unmapped-sku");
-    CHECK_STR(supplier->hold, "fraud");
+    CHECK_STR(supplier->hold->type, "fraud");
     CHECK_EQ(supplier->priority, PRIORITY_CRITICAL);
     CHECK_EQ(supplier->once, true); /* the action says so */
     CHECK_EQ(supplier->retry.max_age_ms, INT64_C(72) * 3600 * 1000);
     CHECK_EQ(supplier->ordered, true);
+    config_destroy(c);
+}
+
+static void a_route_says_what_its_deliveries_wait_for(void **state)
+{
+    struct config *c = load_good(
+        "endpoints: { s: { adapter: shopify, shop: a.example, webhook_secret: { env: "
+        "SHOPIFY_SECRET } }, b: { adapter: supplier-http, base_url: https://b.example } }\n"
+        "routes:\n"
+        "- name: r\n"
+        "  from: { endpoint: s, topic: orders/paid }\n"
+        "  to: { choose: .x, cases: { a: { endpoint: b } }, else: { hold: { type: unmapped-sku, "
+        "to: b, for: 1h, then: release } } }\n"
+        "  hold: { type: fraud, until: [orders/risk, o/*], when: .ok, reject_when: .bad, for: 2h, "
+        "then: escalate, owner: risk, escalate_to: lead, evidence: '{a: .b}', choices: [{ name: "
+        "good, do: release, to: b, text: all well }, { name: bad, do: reject }] }\n"
+        "  deadline: { expect: supplier/tracking, within: 48h, else: sla/missing, warn: 80% }\n"
+        "- name: w\n"
+        "  from: { endpoint: s, topic: orders/paid }\n"
+        "  to: { endpoint: b }\n"
+        "  hold: approval\n"
+        "  wait_for: { topic: orders/create, within: 30s, else: dead }\n");
+    const struct conf_route *r = &c->routes[0];
+    const struct conf_hold *h = r->hold, *t = r->targets[1].hold, *w = c->routes[1].wait;
+
+    (void)state;
+    CHECK_EQ(c->n_holds, 4);
+    CHECK_STR(h->type, "fraud");
+    CHECK_EQ(h->n_until, 2);
+    CHECK(conf_topic_matches(h->until, 2, STR("o/x")));
+    CHECK(!conf_topic_matches(h->until, 2, STR("orders/ris")));
+    CHECK_STR(h->when, ".ok");
+    CHECK_STR(h->reject_when, ".bad");
+    CHECK_EQ(h->for_ms, 2 * 3600 * 1000);
+    CHECK_EQ(h->then, HOLD_ESCALATE);
+    CHECK_STR(h->owner, "risk");
+    CHECK_STR(h->escalate_to, "lead");
+    CHECK_STR(h->evidence, "{a: .b}");
+    CHECK_EQ(h->n_choices, 2);
+    CHECK_STR(h->choices[0].name, "good");
+    CHECK(h->choices[0].release && !h->choices[1].release);
+    CHECK_STR(h->choices[0].to, "b");
+    CHECK_STR(t->type, "unmapped-sku");
+    CHECK_STR(t->to, "b");
+    CHECK_EQ(t->then, HOLD_RELEASE);
+    CHECK_EQ(r->deadline->within_ms, INT64_C(48) * 3600 * 1000);
+    CHECK_STR(r->deadline->expect[0], "supplier/tracking");
+    CHECK_STR(r->deadline->topic, "sla/missing");
+    CHECK_EQ(r->deadline->warn_percent, 80);
+    CHECK(r->wait == NULL && c->routes[1].deadline == NULL);
+    CHECK_STR(w->type, HOLD_WAIT_FOR);
+    CHECK_STR(w->until[0], "orders/create");
+    CHECK_EQ(w->for_ms, 30000);
+    CHECK_EQ(w->then, HOLD_REJECT);
+    CHECK_STR(c->routes[1].hold->type, "approval");
     config_destroy(c);
 }
 
@@ -409,7 +464,7 @@ static void every_commented_key_of_the_reference_loads_too(void **state)
         fail_msg("refused:\n%s\nof\n%s", printed(&errors), b.data);
     CHECK_STR(c->alerts.url, "https://api.example.com");
     CHECK_EQ(c->endpoints[0].rate_milli_per_s, 5000);
-    CHECK_STR(c->routes[0].hold, "fraud");
+    CHECK_STR(c->routes[0].hold->type, "fraud");
     CHECK_STR(c->routes[0].when, ".");
     buf_finish(&b);
     config_destroy(c);
@@ -420,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_endpoints_of_the_sample_are_read),
         cmocka_unit_test(the_routes_of_the_sample_are_read),
+        cmocka_unit_test(a_route_says_what_its_deliveries_wait_for),
         cmocka_unit_test(every_default_is_filled_in),
         cmocka_unit_test(what_is_given_takes_the_place_of_the_default),
         cmocka_unit_test(paths_are_relative_to_the_configurations_folder),

@@ -413,9 +413,10 @@ static void write_link(struct flow_rig *rig, struct delivery *d, const char *kin
 static void test_an_event_that_waits_for_links_is_routed_once_with_the_first(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
+    struct conf_hold hold = { .type = "x" };
 
     (void)state;
-    rig_route(rig, "hold", "h", OTHER, ACT_SEND)->hold = "x";
+    rig_route(rig, "hold", "h", OTHER, ACT_SEND)->hold = &hold;
     rig->fakes[CRM].auto_kind = SL_DELIVERED;
     rig_up(rig);
     uint64_t held = rig_event(rig, "h", "order 1");

@@ -4,13 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include "admin/api.h"
+#include "admin/waits.h"
+
+static bool ask_flow(void *flow, uint64_t num, struct why *ret)
+{
+    return flow_why(flow, num, ret);
+}
 
 static void on_list(void *ctx, int status, sl_str json)
 {
-    if (status < 0)
-        call_failed(ctx, status);
+    struct call *c = ctx;
+    struct buf all = { 0 };
+
+    if (status < 0) {
+        call_failed(c, status);
+        return;
+    }
+    waits_put(&all, json, ask_flow, c->admin->conf.flow);
+    if (all.failed)
+        call_failed(c, UV_ENOMEM);
     else
-        call_json(ctx, 200, json);
+        call_json(c, 200, buf_view(&all));
+    buf_finish(&all);
 }
 
 static void list(struct call *c, enum store_report what, unsigned allowed)

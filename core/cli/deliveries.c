@@ -11,18 +11,26 @@
 
 /* ---- list ---- */
 
-/** What stands behind a state: the hold's type and the reason, or when it is tried again. */
-static void note_of(struct buf *out, json_t *d)
+/** What it waits for: "byron is parked: HTTP 401; next 2026-11-20 09:15:32". Appends. */
+static void waits_text(struct buf *out, json_t *d)
 {
+    json_t *w = json_object_get(d, "waits_for");
     char when[32];
 
+    buf_cstr(out, json_text(w, "text"));
+    if (*json_text(w, "until"))
+        buf_printf(out, "; next %s", short_time(json_text(w, "until"), when));
+}
+
+/** What stands behind a state: the hold's type and the reason, or what it waits for. */
+static void note_of(struct buf *out, json_t *d)
+{
     if (*json_text(d, "hold_type"))
         buf_printf(out, "%s%s", json_text(d, "hold_type"), *json_text(d, "reason") ? ": " : "");
-    buf_cstr(out, json_text(d, "reason"));
-    if (*json_text(d, "next_at") && (strcmp(json_text(d, "state"), "waiting") == 0 ||
-                                     strcmp(json_text(d, "state"), "unknown") == 0))
-        buf_printf(out, "%snext %s", out->len ? "; " : "",
-                   short_time(json_text(d, "next_at"), when));
+    if (!json_object_get(d, "waits_for") || *json_text(d, "hold_type"))
+        buf_cstr(out, json_text(d, "reason"));
+    else
+        waits_text(out, d);
     if (!out->len && *json_text(d, "reference"))
         buf_printf(out, "reference %s", json_text(d, "reference"));
 }
@@ -193,6 +201,15 @@ static void print_links(json_t *links)
     table_finish(&t);
 }
 
+static void print_waits(json_t *d)
+{
+    struct buf text = { 0 };
+
+    waits_text(&text, d);
+    print_field("waits for", text.data);
+    buf_finish(&text);
+}
+
 static void print_delivery(json_t *d)
 {
     json_t *emitted = json_object_get(d, "emitted");
@@ -201,6 +218,7 @@ static void print_delivery(json_t *d)
     print_member(d, "state", "state");
     print_member(d, "hold", "hold_type");
     print_member(d, "reason", "reason");
+    print_waits(d);
     print_member(d, "event", "event");
     print_member(d, "subject", "subject");
     print_member(d, "topic", "topic");

@@ -31,6 +31,12 @@ void delivery_drop_bytes(struct delivery *d)
     d->request_len = 0;
 }
 
+void delivery_set_why(struct delivery *d, sl_str why)
+{
+    free(d->why);
+    d->why = why.len ? mem_dup(why) : NULL;
+}
+
 void delivery_key(const struct delivery *d, char out[40])
 {
     char id[32];
@@ -59,5 +65,6 @@ void delivery_free(struct delivery *d)
     free(d->subject);
     free(d->piece);
     free(d->topic);
+    free(d->why);
     free(d);
 }

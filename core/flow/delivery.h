@@ -34,6 +34,7 @@ struct delivery {
     int64_t since_ms;   /* of the retry policy's age: first sent, sent again after a decision; 0 */
     int64_t unknown_ms; /* since when it is unknown */
     uint64_t batch_id;  /* the newest that it was sent with */
+    char *why;          /* own: of what it waits since, WAITING and UNKNOWN; NULL: nothing to say */
     const struct conf_route *route;   /* NULL: it is gone from the configuration */
     const struct conf_target *target; /* NULL: held without an endpoint, or the route is gone */
     struct lane *lane;                /* flow.nowhere: no endpoint */
@@ -58,6 +59,8 @@ void delivery_set_body(struct delivery *d, sl_str body);
 void delivery_set_request(struct delivery *d, sl_str request);
 /** Forget body and request: they are read from the store when they are needed again. */
 void delivery_drop_bytes(struct delivery *d);
+/** Keep why it waits; empty: nothing. */
+void delivery_set_why(struct delivery *d, sl_str why);
 /** Idempotency key: 22 characters of its id, '-', its generation. */
 void delivery_key(const struct delivery *d, char out[40]);
 /** The id: first 16 bytes of SHA-256 over (event, route, piece). The destination is not in it, so

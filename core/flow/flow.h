@@ -154,6 +154,14 @@ struct lane_stats {
 size_t flow_lanes(const struct flow *f);
 void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret);
 
+/** Why a delivery does not go now, and until when. */
+struct why {
+    char text[400];   /* "byron is parked: HTTP 401" */
+    int64_t until_ms; /* wall clock: when that changes, or is looked at again; 0: nobody knows */
+};
+/** False: it is not in memory: it is final, or waits on disk for room in its lane's window. */
+bool flow_why(struct flow *f, uint64_t num, struct why *ret);
+
 /** By hand: open or close a lane's breaker, unpark an endpoint. UV_ENOENT: no such endpoint. */
 int flow_breaker(struct flow *f, sl_str endpoint, bool open);
 int flow_unpark(struct flow *f, sl_str endpoint);

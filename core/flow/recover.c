@@ -118,6 +118,8 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     d->subject = mem_dup(row->subject);
     d->piece = mem_dup(row->piece);
     d->topic = mem_dup(row->topic);
+    if (row->state == DS_WAITING || row->state == DS_UNKNOWN)
+        delivery_set_why(d, row->reason);
     d->route = config_route(f->config, row->route);
     d->target = find_target(d->route, l, row->action);
     return d;

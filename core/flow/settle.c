@@ -231,6 +231,7 @@ static void apply(struct flow *f, const struct rec_move *m)
         d->unknown_ms = clock_wall_ms();
     if (m->state != DS_READY || !d->kept) /* what was read for this attempt is read again */
         lane_drop_bytes(d);
+    delivery_set_why(d, m->state == DS_WAITING || m->state == DS_UNKNOWN ? m->reason : STR(""));
     count_move(d, m);
     lane_enter(d, m->state);
     lane_place(d);

@@ -99,7 +99,10 @@ def test_a_remote_that_does_not_know_the_signature_parks_and_burns_nothing(gatew
     erp.fault(action="status", at="message", status=401, id="no")
     gateway.post(orders_of(BYRON)[0])
     wait_until(lambda: gateway.lane("erp")["parked"], "the ERP's lane is parked")
-    assert gateway.delivery(endpoint="erp")["attempts_burnt"] == 0
+    parked = gateway.delivery(endpoint="erp")
+    assert parked["attempts_burnt"] == 0
+    assert parked["waits_for"]["text"].startswith("erp is parked: HTTP 401")
+    assert parked["waits_for"]["until"] > parked["updated_at"]
     erp.clear_faults()
     gateway.cli("endpoints", "unpark", "erp")
     wait_until(lambda: gateway.states("erp") == {"delivered": 1})

@@ -1,0 +1,229 @@
+/*
+ * why.c - why a delivery does not go now.
+ */
+#include "flow/why.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include "base/clock.h"
+
+void why_say(struct why *ret, int64_t until_ms, const char *fmt, ...)
+{
+    va_list ap;
+
+    ret->until_ms = until_ms;
+    va_start(ap, fmt);
+    vsnprintf(ret->text, sizeof(ret->text), fmt, ap);
+    va_end(ap);
+}
+
+int64_t why_wall(const struct flow *f, uint64_t mono_ms)
+{
+    return clock_wall_ms() + (int64_t)(mono_ms - uv_now(f->loop));
+}
+
+/** "1st", "2nd", "3rd", "11th" */
+static const char *ending(uint32_t n)
+{
+    if (n % 100 >= 11 && n % 100 <= 13)
+        return "th";
+    return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
+}
+
+/* ---- what is being done with it at this moment ---- */
+
+static bool at_work(struct delivery *d, struct why *w)
+{
+    if (d->deciding)
+        why_say(w, 0, "a person's decision about it is being written down");
+    else if (d->settling && d->state == DS_UNKNOWN)
+        why_say(w, 0, "%s is being asked whether it arrived", d->lane->conf->name);
+    else if (d->settling)
+        why_say(w, 0, "what came of it is being written down");
+    else
+        return false;
+    return true;
+}
+
+static bool in_flight(struct delivery *d, struct why *w)
+{
+    struct lane *l = d->lane;
+    struct batch *b = d->batch;
+
+    if (d->state != DS_INFLIGHT)
+        return false;
+    if (!b)
+        why_say(w, 0, "it was sent before the gateway was started; its outcome is being sought");
+    else if (b->state < BATCH_SENDING)
+        why_say(w, 0, "its request is being made");
+    else if (b->state < BATCH_PACED)
+        why_say(w, 0, "that it is sent is being written down first");
+    else if (b->state == BATCH_PACED)
+        why_say(w,
+                why_wall(l->flow,
+                         uv_now(l->flow->loop) + bucket_wait(&l->bucket, 1, uv_now(l->flow->loop))),
+                "its turn in the pace of %s", l->conf->name);
+    else if (b->state == BATCH_OUT)
+        why_say(w, 0, "%s is at it since %" PRIu64 " ms", l->conf->name,
+                uv_now(l->flow->loop) - b->started_ms);
+    else
+        why_say(w, 0, "what came of it is being written down");
+    return true;
+}
+
+/* ---- its own state ---- */
+
+static bool held(struct delivery *d, struct why *w)
+{
+    if (d->state != DS_HELD)
+        return false;
+    why_say(w, 0, "a person decides what becomes of it");
+    return true;
+}
+
+/** The lane opens later than it could go: then the lane is why. */
+static bool lane_is_later(struct delivery *d, struct why *w)
+{
+    struct why lane = { .text = "" };
+
+    if (!d->lane->conf || !why_lane(d->lane, &lane) ||
+        (lane.until_ms && lane.until_ms <= d->next_ms))
+        return false;
+    *w = lane;
+    return true;
+}
+
+static bool next_attempt(struct delivery *d, struct why *w)
+{
+    uint32_t nth = d->attempts + 1;
+
+    if (d->state != DS_WAITING)
+        return false;
+    if (!lane_is_later(d, w))
+        why_say(w, d->next_ms, "its %u%s attempt%s%s", nth, ending(nth), d->why ? ": " : "",
+                d->why ? d->why : "");
+    return true;
+}
+
+static bool next_question(struct delivery *d, struct why *w)
+{
+    char asked[48] = "not asked yet";
+
+    if (d->state != DS_UNKNOWN)
+        return false;
+    if (d->asked)
+        snprintf(asked, sizeof(asked), "asked %u time%s", d->asked, d->asked == 1 ? "" : "s");
+    if (!lane_is_later(d, w))
+        why_say(w, d->next_ms, "the question whether it arrived (%s)%s%s", asked,
+                d->why ? ": " : "", d->why ? d->why : "");
+    return true;
+}
+
+/* ---- ready ---- */
+
+static bool behind(struct delivery *d, struct why *w)
+{
+    char name[32];
+
+    if (!d->chain)
+        return false;
+    struct delivery *first = list_entry(d->chain->members.next, struct delivery, chain_node);
+    if (first == d)
+        return false;
+    delivery_name(first->num, name);
+    why_say(w, first->next_ms > clock_wall_ms() ? first->next_ms : 0,
+            "%s of the same subject goes first, it is %s", name,
+            delivery_state_names[first->state]);
+    return true;
+}
+
+static bool no_target(struct delivery *d, struct why *w)
+{
+    if (d->target && d->lane->conf)
+        return false;
+    why_say(w, 0, "its route or its endpoint is no longer in the configuration");
+    return true;
+}
+
+static bool gateway(struct delivery *d, struct why *w)
+{
+    if (d->lane->flow->draining)
+        why_say(w, 0, "the gateway is being stopped");
+    else if (!d->lane->flow->started)
+        why_say(w, 0, "the gateway is being started");
+    else
+        return false;
+    return true;
+}
+
+bool why_lane(struct lane *l, struct why *w)
+{
+    uint64_t now = uv_now(l->flow->loop);
+
+    if (l->parked)
+        why_say(w, why_wall(l->flow, l->parked_until > now ? l->parked_until : now),
+                "%s is parked: %s", l->conf->name, l->park_why);
+    else if (l->breaker.state == BREAKER_OPEN)
+        why_say(w, why_wall(l->flow, l->breaker.open_until),
+                "the breaker of %s is open: too many calls failed or were slow", l->conf->name);
+    else if (l->breaker.state == BREAKER_HALF_OPEN &&
+             l->breaker.probes_out >= l->breaker.conf.probes)
+        why_say(w, 0, "the breaker of %s is half open and its probes are out", l->conf->name);
+    else if (l->bucket.blocked_until > now)
+        why_say(w, why_wall(l->flow, l->bucket.blocked_until), "%s asked to be left alone",
+                l->conf->name);
+    else
+        return false;
+    return true;
+}
+
+static bool lane(struct delivery *d, struct why *w)
+{
+    return why_lane(d->lane, w);
+}
+
+static bool gathers(struct delivery *d, struct why *w)
+{
+    struct pile *p = lane_pile(d->lane, d->route, d->target);
+    uint64_t now = uv_now(d->lane->flow->loop);
+
+    if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes) ||
+        now >= p->since_ms + p->age_ms)
+        return false;
+    why_say(w, why_wall(d->lane->flow, p->since_ms + p->age_ms),
+            "its batch gathers: %zu of %u are there", p->n, p->max_records);
+    return true;
+}
+
+static bool turn(struct delivery *d, struct why *w)
+{
+    struct lane *l = d->lane;
+    uint64_t now = uv_now(l->flow->loop), wait = bucket_wait(&l->bucket, 1, now);
+
+    if (l->under_way >= l->conf->concurrency)
+        why_say(w, 0, "its turn: %s has %u calls under way, as many as may be", l->conf->name,
+                l->under_way);
+    else
+        why_say(w, wait ? why_wall(l->flow, now + wait) : 0,
+                "its turn in the pace of %s, where %" PRIu64 " are ready", l->conf->name,
+                l->counts[DS_READY]);
+    return true;
+}
+
+/* ---- all of them ---- */
+
+static why_cause *const causes[] = {
+    at_work,   in_flight, held, next_attempt, next_question, behind,
+    no_target, gateway,   lane, gathers,      turn,
+};
+
+bool flow_why(struct flow *f, uint64_t num, struct why *ret)
+{
+    struct delivery *d = flow_delivery(f, num);
+
+    *ret = (struct why){ .text = "" };
+    for (size_t i = 0; d && i < sizeof(causes) / sizeof(causes[0]); i++)
+        if (causes[i](d, ret))
+            return true;
+    return false;
+}

@@ -88,6 +88,12 @@ enum ask {
     ASK_AFTER_DELIVERY = 1 << 7,
     ASK_LIMIT = 1 << 8,
     ASK_DUPLICATES = 1 << 9,
+    ASK_ERROR = 1 << 10,
+    ASK_SINCE = 1 << 11, /* an RFC 3339 time, or a duration: so long ago */
+    ASK_UNTIL = 1 << 12,
+    /* what a list of deliveries is narrowed by */
+    ASK_DELIVERIES = ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC |
+                     ASK_HOLD_TYPE | ASK_ERROR | ASK_SINCE | ASK_UNTIL,
 };
 
 /** Percent-decoding; '+' is a space when `form`. Own text without NUL, or NULL: malformed. */
@@ -95,6 +101,9 @@ char *ask_decode(sl_str s, bool form);
 /** One parameter into the filter. 0, or UV_EINVAL with `fail` saying what would be right. */
 int ask_set(struct store_filter *f, unsigned allowed, const char *name, const char *value,
             struct fail *fail);
+/** A moment: an RFC 3339 time, or a duration that means so long before `now_ms`. */
+int ask_time(const char *name, const char *value, int64_t now_ms, int64_t *ret_ms,
+             struct fail *fail);
 /** The whole query string. On failure what was read is freed. */
 int ask_query(struct store_filter *f, unsigned allowed, sl_str query, struct fail *fail);
 void ask_finish(struct store_filter *f); /* frees the texts */

@@ -1,22 +1,23 @@
 /*
  * api_decide.c - decisions about deliveries: by id, or all that a filter matches.
  *
- *   READ -> GATHER (a filter's pages) -> PLAN (a dry run) or DECIDE, a chunk after another ->
- * answer
+ *   READ -> (GATHER a page -> PLAN (a dry run) or DECIDE it) until there is none -> answer
  *
- * At most DECIDE_MAX at once, decided in chunks so that the loop and the memory stay free. Who
- * asked may leave meanwhile: what was decided is done all the same.
+ * Page by page, so that the loop and the memory stay free however many match: those that matched
+ * when it was asked, not what becomes so by the decisions themselves. Who asked may leave
+ * meanwhile: what was decided is done all the same.
  */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include "admin/api.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-#define DECIDE_MAX   10000
-#define DECIDE_PAGE  1000
-#define DECIDE_CHUNK 500
+#define DECIDE_IDS     10000 /* in one question */
+#define DECIDE_PAGE    500
+#define DECIDE_RESULTS 1000 /* that the answer lists, of those that went well and of the others */
 
 struct deciding {
     struct call *call;
@@ -24,13 +25,14 @@ struct deciding {
     enum decision what;
     sl_str why, to;
     bool remap, force, dry_run, by_filter;
-    bool more;                  /* the filter matches further ones */
     struct store_filter filter; /* own texts */
-    uint64_t *nums;             /* own; rising, each once */
+    uint64_t *nums;             /* own; rising, each once: the ids, or a page of the filter's */
     size_t n, at;               /* at: the first that is not decided yet */
+    bool last;                  /* no page follows */
     size_t pending;             /* PLAN: rows that are still read */
-    struct planned *plan;       /* own; PLAN: one for each of nums */
-    size_t done, failed;
+    struct planned *plan;       /* own; PLAN: one for each of a page */
+    size_t matched, done, failed;
+    size_t listed_good, listed_bad;
     struct buf results; /* members of "results" so far */
 };
 
@@ -107,8 +109,8 @@ static int read_ids(struct deciding *d, json_t *ids, struct fail *fail)
     size_t i, n = json_array_size(ids);
     json_t *id;
 
-    if (!json_is_array(ids) || n == 0 || n > DECIDE_MAX)
-        return fail_set(fail, UV_EINVAL, "\"ids\" must be a list of 1 to %d ids", DECIDE_MAX);
+    if (!json_is_array(ids) || n == 0 || n > DECIDE_IDS)
+        return fail_set(fail, UV_EINVAL, "\"ids\" must be a list of 1 to %d ids", DECIDE_IDS);
     d->nums = mem_array(n, sizeof(*d->nums));
     json_array_foreach(ids, i, id)
     {
@@ -137,9 +139,7 @@ static int read_filter(struct deciding *d, json_t *filter, struct fail *fail)
     {
         if (!json_is_string(value))
             return fail_set(fail, UV_EINVAL, "filter: \"%.40s\" must be a text", name);
-        r = ask_set(&d->filter,
-                    ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC | ASK_HOLD_TYPE,
-                    name, json_string_value(value), fail);
+        r = ask_set(&d->filter, ASK_DELIVERIES, name, json_string_value(value), fail);
         if (r < 0) {
             fail_prefix(fail, "filter");
             return r;
@@ -211,7 +211,9 @@ static void finish(struct deciding *d)
     buf_cstr(&b, "{\"results\":[");
     buf_str(&b, buf_view(&d->results));
     buf_printf(&b, "],\"done\":%zu,\"failed\":%zu,\"matched\":%zu,\"more\":%s,\"dry_run\":%s}",
-               d->done, d->failed, d->n, d->more ? "true" : "false", d->dry_run ? "true" : "false");
+               d->done, d->failed, d->matched,
+               d->listed_good + d->listed_bad < d->matched ? "true" : "false",
+               d->dry_run ? "true" : "false");
     if (!d->dry_run)
         log_info(&log_, "decided: action=%s who=%s done=%zu failed=%zu", actions[d->what],
                  d->call->who, d->done, d->failed);
@@ -223,10 +225,15 @@ static void finish(struct deciding *d)
     deciding_free(d);
 }
 
-static void put_result(struct deciding *d, uint64_t num, const char *status, const char *text)
+static void put_result(struct deciding *d, uint64_t num, bool good, const char *status,
+                       const char *text)
 {
+    size_t *listed = good ? &d->listed_good : &d->listed_bad;
     char name[32];
 
+    if (*listed == DECIDE_RESULTS)
+        return;
+    ++*listed;
     delivery_name(num, name);
     buf_printf(&d->results,
                "%s{\"id\":\"%s\",\"status\":\"%s\",\"text\":", d->results.len ? "," : "", name,
@@ -237,7 +244,8 @@ static void put_result(struct deciding *d, uint64_t num, const char *status, con
 
 /* ---- DECIDE ---- */
 
-static void decide_chunk(struct deciding *d);
+static void decide_page(struct deciding *d);
+static void page_done(struct deciding *d);
 
 static const char *word_of(int status)
 {
@@ -260,17 +268,18 @@ static void on_decided(void *ctx, const struct decided *results, size_t n)
     struct deciding *d = ctx;
 
     for (size_t i = 0; i < n; i++) {
-        put_result(d, results[i].num, word_of(results[i].status), results[i].text);
+        put_result(d, results[i].num, results[i].status == 0, word_of(results[i].status),
+                   results[i].text);
         d->done += results[i].status == 0;
         d->failed += results[i].status != 0;
     }
     d->at += n;
-    decide_chunk(d);
+    decide_page(d);
 }
 
-static void decide_chunk(struct deciding *d)
+static void decide_page(struct deciding *d)
 {
-    size_t n = d->n - d->at < DECIDE_CHUNK ? d->n - d->at : DECIDE_CHUNK;
+    size_t n = d->n - d->at < DECIDE_PAGE ? d->n - d->at : DECIDE_PAGE;
     struct decide decide = {
         .what = d->what,
         .who = str_of(d->call->who),
@@ -283,18 +292,18 @@ static void decide_chunk(struct deciding *d)
     };
 
     if (n == 0) {
-        finish(d);
+        page_done(d);
         return;
     }
     int r = flow_decide(d->call->admin->conf.flow, &decide, on_decided, d);
     if (r == 0)
         return;
-    if (d->at == 0) {
+    if (d->done + d->failed == 0) {
         failed(d, r);
         return;
     }
     for (; d->at < d->n; d->at++, d->failed++)
-        put_result(d, d->nums[d->at], "failed", "the daemon is shutting down");
+        put_result(d, d->nums[d->at], false, "failed", "the daemon is shutting down");
     finish(d);
 }
 
@@ -305,11 +314,14 @@ static void plan_done(struct deciding *d)
     if (--d->pending)
         return;
     for (size_t i = 0; i < d->n; i++) {
-        d->failed += d->plan[i].status != 0;
-        put_result(d, d->nums[i], d->plan[i].status ? word_of(d->plan[i].status) : "would",
+        bool good = d->plan[i].status == 0;
+        d->failed += !good;
+        put_result(d, d->nums[i], good, good ? "would" : word_of(d->plan[i].status),
                    d->plan[i].text);
     }
-    finish(d);
+    free(d->plan);
+    d->plan = NULL;
+    page_done(d);
 }
 
 static void on_row(void *ctx, int status, const struct store_delivery *row, sl_str body,
@@ -350,46 +362,55 @@ static void plan(struct deciding *d)
 
 static void gathered(struct deciding *d)
 {
-    if (d->dry_run)
+    d->matched += d->n;
+    d->at = 0;
+    if (d->n == 0)
+        finish(d);
+    else if (d->dry_run && d->listed_good < DECIDE_RESULTS)
         plan(d);
+    else if (d->dry_run) /* enough are shown; the rest is counted */
+        page_done(d);
     else
-        decide_chunk(d);
+        decide_page(d);
 }
-
-static void gather(struct deciding *d);
 
 static void on_page(void *ctx, int status, const uint64_t *nums, size_t n)
 {
     struct deciding *d = ctx;
 
-    if (status < 0) {
+    if (status < 0 && d->matched == 0) {
         failed(d, status);
         return;
     }
-    if (d->n == DECIDE_MAX) {
-        d->more = n > 0;
-        gathered(d);
+    if (status < 0) { /* what was decided is told; the rest matches as before */
+        log_warn(&log_, "a bulk decision ends before its time: err=%s", uv_strerror(status));
+        d->failed++;
+        finish(d);
         return;
     }
-    d->nums = mem_grow(d->nums, (d->n + n + 1) * sizeof(*d->nums));
     if (n)
-        memcpy(d->nums + d->n, nums, n * sizeof(*nums));
-    d->n += n;
-    if (n < d->filter.limit)
-        gathered(d);
-    else
-        gather(d);
+        memcpy(d->nums, nums, n * sizeof(*nums));
+    d->n = n;
+    d->last = n < DECIDE_PAGE;
+    gathered(d);
 }
 
-/** The next page; after the last that is taken, one more row says whether there is more. */
 static void gather(struct deciding *d)
 {
-    int r;
+    int r = store_select(d->call->admin->conf.store, &d->filter, on_page, d);
 
-    d->filter.after = d->n ? d->nums[d->n - 1] : 0;
-    d->filter.limit = d->n == DECIDE_MAX ? 1 : DECIDE_PAGE;
-    if ((r = store_select(d->call->admin->conf.store, &d->filter, on_page, d)) < 0)
-        failed(d, r);
+    if (r < 0)
+        on_page(d, r, NULL, 0);
+}
+
+static void page_done(struct deciding *d)
+{
+    if (d->last) {
+        finish(d);
+        return;
+    }
+    d->filter.after = d->nums[d->n - 1];
+    gather(d);
 }
 
 void api_decide(struct call *c)
@@ -404,10 +425,16 @@ void api_decide(struct call *c)
         return;
     }
     if (!d->by_filter) {
+        d->last = true;
         gathered(d);
         return;
     }
     if (!d->filter.state)
         d->filter.state = mem_str(usual_state[d->what]);
+    int64_t now = clock_wall_ms();
+    if (!d->filter.until_ms || d->filter.until_ms > now)
+        d->filter.until_ms = now + 1;
+    d->filter.limit = DECIDE_PAGE;
+    d->nums = mem_array(DECIDE_PAGE, sizeof(*d->nums));
     gather(d);
 }

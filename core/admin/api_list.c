@@ -52,9 +52,7 @@ void api_events(struct call *c)
 
 void api_deliveries(struct call *c)
 {
-    list(c, REPORT_DELIVERIES,
-         ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC | ASK_HOLD_TYPE |
-             ASK_AFTER_DELIVERY | ASK_LIMIT);
+    list(c, REPORT_DELIVERIES, ASK_DELIVERIES | ASK_AFTER_DELIVERY | ASK_LIMIT);
 }
 
 /* ---- one ---- */

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "admin/api.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "base/units.h"
 
 #define ASK_VALUE_BYTES   1024
 #define ASK_LIMIT_DEFAULT 100
@@ -15,7 +17,7 @@
 static const struct param {
     const char *name;
     unsigned bits;
-    size_t text_at; /* offset of a text in the filter */
+    size_t text_at; /* offset of a text in the filter; 0: it is none */
 } params[] = {
     { "endpoint", ASK_ENDPOINT, offsetof(struct store_filter, endpoint) },
     { "route", ASK_ROUTE, offsetof(struct store_filter, route) },
@@ -23,6 +25,9 @@ static const struct param {
     { "subject", ASK_SUBJECT, offsetof(struct store_filter, subject) },
     { "state", ASK_STATE, offsetof(struct store_filter, state) },
     { "hold_type", ASK_HOLD_TYPE, offsetof(struct store_filter, hold_type) },
+    { "error", ASK_ERROR, offsetof(struct store_filter, error) },
+    { "since", ASK_SINCE, 0 },
+    { "until", ASK_UNTIL, 0 },
     { "after", ASK_AFTER_EVENT | ASK_AFTER_DELIVERY, 0 },
     { "limit", ASK_LIMIT, 0 },
     { "duplicates", ASK_DUPLICATES, 0 },
@@ -31,9 +36,7 @@ static const struct param {
 
 static const char **text_of(struct store_filter *f, const struct param *p)
 {
-    return p->bits & (ASK_AFTER_EVENT | ASK_AFTER_DELIVERY | ASK_LIMIT | ASK_DUPLICATES)
-               ? NULL
-               : (const char **)((char *)f + p->text_at);
+    return p->text_at ? (const char **)((char *)f + p->text_at) : NULL;
 }
 
 char *ask_decode(sl_str s, bool form)
@@ -129,6 +132,21 @@ static int set_duplicates(struct store_filter *f, const char *value, struct fail
     return 0;
 }
 
+int ask_time(const char *name, const char *value, int64_t now_ms, int64_t *ret_ms,
+             struct fail *fail)
+{
+    int64_t ago;
+
+    if (units_duration(str_of(value), &ago) == 0 && ago < now_ms)
+        *ret_ms = now_ms - ago;
+    else if (clock_parse(value, strlen(value), ret_ms) < 0 || *ret_ms <= 0)
+        return fail_set(fail, UV_EINVAL,
+                        "\"%s\" must be a duration such as 2h (so long ago) or a time such as "
+                        "2026-11-20T09:00:00Z, not \"%.40s\"",
+                        name, value);
+    return 0;
+}
+
 static int check_state(const char *value, struct fail *fail)
 {
     struct buf wanted = { 0 };
@@ -164,6 +182,9 @@ int ask_set(struct store_filter *f, unsigned allowed, const char *name, const ch
         return set_limit(f, value, fail);
     if (p->bits & ASK_DUPLICATES)
         return set_duplicates(f, value, fail);
+    if (p->bits & (ASK_SINCE | ASK_UNTIL))
+        return ask_time(name, value, clock_wall_ms(),
+                        p->bits & ASK_SINCE ? &f->since_ms : &f->until_ms, fail);
     if (!*value)
         return fail_set(fail, UV_EINVAL, "\"%s\" is empty; leave it out for any", name);
     if (strlen(value) > ASK_VALUE_BYTES)

@@ -26,6 +26,18 @@
     {                                                                      \
         "type", "TYPE", "only holds of this type, such as unknown-outcome" \
     }
+#define OPTION_ERROR                                           \
+    {                                                          \
+        "error", "TEXT", "only with this text in their reason" \
+    }
+#define OPTION_SINCE                                                                       \
+    {                                                                                      \
+        "since", "WHEN", "only what came to stand so since: 2h (ago), or an RFC 3339 time" \
+    }
+#define OPTION_UNTIL                            \
+    {                                           \
+        "until", "WHEN", "only what did before" \
+    }
 #define OPTION_LIMIT                                       \
     {                                                      \
         "limit", "N", "at most N, 1 to 1000 (default 100)" \
@@ -38,9 +50,9 @@
     {                                           \
         "why", "TEXT", "kept with the decision" \
     }
-#define OPTION_ALL                                                        \
-    {                                                                     \
-        "all", NULL, "all that the filters leave, at most 10,000 at once" \
+#define OPTION_ALL                                \
+    {                                             \
+        "all", NULL, "all that the filters leave" \
     }
 #define OPTION_DRY_RUN                               \
     {                                                \
@@ -71,21 +83,29 @@ OPTIONS(deliveries_options) = {
     OPTION_SUBJECT,
     OPTION_TOPIC,
     OPTION_TYPE,
+    OPTION_ERROR,
+    OPTION_SINCE,
+    OPTION_UNTIL,
     OPTION_AFTER,
     OPTION_LIMIT,
     OPTION_SOCKET,
     { 0 }
 };
-OPTIONS(dead_options) = { OPTION_ENDPOINT, OPTION_ROUTE, OPTION_SUBJECT, OPTION_TOPIC,
-                          OPTION_AFTER,    OPTION_LIMIT, OPTION_SOCKET,  { 0 } };
-OPTIONS(held_options) = { OPTION_TYPE,    OPTION_ENDPOINT, OPTION_ROUTE,
-                          OPTION_SUBJECT, OPTION_TOPIC,    OPTION_AFTER,
-                          OPTION_LIMIT,   OPTION_SOCKET,   { 0 } };
+OPTIONS(dead_options) = { OPTION_ENDPOINT, OPTION_ROUTE,  OPTION_SUBJECT, OPTION_TOPIC,
+                          OPTION_ERROR,    OPTION_SINCE,  OPTION_UNTIL,   OPTION_AFTER,
+                          OPTION_LIMIT,    OPTION_SOCKET, { 0 } };
+OPTIONS(held_options) = { OPTION_TYPE,  OPTION_ENDPOINT, OPTION_ROUTE,  OPTION_SUBJECT,
+                          OPTION_TOPIC, OPTION_ERROR,    OPTION_SINCE,  OPTION_UNTIL,
+                          OPTION_AFTER, OPTION_LIMIT,    OPTION_SOCKET, { 0 } };
 OPTIONS(replay_options) = {
     OPTION_ALL,
     OPTION_ROUTE,
     OPTION_ENDPOINT,
     OPTION_SUBJECT,
+    OPTION_TOPIC,
+    OPTION_ERROR,
+    OPTION_SINCE,
+    OPTION_UNTIL,
     { "remap", NULL, "run the route's program again on the original event" },
     { "force", NULL, "also what was delivered: send it again, under the same key" },
     OPTION_WHY,
@@ -93,18 +113,22 @@ OPTIONS(replay_options) = {
     OPTION_SOCKET,
     { 0 }
 };
-OPTIONS(discard_options) = { OPTION_ALL, OPTION_ROUTE,   OPTION_ENDPOINT, OPTION_SUBJECT,
-                             OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET,   { 0 } };
+OPTIONS(discard_options) = { OPTION_ALL,   OPTION_ROUTE,   OPTION_ENDPOINT, OPTION_SUBJECT,
+                             OPTION_TOPIC, OPTION_ERROR,   OPTION_SINCE,    OPTION_UNTIL,
+                             OPTION_WHY,   OPTION_DRY_RUN, OPTION_SOCKET,   { 0 } };
 OPTIONS(release_options) = {
     OPTION_ALL,     OPTION_TYPE,
     OPTION_ROUTE,   OPTION_ENDPOINT,
-    OPTION_SUBJECT, { "to", "ENDPOINT", "where to send what has no endpoint yet" },
+    OPTION_SUBJECT, OPTION_TOPIC,
+    OPTION_ERROR,   OPTION_SINCE,
+    OPTION_UNTIL,   { "to", "ENDPOINT", "where to send what has no endpoint yet" },
     OPTION_WHY,     OPTION_DRY_RUN,
     OPTION_SOCKET,  { 0 }
 };
-OPTIONS(reject_options) = { OPTION_ALL,      OPTION_TYPE,    OPTION_ROUTE,
-                            OPTION_ENDPOINT, OPTION_SUBJECT, OPTION_WHY,
-                            OPTION_DRY_RUN,  OPTION_SOCKET,  { 0 } };
+OPTIONS(reject_options) = { OPTION_ALL,     OPTION_TYPE,  OPTION_ROUTE,   OPTION_ENDPOINT,
+                            OPTION_SUBJECT, OPTION_TOPIC, OPTION_ERROR,   OPTION_SINCE,
+                            OPTION_UNTIL,   OPTION_WHY,   OPTION_DRY_RUN, OPTION_SOCKET,
+                            { 0 } };
 OPTIONS(arrived_options) = { OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
 OPTIONS(try_options) = { { "endpoint", "NAME", "where it would come from" },
                          { "topic", "TOPIC", "its topic, such as orders/create" },

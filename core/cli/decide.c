@@ -19,10 +19,10 @@ struct verb {
 
 /* ---- the question ---- */
 
-static const char *const filters[][2] = { { "route", "route" },
-                                          { "endpoint", "endpoint" },
-                                          { "subject", "subject" },
-                                          { "type", "hold_type" } };
+static const char *const filters[][2] = { { "route", "route" },     { "endpoint", "endpoint" },
+                                          { "subject", "subject" }, { "topic", "topic" },
+                                          { "type", "hold_type" },  { "error", "error" },
+                                          { "since", "since" },     { "until", "until" } };
 
 static json_t *filter_of(const struct cli *cli, const char *state)
 {
@@ -89,23 +89,23 @@ static json_t *question(const struct cli *cli, const struct verb *v)
 
 /* ---- the answer ---- */
 
-/** What the results mean together. */
-static int exit_code_of(json_t *results)
+/** What the results mean together; of very many the answer lists not all. */
+static int exit_code_of(json_t *a)
 {
-    size_t n = json_array_size(results), i, done = 0, missing = 0, refused = 0;
-    json_t *r;
+    json_t *results = json_object_get(a, "results"), *r;
+    size_t n = json_array_size(results), i, missing = 0, refused = 0;
+    int64_t failed = json_integer_value(json_object_get(a, "failed"));
 
+    if (failed == 0)
+        return EXIT_DONE;
+    if (failed < json_integer_value(json_object_get(a, "matched")))
+        return EXIT_PARTIAL;
     json_array_foreach(results, i, r)
     {
         const char *status = json_text(r, "status");
-        done += strcmp(status, "done") == 0 || strcmp(status, "would") == 0;
         missing += strcmp(status, "not_found") == 0;
         refused += strcmp(status, "refused") == 0 || strcmp(status, "busy") == 0;
     }
-    if (done == n)
-        return EXIT_DONE;
-    if (done)
-        return EXIT_PARTIAL;
     return missing == n             ? EXIT_NOT_FOUND
            : refused == n           ? EXIT_REFUSED
            : missing + refused == n ? EXIT_PARTIAL
@@ -149,16 +149,14 @@ static void print_answer(json_t *a, const struct verb *v)
     print_results(results);
     if (json_is_true(json_object_get(a, "dry_run"))) {
         tell("dry run: %" PRId64 "%s would be asked to %s; nothing was changed\n", matched - failed,
-             more ? " (and more)" : "", v->action);
+             more ? " (not all are listed)" : "", v->action);
         return;
     }
     tell("%" PRId64 " %s", done, v->done);
     if (failed)
         tell(", %" PRId64 " not", failed);
-    tell("\n");
-    if (more)
-        tell("more match: run it again for the next ones\n");
-    else if (done && v->next)
+    tell("%s\n", more ? "; not all are listed" : "");
+    if (done && v->next)
         tell("see what comes of it: %s %s\n", v->next,
              done == 1 && json_array_size(results) == 1
                  ? json_text(json_array_get(results, 0), "id")
@@ -179,7 +177,7 @@ static int decide(struct cli *cli, const struct verb *v)
         answer_print(&a);
     else
         print_answer(a.json, v);
-    r = exit_code_of(json_object_get(a.json, "results"));
+    r = exit_code_of(a.json);
     answer_finish(&a);
     return r;
 }

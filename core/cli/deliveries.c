@@ -89,9 +89,8 @@ static void print_list(const struct cli *cli, json_t *list, const char *state)
 /** `state`: the one listed; NULL: what --state says. */
 static int list(struct cli *cli, const char *state)
 {
-    static const char *const names[] = {
-        "endpoint", "route", "subject", "topic", "after", "limit"
-    };
+    static const char *const names[] = { "endpoint", "route", "subject", "topic", "error",
+                                         "since",    "until", "after",   "limit" };
     struct buf target = { 0 };
     struct answer a;
     int r;

@@ -304,8 +304,12 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     } equal[] = {
         { "endpoint = ?", f->endpoint },   { "route = ?", f->route },
         { SUBJECT_CONDITION, f->subject }, { "topic = ?", f->topic },
-        { "hold_type = ?", f->hold_type },
+        { "hold_type = ?", f->hold_type }, { "instr(lower(reason), lower(?))", f->error },
     };
+    const struct {
+        const char *condition;
+        int64_t ms;
+    } times[] = { { "updated_ms >= ?", f->since_ms }, { "updated_ms < ?", f->until_ms } };
     int state = f->state ? state_of(f->state) : -1, r, at = 1;
     struct buf sql = { 0 };
 
@@ -320,6 +324,9 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
         if (equal[i].value)
             buf_printf(&sql, " AND %s", equal[i].condition);
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+        if (times[i].ms)
+            buf_printf(&sql, " AND %s", times[i].condition);
     buf_cstr(&sql, " ORDER BY num LIMIT ?");
     r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, ret, sql.data);
     buf_finish(&sql);
@@ -329,6 +336,9 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
         if (equal[i].value)
             sql_bind_text(*ret, at++, str_of(equal[i].value));
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+        if (times[i].ms)
+            sqlite3_bind_int64(*ret, at++, times[i].ms);
     sql_bind_u64(*ret, at, index_limit(f->limit));
     return 0;
 }

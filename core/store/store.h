@@ -184,9 +184,11 @@ struct store_filter {
     uint64_t id;       /* for EVENT: event id; for DELIVERY: num */
     const char *state; /* for DELIVERIES: a state's name; NULL: any */
     const char *endpoint, *route, *subject, *topic, *hold_type; /* exact; NULL: any */
-    bool duplicates; /* for EVENTS: only what repeats another event */
-    uint64_t after;  /* keyset paging: ids beyond this one (below, for newest-first lists) */
-    uint32_t limit;  /* 1..1000 */
+    const char *error;          /* for DELIVERIES: stands in the reason, without regard to case */
+    int64_t since_ms, until_ms; /* for DELIVERIES: last moved so; [since, until); 0: any */
+    bool duplicates;            /* for EVENTS: only what repeats another event */
+    uint64_t after; /* keyset paging: ids beyond this one (below, for newest-first lists) */
+    uint32_t limit; /* 1..1000 */
 };
 
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,

@@ -138,6 +138,7 @@ static void set_filter(struct query *q, const struct store_filter *f)
     q->filter.subject = copy(&q->arena, q->filter.subject);
     q->filter.topic = copy(&q->arena, q->filter.topic);
     q->filter.hold_type = copy(&q->arena, q->filter.hold_type);
+    q->filter.error = copy(&q->arena, q->filter.error);
 }
 
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "admin/api.h"
 
-#define ALL 0x1ff
+#define ALL (ASK_DELIVERIES | ASK_AFTER_EVENT | ASK_AFTER_DELIVERY | ASK_LIMIT)
 
 static void percent_escapes_are_decoded_and_bad_ones_refused(void **state)
 {
@@ -40,6 +40,26 @@ static void a_query_fills_the_filter(void **state)
     ask_finish(&f);
 }
 
+static void a_time_is_a_moment_or_so_long_ago(void **state)
+{
+    struct store_filter f;
+    int64_t ms = 0;
+
+    (void)state;
+    CHECK_EQ(ask_time("since", "2h", 10000000, &ms, NULL), 0);
+    CHECK_EQ(ms, 10000000 - 7200000);
+    CHECK_EQ(ask_time("since", "1970-01-01T00:00:01.5Z", 10000000, &ms, NULL), 0);
+    CHECK_EQ(ms, 1500);
+    CHECK_EQ(ask_time("since", "1970-01-01T01:00:02+01:00", 10000000, &ms, NULL), 0);
+    CHECK_EQ(ms, 2000);
+    CHECK_EQ(ask_time("since", "yesterday", 10000000, &ms, NULL), UV_EINVAL);
+    CHECK_EQ(ask_query(&f, ALL, STR("error=No+such&until=2026-11-20T00:00:00Z"), NULL), 0);
+    CHECK_STR(f.error, "No such");
+    CHECK_EQ(f.until_ms, 1795132800000);
+    CHECK_EQ(f.since_ms, 0);
+    ask_finish(&f);
+}
+
 static void refused(unsigned allowed, const char *query, const char *why)
 {
     struct store_filter f;
@@ -66,6 +86,8 @@ static void what_is_wrong_is_named_with_what_would_be_right(void **state)
     refused(ASK_AFTER_EVENT, "after=0", "id of an event");
     refused(ASK_AFTER_DELIVERY, "after=1", "id of a delivery");
     refused(ALL, "endpoint=", "is empty");
+    refused(ALL, "since=soon", "a duration such as 2h");
+    refused(ALL, "until=", "a duration such as 2h");
     refused(ALL, "endpoint=a&endpoint=b", "twice");
     refused(ALL, "endpoint", "has no value");
     refused(ALL, "endpoint=%1", "malformed");
@@ -76,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(percent_escapes_are_decoded_and_bad_ones_refused),
         cmocka_unit_test(a_query_fills_the_filter),
+        cmocka_unit_test(a_time_is_a_moment_or_so_long_ago),
         cmocka_unit_test(what_is_wrong_is_named_with_what_would_be_right),
     };
 

@@ -12,7 +12,8 @@
  *             from there, so that waiting for a free connection is part of it
  *
  * Every connection has one request under way. Prints one JSON object: requests, seconds,
- * requests_per_s, p50_ms, p99_ms, max_ms, not_200, and this program's own cpu_us per request;
+ * requests_per_s, p50_ms, p99_ms, max_ms, not_200, this program's own cpu_us per request, and by
+ * the monotonic clock when it started (start_us);
  * `idle` prints one when all are open and another, {"closed":N}, at the end. A connection that
  * breaks or an answer that takes 30 seconds ends it with code 1.
  */
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -257,10 +259,11 @@ static void report(int64_t took_us)
     qsort(load.took_us, load.done, sizeof(*load.took_us), by_value);
     printf(
         "{\"requests\":%zu,\"seconds\":%.3f,\"requests_per_s\":%.0f,\"p50_ms\":%.3f,"
-        "\"p99_ms\":%.3f,\"max_ms\":%.3f,\"not_200\":%zu,\"cpu_us\":%.1f}\n",
+        "\"p99_ms\":%.3f,\"max_ms\":%.3f,\"not_200\":%zu,\"cpu_us\":%.1f,\"start_us\":%" PRId64
+        "}\n",
         load.done, s, (double)load.done / s, load.took_us[load.done / 2] / 1e3,
         load.took_us[load.done * 99 / 100] / 1e3, load.took_us[load.done - 1] / 1e3, load.not_200,
-        cpu_us / (double)load.done);
+        cpu_us / (double)load.done, load.start_us);
     fflush(stdout);
 }
 

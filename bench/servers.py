@@ -196,7 +196,7 @@ def install(peer):
     source, target = PEERS / peer, BUILD / "peers" / peer
     lock, stamp = source / "package-lock.json", target / "installed-lock.json"
     target.mkdir(parents=True, exist_ok=True)
-    for file in (source / "package.json", lock, source / "server.mjs", PEERS / "serve.mjs"):
+    for file in (source / "package.json", lock, *source.glob("*.mjs"), *PEERS.glob("*.mjs")):
         shutil.copy(file, target)
     if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
         step(f"fetching the packages of {peer} (this happens once)")

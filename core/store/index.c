@@ -14,9 +14,10 @@
 #define WAL_IDLE_PAGES 256 /* 1 MiB */
 #define WAL_MOST_PAGES 512 /* 2 MiB: what one checkpoint syncs at once is a wait for the log */
 
-#define DELIVERY_COLUMNS                                                                   \
-    "num, id, state, priority, attempts, generation, next_ms, received_ms, first_sent_ms," \
-    " batch, body_bytes, route, piece, endpoint, action, subject, topic, hold_type, reason"
+#define DELIVERY_COLUMNS                                                                     \
+    "num, id, state, priority, attempts, generation, next_ms, received_ms, first_sent_ms,"   \
+    " batch, body_bytes, route, piece, endpoint, action, subject, topic, hold_type, reason," \
+    " version, detail"
 
 const char *const index_sql[IX__COUNT] = {
     [IX_BEGIN] = "BEGIN IMMEDIATE",
@@ -42,7 +43,8 @@ const char *const index_sql[IX__COUNT] = {
     [IX_DELIVERY_ADD] =
         "INSERT OR IGNORE INTO deliveries(num, id, state, priority, received_ms,"
         " updated_ms, body_bytes, endpoint, route, piece, action, subject, topic,"
-        " hold_type, reason) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " hold_type, reason, next_ms, version, detail)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [IX_BODY_ADD] = "INSERT OR REPLACE INTO bodies(num, body) VALUES(?, ?)",
     /* The request of an earlier generation is not the one of this key. */
     [IX_BODY_FREEZE] =
@@ -59,7 +61,10 @@ const char *const index_sql[IX__COUNT] = {
         "UPDATE deliveries SET state = ?2, attempts = attempts + ?3,"
         " generation = ?4, next_ms = ?5, updated_ms = ?6, reason = ?7,"
         " hold_type = ?8, endpoint = ?9,"
-        " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END"
+        " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END,"
+        " priority = CASE WHEN ?11 = 0 THEN priority ELSE ?11 - 1 END,"
+        " detail = CASE WHEN ?12 = '' THEN detail ELSE ?12 END,"
+        " body_bytes = CASE WHEN ?13 = 0 THEN body_bytes ELSE ?13 END"
         " WHERE num = ?1",
     [IX_ATTEMPT_ADD] =
         "INSERT OR REPLACE INTO attempts(num, batch, attempt, generation, key,"
@@ -70,6 +75,11 @@ const char *const index_sql[IX__COUNT] = {
     [IX_MOVE_ADD] =
         "INSERT OR REPLACE INTO moves(num, seq, n, at_ms, state, who, reason, endpoint)"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+    [IX_STATE_SET] =
+        "INSERT OR REPLACE INTO state(space, key, value, at_ms, who, why)"
+        " VALUES(?, ?, ?, ?, ?, ?)",
+    [IX_STATE_CLEAR] = "DELETE FROM state WHERE space = ? AND key = ?",
+    [IX_BODY_EDIT] = "UPDATE bodies SET body = ?2 WHERE num = ?1",
     [IX_LINK_ADD] =
         "INSERT OR REPLACE INTO links(hash, endpoint, kind, id, subject, num, at_ms)"
         " VALUES(?, ?, ?, ?, ?, ?, ?)",
@@ -99,6 +109,7 @@ const char *const index_sql[IX__COUNT] = {
         " ORDER BY id LIMIT ?",
     [IX_LINK_GET] = "SELECT subject FROM links WHERE hash = ?",
     [IX_BATCH_GET] = "SELECT token, members FROM batches WHERE id = ?",
+    [IX_STATE_LIST] = "SELECT key, value, at_ms, who, why FROM state WHERE space = ? ORDER BY key",
     [IX_BATCH_OPEN] = "SELECT 1 FROM deliveries WHERE num = ? AND state = 1 AND batch = ?",
 };
 

@@ -92,6 +92,7 @@ enum query_type {
     QUERY_BATCH,
     QUERY_REPORT,
     QUERY_SELECT,
+    QUERY_STATE,
 };
 
 /** A question on its way to the index thread and its answer on the way back. Everything it points
@@ -108,6 +109,7 @@ struct query {
     uint8_t priority;
     bool waiting;
     sl_str endpoint;
+    sl_str space;
     struct rec_ref *refs;
     size_t n_refs;
     enum store_report what;
@@ -117,7 +119,8 @@ struct query {
     int status;
     struct store_delivery *deliveries;
     uint64_t *nums;
-    size_t n; /* of deliveries or nums */
+    struct store_state *states;
+    size_t n; /* of deliveries, nums or states */
     sl_str body, request, token;
     struct store_event event;
     sl_str *subjects; /* n_refs */
@@ -135,6 +138,7 @@ struct query {
         void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);
         void (*batch)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n);
         void (*report)(void *ctx, int status, sl_str json);
+        void (*states)(void *ctx, int status, const struct store_state *states, size_t n);
     } cb;
 };
 

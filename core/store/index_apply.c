@@ -130,6 +130,9 @@ static int add_delivery(struct index *ix, uint64_t seq, size_t n, const struct r
     sql_bind_text(st, 13, ev->topic);
     sql_bind_text(st, 14, d->hold_type);
     sql_bind_text(st, 15, d->reason);
+    sqlite3_bind_int64(st, 16, d->next_ms);
+    sql_bind_text(st, 17, d->version);
+    sql_bind_text(st, 18, d->detail);
     r = sql_run(st);
     if (r < 0 || sqlite3_changes(ix->db) == 0)
         return r; /* there already: the first one holds */
@@ -355,6 +358,20 @@ static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, i
     sql_bind_text(st, 8, m->hold_type);
     sql_bind_text(st, 9, endpoint);
     sql_bind_text(st, 10, m->reference);
+    sqlite3_bind_int(st, 11, m->set_priority);
+    sql_bind_text(st, 12, m->detail);
+    sql_bind_u64(st, 13, m->body.len);
+    return sql_run(st);
+}
+
+static int edit_body(struct index *ix, const struct rec_move *m)
+{
+    sqlite3_stmt *st = ix->st[IX_BODY_EDIT];
+
+    if (!m->body.len)
+        return 0;
+    sql_bind_u64(st, 1, m->num);
+    sql_bind_bytes(st, 2, m->body);
     return sql_run(st);
 }
 
@@ -384,6 +401,8 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
         r = add_line(ix, &line);
     if (r == 0)
         r = move_row(ix, rec->at_ms, m, state, endpoint);
+    if (r == 0)
+        r = edit_body(ix, m);
     return r;
 }
 
@@ -438,6 +457,33 @@ static int apply_checkpoint(struct index *ix, sl_str payload)
     return sql_run(st);
 }
 
+/* ---- state ---- */
+
+static int apply_state(struct index *ix, sl_str payload)
+{
+    struct rec_state rec;
+    int r = rec_state_decode(payload, &rec);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; r == 0 && i < rec.n_items; i++) {
+        const struct rec_state_item *it = &rec.items[i];
+        sqlite3_stmt *st = ix->st[it->value.len ? IX_STATE_SET : IX_STATE_CLEAR];
+
+        sql_bind_text(st, 1, it->space);
+        sql_bind_text(st, 2, it->key);
+        if (it->value.len) {
+            sql_bind_text(st, 3, it->value);
+            sqlite3_bind_int64(st, 4, rec.at_ms);
+            sql_bind_text(st, 5, rec.who);
+            sql_bind_text(st, 6, rec.why);
+        }
+        r = sql_run(st);
+    }
+    rec_state_finish(&rec);
+    return r;
+}
+
 int index_apply(struct index *ix, const struct reclog_record *rec)
 {
     const uint64_t seq = rec->seq;
@@ -465,6 +511,9 @@ int index_apply(struct index *ix, const struct reclog_record *rec)
         break;
     case REC_DUPLICATE:
         r = apply_duplicate(ix, rec);
+        break;
+    case REC_STATE:
+        r = apply_state(ix, payload);
         break;
     case REC_VOID:
         r = 0;

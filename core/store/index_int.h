@@ -32,6 +32,9 @@ enum index_stmt {
     IX_LINK_ADD,
     IX_BATCH_ADD,
     IX_BATCH_TOKEN,
+    IX_STATE_SET,
+    IX_STATE_CLEAR,
+    IX_BODY_EDIT,
     IX_COUNT,
     /* query */
     IX_CLAIM,
@@ -45,6 +48,7 @@ enum index_stmt {
     IX_LINK_GET,
     IX_BATCH_GET,
     IX_BATCH_OPEN,
+    IX_STATE_LIST,
     IX__COUNT
 };
 

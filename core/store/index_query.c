@@ -14,6 +14,7 @@ void query_destroy(struct query *q)
         return;
     free(q->deliveries);
     free(q->nums);
+    free(q->states);
     free(q->json);
     arena_finish(&q->arena);
     free(q);
@@ -85,6 +86,8 @@ void index_row_delivery(sqlite3_stmt *st, struct arena *arena, struct store_deli
         .topic = arena_str(arena, sql_view(st, 16)),
         .hold_type = arena_str(arena, sql_view(st, 17)),
         .reason = arena_str(arena, sql_view(st, 18)),
+        .version = arena_str(arena, sql_view(st, 19)),
+        .detail = arena_str(arena, sql_view(st, 20)),
     };
     if (d->state == DS_INFLIGHT)
         d->batch = sql_u64(st, 9);
@@ -281,6 +284,29 @@ static int answer_batch(struct index *ix, struct query *q)
     return r;
 }
 
+/* ---- state ---- */
+
+static int answer_state(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_STATE_LIST];
+    int r;
+
+    sql_bind_text(st, 1, q->space);
+    while ((r = sql_row(st)) > 0) {
+        if ((r = grow((void **)&q->states, q->n, sizeof(*q->states))) < 0)
+            break;
+        q->states[q->n++] = (struct store_state){
+            .key = arena_str(&q->arena, sql_view(st, 0)),
+            .value = arena_str(&q->arena, sql_view(st, 1)),
+            .at_ms = sqlite3_column_int64(st, 2),
+            .who = arena_str(&q->arena, sql_view(st, 3)),
+            .why = arena_str(&q->arena, sql_view(st, 4)),
+        };
+    }
+    sqlite3_reset(st);
+    return r;
+}
+
 /* ---- filters ---- */
 
 static int state_of(const char *name)
@@ -372,6 +398,7 @@ void index_answer(struct index *ix, struct query *q)
         [QUERY_EVENT] = answer_event,  [QUERY_UNROUTED] = answer_unrouted,
         [QUERY_LINKS] = answer_links,  [QUERY_BATCH] = answer_batch,
         [QUERY_REPORT] = index_report, [QUERY_SELECT] = answer_select,
+        [QUERY_STATE] = answer_state,
     };
 
     if (q->type == QUERY_REPORT || q->type == QUERY_SELECT)

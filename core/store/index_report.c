@@ -265,9 +265,19 @@ static json_t *ref_row(struct index *ix, sqlite3_stmt *st)
 
 /* ---- deliveries ---- */
 
-#define DELIVERY_REPORT_COLUMNS                                                                 \
-    "num, route, piece, endpoint, action, subject, topic, state, reason, attempts, generation," \
-    " next_ms, hold_type, reference, updated_ms, received_ms, first_sent_ms, priority, body_bytes"
+#define DELIVERY_REPORT_COLUMNS                                                                     \
+    "num, route, piece, endpoint, action, subject, topic, state, reason, attempts, generation,"     \
+    " next_ms, hold_type, reference, updated_ms, received_ms, first_sent_ms, priority, body_bytes," \
+    " version, detail"
+
+/* Written by the flow as a JSON object; anything else is shown as no detail. */
+static void set_detail(json_t *o, sl_str detail)
+{
+    json_t *j = detail.len ? json_loadb(detail.ptr, detail.len, 0, NULL) : NULL;
+
+    reply_put(o, "detail", json_is_object(j) ? json_incref(j) : json_null());
+    json_decref(j);
+}
 
 static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
 {
@@ -297,6 +307,8 @@ static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
     reply_set_text(o, "priority",
                    str_of(priority >= 0 && priority < 4 ? priorities[priority] : "?"));
     reply_set_int(o, "body_bytes", sqlite3_column_int64(st, 18));
+    reply_set_column(o, "version", st, 19);
+    set_detail(o, sql_view(st, 20));
     return o;
 }
 

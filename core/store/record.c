@@ -12,6 +12,8 @@
 #include <uv.h>
 
 #define RECORD_VERSION 1
+#define ROUTED_VERSION 2 /* a delivery has a clock, a version and a detail */
+#define MOVES_VERSION  2 /* a move may change priority, detail and body */
 
 const char *const delivery_state_names[DS__COUNT] = {
     [DS_READY] = "ready",         [DS_INFLIGHT] = "inflight", [DS_WAITING] = "waiting",
@@ -65,13 +67,22 @@ int delivery_parse(sl_str name, uint64_t *ret_num)
 
 /* ---- help for reading ---- */
 
-static struct unpack begin(sl_str s)
+/* A record whose form may be one of several, up to `newest`. */
+static struct unpack begin_upto(sl_str s, uint8_t newest, uint8_t *ret_version)
 {
     struct unpack u = unpack_of(s);
 
-    if (unpack_u8(&u) != RECORD_VERSION)
+    *ret_version = unpack_u8(&u);
+    if (*ret_version < 1 || *ret_version > newest)
         u.bad = true;
     return u;
+}
+
+static struct unpack begin(sl_str s)
+{
+    uint8_t version;
+
+    return begin_upto(s, RECORD_VERSION, &version);
 }
 
 /* How many elements follow, and zeroed memory for them. `least` is the size of the smallest one
@@ -242,9 +253,12 @@ static void delivery_encode(struct buf *b, size_t start, struct rec_delivery *d)
     pack_str(b, d->hold_type);
     pack_str(b, d->reason);
     pack_str(b, d->body);
+    pack_i64(b, d->next_ms);
+    pack_str(b, d->version);
+    pack_str(b, d->detail);
 }
 
-static void delivery_decode(struct unpack *u, sl_str s, struct rec_delivery *d)
+static void delivery_decode(struct unpack *u, sl_str s, uint8_t version, struct rec_delivery *d)
 {
     d->num = unpack_u64(u);
     unpack_raw(u, d->id, sizeof(d->id));
@@ -259,13 +273,18 @@ static void delivery_decode(struct unpack *u, sl_str s, struct rec_delivery *d)
     d->hold_type = unpack_str(u);
     d->reason = unpack_str(u);
     d->body = unpack_str(u);
+    if (version < 2)
+        return;
+    d->next_ms = unpack_i64(u);
+    d->version = unpack_str(u);
+    d->detail = unpack_str(u);
 }
 
 void rec_routed_encode(struct buf *b, struct rec_routed *r)
 {
     size_t start = b->len;
 
-    pack_u8(b, RECORD_VERSION);
+    pack_u8(b, ROUTED_VERSION);
     pack_u64(b, r->event);
     pack_i64(b, r->at_ms);
     pack_u64(b, r->duplicate_of);
@@ -288,7 +307,8 @@ void rec_routed_encode(struct buf *b, struct rec_routed *r)
 
 int rec_routed_decode(sl_str s, struct rec_routed *ret)
 {
-    struct unpack u = begin(s);
+    uint8_t version;
+    struct unpack u = begin_upto(s, ROUTED_VERSION, &version);
     struct rec_routed r = { 0 };
     int err = 0;
 
@@ -309,7 +329,7 @@ int rec_routed_decode(sl_str s, struct rec_routed *ret)
     }
     r.n_deliveries = unpack_array(&u, 58, sizeof(*r.deliveries), (void **)&r.deliveries, &err);
     for (size_t i = 0; i < r.n_deliveries; i++)
-        delivery_decode(&u, s, &r.deliveries[i]);
+        delivery_decode(&u, s, version, &r.deliveries[i]);
     err = verdict(&u, err);
     if (err)
         rec_routed_finish(&r);
@@ -397,9 +417,12 @@ static void move_encode(struct buf *b, const struct rec_move *m)
     pack_str(b, m->reference);
     pack_str(b, m->hold_type);
     pack_str(b, m->endpoint);
+    pack_u8(b, m->set_priority);
+    pack_str(b, m->detail);
+    pack_str(b, m->body);
 }
 
-static void move_decode(struct unpack *u, struct rec_move *m)
+static void move_decode(struct unpack *u, uint8_t version, struct rec_move *m)
 {
     m->num = unpack_u64(u);
     m->state = unpack_upto(u, DS__COUNT - 1);
@@ -413,11 +436,16 @@ static void move_decode(struct unpack *u, struct rec_move *m)
     m->reference = unpack_str(u);
     m->hold_type = unpack_str(u);
     m->endpoint = unpack_str(u);
+    if (version < 2)
+        return;
+    m->set_priority = unpack_upto(u, 4);
+    m->detail = unpack_str(u);
+    m->body = unpack_str(u);
 }
 
 void rec_moves_encode(struct buf *b, const struct rec_moves *r)
 {
-    pack_u8(b, RECORD_VERSION);
+    pack_u8(b, MOVES_VERSION);
     pack_i64(b, r->at_ms);
     pack_u64(b, r->batch);
     pack_str(b, r->who);
@@ -436,7 +464,8 @@ void rec_moves_encode(struct buf *b, const struct rec_moves *r)
 
 int rec_moves_decode(sl_str s, struct rec_moves *ret)
 {
-    struct unpack u = begin(s);
+    uint8_t version;
+    struct unpack u = begin_upto(s, MOVES_VERSION, &version);
     struct rec_moves r = { 0 };
     int err = 0;
 
@@ -445,7 +474,7 @@ int rec_moves_decode(sl_str s, struct rec_moves *ret)
     r.who = unpack_str(&u);
     r.n_moves = unpack_array(&u, 50, sizeof(*r.moves), (void **)&r.moves, &err);
     for (size_t i = 0; i < r.n_moves; i++)
-        move_decode(&u, &r.moves[i]);
+        move_decode(&u, version, &r.moves[i]);
     r.n_links = unpack_array(&u, 24, sizeof(*r.links), (void **)&r.links, &err);
     for (size_t i = 0; i < r.n_links; i++) {
         r.links[i].endpoint = unpack_str(&u);
@@ -493,6 +522,51 @@ int rec_checkpoint_decode(sl_str s, struct rec_checkpoint *ret)
         return UV_EINVAL;
     *ret = r;
     return 0;
+}
+
+/* ---- state ---- */
+
+void rec_state_encode(struct buf *b, const struct rec_state *r)
+{
+    pack_u8(b, RECORD_VERSION);
+    pack_i64(b, r->at_ms);
+    pack_str(b, r->who);
+    pack_str(b, r->why);
+    pack_u32(b, (uint32_t)r->n_items);
+    for (size_t i = 0; i < r->n_items; i++) {
+        pack_str(b, r->items[i].space);
+        pack_str(b, r->items[i].key);
+        pack_str(b, r->items[i].value);
+    }
+}
+
+int rec_state_decode(sl_str s, struct rec_state *ret)
+{
+    struct unpack u = begin(s);
+    struct rec_state r = { 0 };
+    int err = 0;
+
+    r.at_ms = unpack_i64(&u);
+    r.who = unpack_str(&u);
+    r.why = unpack_str(&u);
+    r.n_items = unpack_array(&u, 12, sizeof(*r.items), (void **)&r.items, &err);
+    for (size_t i = 0; i < r.n_items; i++) {
+        r.items[i].space = unpack_str(&u);
+        r.items[i].key = unpack_str(&u);
+        r.items[i].value = unpack_str(&u);
+    }
+    err = verdict(&u, err);
+    if (err)
+        rec_state_finish(&r);
+    else
+        *ret = r;
+    return err;
+}
+
+void rec_state_finish(struct rec_state *r)
+{
+    free(r->items);
+    *r = (struct rec_state){ 0 };
 }
 
 /* ---- headers ---- */

@@ -24,6 +24,7 @@ enum record_type {
     REC_DECISION = 6,   /* an operator's or the host's move of deliveries, with who and why */
     REC_DUPLICATE = 7,  /* a receipt whose key was known: that it came, not what */
     REC_VOID = 8,       /* in place of records that were damaged and written off; nothing follows */
+    REC_STATE = 9,      /* small facts that outlive the process: pauses, acknowledgements ... */
 };
 
 enum delivery_state {
@@ -108,6 +109,9 @@ struct rec_delivery {
     sl_str hold_type;  /* for HELD */
     sl_str reason;     /* for HELD, DEAD */
     sl_str body;       /* JSON that goes to the adapter */
+    int64_t next_ms;   /* for HELD: when its clock runs out; 0: it has none */
+    sl_str version;    /* of the event, as the adapter describes it; may be empty */
+    sl_str detail;     /* a JSON object for people: evidence, choices, reasons; may be empty */
     uint32_t state_at; /* set by encode: offset of the state byte in the payload */
 };
 
@@ -157,9 +161,13 @@ struct rec_move {
     uint32_t generation; /* after it */
     uint32_t status;     /* protocol's status; 0: none */
     uint32_t latency_ms;
-    int64_t next_ms; /* wall clock, for WAITING and UNKNOWN; else 0 */
+    int64_t next_ms;      /* wall clock, for WAITING and UNKNOWN, and HELD with a clock; else 0 */
+    uint8_t set_priority; /* 1 + the priority after it; 0: unchanged */
     sl_str reason, reference, hold_type;
     sl_str endpoint; /* the delivery's endpoint after it; empty: unchanged */
+    sl_str detail;   /* as rec_delivery's; empty: unchanged */
+    sl_str body;     /* an edited one; empty: unchanged. Its generation is a new one, so that what
+                        was frozen of the old body is not sent */
 };
 
 struct rec_link {
@@ -189,6 +197,19 @@ struct rec_checkpoint {
     sl_str token;
 };
 
+/** One fact: the newest of a space and key holds. */
+struct rec_state_item {
+    sl_str space, key;
+    sl_str value; /* JSON; empty: there is none any more */
+};
+
+struct rec_state {
+    int64_t at_ms;
+    sl_str who, why;
+    struct rec_state_item *items;
+    size_t n_items;
+};
+
 /* Encoding appends to `b`; check b->failed. rec_routed_encode fills each delivery's state_at. */
 void rec_receipt_encode(struct buf *b, const struct rec_receipt *r);
 /** A receipt encoded as it comes in, the body last: rec_receipt_begin() writes what stands before
@@ -207,6 +228,7 @@ void rec_routed_encode(struct buf *b, struct rec_routed *r);
 void rec_sent_encode(struct buf *b, const struct rec_sent *r);
 void rec_moves_encode(struct buf *b, const struct rec_moves *r);
 void rec_checkpoint_encode(struct buf *b, const struct rec_checkpoint *r);
+void rec_state_encode(struct buf *b, const struct rec_state *r);
 
 /* Decoding: 0, UV_EINVAL (not a whole, valid record) or UV_ENOMEM. Views borrow from `s`. */
 int rec_receipt_decode(sl_str s, struct rec_receipt *ret);
@@ -215,9 +237,11 @@ int rec_routed_decode(sl_str s, struct rec_routed *ret);
 int rec_sent_decode(sl_str s, struct rec_sent *ret);
 int rec_moves_decode(sl_str s, struct rec_moves *ret);
 int rec_checkpoint_decode(sl_str s, struct rec_checkpoint *ret);
+int rec_state_decode(sl_str s, struct rec_state *ret);
 void rec_routed_finish(struct rec_routed *r);
 void rec_sent_finish(struct rec_sent *r);
 void rec_moves_finish(struct rec_moves *r);
+void rec_state_finish(struct rec_state *r);
 
 /** Headers as a packed string and back. Names are stored as received. */
 void rec_headers_encode(struct buf *b, const sl_header *h, size_t n);

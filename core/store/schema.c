@@ -91,6 +91,16 @@ static const char *const index_steps[] = {
     /* so that a summary counts no rows */
     "CREATE TABLE counts(endpoint TEXT NOT NULL, route TEXT NOT NULL, state INTEGER NOT NULL,"
     " n INTEGER NOT NULL, PRIMARY KEY(endpoint, route, state)) WITHOUT ROWID;",
+
+    /* 2 -> 3: what lanes, holds and replays remember */
+    /* version: of the event; detail: a JSON object for people */
+    "ALTER TABLE deliveries ADD COLUMN version TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE deliveries ADD COLUMN detail TEXT NOT NULL DEFAULT '';"
+
+    /* facts that outlive the process: who paused what, and why */
+    "CREATE TABLE state(space TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    " at_ms INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,"
+    " PRIMARY KEY(space, key)) WITHOUT ROWID;",
 };
 
 const struct schema schema_index = {

@@ -122,6 +122,7 @@ struct store_delivery {
     uint64_t batch;        /* for INFLIGHT: its `sent` record; else 0 */
     uint32_t body_bytes;
     sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
+    sl_str version, detail; /* as in rec_delivery */
 };
 
 /** Deliveries of one endpoint and priority that are not final, by rising num, from after_num on.
@@ -160,6 +161,18 @@ int store_batch_get(struct store *s, uint64_t batch,
                     void (*cb)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n),
                     void *ctx);
 
+/** A fact written by REC_STATE; views borrowed during the callback. */
+struct store_state {
+    sl_str key, value; /* value: JSON */
+    int64_t at_ms;
+    sl_str who, why;
+};
+
+/** What stands in one space, by key. There are few of them: all are given at once. */
+int store_state_list(struct store *s, sl_str space,
+                     void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
+                     void *ctx);
+
 /** Answers for people, as JSON text: the admin's only source. A list is an array. Times are RFC
  * 3339 strings or null, ids of events numbers, ids of deliveries strings. A body is a string of its
  * raw text, with "body_is_json" and "body_replaced" (bytes that are no UTF-8 were); "request" as
@@ -174,7 +187,8 @@ enum store_report {
     REPORT_EVENT,      /* one (id): all of it, headers (not those that carry signatures), body text,
                           deliveries with state, reason, attempts, emitted events */
     REPORT_DELIVERIES, /* list, oldest first: id "1042.0", route, piece, endpoint, action, subject,
-                          state, reason, attempts, next_at, hold_type, reference, updated_at */
+                          state, reason, attempts, next_at, hold_type, reference, updated_at,
+                          version, detail (an object, or null) */
     REPORT_DELIVERY    /* one (id): the above, body, request, key, attempts[] with their own error,
                           moves[] with reason and who, links[], emitted[]; the number of attempts
                           is "attempts_burnt" here */

@@ -122,6 +122,19 @@ int store_batch_get(struct store *s, uint64_t batch,
     return submit(s, q);
 }
 
+int store_state_list(struct store *s, sl_str space,
+                     void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
+                     void *ctx)
+{
+    struct query *q = query_create(QUERY_STATE, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->space = arena_str(&q->arena, space);
+    q->cb.states = cb;
+    return submit(s, q);
+}
+
 static const char *copy(struct arena *a, const char *text)
 {
     return text ? arena_str(a, str_of(text)).ptr : NULL;
@@ -193,6 +206,9 @@ void store_query_complete(struct query *q)
         break;
     case QUERY_BATCH:
         q->cb.batch(q->ctx, q->status, ok ? q->token : none, q->nums, q->n);
+        break;
+    case QUERY_STATE:
+        q->cb.states(q->ctx, q->status, q->states, q->n);
         break;
     case QUERY_REPORT:
         q->cb.report(q->ctx, q->status, ok ? (sl_str){ q->json, q->json_len } : none);

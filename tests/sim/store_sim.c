@@ -19,7 +19,16 @@ struct job { /* an append or a question, of the tables' memory */
     struct query *query;
 };
 
-enum asked { ASK_CLAIM, ASK_DELIVERY, ASK_EVENT, ASK_NUMS, ASK_LINKS, ASK_BATCH, ASK_SUMMARY };
+enum asked {
+    ASK_CLAIM,
+    ASK_DELIVERY,
+    ASK_EVENT,
+    ASK_NUMS,
+    ASK_LINKS,
+    ASK_BATCH,
+    ASK_STATE,
+    ASK_SUMMARY
+};
 
 struct query {
     enum asked what;
@@ -33,6 +42,7 @@ struct query {
     struct store_delivery *rows;
     sl_str body, request, token, *subjects;
     uint64_t *nums;
+    struct store_state *states;
     struct store_event event;
     void *ctx;
     union {
@@ -44,6 +54,7 @@ struct query {
         void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);
         void (*batch)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n);
         void (*report)(void *ctx, int status, sl_str json);
+        void (*states)(void *ctx, int status, const struct store_state *states, size_t n);
     } cb;
 };
 
@@ -328,6 +339,8 @@ static struct store_delivery delivery_of(const struct row *r)
         .subject = r->subject,
         .topic = r->topic,
         .hold_type = r->hold_type,
+        .version = r->version,
+        .detail = r->detail,
         .reason = r->reason,
     };
 
@@ -396,6 +409,31 @@ static int answer_batch(struct store *s, struct query *q)
     return 0;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const struct store_state *x = a, *y = b;
+    size_t n = x->key.len < y->key.len ? x->key.len : y->key.len;
+    int r = memcmp(x->key.ptr, y->key.ptr, n);
+
+    return r ? r : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+}
+
+static void answer_state(struct store *s, struct query *q)
+{
+    size_t n = 0;
+
+    for (const struct state_row *r = s->t.states; r; r = r->next)
+        n += r->value.len && str_eq(r->space, q->endpoint);
+    q->states = room(s, n * sizeof(*q->states));
+    for (const struct state_row *r = s->t.states; r; r = r->next)
+        if (r->value.len && str_eq(r->space, q->endpoint))
+            q->states[q->n++] = (struct store_state){
+                .key = r->key, .value = r->value, .at_ms = r->at_ms, .who = r->who, .why = r->why
+            };
+    if (n)
+        qsort(q->states, n, sizeof(*q->states), by_key);
+}
+
 static int answer(struct store *s, struct query *q)
 {
     switch (q->what) {
@@ -411,6 +449,9 @@ static int answer(struct store *s, struct query *q)
         return 0;
     case ASK_BATCH:
         return answer_batch(s, q);
+    case ASK_STATE:
+        answer_state(s, q);
+        return 0;
     case ASK_LINKS:
         q->subjects = room(s, q->n * sizeof(*q->subjects));
         for (size_t i = 0; i < q->n; i++)
@@ -443,6 +484,9 @@ static void tell(struct query *q, int status)
         break;
     case ASK_BATCH:
         q->cb.batch(q->ctx, status, q->token, q->nums, n);
+        break;
+    case ASK_STATE:
+        q->cb.states(q->ctx, status, q->states, n);
         break;
     case ASK_SUMMARY:
         q->cb.report(q->ctx, status, STR("{\"deliveries\":{}}"));
@@ -582,6 +626,19 @@ int store_batch_get(struct store *s, uint64_t batch,
         return UV_ECANCELED;
     q->id = batch;
     q->cb.batch = cb;
+    return 0;
+}
+
+int store_state_list(struct store *s, sl_str space,
+                     void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
+                     void *ctx)
+{
+    struct query *q = query_new(s, ASK_STATE, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->endpoint = arena_str(&s->t.arena, space);
+    q->cb.states = cb;
     return 0;
 }
 

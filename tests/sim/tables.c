@@ -137,6 +137,9 @@ static void add_row(struct tables *t, struct event_row *e, const struct rec_deli
         .topic = e->receipt.topic,
         .hold_type = keep(t, d->hold_type),
         .reason = keep(t, d->reason),
+        .next_ms = d->next_ms,
+        .version = keep(t, d->version),
+        .detail = keep(t, d->detail),
         .body = keep(t, d->body),
         .request = STR(""),
         .ready_ms = now_ms,
@@ -222,6 +225,12 @@ static void move(struct tables *t, const struct rec_move *m, int64_t now_ms)
     r->hold_type = keep(t, m->hold_type);
     if (m->endpoint.len)
         r->endpoint = keep(t, m->endpoint);
+    if (m->detail.len)
+        r->detail = keep(t, m->detail);
+    if (m->body.len)
+        r->body = keep(t, m->body);
+    if (m->set_priority)
+        r->priority = m->set_priority - 1;
     if (r->own)
         chain_head(r->own, now_ms);
 }
@@ -267,6 +276,33 @@ static bool apply_checkpoint(struct tables *t, sl_str payload)
     return b != NULL;
 }
 
+static bool apply_state(struct tables *t, sl_str payload)
+{
+    struct rec_state rec;
+
+    if (rec_state_decode(payload, &rec) < 0)
+        return false;
+    for (size_t i = 0; i < rec.n_items; i++) {
+        const struct rec_state_item *it = &rec.items[i];
+        struct state_row *s = t->states;
+        while (s && !(str_eq(s->space, it->space) && str_eq(s->key, it->key)))
+            s = s->next;
+        if (!s) {
+            s = make(t, sizeof(*s));
+            *s = (struct state_row){ .next = t->states,
+                                     .space = keep(t, it->space),
+                                     .key = keep(t, it->key) };
+            t->states = s;
+        }
+        s->value = keep(t, it->value);
+        s->who = keep(t, rec.who);
+        s->why = keep(t, rec.why);
+        s->at_ms = rec.at_ms;
+    }
+    rec_state_finish(&rec);
+    return true;
+}
+
 bool tables_apply(struct tables *t, uint8_t type, sl_str payload, int64_t now_ms)
 {
     t->last++;
@@ -283,6 +319,8 @@ bool tables_apply(struct tables *t, uint8_t type, sl_str payload, int64_t now_ms
         return apply_moves(t, payload, now_ms);
     case REC_CHECKPOINT:
         return apply_checkpoint(t, payload);
+    case REC_STATE:
+        return apply_state(t, payload);
     default:
         return type == REC_DUPLICATE;
     }

@@ -21,7 +21,7 @@ struct row { /* a delivery */
     int64_t next_ms, received_ms, first_sent_ms;
     uint64_t batch; /* of the newest `sent` record */
     sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
-    sl_str body, request;
+    sl_str version, detail, body, request;
     uint32_t request_generation;
     uint8_t digest[32];    /* of what the newest `sent` record announced */
     int64_t ready_ms;      /* since when it is ready */
@@ -61,6 +61,13 @@ struct link_row {
     char key[];
 };
 
+/** A fact of REC_STATE; its value is empty when it was cleared. */
+struct state_row {
+    struct state_row *next;
+    sl_str space, key, value, who, why;
+    int64_t at_ms;
+};
+
 struct tables {
     struct arena arena;
     uint64_t last; /* the newest record */
@@ -69,7 +76,8 @@ struct tables {
     size_t cap;
     struct chain_row *chains;
     struct link_row *links;
-    struct row **rows; /* by time of making */
+    struct state_row *states; /* in no order */
+    struct row **rows;        /* by time of making */
     size_t n_rows, rows_cap;
 };
 

@@ -128,6 +128,9 @@ struct store_record encoded(enum record_type type, const void *rec)
     case REC_DUPLICATE:
         rec_duplicate_encode(&r.payload, rec);
         break;
+    case REC_STATE:
+        rec_state_encode(&r.payload, rec);
+        break;
     case REC_VOID:
         break;
     }
@@ -308,6 +311,8 @@ static void keep_deliveries(struct rig *rig, const struct store_delivery *d, siz
         to->topic = keep(rig, d[i].topic);
         to->hold_type = keep(rig, d[i].hold_type);
         to->reason = keep(rig, d[i].reason);
+        to->version = keep(rig, d[i].version);
+        to->detail = keep(rig, d[i].detail);
     }
 }
 
@@ -396,6 +401,26 @@ int rig_link(struct rig *rig, struct rec_ref ref)
 {
     fresh(rig);
     return ask(rig, store_links(rig->s, &ref, 1, on_links, rig));
+}
+
+static void on_states(void *ctx, int status, const struct store_state *states, size_t n)
+{
+    struct rig *rig = ctx;
+
+    buf_clear(&rig->text);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&rig->text, STR_FMT "=" STR_FMT " at %lld by " STR_FMT ": " STR_FMT "\n",
+                   STR_ARG(states[i].key), STR_ARG(states[i].value), (long long)states[i].at_ms,
+                   STR_ARG(states[i].who), STR_ARG(states[i].why));
+    buf_char(&rig->text, '\0');
+    rig->n = n;
+    answered(rig, status);
+}
+
+int rig_state(struct rig *rig, const char *space)
+{
+    fresh(rig);
+    return ask(rig, store_state_list(rig->s, str_of(space), on_states, rig));
 }
 
 static void on_batch(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n)

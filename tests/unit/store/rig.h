@@ -69,6 +69,7 @@ int rig_get(struct rig *rig, uint64_t num);             /* d[0], body, request *
 int rig_event(struct rig *rig, uint64_t id);            /* body, event_* */
 int rig_unrouted(struct rig *rig, bool waiting);        /* nums */
 int rig_link(struct rig *rig, struct rec_ref ref);      /* text */
+int rig_state(struct rig *rig, const char *space);      /* text: a line each; n */
 int rig_batch(struct rig *rig, uint64_t batch);         /* text: token; nums */
 int rig_select(struct rig *rig, struct store_filter f); /* nums */
 int rig_report(struct rig *rig, enum store_report what, struct store_filter f); /* text */

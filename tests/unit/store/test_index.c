@@ -482,6 +482,84 @@ static void a_query_sees_what_was_called_back_before_it(void **state)
     rig_finish(&rig);
 }
 
+/* ---- what lanes, holds and replays remember ---- */
+
+static uint64_t put_state(struct rig *rig, const char *space, const char *key, const char *value)
+{
+    struct rec_state_item item = { str_of(space), str_of(key), str_of(value) };
+
+    return rig_put(rig, encoded(REC_STATE, &(struct rec_state){ .at_ms = 5,
+                                                                .who = STR("uid 0"),
+                                                                .why = STR("stock"),
+                                                                .items = &item,
+                                                                .n_items = 1 }));
+}
+
+static void the_newest_fact_of_a_key_holds_until_it_is_cleared(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    put_state(&rig, "pause-endpoint", "crest", "{}");
+    put_state(&rig, "pause-endpoint", "byron", "{\"n\":1}");
+    put_state(&rig, "pause-endpoint", "byron", "{\"n\":2}");
+    put_state(&rig, "pause-route", "byron", "{\"n\":3}");
+    rig_reopen(&rig);
+    CHECK_EQ(rig_state(&rig, "pause-endpoint"), 0);
+    CHECK_STR(rig.text.data,
+              "byron={\"n\":2} at 5 by uid 0: stock\n"
+              "crest={} at 5 by uid 0: stock\n");
+    put_state(&rig, "pause-endpoint", "byron", "");
+    CHECK_EQ(rig_state(&rig, "pause-endpoint"), 0);
+    CHECK_EQ(rig.n, 1);
+    CHECK_EQ(rig_state(&rig, "nothing"), 0);
+    CHECK_EQ(rig.n, 0);
+    rig_finish(&rig);
+}
+
+static void a_move_may_change_priority_detail_and_body(void **state)
+{
+    struct rec_delivery d;
+    struct rig rig;
+    uint64_t id;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    id = rig_receipt(&rig, "shop", "t", NULL, "{}");
+    d = delivery(id, 0, "byron");
+    d.priority = 1;
+    d.next_ms = 44;
+    d.version = STR("v1");
+    d.detail = STR("{\"a\":1}");
+    rig_routed(&rig, id, &d, 1);
+    CHECK_EQ(rig_get(&rig, d.num), 0);
+    CHECK_EQ(rig.d[0].next_ms, 44);
+    CHECK_VIEW(rig.d[0].version, "v1");
+    CHECK_VIEW(rig.d[0].detail, "{\"a\":1}");
+    rig_move(&rig, (struct rec_move){ .num = d.num, .state = DS_DEAD }, 0);
+    rig_move(&rig,
+             (struct rec_move){ .num = d.num,
+                                .state = DS_READY,
+                                .generation = 1,
+                                .set_priority = 1 + 3,
+                                .detail = STR("{\"a\":2}"),
+                                .body = STR("{\"mended\":true}") },
+             0);
+    CHECK_EQ(rig_get(&rig, d.num), 0);
+    CHECK_EQ(rig.d[0].priority, 3);
+    CHECK_EQ(rig.d[0].body_bytes, strlen("{\"mended\":true}"));
+    CHECK_VIEW(rig.d[0].detail, "{\"a\":2}");
+    CHECK_STR(rig.body.data, "{\"mended\":true}");
+    CHECK_EQ(rig_claim(&rig, "byron", 1, 0, 10), 0);
+    CHECK_EQ(rig.n, 0);
+    CHECK_EQ(rig_claim(&rig, "byron", 3, 0, 10), 0);
+    CHECK_EQ(rig.n, 1);
+    rig_finish(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +577,8 @@ int main(void)
         cmocka_unit_test(an_index_ahead_of_its_log_is_refused),
         cmocka_unit_test(an_index_of_another_log_is_refused),
         cmocka_unit_test(a_record_that_cannot_be_understood_stops_the_opening),
+        cmocka_unit_test(the_newest_fact_of_a_key_holds_until_it_is_cleared),
+        cmocka_unit_test(a_move_may_change_priority_detail_and_body),
         cmocka_unit_test(a_query_sees_what_was_called_back_before_it),
     };
 

@@ -37,7 +37,13 @@ static struct rec_delivery deliveries[] = {
       .action = STR("order.submit"),
       .subject = STR("order:1"),
       .body = STR("{}") },
-    { .num = 4097, .state = DS_HELD, .hold_type = STR("fraud"), .reason = STR("risk") },
+    { .num = 4097,
+      .state = DS_HELD,
+      .hold_type = STR("fraud"),
+      .reason = STR("risk"),
+      .next_ms = 77,
+      .version = STR("2026-11-21T10:00:00.000Z"),
+      .detail = STR("{\"evidence\":1}") },
 };
 
 static struct rec_routed a_routed(void)
@@ -83,7 +89,10 @@ static struct rec_move moves[] = {
       .reason = STR("busy"),
       .reference = STR("ref"),
       .hold_type = STR("h"),
-      .endpoint = STR("other") },
+      .set_priority = 4,
+      .endpoint = STR("other"),
+      .detail = STR("{\"by\":1}"),
+      .body = STR("{}") },
 };
 static struct rec_link links[] = {
     { STR("byron"), STR("po"), STR("77"), STR("order:1"), 4096 },
@@ -116,8 +125,21 @@ static struct rec_duplicate a_duplicate(void)
                                    .sender_id = STR("abc") };
 }
 
+static struct rec_state_item facts[] = {
+    { STR("pause-endpoint"), STR("byron"), STR("{\"paused\":true}") },
+    { STR("issue"), STR("ab12"), STR("") },
+};
+
+static struct rec_state a_state(void)
+{
+    return (struct rec_state){
+        .at_ms = 9, .who = STR("uid 0"), .why = STR("stock-taking"), .items = facts, .n_items = 2
+    };
+}
+
 static void encode(enum record_type type, struct buf *b)
 {
+    struct rec_state state = a_state();
     struct rec_receipt receipt = a_receipt();
     struct rec_routed routed = a_routed();
     struct rec_sent sent = a_sent();
@@ -145,6 +167,9 @@ static void encode(enum record_type type, struct buf *b)
     case REC_DUPLICATE:
         rec_duplicate_encode(b, &duplicate);
         break;
+    case REC_STATE:
+        rec_state_encode(b, &state);
+        break;
     case REC_VOID: /* has no content */
         break;
     }
@@ -160,6 +185,7 @@ static int decodes(enum record_type type, sl_str s)
     struct rec_moves outcome = { 0 };
     struct rec_checkpoint checkpoint;
     struct rec_duplicate duplicate;
+    struct rec_state state = { 0 };
     int r = UV_EINVAL;
 
     switch (type) {
@@ -182,6 +208,10 @@ static int decodes(enum record_type type, sl_str s)
         return rec_checkpoint_decode(s, &checkpoint);
     case REC_DUPLICATE:
         return rec_duplicate_decode(s, &duplicate);
+    case REC_STATE:
+        r = rec_state_decode(s, &state);
+        rec_state_finish(&state);
+        break;
     case REC_VOID:
         break;
     }
@@ -267,6 +297,9 @@ static void a_routed_record_comes_back_and_knows_where_its_states_stand(void **s
     CHECK_EQ(r.deliveries[1].state, DS_SUPERSEDED);
     CHECK_VIEW(r.deliveries[1].hold_type, "fraud");
     CHECK_VIEW(r.deliveries[1].reason, "risk");
+    CHECK_EQ(r.deliveries[1].next_ms, 77);
+    CHECK_VIEW(r.deliveries[1].version, "2026-11-21T10:00:00.000Z");
+    CHECK_VIEW(r.deliveries[1].detail, "{\"evidence\":1}");
     rec_routed_finish(&r);
     buf_finish(&b);
 }
@@ -309,6 +342,9 @@ static void moves_and_links_come_back_as_they_were(void **state)
     CHECK_EQ(r.moves[0].status, 503);
     CHECK_EQ(r.moves[0].latency_ms, 12);
     CHECK_EQ(r.moves[0].next_ms, 99);
+    CHECK_EQ(r.moves[0].set_priority, 4);
+    CHECK_VIEW(r.moves[0].detail, "{\"by\":1}");
+    CHECK_VIEW(r.moves[0].body, "{}");
     CHECK_VIEW(r.moves[0].reason, "busy");
     CHECK_VIEW(r.moves[0].reference, "ref");
     CHECK_VIEW(r.moves[0].endpoint, "other");
@@ -357,13 +393,77 @@ static void a_duplicate_comes_back_and_has_its_places_fixed(void **state)
     buf_finish(&b);
 }
 
+static void state_comes_back_as_it_was(void **state)
+{
+    struct rec_state r;
+    struct buf b = { 0 };
+
+    (void)state;
+    encode(REC_STATE, &b);
+    CHECK_EQ(rec_state_decode(buf_view(&b), &r), 0);
+    CHECK_EQ(r.at_ms, 9);
+    CHECK_VIEW(r.who, "uid 0");
+    CHECK_VIEW(r.why, "stock-taking");
+    CHECK_EQ(r.n_items, 2);
+    CHECK_VIEW(r.items[0].space, "pause-endpoint");
+    CHECK_VIEW(r.items[0].key, "byron");
+    CHECK_VIEW(r.items[0].value, "{\"paused\":true}");
+    CHECK_VIEW(r.items[1].value, "");
+    rec_state_finish(&r);
+    buf_finish(&b);
+}
+
+/* What the forms of version 2 have at the end of a delivery and of a move. */
+#define ROUTED_ADDED (8 + 4 + 4)
+#define MOVES_ADDED  (1 + 4 + 4)
+
+static void a_routed_record_of_the_first_form_is_still_read(void **state)
+{
+    struct rec_delivery one = { .num = 4096, .state = DS_READY, .body = STR("{}") };
+    struct rec_routed in = { .event = 1, .deliveries = &one, .n_deliveries = 1 }, out;
+    struct buf b = { 0 };
+
+    (void)state;
+    rec_routed_encode(&b, &in);
+    b.data[0] = 1;
+    CHECK_EQ(decodes(REC_ROUTED, buf_view(&b)), UV_EINVAL); /* bytes left over */
+    b.len -= ROUTED_ADDED;
+    CHECK_EQ(rec_routed_decode(buf_view(&b), &out), 0);
+    CHECK_VIEW(out.deliveries[0].body, "{}");
+    CHECK_EQ(out.deliveries[0].next_ms, 0);
+    CHECK_EQ(out.deliveries[0].version.len, 0);
+    rec_routed_finish(&out);
+    buf_finish(&b);
+}
+
+static void moves_of_the_first_form_are_still_read(void **state)
+{
+    struct rec_move one = { .num = 4096, .state = DS_DEAD, .endpoint = STR("byron") };
+    struct rec_moves in = { .moves = &one, .n_moves = 1 }, out;
+    struct buf b = { 0 };
+
+    (void)state;
+    rec_moves_encode(&b, &in);
+    b.data[0] = 1;
+    b.len -= MOVES_ADDED + 4;
+    buf_append(&b, "\0\0\0", 4); /* no links */
+    CHECK_EQ(rec_moves_decode(buf_view(&b), &out), 0);
+    CHECK_VIEW(out.moves[0].endpoint, "byron");
+    CHECK_EQ(out.moves[0].set_priority, 0);
+    CHECK_EQ(out.moves[0].body.len, 0);
+    rec_moves_finish(&out);
+    buf_finish(&b);
+}
+
 /* ---- what is no record ---- */
 
 /* Each cut lives in memory of its own size, so that a sanitizer sees a read past it. */
 static void a_record_cut_anywhere_is_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DUPLICATE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_STATE; type++) {
+        if (type == REC_VOID)
+            continue; /* has no content */
         struct buf b = { 0 };
 
         encode((enum record_type)type, &b);
@@ -383,7 +483,9 @@ static void a_record_cut_anywhere_is_an_error(void **state)
 static void bytes_left_over_or_another_version_are_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DUPLICATE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_STATE; type++) {
+        if (type == REC_VOID)
+            continue; /* has no content */
         struct buf b = { 0 };
 
         encode((enum record_type)type, &b);
@@ -402,7 +504,9 @@ static void no_byte_of_a_record_can_break_the_reader(void **state)
     static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
 
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DUPLICATE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_STATE; type++) {
+        if (type == REC_VOID)
+            continue; /* has no content */
         struct buf b = { 0 };
 
         encode((enum record_type)type, &b);
@@ -499,6 +603,9 @@ int main(void)
         cmocka_unit_test(moves_and_links_come_back_as_they_were),
         cmocka_unit_test(a_checkpoint_comes_back_as_it_was),
         cmocka_unit_test(a_duplicate_comes_back_and_has_its_places_fixed),
+        cmocka_unit_test(state_comes_back_as_it_was),
+        cmocka_unit_test(a_routed_record_of_the_first_form_is_still_read),
+        cmocka_unit_test(moves_of_the_first_form_are_still_read),
         cmocka_unit_test(a_record_cut_anywhere_is_an_error),
         cmocka_unit_test(bytes_left_over_or_another_version_are_an_error),
         cmocka_unit_test(no_byte_of_a_record_can_break_the_reader),

@@ -169,9 +169,26 @@ static void wipe(char *secret)
     free(secret);
 }
 
+const struct config *config_ref(const struct config *c)
+{
+    ((struct config *)c)->refs++; /* what it says stays constant, who holds it does not */
+    return c;
+}
+
+void config_unref(const struct config *c)
+{
+    struct config *held = (struct config *)c;
+
+    if (held && --held->refs == 0 && held->left)
+        config_destroy(held);
+}
+
 void config_destroy(struct config *c)
 {
     if (!c)
+        return;
+    c->left = true;
+    if (c->refs)
         return;
     for (size_t i = 0; i < c->n_routes; i++)
         route_finish(&c->routes[i]); /* before the endpoints: it looks at their plugins */

@@ -5,7 +5,8 @@
  * The file is checked whole before anything starts. Each mistake is reported with file, line,
  * column, what is wrong and what would be right; as many as there are, not only the first.
  *
- * Ownership: a struct config owns everything it points to, except adapters' tables.
+ * Ownership: a struct config owns everything it points to, except adapters' tables. After a reload
+ * what is under way goes on with the configuration that it began with, and shares it: config_ref().
  * Thread: loop (or before there is one).
  */
 #pragma once
@@ -215,6 +216,8 @@ struct config {
     struct conf_route *routes;
     size_t n_routes;
     size_t n_holds; /* of all routes and targets */
+    unsigned refs; /* who holds it beside its owner */
+    bool left;     /* its owner has destroyed it: the last of them frees it */
 };
 
 /** Read and check. 0 with *ret owned and `errors` empty; or UV_EINVAL with `errors` filled (call
@@ -222,7 +225,11 @@ struct config {
  *  says. Relative paths in the file are relative to its folder. */
 int config_load(const char *file, const struct config_env *env, struct config **ret,
                 struct config_errors *errors);
-void config_destroy(struct config *c); /* NULL is fine; unbinds handles, wipes secrets */
+/** NULL is fine; unbinds handles, wipes secrets. With references left the last of them does it. */
+void config_destroy(struct config *c);
+/** Hold it a while longer than its owner may; returns it. */
+const struct config *config_ref(const struct config *c);
+void config_unref(const struct config *c); /* NULL is fine */
 
 /** Only the top-level `plugins:` folders, leniently: needed before adapters are known. 0 or
  *  UV_EINVAL / UV_ENOENT with `errors`. The array ends with NULL; own. */

@@ -33,6 +33,8 @@ static struct batch *batch_new(struct lane *l, struct delivery **members, size_t
     struct batch *b = mem_zero(sizeof(*b));
 
     b->lane = l;
+    b->adapter = adapter_ref(l->adapter);
+    b->config = config_ref(l->flow->config);
     b->route = members[0]->route;
     b->target = members[0]->target;
     b->items = mem_array(n, sizeof(*b->items));
@@ -60,6 +62,8 @@ void batch_free(struct batch *b)
     list_remove(&b->node);
     list_remove(&b->paced_node);
     extras_free(&b->extras);
+    adapter_unref(b->adapter);
+    config_unref(b->config);
     free(b->items);
     free(b->records);
     free(b->token);
@@ -230,7 +234,7 @@ struct keyed {
 /** Two records of one key never share a batch: later ones wait for the next. */
 static void split_row_keys(struct batch *b)
 {
-    const struct adapter *a = b->lane->adapter;
+    const struct adapter *a = b->adapter;
     struct keyed *seen = NULL, *k, *tmp;
 
     if (!a->plugin->row_key || b->n < 2)
@@ -329,7 +333,7 @@ static void on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
 
 static void batch_prepare(struct batch *b)
 {
-    const struct adapter *a = b->lane->adapter;
+    const struct adapter *a = b->adapter;
 
     batch_enter(b, BATCH_PREPARING);
     if (!a->open) {
@@ -395,7 +399,7 @@ static void batch_freeze(struct batch *b)
     struct commit *c = commit_new(b->lane->flow, on_sent_durable, b);
     struct rec_sent sent = {
         .at_ms = clock_wall_ms(),
-        .endpoint = str_of(b->lane->conf->name),
+        .endpoint = str_of(b->lane->name),
         .route = str_of(b->route->name),
         .items = mem_array(b->n, sizeof(struct rec_sent_item)),
         .n_items = b->n,
@@ -456,7 +460,7 @@ static void on_checkpoint_durable(struct flow *f, struct commit *c, int status)
     struct batch *b = cp->batch;
 
     (void)f;
-    if (b->lane->adapter->open)
+    if (b->adapter->open)
         cp->cb(cp->cb_ctx, status < 0 ? SL_E_INTERNAL : SL_OK);
     free(cp);
     if (--b->checkpoints == 0 && b->finished)
@@ -507,7 +511,7 @@ static size_t take_in_hand(struct in_hand *h, const struct batch *b)
 
 static void batch_deliver(struct batch *b)
 {
-    const struct adapter *a = b->lane->adapter;
+    const struct adapter *a = b->adapter;
     struct in_hand *in_hand = b->lane->flow->in_hand; /* the batch may be gone afterwards */
 
     if (!a->open) {

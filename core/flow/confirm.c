@@ -15,20 +15,30 @@ struct confirm {
     struct list node; /* lane.confirming */
     struct delivery *d;
     struct lane *lane;
+    struct adapter *adapter;          /* share: the one that it began with */
+    const struct config *config;      /* share: what `target` is of */
+    const struct conf_target *target; /* what it was sent as */
     uint64_t breaker_trips;
     bool probe;    /* it went out to see whether a parked lane works again */
     bool promised; /* counts in lane.promised */
     char name[32], key[40];
 };
 
+static void confirm_free(struct confirm *c)
+{
+    list_remove(&c->node);
+    adapter_unref(c->adapter);
+    config_unref(c->config);
+    free(c);
+}
+
 static void confirm_end(struct confirm *c)
 {
     struct lane *l = c->lane;
 
-    list_remove(&c->node);
     l->under_way--;
     l->promised -= c->promised;
-    free(c);
+    confirm_free(c);
     if (l->prepaid > l->under_way)
         l->prepaid = l->under_way;
     lane_pump(l);
@@ -37,11 +47,8 @@ static void confirm_end(struct confirm *c)
 
 void confirm_drop_all(struct lane *l)
 {
-    while (!list_empty(&l->confirming)) {
-        struct confirm *c = list_entry(l->confirming.next, struct confirm, node);
-        list_remove(&c->node);
-        free(c);
-    }
+    while (!list_empty(&l->confirming))
+        confirm_free(list_entry(l->confirming.next, struct confirm, node));
 }
 
 static void on_confirm_settled(struct flow *f, int status, void *ctx)
@@ -162,7 +169,7 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
 static void ask(struct confirm *c)
 {
     struct delivery *d = c->d;
-    const struct adapter *a = c->lane->adapter;
+    const struct adapter *a = c->adapter;
     sl_record r = {
         .size = sizeof(r),
         .attempt = d->attempts,
@@ -185,7 +192,7 @@ static void ask(struct confirm *c)
     struct in_hand *in_hand = c->lane->flow->in_hand;
     in_hand_take(in_hand, IN_HAND_DELIVERY, &d->num, 1);
     uint64_t began = clock_mono_us();
-    a->plugin->confirm(a->self, d->target->handle, &r, on_confirmed, c);
+    a->plugin->confirm(a->self, c->target->handle, &r, on_confirmed, c);
     adapter_measure(a, began, "confirm");
     in_hand_drop(in_hand, 1);
 }
@@ -196,7 +203,7 @@ static void on_confirm_loaded(void *ctx, int status, const struct store_delivery
     struct confirm *c = ctx;
 
     (void)sd;
-    if (status < 0 || !c->lane->adapter->open) {
+    if (status < 0 || !c->adapter->open) {
         ask_later(c, 0);
         return;
     }
@@ -213,6 +220,9 @@ void confirm_start(struct delivery *d)
 
     c->d = d;
     c->lane = l;
+    c->adapter = adapter_ref(l->adapter);
+    c->config = config_ref(l->flow->config);
+    c->target = d->target;
     c->breaker_trips = l->breaker.trips;
     c->probe = l->parked;
     c->promised = true; /* by the pump */
@@ -221,7 +231,7 @@ void confirm_start(struct delivery *d)
     delivery_key(d, c->key);
     d->settling = true;
     l->under_way++;
-    if (!l->adapter->plugin->confirm)
+    if (!c->adapter->plugin->confirm)
         hold(c, STR("this adapter cannot ask whether it arrived"));
     else if (store_delivery_get(l->flow->store, d->num, on_confirm_loaded, c) < 0)
         ask_later(c, 0);

@@ -10,6 +10,7 @@ void event_free(struct event *e)
 {
     if (!e)
         return;
+    free(e->only);
     free(e->bytes);
     free(e);
 }

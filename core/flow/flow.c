@@ -93,7 +93,7 @@ void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
         return;
     struct notice n = {
         .kind = kind,
-        .endpoint = str_of(lane && lane->conf ? lane->conf->name : NULL),
+        .endpoint = str_of(lane ? lane->name : NULL),
         .route = str_of(route ? route->name : NULL),
         .owner = str_of(route ? route->owner : NULL),
         .subject = str_of(d ? d->subject : NULL),
@@ -128,7 +128,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->loop = conf->loop;
     f->store = conf->store;
     f->mapper = conf->mapper;
-    f->config = conf->config;
+    f->config = config_ref(conf->config);
     f->watch = conf->watch;
     f->in_hand = conf->in_hand;
     f->log = (struct logger){ .room = "flow" };
@@ -232,7 +232,7 @@ void flow_destroy(struct flow *f)
     for (size_t i = 0; i < f->n_lanes; i++)
         lane_finish(f->lanes[i]);
     lane_finish(&f->nowhere);
-    intake_finish(f);
+    intake_forget_keys(f);
     uv_close((uv_handle_t *)&f->drain_timer, flow_on_closed);
 }
 
@@ -243,6 +243,7 @@ void flow_release(struct flow *f)
     for (size_t i = 0; i < f->n_lanes; i++)
         free(f->lanes[i]);
     free(f->lanes);
+    config_unref(f->config);
     free(f);
 }
 
@@ -285,7 +286,7 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
     const struct lane *l = f->lanes[i];
 
     *ret = (struct lane_stats){
-        .endpoint = l->conf->name,
+        .endpoint = l->name,
         .ready = l->counts[DS_READY],
         .inflight = l->counts[DS_INFLIGHT],
         .waiting = l->counts[DS_WAITING],

@@ -29,10 +29,12 @@
 
 /** A keyed HMAC per secret, made once; and more of it, for bodies that come in pieces. */
 struct key_ring {
-    UT_hash_handle hh;
+    UT_hash_handle hh; /* flow.rings, by secret; not once it is stale */
     struct hmac *hmac;
     struct hmac *spare[SPARE_MACS];
     size_t n_spare;
+    size_t n_out; /* of bodies that are under way */
+    bool stale;   /* of before a reload: the last of those frees it */
     size_t len;
     char secret[];
 };
@@ -46,6 +48,7 @@ struct arrival {
     struct flow *flow;
     struct http_request *req; /* NULL once the peer is gone */
     struct lane *lane;
+    struct adapter *adapter; /* share: the verdict may hold views into its settings */
     bool committing;
     bool in_pieces;    /* the body: `macs` have what came of it */
     uint64_t arriving; /* counted in flow.arriving_bytes */
@@ -69,13 +72,15 @@ static void ring_free(struct key_ring *k)
     free(k);
 }
 
-void intake_finish(struct flow *f)
+void intake_forget_keys(struct flow *f)
 {
     struct key_ring *k, *tmp;
 
     HASH_ITER (hh, f->rings, k, tmp) {
         HASH_DEL(f->rings, k);
-        ring_free(k);
+        k->stale = true;
+        if (!k->n_out)
+            ring_free(k);
     }
 }
 
@@ -108,16 +113,24 @@ static int mac_begin(struct mac *m, struct key_ring *ring)
         return UV_ENOMEM;
     m->ring = ring;
     m->hmac = ring->n_spare ? ring->spare[--ring->n_spare] : hmac_fork(ring->hmac);
+    ring->n_out += m->hmac != NULL;
     return m->hmac ? hmac_begin(m->hmac) : UV_ENOMEM;
 }
 
 static void mac_give_back(struct mac *m)
 {
-    if (m->hmac && m->ring->n_spare < SPARE_MACS)
-        m->ring->spare[m->ring->n_spare++] = m->hmac;
+    struct key_ring *k = m->ring;
+
+    if (!m->hmac)
+        return;
+    k->n_out--;
+    if (k->n_spare < SPARE_MACS)
+        k->spare[k->n_spare++] = m->hmac;
     else
         hmac_destroy(m->hmac);
     m->hmac = NULL;
+    if (k->stale && !k->n_out)
+        ring_free(k);
 }
 
 /* ---- an arrival's end ---- */
@@ -135,6 +148,7 @@ static void arrival_free(struct arrival *a)
     arriving(a, 0);
     for (size_t i = 0; a->in_pieces && i < SL_VERIFY_MAX_SECRETS; i++)
         mac_give_back(&a->macs[i]);
+    adapter_unref(a->adapter);
     buf_finish(&a->record.payload);
     buf_finish(&a->record.duplicate);
     free(a);
@@ -195,7 +209,7 @@ static const char *why_full(int err)
 
 static void acknowledge(struct arrival *a)
 {
-    const sl_ack *ack = a->lane->adapter->plugin->ack;
+    const sl_ack *ack = a->adapter->plugin->ack;
     struct http_reply reply = { .status = 200 };
     struct http_request *r = a->req;
 
@@ -264,7 +278,7 @@ static int begin_receipt(struct arrival *a, const sl_head *head)
     struct buf *payload = &a->record.payload;
     struct rec_receipt receipt = {
         .origin = EO_WEBHOOK,
-        .endpoint = str_of(a->lane->conf->name),
+        .endpoint = str_of(a->lane->name),
         .topic = a->verdict.topic,
         .sender_id = a->verdict.sender_id,
     };
@@ -315,7 +329,7 @@ static void on_head(void *ctx, struct http_request *r)
         refuse_full(f, NULL, l, r, why_full(err));
         return;
     }
-    *a = (struct arrival){ .flow = f, .req = r, .lane = l };
+    *a = (struct arrival){ .flow = f, .req = r, .lane = l, .adapter = adapter_ref(l->adapter) };
     head.headers = http_headers(r, &head.n_headers);
     a->verdict.size = sizeof(a->verdict);
     uint64_t began = clock_mono_us();
@@ -454,7 +468,7 @@ static void receipt_key(struct arrival *a, int64_t now_ms)
     struct rec_duplicate dup = {
         .received_ms = now_ms,
         .body_bytes = rec->payload.len - a->draft.body_at,
-        .endpoint = str_of(a->lane->conf->name),
+        .endpoint = str_of(a->lane->name),
         .topic = a->verdict.topic,
         .sender_id = a->verdict.sender_id,
     };
@@ -501,7 +515,7 @@ static void on_end(void *ctx, struct http_request *r)
 
     if (fits == 0) {
         f->stats.bad_signature++;
-        log_debug(&f->log, "bad signature for endpoint %s", a->lane->conf->name);
+        log_debug(&f->log, "bad signature for endpoint %s", a->lane->name);
         refuse(a, r, 401, "signature does not match");
         return;
     }

@@ -5,4 +5,5 @@
 
 struct flow;
 
-void intake_finish(struct flow *f); /* frees the keyed HMACs */
+/** Drop the keyed HMACs; those of bodies under way go with them. They are made anew as needed. */
+void intake_forget_keys(struct flow *f);

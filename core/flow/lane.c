@@ -35,7 +35,9 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
     l->flow = f;
     l->adapter = a;
     l->conf = a ? a->conf : NULL;
-    l->log = (struct logger){ .room = "lane", .name = a ? a->conf->name : "(none)" };
+    l->config = config_ref(f->config);
+    l->name = mem_str(a ? a->conf->name : "");
+    l->log = (struct logger){ .room = "lane", .name = a ? l->name : "(none)" };
     l->waiting = l->asking = (struct heap){ .key = timer_key, .moved = timer_moved };
     list_init(&l->piles);
     list_init(&l->batches);
@@ -70,6 +72,8 @@ void lane_finish(struct lane *l)
         lane_window_finish(&l->windows[p]);
     free(l->waiting.at);
     free(l->asking.at);
+    free(l->name);
+    config_unref(l->config);
     uv_close((uv_handle_t *)&l->timer, flow_on_closed);
 }
 
@@ -77,7 +81,7 @@ void lane_finish(struct lane *l)
 
 static void pile_limits(struct pile *p)
 {
-    const sl_action *a = &p->lane->adapter->plugin->actions[p->target->action];
+    const sl_action *a = &p->target->endpoint->plugin->actions[p->target->action];
     const struct conf_endpoint *e = p->lane->conf;
 
     p->max_records = a->batch_records ? a->batch_records : 1;

@@ -199,7 +199,7 @@ static void left_ready(struct left_batch *b)
     b->handled = true;
     if (b->flow->draining) /* too late to begin anything: the next start does */
         n = 0;
-    if (n && b->token_len && b->lane->adapter->plugin->resume)
+    if (n && b->token_len && b->lane->adapter && b->lane->adapter->plugin->resume)
         batch_resume(b->lane, b->id, members, n, (sl_str){ b->token, b->token_len });
     else
         for (size_t i = 0; i < n; i++)

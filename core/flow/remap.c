@@ -46,11 +46,10 @@ void remap_routed(struct remap *m, uint64_t first_num, int status)
 static void route_it(struct remap *m)
 {
     struct event *e = m->event;
-    struct conf_route *r = config_route(m->flow->config, m->row->route);
 
     m->event = NULL;
     flow_resume_route(m->flow, m->row->route);
-    e->only = r;
+    e->only = mem_dup(m->row->route);
     e->again = true;
     e->first_ordinal = (uint32_t)m->n_siblings;
     router_remap(&m->flow->router, e, m);

@@ -81,7 +81,7 @@ static void add_once_keys(struct routing *rt, const struct rec_routed *routed,
 {
     for (size_t i = 0; i < routed->n_deliveries; i++) {
         const struct rec_delivery *rd = &routed->deliveries[i];
-        const struct conf_route *r = config_route(rt->flow->config, rd->route);
+        const struct conf_route *r = rt->pieces[i].route;
         uint8_t full[DIGEST_SHA256];
         sl_str parts[] = { STR("once"), rd->route, rd->subject, rd->piece };
         if (!r->once || !rd->subject.len || rd->state == DS_DEAD || rt->event->again)

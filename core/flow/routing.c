@@ -65,6 +65,8 @@ static void forget_pieces(struct routing *rt)
     rt->pieces = NULL;
     rt->matched = rt->run = NULL;
     rt->n_pieces = rt->n_matched = rt->n_run = 0;
+    config_unref(rt->config);
+    rt->config = NULL;
 }
 
 void routing_free(struct routing *rt)
@@ -293,7 +295,7 @@ static void pieces_from(struct routing *rt, const struct conf_route *r, const st
 
 static void note_errors(struct routing *rt, const struct conf_route *r, const struct map_result *m)
 {
-    if (rt->router)
+    if (rt->router && rt->config == rt->flow->config) /* of one that is gone nothing is learnt */
         router_route_result(rt->router, r, m->status == 0 ? STR("") : m->why);
 }
 
@@ -321,12 +323,12 @@ static void on_mapped(void *ctx, const struct map_result *results, size_t n)
 
 static void match(struct routing *rt)
 {
-    const struct config *c = rt->flow->config;
+    const struct config *c = rt->config;
     const struct event *e = rt->event;
 
     for (size_t i = 0; i < c->n_routes; i++) {
         const struct conf_route *r = &c->routes[i];
-        if (e->only && e->only != r)
+        if (e->only && strcmp(e->only, r->name))
             continue;
         if (!conf_route_matches(r, e->endpoint, e->topic))
             continue;
@@ -370,6 +372,7 @@ void routing_map(struct routing *rt)
     struct buf vars = { 0 };
 
     forget_pieces(rt);
+    rt->config = config_ref(rt->flow->config);
     rt->no_memory = false;
     if (rt->undescribed) {
         refuse(rt);

@@ -36,6 +36,7 @@ struct routing {
     struct router *router; /* NULL: a dry run */
     struct flow *flow;
     struct event *event;
+    const struct config *config; /* share: what `matched` and `pieces` are of; NULL: not mapped */
     size_t n_abouts;
     struct about_ref *refs;
     size_t n_refs;

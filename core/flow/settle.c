@@ -31,7 +31,7 @@ void extras_link(struct extras *x, const struct delivery *d, const sl_link *link
     x->links = mem_grow(x->links, (x->n_links + n) * sizeof(*x->links));
     for (size_t i = 0; i < n; i++)
         x->links[x->n_links++] = (struct rec_link){
-            .endpoint = own(str_of(d->lane->conf->name)),
+            .endpoint = own(str_of(d->lane->name)),
             .kind = own(links[i].kind),
             .id = own(links[i].id),
             .subject = own(str_of(d->subject)),
@@ -50,7 +50,7 @@ void extras_emit(struct extras *x, const struct delivery *d, const sl_emit *emit
             .origin = EO_EMITTED,
             .received_ms = wall_ms,
             .cause = d->num,
-            .endpoint = own(str_of(d->lane->conf->name)),
+            .endpoint = own(str_of(d->lane->name)),
             .topic = own(emits[i].topic),
             .subject = own(str_of(d->subject)),
             .body = own(emits[i].body),
@@ -116,7 +116,7 @@ void settle_retry(const struct delivery *d, uint32_t attempts, int64_t after_ms,
 
 static void settle_unknown(struct delivery *d, const sl_outcome *o, struct rec_move *m)
 {
-    const sl_plugin *p = d->lane->adapter->plugin;
+    const sl_plugin *p = d->target->endpoint->plugin;
 
     if (p->actions[d->target->action].flags & SL_ACTION_IDEMPOTENT) {
         settle_retry(d, d->attempts + 1, o->after_ms, o->why, m);

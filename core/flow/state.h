@@ -57,8 +57,10 @@ struct window {
 
 struct lane {
     struct flow *flow;
-    struct adapter *adapter;
+    char *name;              /* own; "": of those without an endpoint */
+    struct adapter *adapter; /* NULL: it has none, or its endpoint was removed */
     const struct conf_endpoint *conf;
+    const struct config *config; /* share: what `conf` is of */
     struct logger log;
     struct bucket bucket;
     struct breaker breaker;
@@ -118,6 +120,8 @@ struct batch {
     struct list node;       /* lane->batches */
     struct list paced_node; /* lane->paced */
     struct lane *lane;
+    struct adapter *adapter;     /* share: the one that it began with */
+    const struct config *config; /* share: what `route` and `target` are of */
     const struct conf_route *route;
     const struct conf_target *target;
     enum batch_state state;
@@ -157,11 +161,11 @@ struct event {
     sl_str headers; /* packed: rec_headers_decode() */
     sl_str body;
     char *bytes;
-    size_t held_bytes;             /* of memory */
-    uint32_t first_ordinal;        /* of its next delivery */
-    const struct conf_route *only; /* remap: this route alone; NULL: all that match */
-    bool again;                    /* remap: no event key, no once */
-    bool waited;                   /* it is already stored as waiting for a link */
+    size_t held_bytes;      /* of memory */
+    uint32_t first_ordinal; /* of its next delivery */
+    char *only;             /* remap: the name of this route alone, own; NULL: all that match */
+    bool again;             /* remap: no event key, no once */
+    bool waited;            /* it is already stored as waiting for a link */
 };
 
 struct router {

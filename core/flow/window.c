@@ -149,8 +149,7 @@ static void claim_go(struct claim *c)
 
     c->skipped_then = w->skipped;
     w->gone.n = w->missed.n = 0;
-    r = store_claim(l->flow->store, str_of(l->conf ? l->conf->name : ""), c->priority, w->last,
-                    c->limit, on_claimed, c);
+    r = store_claim(l->flow->store, str_of(l->name), c->priority, w->last, c->limit, on_claimed, c);
     if (r == UV_ECANCELED)
         free(c); /* closing */
     else if (r < 0)

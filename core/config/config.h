@@ -216,8 +216,8 @@ struct config {
     struct conf_route *routes;
     size_t n_routes;
     size_t n_holds; /* of all routes and targets */
-    unsigned refs; /* who holds it beside its owner */
-    bool left;     /* its owner has destroyed it: the last of them frees it */
+    unsigned refs;  /* who holds it beside its owner */
+    bool left;      /* its owner has destroyed it: the last of them frees it */
 };
 
 /** Read and check. 0 with *ret owned and `errors` empty; or UV_EINVAL with `errors` filled (call

@@ -63,7 +63,7 @@ static void test_a_parked_lane_is_why_and_says_when_it_is_tried(void **state)
 
     (void)state;
     rig_up(rig);
-    lane_park(&rig->flow->lanes[CRM], STR("HTTP 401"), 90000);
+    lane_park(rig->flow->lanes[CRM], STR("HTTP 401"), 90000);
     uint64_t num = rig_event(rig, "t", "a 1");
     UNTIL(rig, flow_delivery(rig->flow, num));
     struct why w = says(rig, num, "is parked: HTTP 401");

@@ -135,6 +135,7 @@ static void load_document(struct load *l, const struct yaml_node *root)
     }
     load_top(l, root);
     load_endpoints(l, yaml_get(root, STR("endpoints")));
+    load_groups(l, yaml_get(root, STR("groups")));
     load_routes(l, yaml_get(root, STR("routes")));
 }
 
@@ -193,6 +194,9 @@ void config_destroy(struct config *c)
     for (size_t i = 0; i < c->n_routes; i++)
         route_finish(&c->routes[i]); /* before the endpoints: it looks at their plugins */
     free(c->routes);
+    for (size_t i = 0; i < c->n_groups; i++)
+        group_finish(&c->groups[i]);
+    free(c->groups);
     for (size_t i = 0; i < c->n_endpoints; i++)
         endpoint_finish(&c->endpoints[i]);
     free(c->endpoints);
@@ -306,6 +310,27 @@ struct conf_route *config_route(const struct config *c, sl_str name)
     for (size_t i = 0; i < c->n_routes; i++)
         if (str_eq(str_of(c->routes[i].name), name))
             return &c->routes[i];
+    return NULL;
+}
+
+struct conf_group *config_group(const struct config *c, sl_str name)
+{
+    for (size_t i = 0; i < c->n_groups; i++)
+        if (str_eq(str_of(c->groups[i].name), name))
+            return &c->groups[i];
+    return NULL;
+}
+
+const struct conf_target *conf_route_send(const struct conf_route *r, size_t i)
+{
+    for (size_t k = 0; k < r->n_targets; k++)
+        if (r->targets[k].kind == TARGET_SEND && i-- == 0)
+            return &r->targets[k];
+    for (size_t k = 0; k < r->n_targets; k++) {
+        if (i < r->targets[k].n_members)
+            return &r->targets[k].members[i];
+        i -= r->targets[k].n_members;
+    }
     return NULL;
 }
 

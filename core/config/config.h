@@ -139,7 +139,41 @@ struct conf_deadline {
     unsigned warn_percent; /* of the time; 0: no warning */
 };
 
-enum target_kind { TARGET_SEND, TARGET_HOLD, TARGET_DEAD, TARGET_DROP };
+/* ---- groups: endpoints that can do the same job ---- */
+
+enum group_policy {
+    GROUP_FAILOVER,    /* the first that is healthy, in the order of the file */
+    GROUP_WEIGHTED,    /* in turn, each as often as its weight says */
+    GROUP_ROUND_ROBIN, /* in turn */
+    GROUP_LEAST,       /* who has the shortest backlog */
+    GROUP_HASH,        /* by the key, always the same one */
+    GROUP_POLICY__COUNT
+};
+extern const char *const group_policy_names[GROUP_POLICY__COUNT];
+
+enum group_key { GROUP_KEY_SUBJECT, GROUP_KEY_PIECE };
+
+#define GROUP_MEMBERS_MAX 32
+
+struct conf_member {
+    struct conf_endpoint *endpoint;
+    uint32_t weight; /* 1 without its own */
+};
+
+struct conf_group {
+    char *name;
+    enum group_policy policy;
+    enum group_key key; /* for GROUP_HASH */
+    struct conf_member *members;
+    size_t n_members;
+    int64_t failover_after_ms; /* a breaker open for longer: what waits moves: 30 s */
+    int64_t back_after_ms;     /* well again for so long: new work goes to it: 30 s */
+    int64_t ask_after_ms;      /* in doubt for longer: a person is asked; 0: confirm_for_ms */
+    unsigned line, column;
+    size_t index; /* in config.groups */
+};
+
+enum target_kind { TARGET_SEND, TARGET_HOLD, TARGET_DEAD, TARGET_DROP, TARGET_GROUP };
 
 struct conf_target {
     enum target_kind kind;
@@ -147,10 +181,13 @@ struct conf_target {
     struct conf_endpoint *endpoint; /* for SEND */
     uint32_t action;                /* index into plugin->actions */
     sl_values *params;
-    void *handle;           /* what bind() made; = params when the plugin has no bind */
-    bool bound;             /* bind() made the handle: unbind() gets it */
-    char *text;             /* HOLD: the hold's type; DEAD: the reason */
-    struct conf_hold *hold; /* HOLD */
+    void *handle;                /* what bind() made; = params when the plugin has no bind */
+    bool bound;                  /* bind() made the handle: unbind() gets it */
+    char *text;                  /* HOLD: the hold's type; DEAD: the reason */
+    struct conf_hold *hold;      /* HOLD */
+    struct conf_group *group;    /* GROUP, and SEND of a member: the group; else NULL */
+    struct conf_target *members; /* GROUP: own; a SEND for each of group->members, in order */
+    size_t n_members;
 };
 
 struct conf_route {
@@ -218,6 +255,8 @@ struct config {
     size_t n_holds; /* of all routes and targets */
     unsigned refs;  /* who holds it beside its owner */
     bool left;      /* its owner has destroyed it: the last of them frees it */
+    struct conf_group *groups;
+    size_t n_groups;
 };
 
 /** Read and check. 0 with *ret owned and `errors` empty; or UV_EINVAL with `errors` filled (call
@@ -241,6 +280,10 @@ int config_admin_socket(const char *file, char **ret, struct config_errors *erro
 
 struct conf_endpoint *config_endpoint(const struct config *c, sl_str name); /* NULL: none */
 struct conf_route *config_route(const struct config *c, sl_str name);       /* NULL: none */
+struct conf_group *config_group(const struct config *c, sl_str name);       /* NULL: none */
+/** The i-th target of a route that sends, a group's members counted one by one; NULL past the
+ *  last. Those outside groups come first. */
+const struct conf_target *conf_route_send(const struct conf_route *r, size_t i);
 bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic);
 /** Is it one of these, exact or a prefix before "*"? */
 bool conf_topic_matches(char *const *topics, size_t n, sl_str topic);

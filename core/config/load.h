@@ -1,5 +1,5 @@
 /*
- * load.h - what the parts of one load share: config.c, endpoints.c, routes.c.
+ * load.h - what the parts of one load share: config.c, endpoints.c, groups.c, routes.c.
  */
 #pragma once
 
@@ -19,10 +19,15 @@ struct load {
 bool name_is_valid(sl_str name);
 
 void load_endpoints(struct load *l, const struct yaml_item *endpoints); /* NULL: there are none */
+void load_groups(struct load *l, const struct yaml_item *groups);       /* NULL: there are none */
 void load_routes(struct load *l, const struct yaml_item *routes);       /* NULL: there are none */
 
 void endpoint_finish(struct conf_endpoint *e);
+void group_finish(struct conf_group *g);
 void route_finish(struct conf_route *r);
+
+/** The endpoint that `node` names; NULL with a mistake. */
+struct conf_endpoint *load_endpoint_named(struct load *l, const struct yaml_node *node);
 
 /* ---- holds.c: what a delivery waits for. Own results ---- */
 
@@ -42,8 +47,8 @@ void deadline_destroy(struct conf_deadline *d);
 
 struct draft {
     const struct yaml_item *item; /* where it stands: a case, `else`, or `to` itself */
-    const struct table *params;   /* of its action; NULL: no target that sends, or not known */
-    struct table own_params;
+    struct table *params;         /* own; of its action, or one for each member of its group */
+    size_t n_params;              /* 0: no target that sends, or not known */
 };
 
 struct targets {

@@ -167,6 +167,26 @@ const struct field options_endpoint[] = {
     { { NULL }, BY_HAND },
 };
 
+const struct field options_group[] = {
+    { { "policy", SL_OPT_ENUM, 0, "failover", 0, 0,
+        "failover|weighted|round-robin|least-pending|hash",
+        "who gets a delivery, of those that are healthy" },
+      MEMBER(struct conf_group, policy) },
+    { { "key", SL_OPT_ENUM, 0, NULL, 0, 0, "subject|piece",
+        "policy hash: what is always sent to the same one; without it the subject" },
+      MEMBER(struct conf_group, key) },
+    { { "failover_after", SL_OPT_DURATION, 0, "30s", 0, DAY, NULL,
+        "a breaker open for longer: what waits moves on; at once when parked or paused" },
+      MEMBER(struct conf_group, failover_after_ms) },
+    { { "health.back_after", SL_OPT_DURATION, 0, "30s", 0, DAY, NULL,
+        "well again for so long: new work goes to it; what has moved stays" },
+      MEMBER(struct conf_group, back_after_ms) },
+    { { "interlock.ask_after", SL_OPT_DURATION, 0, NULL, 1, 365 * DAY, NULL,
+        "in doubt at one that is out for longer: a person decides; without it confirm.for" },
+      MEMBER(struct conf_group, ask_after_ms) },
+    { { NULL }, BY_HAND },
+};
+
 const struct field options_route[] = {
     { { "name", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
         "a name of a-z, 0-9 and '-' that no other route has" },
@@ -230,15 +250,16 @@ const struct field options_route[] = {
     { { NULL }, BY_HAND },
 };
 
-const char *const keys_top[] = { "endpoints", "routes", NULL };
+const char *const keys_top[] = { "endpoints", "groups", "routes", NULL };
 const char *const keys_endpoint[] = { "adapter", NULL };
+const char *const keys_group[] = { "members", NULL };
 const char *const keys_route[] = { "to", "action", "hold", NULL };
-const char *const keys_to[] = { "endpoint", "action", "choose", "cases", "else",
-                                "hold",     "dead",   "drop",   NULL };
+const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases",
+                                "else",     "hold",  "dead",   "drop",   NULL };
 
 const char *const keys_route_later[] = { "after",  "with",      "coalesce", "latest_by", "fallback",
                                          "shadow", "overtakes", "batch",    "on_dead",   NULL };
-const char *const keys_to_later[] = { "group", "origin", NULL };
+const char *const keys_to_later[] = { "origin", NULL };
 
 /* clang-format on */
 

@@ -245,7 +245,9 @@ static void print_block(const struct page *p, sl_str prefix, unsigned depth)
 /* ---- the parts of the file ---- */
 
 #define ENDPOINTS_HEAD "\n# One entry for each system that sends or receives.\nendpoints:\n"
-#define ROUTES_HEAD    "\n# What goes where.\nroutes:\n"
+#define GROUPS_HEAD \
+    "\n# Endpoints that can do the same job: one of them gets each delivery.\ngroups:\n"
+#define ROUTES_HEAD "\n# What goes where.\nroutes:\n"
 
 static void print_endpoint(struct buf *out, const sl_plugin *plugin, bool all)
 {
@@ -270,8 +272,8 @@ static void print_target(struct buf *out, const char *endpoint, const sl_action 
 
     page.tables[0] = table_of(action ? action->params : NULL);
     buf_cstr(out,
-             "    # where to: an endpoint and its action; or { choose: JQ, cases: { VALUE: { "
-             "endpoint: NAME } }, else: ... };\n"
+             "    # where to: an endpoint and its action; or { group: NAME, action: ... };\n"
+             "    # or { choose: JQ, cases: { VALUE: { endpoint: NAME } }, else: ... };\n"
              "    # or { hold: TYPE }, { dead: REASON }, { drop: true }\n"
              "    to:\n");
     buf_printf(out, "      endpoint: my-%s\n", endpoint);
@@ -308,6 +310,26 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
     print_block(&page, STR(""), 2);
 }
 
+/** A group of one; a real one has more members. */
+static void print_groups(struct buf *out, const char *endpoint)
+{
+    static const char *const skip[] = { "key", NULL };
+    struct page page = { .out = out, .skip = skip };
+
+    page.tables[0] = table_of_fields(options_group);
+    buf_printf(out,
+               GROUPS_HEAD
+               "  my-group:\n"
+               "    # names of endpoints; with policy weighted also { endpoint: NAME, "
+               "weight: 3 }; required\n"
+               "    members: [my-%s]\n",
+               endpoint);
+    print_block(&page, STR(""), 2);
+    buf_cstr(out,
+             "    # with policy hash: what is always sent to the same one, key: subject or "
+             "key: piece; without it the subject\n");
+}
+
 static void comment_out(struct buf *out, const struct buf *text)
 {
     const char *line = text->data;
@@ -328,6 +350,7 @@ static void print_sketch(struct buf *out)
 
     buf_cstr(&sketch, ENDPOINTS_HEAD);
     print_endpoint(&sketch, NULL, true);
+    print_groups(&sketch, "adapter");
     buf_cstr(&sketch, ROUTES_HEAD);
     print_route(&sketch, "adapter", "adapter", NULL, true);
     comment_out(out, &sketch);
@@ -376,6 +399,11 @@ void config_print_references(struct buf *out, const sl_plugin *const *plugins, s
         buf_cstr(out, i ? "\n" : "");
         print_endpoint(out, plugins[i], i == 0);
     }
+    for (size_t i = 0; i < n; i++)
+        if (plugins[i]->deliver && plugins[i]->actions && plugins[i]->actions->name) {
+            print_groups(out, plugins[i]->name);
+            break;
+        }
     print_routes(out, plugins, n);
 }
 

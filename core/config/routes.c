@@ -61,8 +61,8 @@ static void settle_retry(struct load *l, struct conf_route *r, const sl_values *
         values[i] = values_get(v, names[i]);
         r->has_retry = r->has_retry || values[i]->from == VALUE_GIVEN;
     }
-    for (size_t i = 0; i < r->n_targets && !e; i++)
-        e = r->targets[i].endpoint;
+    if (conf_route_send(r, 0))
+        e = conf_route_send(r, 0)->endpoint;
     r->retry = e ? e->retry
                  : (struct conf_retry){ .first_ms = RETRY_FIRST_MS,
                                         .cap_ms = RETRY_CAP_MS,
@@ -87,17 +87,15 @@ static void settle_retry(struct load *l, struct conf_route *r, const sl_values *
 static void settle_once(struct conf_route *r, const sl_values *v)
 {
     const struct value *once = values_get(v, "once");
+    const struct conf_target *t;
 
     if (once->from == VALUE_GIVEN) {
         r->once = once->num == 0; /* subject|never */
         return;
     }
-    for (size_t i = 0; i < r->n_targets; i++) {
-        const struct conf_target *t = &r->targets[i];
-
+    for (size_t i = 0; (t = conf_route_send(r, i)); i++)
         if (t->endpoint && (t->endpoint->plugin->actions[t->action].flags & SL_ACTION_ONCE))
             r->once = true;
-    }
 }
 
 static void check_name(struct load *l, const struct conf_route *r, const sl_values *v)
@@ -193,6 +191,9 @@ static void target_finish(struct conf_target *t)
 {
     if (t->bound && t->endpoint->plugin->unbind)
         t->endpoint->plugin->unbind(t->handle);
+    for (size_t i = 0; i < t->n_members; i++)
+        target_finish(&t->members[i]);
+    free(t->members);
     values_destroy(t->params);
     free(t->when);
     free(t->text);

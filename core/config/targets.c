@@ -3,12 +3,13 @@
  */
 #include "config/load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 
 /* ---- endpoint and action ---- */
 
-static struct conf_endpoint *find_endpoint(struct load *l, const struct yaml_node *node)
+struct conf_endpoint *load_endpoint_named(struct load *l, const struct yaml_node *node)
 {
     struct config *c = l->config;
     struct conf_endpoint *e = node->kind == YAML_TEXT ? config_endpoint(c, node->text) : NULL;
@@ -56,34 +57,45 @@ static const struct yaml_item *given_action(const struct targets *t, const struc
     return NULL;
 }
 
-static void report_action(struct targets *t, const struct draft *d, const struct conf_endpoint *e,
-                          const struct yaml_item *given)
+/** Adapter "x", or of a member of a group: "member \"m\" of adapter \"x\"". */
+static void name_adapter(const struct conf_endpoint *e, const struct conf_group *g, char out[200])
 {
+    if (g)
+        snprintf(out, 200, "member \"%s\" of group \"%s\": adapter \"%s\"", e->name, g->name,
+                 e->adapter);
+    else
+        snprintf(out, 200, "adapter \"%s\"", e->adapter);
+}
+
+static void report_action(struct targets *t, const struct draft *d, const struct conf_endpoint *e,
+                          const struct conf_group *g, const struct yaml_item *given)
+{
+    char adapter[200];
     struct reader *rd = &t->load->rd;
     struct nearest near = { .given = given ? given->value->text : STR("") };
     struct buf names = { 0 };
     char found[96];
 
+    name_adapter(e, g, adapter);
     list_actions(e->plugin, &names);
     for (size_t i = 0; given && e->plugin->actions[i].name; i++)
         nearest_offer(&near, str_of(e->plugin->actions[i].name));
     if (!given)
-        report_node(rd, d->item, "\"action\" is missing; adapter \"%s\" has: %s", e->adapter,
-                    names.data);
+        report_node(rd, d->item, "\"action\" is missing; %s has: %s", adapter, names.data);
     else if (given->value->kind != YAML_TEXT)
         report_node(rd, given->value, "\"action\" wants one of: %s", names.data);
     else if (near.name.len > 0)
-        report_node(rd, given->value,
-                    "adapter \"%s\" has no action %s; did you mean \"" STR_FMT "\"?", e->adapter,
+        report_node(rd, given->value, "%s has no action %s; did you mean \"" STR_FMT "\"?", adapter,
                     report_quote(given->value->text, found), STR_ARG(near.name));
     else
-        report_node(rd, given->value, "adapter \"%s\" has no action %s; it has: %s", e->adapter,
+        report_node(rd, given->value, "%s has no action %s; it has: %s", adapter,
                     report_quote(given->value->text, found), names.data);
     buf_finish(&names);
 }
 
 /* The index of the draft's action, or -1 with a mistake. */
-static int find_action(struct targets *t, const struct draft *d, const struct conf_endpoint *e)
+static int find_action(struct targets *t, const struct draft *d, const struct conf_endpoint *e,
+                       const struct conf_group *g)
 {
     const struct yaml_item *given = given_action(t, d);
     const sl_action *actions = e->plugin->actions;
@@ -99,7 +111,7 @@ static int find_action(struct targets *t, const struct draft *d, const struct co
     for (int i = 0; given && given->value->kind == YAML_TEXT && actions[i].name; i++)
         if (str_eq(given->value->text, str_of(actions[i].name)))
             return i;
-    report_action(t, d, e, given);
+    report_action(t, d, e, g, given);
     return -1;
 }
 
@@ -114,28 +126,89 @@ static void add_table(struct targets *t, struct table table)
     t->tables[t->n_tables++] = table;
 }
 
-static void find_send(struct targets *t, struct conf_target *target, struct draft *d,
-                      const struct yaml_item *endpoint)
+/** One target that sends; `g`: as a member of this group. False with a mistake. */
+static bool fill_send(struct targets *t, struct conf_target *target, struct draft *d,
+                      struct conf_endpoint *e, struct conf_group *g)
 {
-    struct conf_endpoint *e = find_endpoint(t->load, endpoint->value);
-    int action = e && e->plugin ? find_action(t, d, e) : -1;
+    int action = e->plugin ? find_action(t, d, e, g) : -1;
+    struct table params;
 
-    t->open = t->open || action < 0;
     if (action < 0)
-        return;
-    target->endpoint = e;
-    target->action = (uint32_t)action;
-    d->own_params = table_of(e->plugin->actions[action].params);
+        return false;
+    *target = (struct conf_target){ .kind = TARGET_SEND,
+                                    .when = target->when,
+                                    .endpoint = e,
+                                    .action = (uint32_t)action,
+                                    .group = g };
+    params = table_of(e->plugin->actions[action].params);
     for (size_t i = 0; keys_to[i]; i++)
-        if (table_owns(d->own_params, str_of(keys_to[i]))) {
+        if (table_owns(params, str_of(keys_to[i]))) {
             report_node(&t->load->rd, d->item,
                         "action \"%s\" has a parameter \"%s\", which is a key of Sluice's own; the "
                         "adapter must name it otherwise",
                         e->plugin->actions[action].name, keys_to[i]);
-            return;
+            return true;
         }
-    d->params = &d->own_params;
-    add_table(t, d->own_params);
+    d->params = mem_grow(d->params, (d->n_params + 1) * sizeof(*d->params));
+    d->params[d->n_params++] = params;
+    add_table(t, params);
+    return true;
+}
+
+static void find_send(struct targets *t, struct conf_target *target, struct draft *d,
+                      const struct yaml_item *endpoint)
+{
+    struct conf_endpoint *e = load_endpoint_named(t->load, endpoint->value);
+
+    if (!e || !fill_send(t, target, d, e, NULL))
+        t->open = true;
+}
+
+static struct conf_group *find_group(struct load *l, const struct yaml_node *node)
+{
+    struct config *c = l->config;
+    struct conf_group *g = node->kind == YAML_TEXT ? config_group(c, node->text) : NULL;
+    struct nearest near = { .given = node->text };
+    char found[96];
+
+    if (g)
+        return g;
+    yaml_describe(node, found);
+    for (size_t i = 0; i < c->n_groups; i++)
+        nearest_offer(&near, str_of(c->groups[i].name));
+    if (node->kind != YAML_TEXT)
+        report_node(&l->rd, node, "\"group\" wants the name of a group, found %s", found);
+    else if (config_endpoint(c, node->text))
+        report_node(&l->rd, node, "%s is an endpoint, not a group: { endpoint: " STR_FMT " }",
+                    found, STR_ARG(node->text));
+    else if (near.name.len > 0)
+        report_node(&l->rd, node, "unknown group %s; did you mean \"" STR_FMT "\"?", found,
+                    STR_ARG(near.name));
+    else
+        report_node(&l->rd, node, "unknown group %s; it stands nowhere under \"groups\"", found);
+    return NULL;
+}
+
+/** Every member must be able to do the action; each gets its own parameters. */
+static void find_members(struct targets *t, struct conf_target *target, struct draft *d,
+                         const struct yaml_item *group)
+{
+    struct conf_group *g = find_group(t->load, group->value);
+
+    target->kind = TARGET_GROUP;
+    target->group = g;
+    t->open = t->open || !g || g->n_members == 0;
+    if (!g)
+        return;
+    target->members = mem_array(g->n_members + 1, sizeof(*target->members));
+    for (size_t i = 0; i < g->n_members; i++) {
+        struct conf_target *m = &target->members[target->n_members];
+
+        if (fill_send(t, m, d, g->members[i].endpoint, g))
+            target->n_members++;
+        else
+            t->open = true;
+    }
 }
 
 static void find_dead(struct targets *t, struct conf_target *target, const struct yaml_item *dead)
@@ -163,12 +236,13 @@ static void find_drop(struct targets *t, struct conf_target *target, const struc
     report_node(&t->load->rd, drop->value, "\"drop\" wants true, found %s", found);
 }
 
-#define FORMS "{ endpoint: NAME }, { hold: TYPE }, { dead: REASON } or { drop: true }"
+#define FORMS \
+    "{ endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or { drop: true }"
 
 static void find_target(struct targets *t, struct conf_target *target, struct draft *d)
 {
-    static const char *const forms[] = { "endpoint", "hold", "dead", "drop" };
-    const struct yaml_item *items[4], *found = NULL;
+    static const char *const forms[] = { "endpoint", "hold", "dead", "drop", "group" };
+    const struct yaml_item *items[5], *found = NULL;
     size_t n = 0;
     char what[96];
 
@@ -178,7 +252,7 @@ static void find_target(struct targets *t, struct conf_target *target, struct dr
         t->open = true;
         return;
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         items[i] = yaml_get(d->item->value, str_of(forms[i]));
         found = items[i] ? items[i] : found;
         n += items[i] != NULL;
@@ -195,6 +269,8 @@ static void find_target(struct targets *t, struct conf_target *target, struct dr
         find_dead(t, target, items[2]);
     else if (items[3])
         find_drop(t, target, items[3]);
+    else if (items[4])
+        find_members(t, target, d, items[4]);
     if (n == 1 && items[1]) {
         target->kind = TARGET_HOLD;
         target->hold = load_hold(t->load, items[1], true);
@@ -217,7 +293,7 @@ static void read_choose(struct targets *t, const struct yaml_item *choose)
 /* Beside `choose` stand cases and else, not a target. */
 static void refuse_beside(struct targets *t)
 {
-    static const char *const names[] = { "endpoint", "hold", "dead", "drop" };
+    static const char *const names[] = { "endpoint", "group", "hold", "dead", "drop" };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const struct yaml_item *item = yaml_get(t->to->value, str_of(names[i]));
@@ -304,7 +380,9 @@ void targets_find(struct targets *t, struct load *l, struct conf_route *r,
 
 /* ---- keys ---- */
 
-static const char *const keys_case[] = { "endpoint", "action", "hold", "dead", "drop", NULL };
+static const char *const keys_case[] = {
+    "endpoint", "group", "action", "hold", "dead", "drop", NULL
+};
 
 void targets_check_keys(struct targets *t)
 {
@@ -319,12 +397,13 @@ void targets_check_keys(struct targets *t)
     keys_check(&t->load->rd, t->to->value, &keys);
     for (size_t i = 0; i < t->route->n_targets; i++) {
         struct draft *d = &t->drafts[i];
-        bool sends = t->route->targets[i].kind == TARGET_SEND;
+        enum target_kind kind = t->route->targets[i].kind;
+        bool sends = kind == TARGET_SEND || kind == TARGET_GROUP;
         struct keys own = { .tables = d->params,
-                            .n_tables = d->params ? 1 : 0,
+                            .n_tables = d->n_params,
                             .others = keys_case,
                             .later = keys_to_later,
-                            .open = sends && !d->params };
+                            .open = sends && !d->n_params };
 
         if (d->item != t->to)
             keys_check(&t->load->rd, d->item->value, &own);
@@ -357,29 +436,50 @@ static void bind(struct targets *t, struct conf_target *target, const struct dra
                 fail.text[0] ? fail.text : "its adapter refuses the parameters");
 }
 
-void targets_bind(struct targets *t)
+/** False with a mistake. */
+static bool bind_one(struct targets *t, struct conf_target *target, const struct draft *d)
 {
     struct table route = table_of_fields(options_route);
+    struct table params = table_of(target->endpoint->plugin->actions[target->action].params);
+    size_t before = t->load->rd.report.n;
+    struct source sources[] = {
+        { .map = d->item->value, .not_names = keys_to },
+        { .map = t->to->value, .not_names = keys_to },
+        { .map = t->item->value, .not_from = &route, .not_names = keys_route }
+    };
 
+    target->params = values_read(&t->load->rd, params, sources, 3, d->item);
+    if (!target->params->bad)
+        bind(t, target, d);
+    return t->load->rd.report.n == before;
+}
+
+/** The same mistake in the same adapter's parameters is told once. */
+static void bind_members(struct targets *t, struct conf_target *target, const struct draft *d)
+{
+    const sl_plugin *bad = NULL;
+
+    for (size_t i = 0; i < target->n_members; i++)
+        if (target->members[i].endpoint->plugin != bad && !bind_one(t, &target->members[i], d))
+            bad = target->members[i].endpoint->plugin;
+}
+
+void targets_bind(struct targets *t)
+{
     for (size_t i = 0; i < t->route->n_targets; i++) {
         struct conf_target *target = &t->route->targets[i];
-        const struct draft *d = &t->drafts[i];
-        struct source sources[] = {
-            { .map = d->item->value, .not_names = keys_to },
-            { .map = t->to->value, .not_names = keys_to },
-            { .map = t->item->value, .not_from = &route, .not_names = keys_route }
-        };
 
-        if (!d->params)
-            continue;
-        target->params = values_read(&t->load->rd, *d->params, sources, 3, d->item);
-        if (!target->params->bad)
-            bind(t, target, d);
+        if (target->kind == TARGET_GROUP)
+            bind_members(t, target, &t->drafts[i]);
+        else if (t->drafts[i].n_params)
+            bind_one(t, target, &t->drafts[i]);
     }
 }
 
 void targets_finish(struct targets *t)
 {
+    for (size_t i = 0; t->drafts && i < t->route->n_targets; i++)
+        free(t->drafts[i].params);
     free(t->drafts);
     free(t->tables);
 }

@@ -45,6 +45,12 @@ static void put_piece(struct buf *b, const struct piece *p)
                   str_of(p->route->hold ? p->route->hold->type : t->endpoint->name));
         put_field(b, "endpoint", str_of(t->endpoint->name));
         put_field(b, "action", str_of(t->endpoint->plugin->actions[t->action].name));
+    } else if (t->kind == TARGET_GROUP) {
+        put_field(b, p->route->hold ? "hold" : "to",
+                  str_of(p->route->hold ? p->route->hold->type : t->group->name));
+        put_field(b, "group", str_of(t->group->name));
+        put_field(b, "action",
+                  str_of(t->members[0].endpoint->plugin->actions[t->members[0].action].name));
     } else {
         static const char *const what[] = { "to", "hold", "dead", "drop" };
         put_field(b, what[t->kind], str_of(t->text));

@@ -247,17 +247,19 @@ static void routes_are_checked_to_the_last_key(void **state)
            "6:58: \"urgent\" wants true or false, found \"1\"\n"
            "6:61: unknown key \"colour\"; allowed here: to, action, hold, name, from, when, split, "
            "map, priority, owner, ordered, once, retry, wait_for ...\n");
-    expect(ENDS "- { name: a, " FROM "to: { hold: a, drop: true } }\n",
-           "6:65: a target is one of { endpoint: NAME }, { hold: TYPE }, { dead: REASON } or "
-           "{ drop: true }, not two at once\n");
+    expect(
+        ENDS "- { name: a, " FROM "to: { hold: a, drop: true } }\n",
+        "6:65: a target is one of { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "
+        "{ drop: true }, not two at once\n");
     expect(ENDS "- { name: a, " FROM "to: { hold: Not A Name } }\n",
            "6:62: \"hold\" wants the type of the hold, a name such as fraud or unmapped-sku, found "
            "\"Not A Name\"\n");
     expect(ENDS "- { name: a, " FROM "to: { drop: maybe } }\n",
            "6:62: \"drop\" wants true, found \"maybe\"\n");
-    expect(ENDS "- { name: a, " FROM "}\n",
-           "6:3: \"to\" is missing: { endpoint: NAME }, { hold: TYPE }, { dead: REASON } or "
-           "{ drop: true }\n");
+    expect(
+        ENDS "- { name: a, " FROM "}\n",
+        "6:3: \"to\" is missing: { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "
+        "{ drop: true }\n");
     expect(ENDS "- 5\n", "6:3: a route is a mapping, found \"5\"\n");
 }
 
@@ -282,11 +284,12 @@ static void names_and_topics_of_routes_are_checked(void **state)
 static void choices_are_checked(void **state)
 {
     (void)state;
-    expect(ENDS "- { name: a, " FROM "to: { cases: {} , else: { drop: true } } }\n",
-           "6:50: the target is missing: { endpoint: NAME }, { hold: TYPE }, { dead: REASON } or "
-           "{ drop: true }\n"
-           "6:56: \"cases\" needs \"choose\" beside it, the jq program that chooses\n"
-           "6:68: \"else\" needs \"choose\" beside it, the jq program that chooses\n");
+    expect(
+        ENDS "- { name: a, " FROM "to: { cases: {} , else: { drop: true } } }\n",
+        "6:50: the target is missing: { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "
+        "{ drop: true }\n"
+        "6:56: \"cases\" needs \"choose\" beside it, the jq program that chooses\n"
+        "6:68: \"else\" needs \"choose\" beside it, the jq program that chooses\n");
     expect(
         ENDS "- { name: a, " FROM "to: { choose: .key, endpoint: byron, else: { drop: true } } }\n",
         "6:56: \"choose\" needs \"cases\": { VALUE: { endpoint: NAME }, ... }\n"
@@ -303,11 +306,11 @@ static void choices_are_checked(void **state)
         "      x: { endpoint: byron }\n"
         "      z: byron\n"
         "    else: { endpoint: byrom }\n",
-        "11:29: unknown key \"object\"; allowed here: endpoint, action, hold, dead, drop, urgent\n"
+        "11:29: unknown key \"object\"; allowed here: endpoint, group, action, hold, dead, drop, urgent\n"
         "12:12: \"hold\" wants the type of the hold, a name such as fraud or unmapped-sku, "
         "found nothing\n"
         "13:7: \"x\" is given twice; the first is on line 11\n"
-        "14:10: a target is { endpoint: NAME }, { hold: TYPE }, { dead: REASON } or { drop: true "
+        "14:10: a target is { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or { drop: true "
         "}, found \"byron\"\n"
         "15:23: unknown endpoint \"byrom\"; did you mean \"byron\"?\n");
 }

@@ -335,6 +335,79 @@ static void parameters_come_from_the_case_then_from_to_then_from_the_route(void 
     config_destroy(c);
 }
 
+#define THREE_SUPPLIERS                                                    \
+    "endpoints:\n"                                                         \
+    "  k: { adapter: kinds }\n"                                            \
+    "  byron: { adapter: supplier-http, base_url: 'https://b.example',"    \
+    " retry: { first: 2s } }\n"                                            \
+    "  crest: { adapter: supplier-http, base_url: 'https://c.example' }\n" \
+    "  dale: { adapter: supplier-http, base_url: 'https://d.example' }\n"
+
+static void a_group_is_its_members_in_the_order_of_the_file(void **state)
+{
+    struct config *c = load_good(
+        THREE_SUPPLIERS
+        "groups:\n"
+        "  usual: { members: [crest, byron] }\n"
+        "  shared: { policy: weighted, failover_after: 5s,\n"
+        "    health: { back_after: 1m }, interlock: { ask_after: 2h },\n"
+        "    members: [{ endpoint: byron, weight: 3 }, dale] }\n"
+        "  steady: { policy: hash, key: piece, members: [byron, dale] }\n");
+    const struct conf_group *usual = config_group(c, STR("usual"));
+    const struct conf_group *shared = config_group(c, STR("shared"));
+
+    (void)state;
+    CHECK_EQ(c->n_groups, 3);
+    CHECK_EQ(usual->policy, GROUP_FAILOVER);
+    CHECK_EQ(usual->n_members, 2);
+    CHECK_STR(usual->members[0].endpoint->name, "crest");
+    CHECK_STR(usual->members[1].endpoint->name, "byron");
+    CHECK_EQ(usual->failover_after_ms, 30000);
+    CHECK_EQ(usual->back_after_ms, 30000);
+    CHECK_EQ(usual->ask_after_ms, 0);
+    CHECK_EQ(shared->policy, GROUP_WEIGHTED);
+    CHECK_EQ(shared->members[0].weight, 3);
+    CHECK_EQ(shared->members[1].weight, 1);
+    CHECK_EQ(shared->failover_after_ms, 5000);
+    CHECK_EQ(shared->back_after_ms, 60000);
+    CHECK_EQ(shared->ask_after_ms, 7200000);
+    CHECK_EQ(config_group(c, STR("steady"))->key, GROUP_KEY_PIECE);
+    CHECK(config_group(c, STR("byron")) == NULL);
+    config_destroy(c);
+}
+
+static void a_routes_group_binds_the_action_for_each_member(void **state)
+{
+    struct config *c = load_good(THREE_SUPPLIERS
+                                 "groups: { usual: { members: [byron, crest] } }\n"
+                                 "routes:\n"
+                                 "- name: r\n"
+                                 "  from: { endpoint: k, topic: a }\n"
+                                 "  urgent: true\n"
+                                 "  to:\n"
+                                 "    choose: .key\n"
+                                 "    cases: { one: { group: usual }, two: { endpoint: dale } }\n"
+                                 "    else: { group: usual, urgent: false }\n");
+    const struct conf_route *r = &c->routes[0];
+    int64_t urgent = -1;
+
+    (void)state;
+    CHECK_EQ(r->n_targets, 3);
+    CHECK_EQ(r->targets[0].kind, TARGET_GROUP);
+    CHECK_EQ(r->targets[0].n_members, 2);
+    CHECK_STR(r->targets[0].members[1].endpoint->name, "crest");
+    CHECK(r->targets[0].members[1].group == config_group(c, STR("usual")));
+    CHECK_EQ(config_values_api()->num(r->targets[0].members[1].params, "urgent", &urgent), SL_OK);
+    CHECK_EQ(urgent, 1);
+    CHECK_EQ(config_values_api()->num(r->targets[2].members[1].params, "urgent", &urgent), SL_OK);
+    CHECK_EQ(urgent, 0);
+    CHECK_STR(conf_route_send(r, 0)->endpoint->name, "dale"); /* outside groups first */
+    CHECK_STR(conf_route_send(r, 1)->endpoint->name, "byron");
+    CHECK(conf_route_send(r, 5) == NULL);
+    CHECK_EQ(r->once, true); /* by the members' action */
+    config_destroy(c);
+}
+
 static void retries_are_the_routes_then_the_endpoints_then_the_default(void **state)
 {
     struct config *c = load_good(TWO_ENDS
@@ -481,6 +554,8 @@ int main(void)
         cmocka_unit_test(paths_are_relative_to_the_configurations_folder),
         cmocka_unit_test(a_route_may_leave_out_the_only_action_there_is),
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
+        cmocka_unit_test(a_group_is_its_members_in_the_order_of_the_file),
+        cmocka_unit_test(a_routes_group_binds_the_action_for_each_member),
         cmocka_unit_test(retries_are_the_routes_then_the_endpoints_then_the_default),
         cmocka_unit_test(the_plugins_folders_can_be_read_before_the_adapters_are_known),
         cmocka_unit_test(the_admin_socket_is_found_without_a_secret_or_a_right_file),

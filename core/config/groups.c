@@ -1,0 +1,189 @@
+/*
+ * groups.c - the `groups:` block: endpoints that can do the same job.
+ */
+#include "config/load.h"
+
+#include <stdlib.h>
+#include "base/mem.h"
+
+#define WEIGHT_MAX 1000
+
+const char *const group_policy_names[GROUP_POLICY__COUNT] = { "failover", "weighted", "round-robin",
+                                                              "least-pending", "hash" };
+
+#define MEMBERS_WANTED "a list such as [byron, crest] or [{ endpoint: byron, weight: 3 }, crest]"
+
+static const sl_option options_member[] = {
+    { .name = "endpoint",
+      .type = SL_OPT_STRING,
+      .flags = SL_OPT_REQUIRED,
+      .help = "the name of an endpoint" },
+    { .name = "weight",
+      .type = SL_OPT_INT,
+      .deflt = "1",
+      .min = 1,
+      .max = WEIGHT_MAX,
+      .help = "how often it has its turn; for policy weighted" },
+    { 0 },
+};
+
+/* ---- members ---- */
+
+static void add_member(struct load *l, struct conf_group *g, const struct yaml_node *at,
+                       struct conf_endpoint *e, uint32_t weight)
+{
+    if (!e)
+        return;
+    for (size_t i = 0; i < g->n_members; i++)
+        if (g->members[i].endpoint == e) {
+            report_node(&l->rd, at, "\"%s\" is a member of group \"%s\" already", e->name, g->name);
+            return;
+        }
+    g->members[g->n_members++] = (struct conf_member){ .endpoint = e, .weight = weight };
+}
+
+static void read_member(struct load *l, struct conf_group *g, const struct yaml_item *item)
+{
+    const struct yaml_node *node = item->value, *name;
+    struct table table = table_of(options_member);
+    struct keys keys = { .tables = &table, .n_tables = 1 };
+    struct source source = { .map = node };
+    const struct value *weight;
+    char found[96];
+    sl_values *v;
+
+    if (node->kind == YAML_TEXT) {
+        add_member(l, g, node, load_endpoint_named(l, node), 1);
+        return;
+    }
+    if (node->kind != YAML_MAP) {
+        yaml_describe(node, found);
+        report_node(&l->rd, node,
+                    "a member is the name of an endpoint, or { endpoint: NAME, weight: N }; "
+                    "found %s",
+                    found);
+        return;
+    }
+    l->rd.n_meant = 0;
+    keys_check(&l->rd, node, &keys);
+    v = values_read(&l->rd, table, &source, 1, item);
+    weight = values_get(v, "weight");
+    name = yaml_find(node, "endpoint");
+    if (weight->from == VALUE_GIVEN && g->policy != GROUP_WEIGHTED)
+        report_at(
+            &l->rd.report, weight->line, weight->column,
+            "\"weight\" counts only with policy weighted, and this is policy %s; leave it out",
+            group_policy_names[g->policy]);
+    if (name)
+        add_member(l, g, name, load_endpoint_named(l, name), (uint32_t)weight->num);
+    values_destroy(v);
+}
+
+static void read_members(struct load *l, struct conf_group *g, const struct yaml_item *item)
+{
+    const struct yaml_item *members = yaml_get(item->value, STR("members"));
+    const struct yaml_node *list = members ? members->value : NULL;
+    char found[96];
+
+    if (!list) {
+        report_node(&l->rd, item, "group \"%s\": \"members\" is missing: " MEMBERS_WANTED, g->name);
+        return;
+    }
+    if (list->kind != YAML_LIST) {
+        yaml_describe(list, found);
+        report_node(&l->rd, list, "\"members\" wants " MEMBERS_WANTED ", found %s", found);
+        return;
+    }
+    if (list->n == 0)
+        report_node(&l->rd, list, "group \"%s\" has no members; wanted " MEMBERS_WANTED, g->name);
+    if (list->n > GROUP_MEMBERS_MAX) {
+        report_node(&l->rd, list, "group \"%s\" has %zu members; %d is the most", g->name, list->n,
+                    GROUP_MEMBERS_MAX);
+        return;
+    }
+    g->members = mem_array(list->n + 1, sizeof(*g->members));
+    for (size_t i = 0; i < list->n; i++)
+        read_member(l, g, &list->items[i]);
+}
+
+/* ---- one group ---- */
+
+static void check_key(struct load *l, const struct conf_group *g, const sl_values *v)
+{
+    const struct value *key = values_get(v, "key");
+
+    if (key->from == VALUE_GIVEN && g->policy != GROUP_HASH)
+        report_at(&l->rd.report, key->line, key->column,
+                  "\"key\" counts only with policy hash, and this is policy %s; leave it out",
+                  group_policy_names[g->policy]);
+}
+
+static void check_name(struct load *l, const struct conf_group *g, const struct yaml_item *item)
+{
+    const struct conf_endpoint *e = config_endpoint(l->config, item->key);
+    char quoted[96];
+
+    if (!name_is_valid(item->key))
+        report_node(&l->rd, item, "group name %s: wanted " NAME_WANTED,
+                    report_quote(item->key, quoted));
+    else if (e)
+        report_node(&l->rd, item,
+                    "group \"%s\" is named like the endpoint on line %u; give it another name",
+                    g->name, e->line);
+}
+
+static void load_group(struct load *l, struct conf_group *g, const struct yaml_item *item)
+{
+    struct table table = table_of_fields(options_group);
+    struct keys keys = { .tables = &table, .n_tables = 1, .others = keys_group };
+    struct source source = { .map = item->value };
+    char found[96];
+    sl_values *v;
+
+    g->name = mem_dup(item->key);
+    g->line = item->line;
+    g->column = item->column;
+    check_name(l, g, item);
+    if (item->value->kind != YAML_MAP) {
+        yaml_describe(item->value, found);
+        report_node(&l->rd, item->value,
+                    "group \"%s\" wants a mapping with at least \"members\", found %s", g->name,
+                    found);
+        return;
+    }
+    l->rd.n_meant = 0;
+    keys_check(&l->rd, item->value, &keys);
+    v = values_read(&l->rd, table, &source, 1, item);
+    fields_store(v, g);
+    check_key(l, g, v);
+    read_members(l, g, item);
+    values_destroy(v);
+}
+
+void load_groups(struct load *l, const struct yaml_item *groups)
+{
+    struct config *c = l->config;
+    const struct yaml_node *map = groups ? groups->value : NULL;
+    char found[96];
+
+    if (!map || map->kind == YAML_NOTHING)
+        return;
+    if (map->kind != YAML_MAP) {
+        yaml_describe(map, found);
+        report_node(&l->rd, map, "\"groups\" wants a mapping of names to groups, found %s", found);
+        return;
+    }
+    c->groups = mem_array(map->n + 1, sizeof(*c->groups));
+    for (size_t i = 0; i < map->n; i++) {
+        struct conf_group *g = &c->groups[i];
+
+        g->index = c->n_groups++;
+        load_group(l, g, &map->items[i]);
+    }
+}
+
+void group_finish(struct conf_group *g)
+{
+    free(g->name);
+    free(g->members);
+}

@@ -8,10 +8,10 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-static void chain_key(const struct delivery *d, uint8_t out[16])
+static void chain_key(const struct conf_route *r, sl_str subject, sl_str piece, uint8_t out[16])
 {
     uint8_t full[DIGEST_SHA256];
-    sl_str parts[] = { str_of(d->route->name), str_of(d->subject), str_of(d->piece) };
+    sl_str parts[] = { str_of(r->name), subject, piece };
 
     digest_parts(parts, 3, full);
     memcpy(out, full, 16);
@@ -58,7 +58,7 @@ void chain_join(struct delivery *d)
     list_init(&d->chain_node);
     if (!d->route || !d->route->ordered || !d->subject[0])
         return;
-    chain_key(d, key);
+    chain_key(d->route, str_of(d->subject), str_of(d->piece), key);
     HASH_FIND(hh, f->chains, key, sizeof(key), c);
     if (!c) {
         c = mem_zero(sizeof(*c));
@@ -75,6 +75,19 @@ void chain_join(struct delivery *d)
     if (at->prev == &c->members && at != &c->members)
         pile_take(first_of(c)); /* it was first, and no longer is */
     list_insert_before(at, &d->chain_node);
+}
+
+const struct delivery *chain_last(const struct flow *f, const struct conf_route *r, sl_str subject,
+                                  sl_str piece)
+{
+    uint8_t key[16];
+    struct chain *c;
+
+    if (!r->ordered || !subject.len)
+        return NULL;
+    chain_key(r, subject, piece, key);
+    HASH_FIND(hh, f->chains, key, sizeof(key), c);
+    return c ? list_entry(c->members.prev, struct delivery, chain_node) : NULL;
 }
 
 void chain_leave(struct delivery *d)

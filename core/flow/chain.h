@@ -10,6 +10,9 @@
 void chain_join(struct delivery *d);
 /** Take it out; the next one may then leave. */
 void chain_leave(struct delivery *d);
+/** The newest live delivery of these in memory; NULL: none, or the route is not ordered. */
+const struct delivery *chain_last(const struct flow *f, const struct conf_route *r, sl_str subject,
+                                  sl_str piece);
 
 /** Into its pile, if it is ready and first of its chain; out of it. Both harmless when repeated. */
 void pile_add(struct delivery *d);

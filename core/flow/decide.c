@@ -45,8 +45,8 @@ static void deciding_free(struct deciding *a)
 {
     for (size_t i = 0; i < a->n; i++) {
         struct store_delivery *r = &a->choices[i].row;
-        sl_str *texts[] = { &r->route,   &r->piece, &r->endpoint,  &r->action,
-                            &r->subject, &r->topic, &r->hold_type, &r->reason };
+        sl_str *texts[] = { &r->route, &r->piece,     &r->endpoint, &r->action,  &r->subject,
+                            &r->topic, &r->hold_type, &r->reason,   &r->version, &r->detail };
         for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
             free((char *)texts[k]->ptr);
     }
@@ -74,6 +74,8 @@ static void keep_row(struct choice *c, const struct store_delivery *row)
     keep(&c->row.topic);
     keep(&c->row.hold_type);
     keep(&c->row.reason);
+    keep(&c->row.version);
+    keep(&c->row.detail);
 }
 
 static void refuse(struct choice *c, int status, const char *fmt, ...)

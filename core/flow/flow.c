@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/group.h"
 #include "flow/intake.h"
 #include "flow/state.h"
 
@@ -89,6 +90,9 @@ void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
         route = d->route;
     if (!lane && d)
         lane = d->lane;
+    if (kind == NOTICE_BREAKER_OPEN || kind == NOTICE_BREAKER_CLOSED || kind == NOTICE_PARKED ||
+        kind == NOTICE_UNPARKED)
+        groups_wake(f);
     if (!f->watch.notice)
         return;
     struct notice n = {
@@ -146,6 +150,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
         conf->adapters[i]->lane = f->lanes[i];
     }
     lane_init(&f->nowhere, f, NULL);
+    groups_open(f);
     uv_timer_init(f->loop, &f->drain_timer);
     uv_handle_set_data((uv_handle_t *)&f->drain_timer, f);
     f->handles++;
@@ -229,6 +234,7 @@ void flow_destroy(struct flow *f)
         lane_remove(d);
     recover_finish(f);
     router_close(&f->router);
+    groups_close(f);
     for (size_t i = 0; i < f->n_lanes; i++)
         lane_finish(f->lanes[i]);
     lane_finish(&f->nowhere);
@@ -326,6 +332,7 @@ int flow_breaker(struct flow *f, sl_str endpoint, bool open)
         breaker_reset(&l->breaker);
     if (!open)
         flow_notice(f, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR("closed by hand"));
+    groups_wake(f);
     log_info(&l->log, "breaker %s by hand", open ? "opened" : "closed");
     lane_pump(l);
     return 0;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/group.h"
 
 /** A batch that was out when the process ended. */
 struct left_batch {
@@ -85,13 +86,22 @@ void recover_finish(struct flow *f)
 const struct conf_target *find_target(const struct conf_route *r, const struct lane *l,
                                       sl_str action)
 {
-    for (size_t i = 0; r && i < r->n_targets; i++) {
-        const struct conf_target *t = &r->targets[i];
-        if (t->kind == TARGET_SEND && t->endpoint == l->conf &&
-            (!action.len || str_eq(str_of(t->endpoint->plugin->actions[t->action].name), action)))
-            return t;
+    return find_group_target(r, l, action, STR(""));
+}
+
+const struct conf_target *find_group_target(const struct conf_route *r, const struct lane *l,
+                                            sl_str action, sl_str group)
+{
+    const struct conf_target *t, *found = NULL;
+
+    for (size_t i = 0; r && (t = conf_route_send(r, i)); i++) {
+        if (t->endpoint != l->conf ||
+            (action.len && !str_eq(str_of(t->endpoint->plugin->actions[t->action].name), action)))
+            continue;
+        if (!found || (t->group && str_eq(str_of(t->group->name), group)))
+            found = t;
     }
-    return NULL;
+    return found;
 }
 
 static struct delivery *from_row(struct flow *f, struct lane *l, const struct store_delivery *row)
@@ -121,7 +131,7 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     if (row->state == DS_WAITING || row->state == DS_UNKNOWN)
         delivery_set_why(d, row->reason);
     d->route = config_route(f->config, row->route);
-    d->target = find_target(d->route, l, row->action);
+    d->target = find_group_target(d->route, l, row->action, group_of_detail(row->detail));
     return d;
 }
 
@@ -304,6 +314,8 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
 {
     struct delivery *d = from_row(f, l, row);
     enum delivery_state state = d->state;
+
+    l->outside -= l->outside > 0 && state != DS_HELD;
     bool orphan = !d->route || (row->endpoint.len && !d->target);
 
     lane_add(l, d);

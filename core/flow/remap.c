@@ -152,6 +152,11 @@ uint32_t remap_generation(const struct remap *m, sl_str piece)
     return str_eq(m->row->piece, piece) ? m->row->generation : 0;
 }
 
+const char *remap_sent_to(const struct remap *m, sl_str piece)
+{
+    return m->row->first_sent_ms && str_eq(m->row->piece, piece) ? m->row->endpoint.ptr : NULL;
+}
+
 void remap_record(const struct remap *m, const struct rec_routed *routed, struct buf *out)
 {
     struct rec_moves rec = {

@@ -50,6 +50,7 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
         .body = { p->body, p->body_len },
     };
     delivery_hash(rt->event, rd->route, rd->piece, rd->id);
+    rd->detail = str_of(p->detail);
     if (t && t->kind == TARGET_SEND) {
         rd->endpoint = str_of(t->endpoint->name);
         rd->action = str_of(t->endpoint->plugin->actions[t->action].name);
@@ -72,6 +73,27 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
         rd->reason = STR(
             "the event stood in the backup that was restored: what became of it since "
             "is not known");
+    }
+}
+
+/** Which member of its group gets a piece: decided once, whatever happens to the record. */
+static void choose_members(struct routing *rt)
+{
+    for (size_t i = 0; i < rt->n_pieces; i++) {
+        struct piece *p = &rt->pieces[i];
+        struct buf detail = { 0 };
+        uint8_t id[16];
+        struct group_ask ask = { .route = p->route,
+                                 .subject = str_of(routing_subject(rt)),
+                                 .piece = str_of(p->key),
+                                 .id = id };
+        if (p->error || !p->target || p->target->kind != TARGET_GROUP)
+            continue;
+        delivery_hash(rt->event, str_of(p->route->name), ask.piece, id);
+        if (rt->remap)
+            ask.sticky = remap_sent_to(rt->remap, ask.piece);
+        p->target = group_choose(rt->flow, p->target, &ask, &detail, &p->turn);
+        p->detail = buf_steal(&detail, NULL);
     }
 }
 
@@ -166,6 +188,7 @@ static void routed_apply(struct flow *f, struct routed_ctx *rc, const struct sto
         const struct piece *p = &rt->pieces[i];
         struct rec_delivery *rd = &rc->routed.deliveries[i];
         uint8_t state = (uint8_t)rec->payload.data[rd->state_at];
+        group_chosen(&rt->pieces[i].turn, state == DS_READY || state == DS_HELD);
         struct delivery named = { .num = rd->num, .subject = (char *)rd->subject.ptr };
         if (state == DS_DEAD)
             f->stats.routing_errors++;
@@ -324,6 +347,7 @@ void router_store(struct routing *rt)
     rc->rt = rt;
     drop_pieces(rt);
     cut_pieces(rt);
+    choose_members(rt);
     fill_routed(rt, &rc->routed);
 
     struct commit *c = commit_new(rt->flow, on_routed, rc);

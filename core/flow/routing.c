@@ -37,6 +37,8 @@ void piece_free(struct piece *p)
     free(p->key);
     free(p->body);
     free(p->error);
+    free(p->detail);
+    group_chosen(&p->turn, false);
 }
 
 /* What describe said, as if it had not. */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "flow/group.h"
 #include "flow/state.h"
 
 #define MAX_ROUTES_PER_EVENT 64 /* with a program */
@@ -27,8 +28,10 @@ struct piece {
     char *key;
     char *body;
     size_t body_len;
-    char *error; /* the program failed: a dead letter with this reason */
-    bool paused; /* its route is paused: held with this reason */
+    char *error;            /* the program failed: a dead letter with this reason */
+    bool paused;            /* its route is paused: held with this reason */
+    char *detail;           /* its group's decision, as JSON; NULL: it went to none */
+    struct group_turn turn; /* to be given back if nothing comes of it */
 };
 
 struct routing {
@@ -84,6 +87,8 @@ void remap_start(struct remap *m);
 /** Shall this piece be made? Not if a sibling of the old one is it. */
 bool remap_wants(const struct remap *m, const char *piece);
 uint32_t remap_generation(const struct remap *m, sl_str piece);
+/** Where the old one was sent: it may have arrived there. NULL: nowhere. */
+const char *remap_sent_to(const struct remap *m, sl_str piece);
 /** The record that closes the old one and raises the new one's generation. */
 void remap_record(const struct remap *m, const struct rec_routed *routed, struct buf *out);
 /** From the router: it is durable, or failed. */

@@ -80,6 +80,7 @@ struct lane {
     struct list batches;
     struct list confirming;     /* struct confirm: questions under way */
     uint64_t counts[DS__COUNT]; /* in memory, by state */
+    uint64_t outside; /* about how many wait in the index alone; put right by each summary */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
     uint64_t lag_ms_buckets[16], lag_ms_sum;
 };
@@ -209,6 +210,9 @@ struct flow {
     struct logger log;
     struct lane **lanes; /* one per endpoint, in the order of the configuration; own */
     size_t n_lanes;
+    struct group **groups; /* one per group, in the order of the configuration; own */
+    size_t n_groups;
+    uv_timer_t group_timer;
     struct lane nowhere; /* deliveries without an endpoint: held by a route's choice, orphaned */
     struct delivery *deliveries; /* hash by num: every live one in memory */
     struct chain *chains;
@@ -338,6 +342,9 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
 /** The route's target at this lane's endpoint; an empty action: the first one. NULL: none. */
 const struct conf_target *find_target(const struct conf_route *r, const struct lane *l,
                                       sl_str action);
+/** The same; of several the one of this group. Those outside groups come first. */
+const struct conf_target *find_group_target(const struct conf_route *r, const struct lane *l,
+                                            sl_str action, sl_str group);
 
 /* router.c */
 int router_open(struct router *r, struct flow *f, struct fail *fail);

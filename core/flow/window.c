@@ -57,6 +57,7 @@ bool lane_admits(struct lane *l, uint8_t priority, uint64_t num)
     }
     w->spilled = true;
     w->skipped++;
+    l->outside++;
     if (w->claiming)
         nums_add(&w->missed, num);
     return false;

@@ -181,37 +181,20 @@ static void not_loaded(struct batch_item *it, int status)
         put_back_later(it);
 }
 
-static void on_loaded(void *ctx, int status, const struct store_delivery *sd, sl_str body,
-                      sl_str request)
+void batch_loaded(struct batch_item *it, int status)
 {
-    struct batch_item *it = ctx;
     struct batch *b = it->batch;
 
-    (void)sd;
-    if (status < 0) {
+    it->d->loading = NULL;
+    if (status < 0)
         not_loaded(it, status);
-        loaded(b);
-        return;
-    }
-    delivery_set_body(it->d, body);
-    if (request.len)
-        delivery_set_request(it->d, request);
     loaded(b);
 }
 
 static void batch_load(struct batch *b)
 {
     b->pending = 1; /* held until all are asked for */
-    for (size_t i = 0; i < b->n; i++) {
-        struct delivery *d = b->items[i].d;
-        if (d->body && (d->request || !d->first_sent_ms))
-            continue;
-        int r = store_delivery_get(b->lane->flow->store, d->num, on_loaded, &b->items[i]);
-        if (r < 0)
-            not_loaded(&b->items[i], r);
-        else
-            b->pending++;
-    }
+    fetch_batch(b);
     loaded(b);
 }
 

@@ -12,6 +12,7 @@
 #include "store/record.h"
 
 struct batch;
+struct batch_item;
 struct chain;
 struct event;
 struct lane;
@@ -44,6 +45,10 @@ struct delivery {
     size_t body_len;
     char *request; /* own; frozen; NULL: none, or to be read from the store */
     size_t request_len;
+    bool indexed;   /* claimed, and nothing was written of it since: the index has all of it */
+    bool fetch_on;  /* when it sets out, the bodies of those behind it are asked for; see fetch.c */
+    uint64_t fetch; /* its body is asked for by this fetch; 0: by none */
+    struct batch_item *loading; /* INFLIGHT: its batch waits for its body; else NULL */
 
     struct chain *chain; /* NULL: its route is not ordered */
     struct list chain_node;

@@ -178,6 +178,7 @@ void lane_enter(struct delivery *d, enum delivery_state next)
     w->n += next != DS_HELD;
     d->lane->counts[d->state]--;
     d->lane->counts[next]++;
+    d->indexed &= next == DS_INFLIGHT; /* what it was when it was claimed, it still is */
     d->state = next;
 }
 
@@ -231,6 +232,8 @@ void lane_drop_bytes(struct delivery *d)
     if (d->kept)
         d->lane->flow->kept_bytes -= d->body_len;
     d->kept = false;
+    if (!d->loading)
+        d->fetch = 0; /* what is under way may be what it was before */
     delivery_drop_bytes(d);
 }
 

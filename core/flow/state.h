@@ -237,6 +237,7 @@ struct flow {
     bool closing;            /* being destroyed: the store is gone */
     size_t appends;          /* under way with the store */
     uint64_t kept_bytes;     /* bodies of deliveries that wait in memory */
+    uint64_t fetches;        /* fetch.c: serial number of the newest */
 };
 
 /* flow.c */
@@ -304,10 +305,16 @@ void lane_window_finish(struct window *w);
 /* batch.c */
 void batch_start(struct lane *l, struct delivery **members, size_t n);
 void batch_resume(struct lane *l, uint64_t id, struct delivery **members, size_t n, sl_str token);
+void batch_loaded(struct batch_item *it, int status); /* its body is there; or why not */
 void batch_settle(struct batch *b);
 void batch_go(struct batch *b);     /* its token is taken: to the adapter */
 void batch_unsend(struct batch *b); /* it waits for a token while the flow drains: back, unburnt */
 void batch_free(struct batch *b);
+
+/* fetch.c */
+/** Ask for the bodies that the batch has not got, batch.pending raised by as many; batch_loaded()
+ *  follows for each, perhaps at once. What leaves next of its pile is asked for with them. */
+void fetch_batch(struct batch *b);
 
 /* settle.c: from an adapter's answer to durable moves */
 void extras_link(struct extras *x, const struct delivery *d, const sl_link *links, size_t n);

@@ -109,8 +109,12 @@ static void take_rows(struct claim *c, const struct store_delivery *rows, size_t
     for (size_t i = 0; i < n; i++) {
         if (rows[i].num > w->last)
             w->last = rows[i].num;
-        if (!flow_delivery(l->flow, rows[i].num) && !nums_has(&w->gone, rows[i].num))
-            recover_row(l->flow, l, &rows[i]);
+        if (flow_delivery(l->flow, rows[i].num) || nums_has(&w->gone, rows[i].num))
+            continue;
+        recover_row(l->flow, l, &rows[i]);
+        struct delivery *d = flow_delivery(l->flow, rows[i].num);
+        if (d && d->state == DS_READY)
+            d->indexed = true;
     }
     step_back(w);
     if (n < c->limit && w->skipped == c->skipped_then)

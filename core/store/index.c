@@ -91,6 +91,7 @@ const char *const index_sql[IX__COUNT] = {
         "INSERT INTO counts(endpoint, route, state, n) VALUES(?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET n = n + excluded.n",
 
+    [IX_READ] = "BEGIN",
     [IX_CLAIM] = "SELECT " DELIVERY_COLUMNS
                  " FROM deliveries WHERE endpoint = ? AND priority = ?"
                  " AND num > ? AND state < 6 ORDER BY num LIMIT ?",

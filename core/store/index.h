@@ -86,6 +86,7 @@ int index_start_at(struct index *ix, uint64_t first);
 enum query_type {
     QUERY_CLAIM,
     QUERY_DELIVERY,
+    QUERY_BODIES,
     QUERY_EVENT,
     QUERY_UNROUTED,
     QUERY_LINKS,
@@ -110,8 +111,11 @@ struct query {
     bool waiting;
     sl_str endpoint;
     sl_str space;
+    bool any_position; /* it need not be answered after what was appended before */
     struct rec_ref *refs;
     size_t n_refs;
+    struct store_body *bodies; /* only the nums; the answer takes their place */
+    size_t n_bodies;
     enum store_report what;
     struct store_filter filter;
 
@@ -133,6 +137,7 @@ struct query {
         void (*claim)(void *ctx, int status, const struct store_delivery *d, size_t n);
         void (*delivery)(void *ctx, int status, const struct store_delivery *d, sl_str body,
                          sl_str request);
+        void (*bodies)(void *ctx, int status, const struct store_body *b, size_t n);
         void (*event)(void *ctx, int status, const struct store_event *e);
         void (*nums)(void *ctx, int status, const uint64_t *nums, size_t n);
         void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);

@@ -37,6 +37,7 @@ enum index_stmt {
     IX_BODY_EDIT,
     IX_COUNT,
     /* query */
+    IX_READ,
     IX_CLAIM,
     IX_DELIVERY_GET,
     IX_BODY_GET,

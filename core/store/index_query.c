@@ -144,6 +144,45 @@ static int answer_delivery(struct index *ix, struct query *q)
     return r < 0 ? r : 0;
 }
 
+static int read_bodies(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_BODY_GET];
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->n_bodies; i++) {
+        struct store_body *b = &q->bodies[n];
+        int r;
+
+        b->num = q->bodies[i].num;
+        sql_bind_u64(st, 1, b->num);
+        r = sql_row(st);
+        if (r < 0)
+            return r;
+        if (r == 0)
+            continue;
+        b->body = arena_str(&q->arena, sql_view(st, 0));
+        b->request = arena_str(&q->arena, sql_view(st, 1));
+        sqlite3_reset(st);
+        n++;
+    }
+    q->n_bodies = n;
+    return 0;
+}
+
+/* In one transaction: else SQLite locks and unlocks its files for each. */
+static int answer_bodies(struct index *ix, struct query *q)
+{
+    int r = sql_run(ix->st[IX_READ]), end;
+
+    if (r < 0)
+        return r;
+    r = read_bodies(ix, q);
+    end = sql_run(ix->st[IX_COMMIT]);
+    if (end < 0)
+        sql_rollback(ix->db);
+    return r < 0 ? r : end;
+}
+
 /* ---- events ---- */
 
 struct receipt_read {
@@ -394,11 +433,11 @@ void index_answer(struct index *ix, struct query *q)
 {
     uint64_t until_ms = clock_mono_ms() + ASKED_MS;
     static int (*const answer[])(struct index * ix, struct query * q) = {
-        [QUERY_CLAIM] = answer_claim,  [QUERY_DELIVERY] = answer_delivery,
-        [QUERY_EVENT] = answer_event,  [QUERY_UNROUTED] = answer_unrouted,
-        [QUERY_LINKS] = answer_links,  [QUERY_BATCH] = answer_batch,
-        [QUERY_REPORT] = index_report, [QUERY_SELECT] = answer_select,
-        [QUERY_STATE] = answer_state,
+        [QUERY_CLAIM] = answer_claim,       [QUERY_DELIVERY] = answer_delivery,
+        [QUERY_BODIES] = answer_bodies,     [QUERY_EVENT] = answer_event,
+        [QUERY_UNROUTED] = answer_unrouted, [QUERY_LINKS] = answer_links,
+        [QUERY_BATCH] = answer_batch,       [QUERY_REPORT] = index_report,
+        [QUERY_SELECT] = answer_select,     [QUERY_STATE] = answer_state,
     };
 
     if (q->type == QUERY_REPORT || q->type == QUERY_SELECT)

@@ -139,6 +139,18 @@ int store_delivery_get(struct store *s, uint64_t num,
                                   sl_str body, sl_str request),
                        void *ctx); /* status UV_ENOENT: no such delivery */
 
+/** The bodies of several deliveries; `request` as store_delivery_get() gives it. `newest`: after
+ * all that was appended, as every query; else as the index has them when it comes to it - for those
+ *  that a claim brought and of which nothing was written since. What does not exist is left out of
+ *  the answer, which is in the order asked for; views borrowed during the callback. */
+struct store_body {
+    uint64_t num;
+    sl_str body, request;
+};
+int store_bodies(struct store *s, const uint64_t *nums, size_t n, bool newest,
+                 void (*cb)(void *ctx, int status, const struct store_body *b, size_t n),
+                 void *ctx);
+
 /** The event as stored; status UV_ENOENT. n_deliveries: how many it has (the next ordinal). */
 struct store_event {
     uint64_t id;

@@ -28,7 +28,7 @@ static int submit(struct store *s, struct query *q)
         query_destroy(q);
         return r;
     }
-    q->position = s->seen_seq;
+    q->position = q->any_position ? 0 : s->seen_seq;
     store_stage(s, &s->staged_queries, &q->node);
     return 0;
 }
@@ -61,6 +61,22 @@ int store_delivery_get(struct store *s, uint64_t num,
         return UV_ENOMEM;
     q->id = num;
     q->cb.delivery = cb;
+    return submit(s, q);
+}
+
+int store_bodies(struct store *s, const uint64_t *nums, size_t n, bool newest,
+                 void (*cb)(void *ctx, int status, const struct store_body *b, size_t n), void *ctx)
+{
+    struct query *q = query_create(QUERY_BODIES, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->bodies = arena_alloc(&q->arena, (n ? n : 1) * sizeof(*q->bodies));
+    for (size_t i = 0; q->bodies && i < n; i++)
+        q->bodies[i] = (struct store_body){ .num = nums[i] };
+    q->n_bodies = n;
+    q->any_position = !newest;
+    q->cb.bodies = cb;
     return submit(s, q);
 }
 
@@ -193,6 +209,9 @@ void store_query_complete(struct query *q)
     case QUERY_DELIVERY:
         q->cb.delivery(q->ctx, q->status, ok ? q->deliveries : NULL, ok ? q->body : none,
                        ok ? q->request : none);
+        break;
+    case QUERY_BODIES:
+        q->cb.bodies(q->ctx, q->status, ok ? q->bodies : NULL, ok ? q->n_bodies : 0);
         break;
     case QUERY_EVENT:
         q->cb.event(q->ctx, q->status, ok ? &q->event : NULL);

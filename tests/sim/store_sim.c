@@ -22,6 +22,7 @@ struct job { /* an append or a question, of the tables' memory */
 enum asked {
     ASK_CLAIM,
     ASK_DELIVERY,
+    ASK_BODIES,
     ASK_EVENT,
     ASK_NUMS,
     ASK_LINKS,
@@ -40,6 +41,7 @@ struct query {
     struct rec_ref *refs;
     size_t n;
     struct store_delivery *rows;
+    struct store_body *bodies;
     sl_str body, request, token, *subjects;
     uint64_t *nums;
     struct store_state *states;
@@ -49,6 +51,7 @@ struct query {
         void (*claim)(void *ctx, int status, const struct store_delivery *d, size_t n);
         void (*delivery)(void *ctx, int status, const struct store_delivery *d, sl_str body,
                          sl_str request);
+        void (*bodies)(void *ctx, int status, const struct store_body *b, size_t n);
         void (*event)(void *ctx, int status, const struct store_event *e);
         void (*nums)(void *ctx, int status, const uint64_t *nums, size_t n);
         void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);
@@ -375,6 +378,22 @@ static int answer_delivery(struct store *s, struct query *q)
     return 0;
 }
 
+static void answer_bodies(struct store *s, struct query *q)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->n; i++) {
+        const struct row *r = tables_row(&s->t, q->bodies[i].num);
+        if (r)
+            q->bodies[n++] = (struct store_body){
+                .num = r->num,
+                .body = r->body,
+                .request = r->request_generation == r->generation ? r->request : STR(""),
+            };
+    }
+    q->n = n;
+}
+
 static int answer_event(struct store *s, struct query *q)
 {
     const struct event_row *e = tables_event(&s->t, q->id);
@@ -442,6 +461,9 @@ static int answer(struct store *s, struct query *q)
         return 0;
     case ASK_DELIVERY:
         return answer_delivery(s, q);
+    case ASK_BODIES:
+        answer_bodies(s, q);
+        return 0;
     case ASK_EVENT:
         return answer_event(s, q);
     case ASK_NUMS:
@@ -472,6 +494,9 @@ static void tell(struct query *q, int status)
         break;
     case ASK_DELIVERY:
         q->cb.delivery(q->ctx, status, status < 0 ? NULL : q->rows, q->body, q->request);
+        break;
+    case ASK_BODIES:
+        q->cb.bodies(q->ctx, status, q->bodies, n);
         break;
     case ASK_EVENT:
         q->cb.event(q->ctx, status, status < 0 ? NULL : &q->event);
@@ -570,6 +595,22 @@ int store_delivery_get(struct store *s, uint64_t num,
         return UV_ECANCELED;
     q->id = num;
     q->cb.delivery = cb;
+    return 0;
+}
+
+int store_bodies(struct store *s, const uint64_t *nums, size_t n, bool newest,
+                 void (*cb)(void *ctx, int status, const struct store_body *b, size_t n), void *ctx)
+{
+    struct query *q = query_new(s, ASK_BODIES, ctx);
+
+    (void)newest; /* there is no index behind */
+    if (!q)
+        return UV_ECANCELED;
+    q->bodies = room(s, n * sizeof(*q->bodies));
+    for (size_t i = 0; i < n; i++)
+        q->bodies[i] = (struct store_body){ .num = nums[i] };
+    q->n = n;
+    q->cb.bodies = cb;
     return 0;
 }
 

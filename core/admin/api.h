@@ -91,9 +91,11 @@ enum ask {
     ASK_ERROR = 1 << 10,
     ASK_SINCE = 1 << 11, /* an RFC 3339 time, or a duration: so long ago */
     ASK_UNTIL = 1 << 12,
+    ASK_ISSUE = 1 << 13,
+    ASK_ISSUE_STATE = 1 << 14,
     /* what a list of deliveries is narrowed by */
     ASK_DELIVERIES = ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC |
-                     ASK_HOLD_TYPE | ASK_ERROR | ASK_SINCE | ASK_UNTIL,
+                     ASK_HOLD_TYPE | ASK_ERROR | ASK_ISSUE | ASK_SINCE | ASK_UNTIL,
 };
 
 /** Percent-decoding; '+' is a space when `form`. Own text without NUL, or NULL: malformed. */
@@ -119,6 +121,11 @@ void api_event(struct call *c);
 void api_deliveries(struct call *c);
 void api_delivery(struct call *c);
 void api_decide(struct call *c);
+void api_issues(struct call *c);
+void api_issue(struct call *c);
+void api_issue_ack(struct call *c);
+void api_issue_resolve(struct call *c);
+void api_issue_reopen(struct call *c);
 void api_try(struct call *c);
 void api_backup(struct call *c);
 void api_backup_status(struct call *c);

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "store/fingerprint.h"
 
 #define ASK_VALUE_BYTES   1024
 #define ASK_LIMIT_DEFAULT 100
@@ -26,6 +27,8 @@ static const struct param {
     { "state", ASK_STATE, offsetof(struct store_filter, state) },
     { "hold_type", ASK_HOLD_TYPE, offsetof(struct store_filter, hold_type) },
     { "error", ASK_ERROR, offsetof(struct store_filter, error) },
+    { "issue", ASK_ISSUE, 0 },
+    { "state", ASK_ISSUE_STATE, offsetof(struct store_filter, state) },
     { "since", ASK_SINCE, 0 },
     { "until", ASK_UNTIL, 0 },
     { "after", ASK_AFTER_EVENT | ASK_AFTER_DELIVERY, 0 },
@@ -164,6 +167,25 @@ static int check_state(const char *value, struct fail *fail)
     return found ? 0 : UV_EINVAL;
 }
 
+static int check_issue_state(const char *value, struct fail *fail)
+{
+    if (strcmp(value, "open") && strcmp(value, "acknowledged") && strcmp(value, "resolved"))
+        return fail_set(fail, UV_EINVAL,
+                        "\"state\" must be one of open, acknowledged, resolved, not \"%.40s\"",
+                        value);
+    return 0;
+}
+
+static int set_issue(struct store_filter *f, const char *value, struct fail *fail)
+{
+    if (fingerprint_parse(str_of(value), &f->issue) < 0)
+        return fail_set(fail, UV_EINVAL,
+                        "\"issue\" must be the id of an issue, such as 3f2a9c01d4e7, not "
+                        "\"%.40s\"; see `sluice issues`",
+                        value);
+    return 0;
+}
+
 int ask_set(struct store_filter *f, unsigned allowed, const char *name, const char *value,
             struct fail *fail)
 {
@@ -182,6 +204,8 @@ int ask_set(struct store_filter *f, unsigned allowed, const char *name, const ch
         return set_limit(f, value, fail);
     if (p->bits & ASK_DUPLICATES)
         return set_duplicates(f, value, fail);
+    if (p->bits & ASK_ISSUE)
+        return set_issue(f, value, fail);
     if (p->bits & (ASK_SINCE | ASK_UNTIL))
         return ask_time(name, value, clock_wall_ms(),
                         p->bits & ASK_SINCE ? &f->since_ms : &f->until_ms, fail);
@@ -190,6 +214,8 @@ int ask_set(struct store_filter *f, unsigned allowed, const char *name, const ch
     if (strlen(value) > ASK_VALUE_BYTES)
         return fail_set(fail, UV_EINVAL, "\"%s\" has more than %d bytes", name, ASK_VALUE_BYTES);
     if (p->bits & ASK_STATE && (r = check_state(value, fail)) < 0)
+        return r;
+    if (p->bits & ASK_ISSUE_STATE && (r = check_issue_state(value, fail)) < 0)
         return r;
     text = text_of(f, p);
     if (*text)

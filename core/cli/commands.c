@@ -30,6 +30,10 @@
     {                                                          \
         "error", "TEXT", "only with this text in their reason" \
     }
+#define OPTION_ISSUE                                          \
+    {                                                         \
+        "issue", "ISSUE", "only of this one of sluice issues" \
+    }
 #define OPTION_SINCE                                                                       \
     {                                                                                      \
         "since", "WHEN", "only what came to stand so since: 2h (ago), or an RFC 3339 time" \
@@ -84,6 +88,7 @@ OPTIONS(deliveries_options) = {
     OPTION_TOPIC,
     OPTION_TYPE,
     OPTION_ERROR,
+    OPTION_ISSUE,
     OPTION_SINCE,
     OPTION_UNTIL,
     OPTION_AFTER,
@@ -91,12 +96,12 @@ OPTIONS(deliveries_options) = {
     OPTION_SOCKET,
     { 0 }
 };
-OPTIONS(dead_options) = { OPTION_ENDPOINT, OPTION_ROUTE,  OPTION_SUBJECT, OPTION_TOPIC,
-                          OPTION_ERROR,    OPTION_SINCE,  OPTION_UNTIL,   OPTION_AFTER,
-                          OPTION_LIMIT,    OPTION_SOCKET, { 0 } };
-OPTIONS(held_options) = { OPTION_TYPE,  OPTION_ENDPOINT, OPTION_ROUTE,  OPTION_SUBJECT,
-                          OPTION_TOPIC, OPTION_ERROR,    OPTION_SINCE,  OPTION_UNTIL,
-                          OPTION_AFTER, OPTION_LIMIT,    OPTION_SOCKET, { 0 } };
+OPTIONS(dead_options) = { OPTION_ENDPOINT, OPTION_ROUTE, OPTION_SUBJECT, OPTION_TOPIC,
+                          OPTION_ERROR,    OPTION_ISSUE, OPTION_SINCE,   OPTION_UNTIL,
+                          OPTION_AFTER,    OPTION_LIMIT, OPTION_SOCKET,  { 0 } };
+OPTIONS(held_options) = { OPTION_TYPE,  OPTION_ENDPOINT, OPTION_ROUTE, OPTION_SUBJECT, OPTION_TOPIC,
+                          OPTION_ERROR, OPTION_ISSUE,    OPTION_SINCE, OPTION_UNTIL,   OPTION_AFTER,
+                          OPTION_LIMIT, OPTION_SOCKET,   { 0 } };
 OPTIONS(replay_options) = {
     OPTION_ALL,
     OPTION_ROUTE,
@@ -104,6 +109,7 @@ OPTIONS(replay_options) = {
     OPTION_SUBJECT,
     OPTION_TOPIC,
     OPTION_ERROR,
+    OPTION_ISSUE,
     OPTION_SINCE,
     OPTION_UNTIL,
     { "remap", NULL, "run the route's program again on the original event" },
@@ -113,23 +119,37 @@ OPTIONS(replay_options) = {
     OPTION_SOCKET,
     { 0 }
 };
-OPTIONS(discard_options) = { OPTION_ALL,   OPTION_ROUTE,   OPTION_ENDPOINT, OPTION_SUBJECT,
-                             OPTION_TOPIC, OPTION_ERROR,   OPTION_SINCE,    OPTION_UNTIL,
-                             OPTION_WHY,   OPTION_DRY_RUN, OPTION_SOCKET,   { 0 } };
-OPTIONS(release_options) = {
-    OPTION_ALL,     OPTION_TYPE,
-    OPTION_ROUTE,   OPTION_ENDPOINT,
-    OPTION_SUBJECT, OPTION_TOPIC,
-    OPTION_ERROR,   OPTION_SINCE,
-    OPTION_UNTIL,   { "to", "ENDPOINT", "where to send what has no endpoint yet" },
-    OPTION_WHY,     OPTION_DRY_RUN,
-    OPTION_SOCKET,  { 0 }
-};
-OPTIONS(reject_options) = { OPTION_ALL,     OPTION_TYPE,  OPTION_ROUTE,   OPTION_ENDPOINT,
-                            OPTION_SUBJECT, OPTION_TOPIC, OPTION_ERROR,   OPTION_SINCE,
-                            OPTION_UNTIL,   OPTION_WHY,   OPTION_DRY_RUN, OPTION_SOCKET,
-                            { 0 } };
+OPTIONS(discard_options) = { OPTION_ALL,   OPTION_ROUTE, OPTION_ENDPOINT, OPTION_SUBJECT,
+                             OPTION_TOPIC, OPTION_ERROR, OPTION_ISSUE,    OPTION_SINCE,
+                             OPTION_UNTIL, OPTION_WHY,   OPTION_DRY_RUN,  OPTION_SOCKET,
+                             { 0 } };
+OPTIONS(release_options) = { OPTION_ALL,
+                             OPTION_TYPE,
+                             OPTION_ROUTE,
+                             OPTION_ENDPOINT,
+                             OPTION_SUBJECT,
+                             OPTION_TOPIC,
+                             OPTION_ERROR,
+                             OPTION_ISSUE,
+                             OPTION_SINCE,
+                             OPTION_UNTIL,
+                             { "to", "ENDPOINT", "where to send what has no endpoint yet" },
+                             OPTION_WHY,
+                             OPTION_DRY_RUN,
+                             OPTION_SOCKET,
+                             { 0 } };
+OPTIONS(reject_options) = { OPTION_ALL,     OPTION_TYPE,  OPTION_ROUTE, OPTION_ENDPOINT,
+                            OPTION_SUBJECT, OPTION_TOPIC, OPTION_ERROR, OPTION_ISSUE,
+                            OPTION_SINCE,   OPTION_UNTIL, OPTION_WHY,   OPTION_DRY_RUN,
+                            OPTION_SOCKET,  { 0 } };
 OPTIONS(arrived_options) = { OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
+OPTIONS(issues_options) = { { "state", "STATE", "open, acknowledged or resolved" },
+                            OPTION_ROUTE,
+                            OPTION_ENDPOINT,
+                            OPTION_LIMIT,
+                            OPTION_SOCKET,
+                            { 0 } };
+OPTIONS(why_options) = { OPTION_WHY, OPTION_SOCKET, { 0 } };
 OPTIONS(try_options) = { { "endpoint", "NAME", "where it would come from" },
                          { "topic", "TOPIC", "its topic, such as orders/create" },
                          { "header", "'NAME: VALUE'",
@@ -177,6 +197,14 @@ const struct command commands[] = {
     { "held reject", "[ID...]", "make dead letters of them", reject_options, command_held_reject },
     { "held arrived", "ID...", "an unknown outcome: it did arrive", arrived_options,
       command_held_arrived },
+    { "issues", NULL, "what dead letters have in common, newest first", issues_options,
+      command_issues },
+    { "issues show", "ISSUE", "one of them, with an example and its newest dead letters",
+      plain_options, command_issues_show },
+    { "issues ack", "ISSUE", "somebody looks after it", why_options, command_issues_ack },
+    { "issues resolve", "ISSUE", "it is mended; it is open again when it comes again", why_options,
+      command_issues_resolve },
+    { "issues reopen", "ISSUE", "it is not mended after all", why_options, command_issues_reopen },
     { "endpoints list", NULL, "endpoints with their breakers and queues", plain_options,
       command_endpoints_list },
     { "endpoints trip", "NAME", "open its breaker: stop sending", plain_options,

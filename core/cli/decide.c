@@ -22,7 +22,8 @@ struct verb {
 static const char *const filters[][2] = { { "route", "route" },     { "endpoint", "endpoint" },
                                           { "subject", "subject" }, { "topic", "topic" },
                                           { "type", "hold_type" },  { "error", "error" },
-                                          { "since", "since" },     { "until", "until" } };
+                                          { "issue", "issue" },     { "since", "since" },
+                                          { "until", "until" } };
 
 static json_t *filter_of(const struct cli *cli, const char *state)
 {

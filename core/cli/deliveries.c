@@ -90,7 +90,7 @@ static void print_list(const struct cli *cli, json_t *list, const char *state)
 static int list(struct cli *cli, const char *state)
 {
     static const char *const names[] = { "endpoint", "route", "subject", "topic", "error",
-                                         "since",    "until", "after",   "limit" };
+                                         "issue",    "since", "until",   "after", "limit" };
     struct buf target = { 0 };
     struct answer a;
     int r;

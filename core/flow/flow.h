@@ -114,6 +114,15 @@ struct decided {
 int flow_decide(struct flow *f, const struct decide *d,
                 void (*cb)(void *ctx, const struct decided *results, size_t n), void *ctx);
 
+/** Write a small fact that outlives the process (REC_STATE): an issue's acknowledgement, say. `cb`
+ *  (may be NULL) comes once it is durable, or with the error; never before this returned. */
+struct flow_fact {
+    sl_str space, key, value; /* value: JSON; empty: there is none any more */
+    sl_str who, why;
+};
+void flow_fact(struct flow *f, const struct flow_fact *what,
+               void (*cb)(struct flow *f, void *ctx, int status), void *ctx);
+
 /** A dry run: what would be made of this payload, and where would it go? `json`:
  *  {"subject":..,"version":..,"deliveries":[{"route","piece","to"|"hold"|"dead"|"drop","action","body","key"}],
  *   "errors":[...]}; nothing is stored or sent. */

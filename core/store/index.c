@@ -51,7 +51,8 @@ const char *const index_sql[IX__COUNT] = {
         "UPDATE bodies SET request = CASE WHEN length(?2) > 0 THEN ?2"
         " WHEN generation = ?5 THEN request ELSE NULL END,"
         " key = ?3, digest = ?4, generation = ?5 WHERE num = ?1",
-    [IX_DELIVERY_STAND] = "SELECT state, endpoint, route, batch FROM deliveries WHERE num = ?",
+    [IX_DELIVERY_STAND] =
+        "SELECT state, endpoint, route, batch, issue, job FROM deliveries WHERE num = ?",
     [IX_DELIVERY_SENT] =
         "UPDATE deliveries SET state = 1, batch = ?2, generation = ?3,"
         " updated_ms = ?4, next_ms = 0, reason = '', hold_type = '',"
@@ -79,6 +80,40 @@ const char *const index_sql[IX__COUNT] = {
         "INSERT OR REPLACE INTO state(space, key, value, at_ms, who, why)"
         " VALUES(?, ?, ?, ?, ?, ?)",
     [IX_STATE_CLEAR] = "DELETE FROM state WHERE space = ? AND key = ?",
+    [IX_ISSUE_ADD] =
+        "INSERT INTO issues VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, 1, 1, 0, 0, 0, '', '',"
+        " 0, '', '') ON CONFLICT(id) DO UPDATE SET example = ?6, example_num = ?7, last_ms = ?8,"
+        " n = n + 1, dead = dead + 1, reopened = reopened + (resolved_ms <> 0),"
+        " opened_ms = CASE resolved_ms WHEN 0 THEN opened_ms ELSE ?8 END,"
+        " ack_ms = CASE resolved_ms WHEN 0 THEN ack_ms ELSE 0 END,"
+        " resolved_ms = 0, resolved_who = '', resolved_why = ''",
+    [IX_ISSUE_CHANGE] =
+        "UPDATE issues SET dead = dead + ?2, live = live + ?3,"
+        " resolved_who = CASE WHEN resolved_ms = 0 AND dead + live + ?2 + ?3 = 0"
+        " THEN 'sluice' ELSE resolved_who END,"
+        " resolved_why = CASE WHEN resolved_ms = 0 AND dead + live + ?2 + ?3 = 0"
+        " THEN 'no dead letter of it is left' ELSE resolved_why END,"
+        " resolved_ms = CASE WHEN resolved_ms = 0 AND dead + live + ?2 + ?3 = 0"
+        " THEN ?4 ELSE resolved_ms END WHERE id = ?1",
+    [IX_ISSUE_ACK] = "UPDATE issues SET ack_ms = ?2, ack_who = ?3, ack_why = ?4 WHERE id = ?1",
+    [IX_ISSUE_RESOLVE] =
+        "UPDATE issues SET resolved_ms = ?2, resolved_who = ?3, resolved_why = ?4 WHERE id = ?1",
+    [IX_ISSUE_REOPEN] =
+        "UPDATE issues SET opened_ms = ?2, resolved_ms = 0, resolved_who = '', resolved_why = '',"
+        " ack_ms = 0, ack_who = ?3, ack_why = ?4 WHERE id = ?1",
+    [IX_ISSUE_STANDING] =
+        "SELECT sum(ack_ms = 0), sum(ack_ms <> 0), sum(dead) FROM issues WHERE resolved_ms = 0",
+    [IX_DELIVERY_ISSUE] = "UPDATE deliveries SET issue = ?2 WHERE num = ?1",
+    [IX_DELIVERY_JOB] = "UPDATE deliveries SET job = ?2 WHERE num = ?1",
+    [IX_REMAPPED] =
+        "SELECT d.num, d.state, d.issue FROM deliveries d JOIN moves m ON m.num = d.num AND m.seq = ?3"
+        " WHERE d.num > ?1 AND d.num <= ?2",
+    [IX_REPLAY_COUNT] =
+        "INSERT INTO replays(job, issue, n) VALUES(?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1",
+    [IX_REPLAY_FORGET] = "DELETE FROM replays WHERE job = ?",
+    [IX_EDIT_KEEP] =
+        "INSERT OR IGNORE INTO edits(num, seq, body) SELECT num, ?2, body FROM bodies"
+        " WHERE num = ?1",
     [IX_BODY_EDIT] = "UPDATE bodies SET body = ?2 WHERE num = ?1",
     [IX_LINK_ADD] =
         "INSERT OR REPLACE INTO links(hash, endpoint, kind, id, subject, num, at_ms)"
@@ -217,6 +252,10 @@ int index_open(struct index **ret, const char *dir, struct reclog_reader *log,
             fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
             goto out;
         }
+    if ((r = index_issues_count(ix)) < 0) {
+        fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
+        goto out;
+    }
     *ret = ix;
     return 0;
 out:
@@ -243,6 +282,11 @@ void index_close(struct index *ix)
 uint64_t index_watermark(const struct index *ix)
 {
     return ix->now.watermark;
+}
+
+struct index_issues index_issues(const struct index *ix)
+{
+    return ix->issues;
 }
 
 uint64_t index_restored_to(const struct index *ix)
@@ -279,7 +323,7 @@ int index_commit(struct index *ix)
         return r;
     }
     ix->committed = ix->now;
-    return 0;
+    return ix->issues_changed ? index_issues_count(ix) : 0;
 }
 
 void index_rollback(struct index *ix)

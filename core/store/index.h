@@ -50,6 +50,13 @@ int index_copy_open(struct index_copy **ret, struct index *ix, const char *path)
 int index_copy_step(struct index_copy *c, unsigned pages, uint64_t *ret_bytes, uint64_t *ret_total);
 void index_copy_close(struct index_copy *c); /* whole or not; NULL is fine */
 
+/** What stands of what dead letters have in common. */
+struct index_issues {
+    uint64_t open, acknowledged; /* not resolved; the latter were looked at by somebody */
+    uint64_t dead;               /* dead letters of them */
+};
+struct index_issues index_issues(const struct index *ix);
+
 /** The newest record of the backup that this store was restored from; 0: it was not. */
 uint64_t index_restored_to(const struct index *ix);
 

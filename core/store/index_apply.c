@@ -40,7 +40,7 @@ static int add_line(struct index *ix, const struct line *l)
 struct stand {
     int state;
     sl_str endpoint, route;
-    uint64_t batch;
+    uint64_t batch, issue, job;
 };
 
 /* 1: found; 0: there is none; or a code. */
@@ -59,6 +59,8 @@ static int stand_of(struct index *ix, uint64_t num, struct stand *ret)
     endpoint = sql_view(st, 1);
     route = sql_view(st, 2);
     ret->batch = sql_u64(st, 3);
+    ret->issue = sql_u64(st, 4);
+    ret->job = sql_u64(st, 5);
     buf_clear(copy);
     buf_str(copy, endpoint);
     buf_str(copy, route);
@@ -107,6 +109,21 @@ static int add_body(struct index *ix, const struct rec_delivery *d)
     return sql_run(st);
 }
 
+static int born_dead(struct index *ix, const struct rec_routed *rec, const struct rec_delivery *d)
+{
+    struct index_death death = {
+        .num = d->num,
+        .from = DS_DISCARDED, /* it counted nowhere before */
+        .at_ms = rec->at_ms,
+        .route = d->route,
+        .endpoint = d->endpoint,
+        .reason = d->reason,
+    };
+    uint64_t issue;
+
+    return index_issue_died(ix, &death, &issue);
+}
+
 static int add_delivery(struct index *ix, uint64_t seq, size_t n, const struct rec_routed *rec,
                         const struct index_event *ev)
 {
@@ -137,6 +154,8 @@ static int add_delivery(struct index *ix, uint64_t seq, size_t n, const struct r
     if (r < 0 || sqlite3_changes(ix->db) == 0)
         return r; /* there already: the first one holds */
     if ((r = add_body(ix, d)) < 0 || (r = index_count(ix, d->endpoint, d->route, state, 1)) < 0)
+        return r;
+    if (state == DS_DEAD && (r = born_dead(ix, rec, d)) < 0)
         return r;
     return add_line(ix, &(struct line){ .num = d->num,
                                         .seq = seq,
@@ -364,15 +383,62 @@ static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, i
     return sql_run(st);
 }
 
-static int edit_body(struct index *ix, const struct rec_move *m)
+/* What the body was is kept with the record that changes it. */
+static int edit_body(struct index *ix, uint64_t seq, const struct rec_move *m)
 {
-    sqlite3_stmt *st = ix->st[IX_BODY_EDIT];
+    sqlite3_stmt *st = ix->st[IX_EDIT_KEEP];
+    int r;
 
     if (!m->body.len)
         return 0;
     sql_bind_u64(st, 1, m->num);
+    sql_bind_u64(st, 2, seq);
+    if ((r = sql_run(st)) < 0)
+        return r;
+    st = ix->st[IX_BODY_EDIT];
+    sql_bind_u64(st, 1, m->num);
     sql_bind_bytes(st, 2, m->body);
     return sql_run(st);
+}
+
+/* What it died of, and the replay that sent it again. */
+static int follow_issue(struct index *ix, uint64_t seq, const struct rec_moves *rec,
+                        const struct rec_move *m, const struct stand *from, int state,
+                        sl_str endpoint)
+{
+    struct index_move moved = {
+        .num = m->num,
+        .seq = seq,
+        .from = from->state,
+        .to = state,
+        .issue = from->issue,
+        .job = from->job,
+        .by_job = index_replay_of(rec->who),
+        .remapped = state == DS_DISCARDED && str_eq(m->hold_type, STR("remapped")),
+        .at_ms = rec->at_ms,
+    };
+    struct index_death death = {
+        .num = m->num,
+        .was = from->issue,
+        .from = from->state,
+        .moved = true,
+        .by_hand = from->state == DS_HELD && !m->attempt,
+        .status = m->status,
+        .at_ms = rec->at_ms,
+        .route = from->route,
+        .endpoint = endpoint,
+        .reason = m->reason,
+    };
+    bool dies = state == DS_DEAD && from->state != DS_DEAD;
+    int r = 0;
+
+    if (dies)
+        r = index_issue_died(ix, &death, &moved.issue);
+    if (r == 0 && (moved.remapped || moved.job || moved.by_job))
+        r = index_replay_moved(ix, &moved); /* first: what is handed over keeps an issue open */
+    if (r == 0 && !dies && from->issue)
+        r = index_issue_left(ix, from->issue, from->state, state, rec->at_ms);
+    return r;
 }
 
 static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_moves *rec)
@@ -402,7 +468,9 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
     if (r == 0)
         r = move_row(ix, rec->at_ms, m, state, endpoint);
     if (r == 0)
-        r = edit_body(ix, m);
+        r = edit_body(ix, seq, m);
+    if (r == 0)
+        r = follow_issue(ix, seq, rec, m, &from, state, endpoint);
     return r;
 }
 
@@ -479,6 +547,8 @@ static int apply_state(struct index *ix, sl_str payload)
             sql_bind_text(st, 6, rec.why);
         }
         r = sql_run(st);
+        if (r == 0)
+            r = index_issue_state(ix, &rec, it);
     }
     rec_state_finish(&rec);
     return r;

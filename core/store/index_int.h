@@ -34,6 +34,18 @@ enum index_stmt {
     IX_BATCH_TOKEN,
     IX_STATE_SET,
     IX_STATE_CLEAR,
+    IX_ISSUE_ADD,
+    IX_ISSUE_CHANGE,
+    IX_ISSUE_ACK,
+    IX_ISSUE_RESOLVE,
+    IX_ISSUE_REOPEN,
+    IX_ISSUE_STANDING,
+    IX_DELIVERY_ISSUE,
+    IX_DELIVERY_JOB,
+    IX_REMAPPED,
+    IX_REPLAY_COUNT,
+    IX_REPLAY_FORGET,
+    IX_EDIT_KEEP,
     IX_BODY_EDIT,
     IX_COUNT,
     /* query */
@@ -74,6 +86,9 @@ enum index_retain_stmt {
     RETAIN_RECEIPT_IN,
     RETAIN_LINKS_LEFT,
     RETAIN_LINK_GO,
+    RETAIN_EDITS,
+    RETAIN_ISSUES,
+    RETAIN_ISSUE_STATES,
     RETAIN__COUNT
 };
 
@@ -113,6 +128,8 @@ struct index {
     uint64_t retained_rows;               /* that retention has dealt with, since the opening */
     uint64_t unread; /* the event whose receipt retention could not read last ... */
     unsigned unread_times;
+    struct index_issues issues; /* as committed */
+    bool issues_changed;        /* since they were counted */
     int wal_pages;
     bool failed; /* as the log's */
 
@@ -159,9 +176,46 @@ void index_row_delivery(sqlite3_stmt *st, struct arena *arena, struct store_deli
  *  more; UV_EILSEQ: damaged on disk; or a code. */
 int index_receipt(struct index *ix, uint64_t id, struct arena *arena, struct rec_receipt *ret);
 
-/** Prepare SELECT `columns` FROM deliveries with the filter's conditions, ordered and limited. */
+/** Prepare SELECT `columns` FROM deliveries with the filter's conditions, then `order` (by rising
+ *  num, say), and limited. */
 int index_filter_deliveries(struct index *ix, const char *columns, const struct store_filter *f,
-                            sqlite3_stmt **ret);
+                            sqlite3_stmt **ret, const char *order);
 uint32_t index_limit(uint32_t limit); /* 1..1000 */
 
 int index_report(struct index *ix, struct query *q);
+
+/* ---- index_issues.c: within a transaction; 0 or a code ---- */
+
+/** A delivery that is dead now and was not before. */
+struct index_death {
+    uint64_t num;
+    uint64_t was; /* the issue it died of before, and the state it had; 0: none */
+    int from;
+    bool moved, by_hand; /* by an outcome or a decision, not made so; by a person */
+    uint32_t status;
+    int64_t at_ms;
+    sl_str route, endpoint, reason;
+};
+int index_issue_died(struct index *ix, const struct index_death *d, uint64_t *ret_issue);
+/** A delivery that once died of the issue goes from one state to another that is not dead. */
+int index_issue_left(struct index *ix, uint64_t issue, int from, int to, int64_t at_ms);
+
+/** The number of the replay that decided so; 0: somebody else. */
+uint64_t index_replay_of(sl_str who);
+struct index_move {
+    uint64_t num, seq;
+    int from, to;
+    uint64_t issue;       /* after it */
+    uint64_t job, by_job; /* the replay that sent it again; the one that moves it; 0: none */
+    bool remapped;
+    int64_t at_ms;
+};
+int index_replay_moved(struct index *ix, const struct index_move *m);
+/** A fact of a space that means something here. */
+int index_issue_state(struct index *ix, const struct rec_state *rec,
+                      const struct rec_state_item *it);
+int index_issues_count(struct index *ix);
+int report_issues(struct index *ix, struct query *q);
+int report_issue(struct index *ix, struct query *q);
+int report_replay(struct index *ix, struct query *q);
+int report_replayable(struct index *ix, struct query *q);

@@ -361,8 +361,18 @@ static int state_of(const char *name)
     "num IN (" INDEX_SPANS("deliveries", "num", "28") "SELECT d.num FROM s CROSS JOIN"       \
     " deliveries d WHERE d.num >> 28 = s.p AND d.subject = ?)"
 
+/* Of those that are live or dead there are few: better all of them than all that ever were. */
+static const char *index_for(int state, const struct store_filter *f)
+{
+    if (state == DS_READY || state == DS_INFLIGHT)
+        return " INDEXED BY deliveries_live";
+    if (state == DS_DEAD && f->issue)
+        return " INDEXED BY deliveries_issue";
+    return state == DS_DEAD && !f->subject ? " INDEXED BY deliveries_dead" : "";
+}
+
 int index_filter_deliveries(struct index *ix, const char *columns, const struct store_filter *f,
-                            sqlite3_stmt **ret)
+                            sqlite3_stmt **ret, const char *order)
 {
     const struct {
         const char *condition, *value;
@@ -373,26 +383,26 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     };
     const struct {
         const char *condition;
-        int64_t ms;
-    } times[] = { { "updated_ms >= ?", f->since_ms }, { "updated_ms < ?", f->until_ms } };
+        int64_t n;
+    } numbers[] = { { "issue = ? AND issue <> 0", (int64_t)f->issue },
+                    { "updated_ms >= ?", f->since_ms },
+                    { "updated_ms < ?", f->until_ms } };
     int state = f->state ? state_of(f->state) : -1, r, at = 1;
     struct buf sql = { 0 };
 
     if (f->state && state < 0)
         return UV_EINVAL;
-    /* Of those that are live there are few: better all of them than all that ever were. */
-    buf_printf(&sql, "SELECT %s FROM deliveries%s WHERE num > ?", columns,
-               state == DS_READY || state == DS_INFLIGHT ? " INDEXED BY deliveries_live" : "");
+    buf_printf(&sql, "SELECT %s FROM deliveries%s WHERE num > ?", columns, index_for(state, f));
     if (state >= 0)
         buf_printf(&sql, " AND state = %d%s%s", state, state < DS_DELIVERED ? " AND state < 6" : "",
                    state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");
     for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
         if (equal[i].value)
             buf_printf(&sql, " AND %s", equal[i].condition);
-    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-        if (times[i].ms)
-            buf_printf(&sql, " AND %s", times[i].condition);
-    buf_cstr(&sql, " ORDER BY num LIMIT ?");
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (numbers[i].n)
+            buf_printf(&sql, " AND %s", numbers[i].condition);
+    buf_printf(&sql, "%s LIMIT ?", order);
     r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, ret, sql.data);
     buf_finish(&sql);
     if (r < 0)
@@ -401,9 +411,9 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
         if (equal[i].value)
             sql_bind_text(*ret, at++, str_of(equal[i].value));
-    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-        if (times[i].ms)
-            sqlite3_bind_int64(*ret, at++, times[i].ms);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (numbers[i].n)
+            sqlite3_bind_int64(*ret, at++, numbers[i].n);
     sql_bind_u64(*ret, at, index_limit(f->limit));
     return 0;
 }
@@ -411,7 +421,7 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
 static int answer_select(struct index *ix, struct query *q)
 {
     sqlite3_stmt *st = NULL;
-    int r = index_filter_deliveries(ix, "num", &q->filter, &st);
+    int r = index_filter_deliveries(ix, "num", &q->filter, &st, " ORDER BY num");
 
     if (r == 0)
         r = collect_nums(q, st);

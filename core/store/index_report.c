@@ -268,7 +268,7 @@ static json_t *ref_row(struct index *ix, sqlite3_stmt *st)
 #define DELIVERY_REPORT_COLUMNS                                                                     \
     "num, route, piece, endpoint, action, subject, topic, state, reason, attempts, generation,"     \
     " next_ms, hold_type, reference, updated_ms, received_ms, first_sent_ms, priority, body_bytes," \
-    " version, detail"
+    " version, detail, issue"
 
 /* Written by the flow as a JSON object; anything else is shown as no detail. */
 static void set_detail(json_t *o, sl_str detail)
@@ -309,6 +309,7 @@ static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
     reply_set_int(o, "body_bytes", sqlite3_column_int64(st, 18));
     reply_set_column(o, "version", st, 19);
     set_detail(o, sql_view(st, 20));
+    reply_set_issue(o, "issue", sql_u64(st, 21));
     return o;
 }
 
@@ -418,7 +419,7 @@ static int report_deliveries(struct index *ix, struct query *q)
 {
     json_t *list = json_array();
     sqlite3_stmt *st = NULL;
-    int r = index_filter_deliveries(ix, DELIVERY_REPORT_COLUMNS, &q->filter, &st);
+    int r = index_filter_deliveries(ix, DELIVERY_REPORT_COLUMNS, &q->filter, &st, " ORDER BY num");
 
     while (r == 0 && (r = sql_row(st)) > 0) {
         reply_add(list, delivery_row(ix, st));
@@ -464,6 +465,22 @@ static json_t *move_row(struct index *ix, sqlite3_stmt *st)
     reply_set_column(o, "who", st, 3);
     reply_set_column(o, "reason", st, 4);
     reply_set_column(o, "endpoint", st, 5);
+    return o;
+}
+
+static json_t *edit_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = json_object();
+    sl_str body = sql_view(st, 1);
+    uint8_t digest[DIGEST_SHA256];
+    char hex[2 * DIGEST_SHA256 + 1];
+
+    (void)ix;
+    digest_sha256(body.ptr, body.len, digest);
+    hex_encode(digest, sizeof(digest), hex);
+    reply_set_int(o, "record", sqlite3_column_int64(st, 0));
+    reply_set_text(o, "body_sha256", str_of(hex));
+    reply_set_body(o, "body", body);
     return o;
 }
 
@@ -526,6 +543,10 @@ static int report_delivery(struct index *ix, struct query *q)
             " ORDER BY seq, n LIMIT 1000",
             num, 0, move_row);
     if (r == 0)
+        r = reply_set_rows(ix, o, "edits",
+                           "SELECT seq, body FROM edits WHERE num = ? ORDER BY seq LIMIT 100", num,
+                           0, edit_row);
+    if (r == 0)
         r = reply_set_rows(ix, o, "links",
                            "SELECT endpoint, kind, id, subject FROM links WHERE num = ? LIMIT 1000",
                            num, 0, link_row);
@@ -552,6 +573,14 @@ int index_report(struct index *ix, struct query *q)
         return report_deliveries(ix, q);
     case REPORT_DELIVERY:
         return report_delivery(ix, q);
+    case REPORT_ISSUES:
+        return report_issues(ix, q);
+    case REPORT_ISSUE:
+        return report_issue(ix, q);
+    case REPORT_REPLAY:
+        return report_replay(ix, q);
+    case REPORT_REPLAYABLE:
+        return report_replayable(ix, q);
     }
     return UV_EINVAL;
 }

@@ -24,6 +24,12 @@ static const struct logger logger = { .room = "store" };
     "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table " WHERE " by \
     " BETWEEN ?1 AND ?2 LIMIT ?3)"
 
+/* Resolved, and nothing of it since. */
+#define OLD_ISSUES(what)                                                        \
+    "SELECT " what                                                              \
+    " FROM issues WHERE resolved_ms <> 0 AND resolved_ms < ?1 AND last_ms < ?1" \
+    " AND dead + live = 0 ORDER BY resolved_ms LIMIT ?2"
+
 static const char *const retain_sql[RETAIN__COUNT] = {
     [RETAIN_EVENTS] =
         "SELECT id, routed, routed_ms, origin, duplicate_of, n_deliveries FROM events"
@@ -58,6 +64,11 @@ static const char *const retain_sql[RETAIN__COUNT] = {
         "SELECT hash, num, at_ms FROM links INDEXED BY links_num"
         " WHERE num BETWEEN ? AND ? ORDER BY num LIMIT ?",
     [RETAIN_LINK_GO] = "DELETE FROM links WHERE hash = ?",
+    [RETAIN_EDITS] = DELETE_SOME("edits", "num, seq", "num"),
+    [RETAIN_ISSUES] = "DELETE FROM issues WHERE id IN (" OLD_ISSUES("id") ")",
+    [RETAIN_ISSUE_STATES] =
+        "DELETE FROM state WHERE space = 'issue'"
+        " AND key IN (" OLD_ISSUES("printf('%012x', id)") ")",
 };
 
 /* One transaction's work. */
@@ -315,13 +326,13 @@ static int delete_children(struct slice *s, uint64_t from, uint64_t to, bool del
 {
     static const enum index_retain_stmt of_events[] = { RETAIN_ABOUTS, RETAIN_WAITS };
     static const enum index_retain_stmt of_deliveries[] = { RETAIN_LINKS, RETAIN_MOVES,
-                                                            RETAIN_ATTEMPTS };
+                                                            RETAIN_ATTEMPTS, RETAIN_EDITS };
     const uint64_t a = delivery_num(from, 0), b = delivery_num(to, DELIVERY_ORDINAL_MAX);
     int r = 1;
 
     for (size_t i = 0; r > 0 && i < 2; i++)
         r = delete_some(s, of_events[i], from, to);
-    for (size_t i = 0; r > 0 && deliveries && i < 3; i++)
+    for (size_t i = 0; r > 0 && deliveries && i < 4; i++)
         r = delete_some(s, of_deliveries[i], a, b);
     return r > 0 && deliveries ? delete_deliveries(s, a, b) : r;
 }
@@ -594,6 +605,21 @@ static int look_at_links(struct slice *s, struct index_round *at)
     return r < 0 ? r : n == most;
 }
 
+/* At the end of a round: issues that were resolved long ago, and what was said of them. */
+static int delete_issues(struct slice *s)
+{
+    static const enum index_retain_stmt what[] = { RETAIN_ISSUE_STATES, RETAIN_ISSUES };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && s->ix->now.kept_from > 1 && i < 2; i++) {
+        sqlite3_stmt *st = s->ix->retain[what[i]];
+        sqlite3_bind_int64(st, 1, s->before_ms);
+        sql_bind_u64(st, 2, SLICE_ROWS);
+        r = run(s, st);
+    }
+    return r;
+}
+
 int index_retain_round(struct index *ix, struct index_round *at, int64_t before_ms)
 {
     const struct index_round was = *at;
@@ -608,6 +634,8 @@ int index_retain_round(struct index *ix, struct index_round *at, int64_t before_
         at->links |= r == 0;
         r = r < 0 ? r : 0;
     }
+    if (r == 0 && !more)
+        r = delete_issues(&s);
     r = slice_end(&s, r);
     ix->retained_rows += r == 0 ? SLICE_ROWS - s.left : 0;
     if (r < 0)

@@ -35,6 +35,9 @@ void reply_set_state(json_t *o, sqlite3_stmt *st, int column);
 /** "<name>": raw text, "<name>_is_json", "<name>_replaced": some bytes were no UTF-8. */
 void reply_set_body(json_t *o, const char *name, sl_str body);
 
+/** An issue's id, or null for 0. */
+void reply_set_issue(json_t *o, const char *name, uint64_t issue);
+
 typedef json_t *reply_row(struct index *ix, sqlite3_stmt *st);
 /** All rows as an array, the first `n_ids` parameters bound to `ids`. 0 with *ret owned, or a code.
  */

@@ -100,7 +100,34 @@ static const char *const index_steps[] = {
     /* facts that outlive the process: who paused what, and why */
     "CREATE TABLE state(space TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
     " at_ms INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,"
-    " PRIMARY KEY(space, key)) WITHOUT ROWID;",
+    " PRIMARY KEY(space, key)) WITHOUT ROWID;"
+
+    /* issue: what it died of last (its fingerprint); job: the replay that sent it again; 0: none.
+     * Dead letters are looked through by these two alone, however many there are. */
+    "ALTER TABLE deliveries ADD COLUMN issue INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE deliveries ADD COLUMN job INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX deliveries_dead ON deliveries(num, route, endpoint, topic, hold_type,"
+    " updated_ms, issue) WHERE state = 7;"
+    "CREATE INDEX deliveries_issue ON deliveries(issue, num) WHERE state = 7 AND issue <> 0;"
+
+    /* dead, live: deliveries that died of it and stand so now */
+    "CREATE TABLE issues(id INTEGER PRIMARY KEY, route TEXT NOT NULL, endpoint TEXT NOT NULL,"
+    " class TEXT NOT NULL, reason TEXT NOT NULL, example TEXT NOT NULL,"
+    " example_num INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,"
+    " opened_ms INTEGER NOT NULL, n INTEGER NOT NULL, dead INTEGER NOT NULL,"
+    " live INTEGER NOT NULL, reopened INTEGER NOT NULL, resolved_ms INTEGER NOT NULL,"
+    " resolved_who TEXT NOT NULL, resolved_why TEXT NOT NULL, ack_ms INTEGER NOT NULL,"
+    " ack_who TEXT NOT NULL, ack_why TEXT NOT NULL);"
+    "CREATE INDEX issues_open ON issues(ack_ms, dead) WHERE resolved_ms = 0;"
+    "CREATE INDEX issues_resolved ON issues(resolved_ms) WHERE resolved_ms <> 0;"
+
+    /* issue: -1: sent again; 0: arrived; else died again, of that */
+    "CREATE TABLE replays(job INTEGER NOT NULL, issue INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " PRIMARY KEY(job, issue)) WITHOUT ROWID;"
+
+    /* bodies as they were before somebody edited them, by the record that did */
+    "CREATE TABLE edits(num INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,"
+    " PRIMARY KEY(num, seq));",
 };
 
 const struct schema schema_index = {

@@ -534,6 +534,9 @@ void store_stats(const struct store *s, struct store_stats *ret)
         .keys_bytes = atomic_load(&s->keys_bytes),
         .segments = atomic_load(&s->segments),
         .keeper_errors = atomic_load(&s->keeper_errors),
+        .issues_open = atomic_load(&s->issues_open),
+        .issues_acknowledged = atomic_load(&s->issues_acknowledged),
+        .issues_dead = atomic_load(&s->issues_dead),
         .wait_ms = store_wait_ms(s),
         .keep_ms = s->keep_ms,
     };

@@ -200,10 +200,19 @@ enum store_report {
                           deliveries with state, reason, attempts, emitted events */
     REPORT_DELIVERIES, /* list, oldest first: id "1042.0", route, piece, endpoint, action, subject,
                           state, reason, attempts, next_at, hold_type, reference, updated_at,
-                          version, detail (an object, or null) */
-    REPORT_DELIVERY    /* one (id): the above, body, request, key, attempts[] with their own error,
-                          moves[] with reason and who, links[], emitted[]; the number of attempts
-                          is "attempts_burnt" here */
+                          version, detail (an object, or null), issue (an id, or null) */
+    REPORT_DELIVERY,   /* one (id): the above, body, request, key, attempts[] with their own error,
+                          moves[] with reason and who, links[], emitted[], edits[] (bodies as they
+                          were before the move of that record); the number of attempts is
+                          "attempts_burnt" here */
+    REPORT_ISSUES,     /* list, newest first (state: open, acknowledged, resolved; route, endpoint,
+                          id): what dead letters have in common: id, state, route, endpoint, class,
+                          reason, example, first_at, last_at, opened_at, count, dead, replaying,
+                          reopened, resolved, acknowledged */
+    REPORT_ISSUE,      /* one (id): the above, and its newest dead letters */
+    REPORT_REPLAY, /* what became of a replay (id): replayed, delivered, dead_again[] by issue */
+    REPORT_REPLAYABLE, /* what a filter of deliveries matches: list of issue, route, endpoint,
+                          count, the most first */
 };
 
 struct store_filter {
@@ -211,6 +220,7 @@ struct store_filter {
     const char *state; /* for DELIVERIES: a state's name; NULL: any */
     const char *endpoint, *route, *subject, *topic, *hold_type; /* exact; NULL: any */
     const char *error;          /* for DELIVERIES: stands in the reason, without regard to case */
+    uint64_t issue;             /* for DELIVERIES: what they died of; 0: any */
     int64_t since_ms, until_ms; /* for DELIVERIES: last moved so; [since, until); 0: any */
     bool duplicates;            /* for EVENTS: only what repeats another event */
     uint64_t after; /* keyset paging: ids beyond this one (below, for newest-first lists) */
@@ -242,7 +252,9 @@ struct store_stats {
     uint64_t keys_bytes; /* memory that duplicates are known by */
     uint64_t segments;   /* files of the log */
     uint64_t keeper_errors;
-    uint64_t wait_ms; /* store_wait_ms() */
-    int64_t keep_ms;  /* as configured */
+    uint64_t issues_open, issues_acknowledged; /* what dead letters have in common */
+    uint64_t issues_dead;                      /* dead letters of them */
+    uint64_t wait_ms;                          /* store_wait_ms() */
+    int64_t keep_ms;                           /* as configured */
 };
 void store_stats(const struct store *s, struct store_stats *ret);

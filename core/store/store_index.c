@@ -58,6 +58,15 @@ static int apply_next(struct work *w)
     return r < 0 ? r : 0;
 }
 
+static void publish_issues(struct store *s)
+{
+    struct index_issues i = index_issues(s->index);
+
+    atomic_store(&s->issues_open, i.open);
+    atomic_store(&s->issues_acknowledged, i.acknowledged);
+    atomic_store(&s->issues_dead, i.dead);
+}
+
 /* One transaction. 0, or a code and the index as it was. */
 static int apply_some(struct work *w)
 {
@@ -73,6 +82,8 @@ static int apply_some(struct work *w)
         index_rollback(ix);
     if (r == 0)
         atomic_store(&w->s->index_seq, index_watermark(ix));
+    if (r == 0)
+        publish_issues(w->s);
     return r;
 }
 
@@ -127,6 +138,7 @@ int store_catch_up(struct store *s, struct fail *fail)
                         s->path, (unsigned long long)reclog_first(s->log), (unsigned long long)at);
     while (r == 0 && (at = index_watermark(s->index)) < w.target)
         r = apply_some(&w);
+    publish_issues(s);
     if (r == UV_EILSEQ)
         return fail_damaged(s, at, fail);
     if (r == UV_EINVAL)

@@ -81,6 +81,13 @@ static void store(struct buf *b, const struct store_stats *s, int64_t backup_ms)
     head(b, "store_backup_timestamp_seconds", "gauge",
          "When the last whole backup since the start began; 0: there was none.");
     buf_printf(b, "sluice_store_backup_timestamp_seconds %.3f\n", (double)backup_ms / 1e3);
+    head(b, "issues", "gauge", "What dead letters have in common, and is not resolved.");
+    buf_printf(b,
+               "sluice_issues{state=\"open\"} %" PRIu64
+               "\nsluice_issues{state=\"acknowledged\"} %" PRIu64 "\n",
+               s->issues_open, s->issues_acknowledged);
+    plain(b, "issues_dead_letters", "gauge", "Dead letters of issues that are not resolved.",
+          s->issues_dead);
     plain(b, "store_housekeeping_errors_total", "counter",
           "Steps of housekeeping that failed and were tried again later.", s->keeper_errors);
 }

@@ -1,0 +1,40 @@
+/*
+ * fact.c - one small fact that outlives the process: an acknowledgement, how a replay stands.
+ */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+struct fact {
+    void (*cb)(struct flow *f, void *ctx, int status);
+    void *ctx;
+};
+
+static void on_written(struct flow *f, struct commit *c, int status)
+{
+    struct fact *fact = c->ctx;
+
+    if (fact->cb)
+        fact->cb(f, fact->ctx, status);
+    free(fact);
+}
+
+void flow_fact(struct flow *f, const struct flow_fact *what,
+               void (*cb)(struct flow *f, void *ctx, int status), void *ctx)
+{
+    struct fact *fact = mem_zero(sizeof(*fact));
+    struct rec_state_item item = { what->space, what->key, what->value };
+    struct rec_state rec = {
+        .at_ms = clock_wall_ms(),
+        .who = what->who,
+        .why = what->why,
+        .items = &item,
+        .n_items = 1,
+    };
+
+    *fact = (struct fact){ cb, ctx };
+    struct commit *c = commit_new(f, on_written, fact);
+    rec_state_encode(&commit_record(c, REC_STATE)->payload, &rec);
+    commit_go(c);
+}

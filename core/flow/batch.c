@@ -372,7 +372,9 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
     batch_enter(b, BATCH_PACED);
     list_append(&b->lane->paced, &b->paced_node);
     if (f->draining)
-        batch_unsend(b);
+        batch_unsend(b, "the gateway was stopped");
+    else if (b->lane->removed)
+        batch_unsend(b, "its endpoint was removed from the configuration");
     else
         lane_pump(b->lane);
 }
@@ -640,11 +642,11 @@ void batch_settle(struct batch *b)
     settle_write(l, b->id, "adapter", moves, b->n, &b->extras, on_batch_settled, b);
 }
 
-void batch_unsend(struct batch *b)
+void batch_unsend(struct batch *b, const char *why)
 {
     list_remove(&b->paced_node);
     b->unsent = true;
-    snprintf(b->park_why, sizeof(b->park_why), "not sent: the gateway was stopped");
+    snprintf(b->park_why, sizeof(b->park_why), "not sent: %s", why);
     batch_enter(b, BATCH_OUT);
     batch_settle(b);
 }

@@ -29,6 +29,15 @@ void breaker_init(struct breaker *b, const struct breaker_conf *conf)
         b->conf.probes = 1;
 }
 
+void breaker_change(struct breaker *b, const struct breaker_conf *conf)
+{
+    if (conf->window_ms != b->conf.window_ms) /* its slots are counted otherwise */
+        memset(b->slots, 0, sizeof(b->slots));
+    b->conf = *conf;
+    if (b->conf.probes == 0)
+        b->conf.probes = 1;
+}
+
 static uint64_t slot_ms(const struct breaker *b)
 {
     uint64_t ms = b->conf.window_ms / BREAKER_SLOTS;

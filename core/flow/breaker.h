@@ -42,6 +42,8 @@ struct breaker {
 };
 
 void breaker_init(struct breaker *b, const struct breaker_conf *conf);
+/** Other settings from now on; its state stays, and an open one opens again when it would have. */
+void breaker_change(struct breaker *b, const struct breaker_conf *conf);
 /** May a call go now? 0: yes, and it counts as a probe when half-open: answer it with
  *  breaker_result(). Else milliseconds until it is worth asking again (at least 1). */
 uint64_t breaker_ask(struct breaker *b, uint64_t now_ms);

@@ -39,6 +39,24 @@ static void refill(struct bucket *b, uint64_t now_ms)
     }
 }
 
+void bucket_change(struct bucket *b, uint64_t rate_milli, uint32_t burst, uint64_t now_ms)
+{
+    int64_t capacity = (int64_t)(burst ? burst : 1) * 1000;
+
+    if (rate_milli == b->rate_milli && capacity == b->capacity)
+        return;
+    if (b->rate_milli)
+        refill(b, now_ms);
+    if (!b->rate_milli)
+        b->level = b->blocked_until ? 0 : capacity; /* nothing was counted */
+    else if (b->level > 0)
+        b->level = b->level * capacity / b->capacity;
+    b->rate_milli = rate_milli;
+    b->capacity = capacity;
+    b->at_ms = now_ms;
+    b->remainder = 0;
+}
+
 uint64_t bucket_wait(struct bucket *b, uint32_t cost, uint64_t now_ms)
 {
     if (b->rate_milli)

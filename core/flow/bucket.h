@@ -19,6 +19,8 @@ struct bucket {
 
 /** Starts full. @param rate_milli tokens per 1000 s  @param burst whole tokens, at least 1 */
 void bucket_init(struct bucket *b, uint64_t rate_milli, uint32_t burst, uint64_t now_ms);
+/** Another rate and burst from now on: what is in it stays in proportion, what it owes as it is. */
+void bucket_change(struct bucket *b, uint64_t rate_milli, uint32_t burst, uint64_t now_ms);
 /** Take `cost` whole tokens: 0 when taken; else milliseconds until it is worth asking again (at
  *  least 1), and nothing was taken. */
 uint64_t bucket_take(struct bucket *b, uint32_t cost, uint64_t now_ms);

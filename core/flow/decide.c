@@ -240,7 +240,7 @@ static void follow(struct choice *c)
     struct delivery *d = flow_delivery(f, c->row.num);
     struct lane *l;
 
-    l = flow_lane(f, c->row.endpoint);
+    l = lane_named(f, c->row.endpoint);
     if (!l)
         l = &f->nowhere;
     if (d)
@@ -255,7 +255,8 @@ static void follow(struct choice *c)
         c->row.endpoint = c->m.endpoint;
         keep(&c->row.endpoint);
     }
-    l = flow_lane(f, c->row.endpoint);
+    l = lane_named(
+        f, c->row.endpoint); /* perhaps of an endpoint removed meanwhile: it is held there */
     if (!l || !lane_admits(l, c->row.priority, c->row.num))
         return;
     c->row.state = DS_READY;

@@ -62,6 +62,7 @@ void delivery_free(struct delivery *d)
     if (!d)
         return;
     delivery_drop_bytes(d);
+    config_unref(d->stale);
     free(d->subject);
     free(d->piece);
     free(d->topic);

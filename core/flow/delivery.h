@@ -38,10 +38,13 @@ struct delivery {
     char *why;          /* own: of what it waits since, WAITING and UNKNOWN; NULL: nothing to say */
     const struct conf_route *route;   /* NULL: it is gone from the configuration */
     const struct conf_target *target; /* NULL: held without an endpoint, or the route is gone */
-    struct lane *lane;                /* flow.nowhere: no endpoint */
-    char *subject, *piece, *topic;    /* own */
-    bool kept;                        /* its body counts in flow.kept_bytes */
-    char *body;                       /* own; NULL: to be read from the store */
+    const struct config
+        *stale;                    /* share: route and target are of this one and no longer in the
+                                      configuration; held when what is under way has ended. NULL: not */
+    struct lane *lane;             /* flow.nowhere: no endpoint */
+    char *subject, *piece, *topic; /* own */
+    bool kept;                     /* its body counts in flow.kept_bytes */
+    char *body;                    /* own; NULL: to be read from the store */
     size_t body_len;
     char *request; /* own; frozen; NULL: none, or to be read from the store */
     size_t request_len;

@@ -142,7 +142,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
         rng_system(&seed, sizeof(seed));
     rng_seed(&f->rng, seed);
 
-    f->n_lanes = conf->config->n_endpoints;
+    f->n_lanes = f->n_all_lanes = conf->config->n_endpoints;
     f->lanes = mem_array(f->n_lanes ? f->n_lanes : 1, sizeof(*f->lanes));
     for (size_t i = 0; i < f->n_lanes; i++) {
         f->lanes[i] = mem_zero(sizeof(struct lane));
@@ -171,7 +171,7 @@ static uint32_t under_way(const struct flow *f)
 {
     uint32_t n = 0;
 
-    for (size_t i = 0; i < f->n_lanes; i++)
+    for (size_t i = 0; i < f->n_all_lanes; i++)
         n += f->lanes[i]->under_way;
     return n;
 }
@@ -208,8 +208,8 @@ void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx)
     f->draining = true;
     f->idle = idle;
     f->idle_ctx = ctx;
-    for (size_t i = 0; i < f->n_lanes; i++)
-        lane_unsend(f->lanes[i]);
+    for (size_t i = 0; i < f->n_all_lanes; i++)
+        lane_unsend(f->lanes[i], NULL, "the gateway was stopped");
     /* By a timer even when all is idle: the callback never runs before this returns. */
     uv_timer_start(&f->drain_timer, on_drain_over, busy ? ms : 0, 0);
 }
@@ -224,7 +224,7 @@ void flow_destroy(struct flow *f)
     f->idle = NULL;
     router_cancel(&f->router);
     laters_close(f);
-    for (size_t i = 0; i < f->n_lanes; i++) {
+    for (size_t i = 0; i < f->n_all_lanes; i++) {
         struct lane *l = f->lanes[i];
         confirm_drop_all(l);
         while (!list_empty(&l->batches))
@@ -235,7 +235,7 @@ void flow_destroy(struct flow *f)
     recover_finish(f);
     router_close(&f->router);
     groups_close(f);
-    for (size_t i = 0; i < f->n_lanes; i++)
+    for (size_t i = 0; i < f->n_all_lanes; i++)
         lane_finish(f->lanes[i]);
     lane_finish(&f->nowhere);
     intake_forget_keys(f);
@@ -246,7 +246,7 @@ void flow_release(struct flow *f)
 {
     if (--f->handles)
         return;
-    for (size_t i = 0; i < f->n_lanes; i++)
+    for (size_t i = 0; i < f->n_all_lanes; i++)
         free(f->lanes[i]);
     free(f->lanes);
     config_unref(f->config);

@@ -71,6 +71,14 @@ struct flow_conf {
 int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail);
 bool flow_recovered(const struct flow *f); /* everything left from before is back in its lane */
 
+/** Go over to another configuration, at once. The adapters are one per next->endpoints[i], each
+ * with its `conf` there; one that a lane has already stays its own, another takes its place and the
+ * old one is retired. Only once flow_recovered().
+ *  @param ret_orphaned  deliveries in memory that have lost their route or target and are held
+ *  @return 0, or UV_ENOMEM: nothing changed */
+int flow_reconfigure(struct flow *f, const struct config *next, struct adapter **adapters,
+                     size_t *ret_orphaned);
+
 /** Stop starting deliveries; `idle` when nothing is under way, or after `ms` all the same. What is
  *  still under way then counts as sent without an outcome. */
 void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx);

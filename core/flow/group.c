@@ -131,7 +131,7 @@ void groups_wake(struct flow *f)
 
 /* ---- life ---- */
 
-static struct group *group_new(struct flow *f, const struct conf_group *conf)
+struct group *group_new(struct flow *f, const struct conf_group *conf)
 {
     struct group *g = mem_zero(sizeof(*g));
 
@@ -149,7 +149,7 @@ static struct group *group_new(struct flow *f, const struct conf_group *conf)
 
 void groups_open(struct flow *f)
 {
-    f->n_groups = f->config->n_groups;
+    f->n_groups = f->n_all_groups = f->config->n_groups;
     f->groups = mem_array(f->n_groups ? f->n_groups : 1, sizeof(struct group *));
     for (size_t i = 0; i < f->n_groups; i++)
         f->groups[i] = group_new(f, &f->config->groups[i]);
@@ -160,14 +160,14 @@ void groups_open(struct flow *f)
 
 void groups_close(struct flow *f)
 {
-    for (size_t i = 0; i < f->n_groups; i++) {
+    for (size_t i = 0; i < f->n_all_groups; i++) {
         free(f->groups[i]->members);
         free(f->groups[i]->name);
         free(f->groups[i]);
     }
     free(f->groups);
     f->groups = NULL;
-    f->n_groups = 0;
+    f->n_groups = f->n_all_groups = 0;
     uv_close((uv_handle_t *)&f->group_timer, flow_on_closed);
 }
 
@@ -449,6 +449,15 @@ static size_t choose(struct group *g, const struct group_ask *ask, struct buf *w
     return i;
 }
 
+/** `t` may be of a configuration before this one, with other members. */
+static const struct conf_target *member_named(const struct conf_target *t, const char *endpoint)
+{
+    for (size_t i = 0; i < t->n_members; i++)
+        if (!strcmp(t->members[i].endpoint->name, endpoint))
+            return &t->members[i];
+    return &t->members[0];
+}
+
 const struct conf_target *group_choose(struct flow *f, const struct conf_target *t,
                                        const struct group_ask *ask, struct buf *detail,
                                        struct group_turn *ret)
@@ -458,23 +467,23 @@ const struct conf_target *group_choose(struct flow *f, const struct conf_target 
     uint32_t who;
 
     *ret = (struct group_turn){ 0 };
-    if (!g || g->n != t->n_members) /* of another generation of the configuration */
+    if (!g) /* a reload removed it meanwhile */
         return &t->members[0];
-    *ret = (struct group_turn){ .group = g };
+    *ret = (struct group_turn){ .group = g, .epoch = g->epoch };
     ret->chosen = choose(g, ask, &because, &who);
     ret->took_part = who;
     group_say(detail, g, ret->chosen, buf_view(&because), who);
     g->members[ret->chosen].chosen++;
     g->members[ret->chosen].coming++;
     buf_finish(&because);
-    return &t->members[ret->chosen];
+    return member_named(t, name_of(g, ret->chosen));
 }
 
 void group_chosen(struct group_turn *t, bool counts)
 {
     struct member *m;
 
-    if (!t->group)
+    if (!t->group || t->epoch != t->group->epoch)
         return;
     m = &t->group->members[t->chosen];
     m->coming -= m->coming > 0;

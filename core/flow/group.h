@@ -29,14 +29,18 @@ struct member {
 
 struct group {
     struct flow *flow;
-    const struct conf_group *conf; /* of the configuration in force */
+    const struct conf_group *conf; /* of the configuration in force; NULL: it is in none any more */
     char *name;                    /* own */
     struct member *members;        /* own; in the order of conf->members */
     size_t n;
+    unsigned epoch; /* counts changes of the members by a reload */
 };
 
 void groups_open(struct flow *f);  /* when the lanes are there */
 void groups_close(struct flow *f); /* before they go */
+struct group *group_new(struct flow *f, const struct conf_group *conf);
+/** The flow has another configuration, and its lanes. */
+void groups_change(struct flow *f);
 /** The health of some lane may have changed: look at the next turn of the loop. */
 void groups_wake(struct flow *f);
 
@@ -62,6 +66,7 @@ struct group_ask {
 /** Who was chosen, so that the turn can be given back. */
 struct group_turn {
     struct group *group; /* NULL: nobody */
+    unsigned epoch;      /* of the group then */
     size_t chosen;
     uint32_t took_part; /* bit by member; 0: it was nobody's turn */
 };

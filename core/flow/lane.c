@@ -35,7 +35,7 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
     l->flow = f;
     l->adapter = a;
     l->conf = a ? a->conf : NULL;
-    l->config = config_ref(f->config);
+    l->config = a ? config_ref(f->config) : NULL;
     l->name = mem_str(a ? a->conf->name : "");
     l->log = (struct logger){ .room = "lane", .name = a ? l->name : "(none)" };
     l->waiting = l->asking = (struct heap){ .key = timer_key, .moved = timer_moved };
@@ -215,6 +215,12 @@ void lane_place(struct delivery *d)
     timer_stop(d);
     if (delivery_state_final(d->state)) {
         lane_remove(d);
+        return;
+    }
+    if (d->stale && !d->batch && !d->settling && !d->deciding) {
+        delivery_orphan(d);
+        if (d->state != DS_HELD)
+            recover_orphan(d);
         return;
     }
     if (d->state == DS_READY)
@@ -397,10 +403,13 @@ static uint64_t serve_paced(struct lane *l)
     return NEVER;
 }
 
-void lane_unsend(struct lane *l)
+void lane_unsend(struct lane *l, const char *route, const char *why)
 {
-    list_each_safe (i, tmp, &l->paced)
-        batch_unsend(list_entry(i, struct batch, paced_node));
+    list_each_safe (i, tmp, &l->paced) {
+        struct batch *b = list_entry(i, struct batch, paced_node);
+        if (!route || strcmp(b->route->name, route) == 0)
+            batch_unsend(b, why);
+    }
 }
 
 /** Ask about unknown ones, as slots allow. Returns the milliseconds until there is more to do. */
@@ -461,7 +470,7 @@ void lane_pump(struct lane *l)
 {
     if (l->flow->draining)
         return;
-    if (!l->conf || !l->flow->started) {
+    if (!l->conf || l->removed || l->unread || !l->flow->started) {
         lane_refill(l);
         return;
     }

@@ -59,11 +59,17 @@ void recover_start(struct flow *f)
     recover_step_done(f);
 }
 
-void recover_claimed(struct flow *f, struct window *w)
+void recover_claimed(struct lane *l, struct window *w)
 {
+    struct flow *f = l->flow;
+
     if (w->read)
         return;
     w->read = true;
+    if (l->unread) { /* of a lane that a reload added */
+        l->unread--;
+        return;
+    }
     if (--f->unread)
         return;
     f->started = true;
@@ -146,17 +152,41 @@ static void write_one(struct delivery *d, struct rec_move *m)
     settle_write(d->lane, d->batch_id, "recovery", moves, 1, &none, NULL, NULL);
 }
 
-static void set_aside(struct delivery *d, sl_str hold_type, const char *why)
+static void aside_move(const struct delivery *d, sl_str hold_type, const char *why,
+                       struct rec_move *ret)
 {
-    struct rec_move m = { .num = d->num, .state = DS_HELD, .generation = d->generation };
     bool sent = d->state == DS_INFLIGHT || d->state == DS_UNKNOWN;
     struct buf reason = { 0 };
 
+    *ret = (struct rec_move){ .num = d->num, .state = DS_HELD, .generation = d->generation };
     buf_cstr(&reason, why);
     if (sent)
         buf_cstr(&reason, "; it was sent and its outcome is unknown");
-    m.hold_type = (sl_str){ mem_dup(hold_type), hold_type.len };
-    m.reason.ptr = buf_steal(&reason, &m.reason.len);
+    ret->hold_type = (sl_str){ mem_dup(hold_type), hold_type.len };
+    ret->reason.ptr = buf_steal(&reason, &ret->reason.len);
+}
+
+static void set_aside(struct delivery *d, sl_str hold_type, const char *why)
+{
+    struct rec_move m;
+
+    aside_move(d, hold_type, why, &m);
+    write_one(d, &m);
+}
+
+void orphan_move(const struct delivery *d, struct rec_move *ret)
+{
+    aside_move(d, STR("orphaned"),
+               "its route or target is no longer in the configuration; once it is there again, "
+               "release it: sluice held release",
+               ret);
+}
+
+void recover_orphan(struct delivery *d)
+{
+    struct rec_move m;
+
+    orphan_move(d, &m);
     write_one(d, &m);
 }
 
@@ -321,7 +351,7 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
     lane_add(l, d);
     if (orphan) {
         if (state != DS_HELD)
-            set_aside(d, STR("orphaned"), "its route or target is no longer in the configuration");
+            recover_orphan(d);
         return;
     }
     if (state != DS_HELD && set_poison_aside(d))

@@ -131,7 +131,7 @@ static void routed_free(struct routed_ctx *rc)
 static void deliver_to_lane(struct flow *f, const struct routing *rt, const struct rec_delivery *rd,
                             const struct piece *p)
 {
-    struct lane *l = rd->endpoint.len ? flow_lane(f, rd->endpoint) : &f->nowhere;
+    struct lane *l = rd->endpoint.len ? lane_named(f, rd->endpoint) : &f->nowhere;
 
     if (flow_delivery(f, rd->num))
         return; /* a claim has seen it before we heard that it is durable */
@@ -155,7 +155,13 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
         d->kept = true;
         f->kept_bytes += rd->body.len;
     }
+    d->lane = l;
+    bool orphan = rt->config != f->config && !delivery_repoint(d); /* a reload came between */
+    if (orphan)
+        delivery_orphan(d);
     lane_add(l, d);
+    if (orphan && d->state != DS_HELD)
+        recover_orphan(d);
     lane_pump_soon(l);
 }
 
@@ -335,6 +341,11 @@ void router_store(struct routing *rt)
     if (rt->cancelled) { /* closing: it is routed at the next start */
         if (rt->remap)
             remap_routed(rt->remap, 0, UV_ECANCELED);
+        routing_end(rt);
+        return;
+    }
+    if (rt->remap && rt->config && !config_route(rt->config, str_of(rt->event->only))) {
+        remap_routed(rt->remap, 0, UV_ENOENT); /* a reload removed its route meanwhile */
         routing_end(rt);
         return;
     }

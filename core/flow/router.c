@@ -37,6 +37,70 @@ static void claims_close(struct router *r);
 
 /* ---- life ---- */
 
+static void routes_free(struct route_state *routes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        map_program_put(routes[i].program);
+    free(routes);
+}
+
+static int routes_open(struct flow *f, const struct config *c, struct route_state **ret,
+                       struct fail *fail)
+{
+    struct route_state *routes = mem_array(c->n_routes ? c->n_routes : 1, sizeof(*routes));
+
+    for (size_t i = 0; i < c->n_routes; i++) {
+        const struct conf_route *cr = &c->routes[i];
+        struct buf text = { 0 };
+        if (!program_needed(cr))
+            continue;
+        program_compose(&text, cr);
+        routes[i].program = map_program_get(f->mapper, buf_view(&text), program_vars);
+        buf_finish(&text);
+        if (!routes[i].program) {
+            routes_free(routes, i);
+            return fail_set(fail, UV_ENOMEM, "no memory for the program of route %s", cr->name);
+        }
+    }
+    *ret = routes;
+    return 0;
+}
+
+/** What was learnt of a route holds as long as its program is the same: the workers know it by its
+ *  text, so the same text is the same program. */
+static void routes_carry_over(struct router *r, const struct config *next,
+                              struct route_state *routes)
+{
+    const struct config *before = r->flow->config;
+
+    for (size_t i = 0; i < before->n_routes; i++) {
+        struct route_state *was = &r->routes[i];
+        const struct conf_route *now = config_route(next, str_of(before->routes[i].name));
+        struct route_state *is = now ? &routes[now->index] : NULL;
+        if (is && is->program == was->program) {
+            is->errors_in_row = was->errors_in_row;
+            memcpy(is->last_error, was->last_error, sizeof(is->last_error));
+            is->paused = was->paused;
+        } else if (was->paused) {
+            flow_notice(r->flow, NOTICE_ROUTE_RESUMED, NULL, NULL, &before->routes[i],
+                        now ? STR("its program is another now") : STR("removed"));
+        }
+    }
+}
+
+int router_change(struct router *r, const struct config *next, struct fail *fail)
+{
+    struct route_state *routes;
+    int err = routes_open(r->flow, next, &routes, fail);
+
+    if (err < 0)
+        return err;
+    routes_carry_over(r, next, routes);
+    routes_free(r->routes, r->flow->config->n_routes);
+    r->routes = routes;
+    return 0;
+}
+
 int router_open(struct router *r, struct flow *f, struct fail *fail)
 {
     r->flow = f;
@@ -48,18 +112,9 @@ int router_open(struct router *r, struct flow *f, struct fail *fail)
     uv_idle_init(f->loop, &r->idle);
     uv_handle_set_data((uv_handle_t *)&r->idle, f);
     f->handles++;
-    r->routes = mem_array(f->config->n_routes ? f->config->n_routes : 1, sizeof(*r->routes));
-    for (size_t i = 0; i < f->config->n_routes; i++) {
-        const struct conf_route *cr = &f->config->routes[i];
-        struct buf text = { 0 };
-        if (!program_needed(cr))
-            continue;
-        program_compose(&text, cr);
-        r->routes[i].program = map_program_get(f->mapper, buf_view(&text), program_vars);
-        buf_finish(&text);
-        if (!r->routes[i].program)
-            return fail_set(fail, UV_ENOMEM, "no memory for the program of route %s", cr->name);
-    }
+    int err = routes_open(f, f->config, &r->routes, fail);
+    if (err < 0)
+        return err;
     r->spilled = true; /* whatever the process before left unrouted */
     recover_step(f);
     router_refill(r);
@@ -79,9 +134,7 @@ void router_close(struct router *r)
     claims_close(r);
     links_close(r);
     uv_close((uv_handle_t *)&r->idle, flow_on_closed);
-    for (size_t i = 0; i < r->flow->config->n_routes; i++)
-        map_program_put(r->routes[i].program);
-    free(r->routes);
+    routes_free(r->routes, r->flow->config->n_routes);
 }
 
 /* ---- the queue ---- */

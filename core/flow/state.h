@@ -61,6 +61,8 @@ struct lane {
     struct adapter *adapter; /* NULL: it has none, or its endpoint was removed */
     const struct conf_endpoint *conf;
     const struct config *config; /* share: what `conf` is of */
+    bool removed;                /* its endpoint is gone from the configuration: see reload.c */
+    unsigned unread;             /* windows whose first claim is not answered: nothing leaves yet */
     struct logger log;
     struct bucket bucket;
     struct breaker breaker;
@@ -212,7 +214,9 @@ struct flow {
     size_t n_lanes;
     struct group **groups; /* one per group, in the order of the configuration; own */
     size_t n_groups;
+    size_t n_all_groups; /* ... and those that are no longer configured behind them */
     uv_timer_t group_timer;
+    size_t n_all_lanes;  /* ... and those of removed endpoints behind them */
     struct lane nowhere; /* deliveries without an endpoint: held by a route's choice, orphaned */
     struct delivery *deliveries; /* hash by num: every live one in memory */
     struct chain *chains;
@@ -281,8 +285,9 @@ void lane_enter(struct delivery *d, enum delivery_state next); /* counts, legal 
 void lane_place(struct delivery *d);
 void lane_remove(struct delivery *d); /* out of chain, pile, timers, hash; frees */
 void lane_pump(struct lane *l);       /* start what may leave; re-arms the timer */
-void lane_unsend(struct lane *l);     /* the flow drains: what waits for its token goes back */
-void lane_pump_soon(struct lane *l);  /* at the loop's next turn */
+/** What waits for its token goes back, unburnt: of one route, or all of it (NULL). */
+void lane_unsend(struct lane *l, const char *route, const char *why);
+void lane_pump_soon(struct lane *l); /* at the loop's next turn */
 /** Forget a delivery's body and request: they are read again when they are needed. */
 void lane_drop_bytes(struct delivery *d);
 void lane_park(struct lane *l, sl_str why, int64_t ms);
@@ -307,8 +312,9 @@ void batch_start(struct lane *l, struct delivery **members, size_t n);
 void batch_resume(struct lane *l, uint64_t id, struct delivery **members, size_t n, sl_str token);
 void batch_loaded(struct batch_item *it, int status); /* its body is there; or why not */
 void batch_settle(struct batch *b);
-void batch_go(struct batch *b);     /* its token is taken: to the adapter */
-void batch_unsend(struct batch *b); /* it waits for a token while the flow drains: back, unburnt */
+void batch_go(struct batch *b); /* its token is taken: to the adapter */
+/** It waits for a token and shall not get it: back, unburnt. `why`: "the gateway was stopped". */
+void batch_unsend(struct batch *b, const char *why);
 void batch_free(struct batch *b);
 
 /* fetch.c */
@@ -343,7 +349,7 @@ void recover_finish(struct flow *f);
 void recover_step(struct flow *f);      /* one more step of recovery is under way ... */
 void recover_step_done(struct flow *f); /* ... and done */
 /** A window's claim was answered; when it was the last first one, the lanes start. */
-void recover_claimed(struct flow *f, struct window *w);
+void recover_claimed(struct lane *l, struct window *w);
 /** A live delivery found in the index: into memory, or whatever its state asks for. */
 void recover_row(struct flow *f, struct lane *l, const struct store_delivery *row);
 /** The route's target at this lane's endpoint; an empty action: the first one. NULL: none. */
@@ -353,7 +359,24 @@ const struct conf_target *find_target(const struct conf_route *r, const struct l
 const struct conf_target *find_group_target(const struct conf_route *r, const struct lane *l,
                                             sl_str action, sl_str group);
 
+/** The move that holds a delivery whose route or target is gone. Strings of *ret are owned. */
+void orphan_move(const struct delivery *d, struct rec_move *ret);
+/** Hold it so. It is not under way. */
+void recover_orphan(struct delivery *d);
+
+/* reload.c */
+/** By name, also when its endpoint is no longer in the configuration. NULL: there never was one. */
+struct lane *lane_named(struct flow *f, sl_str name);
+/** Its settings and its adapter, from now on. */
+void lane_configure(struct lane *l, struct adapter *a);
+/** Point it to its route and target of the flow's configuration. False: there is none; then it is
+ *  as it was. */
+bool delivery_repoint(struct delivery *d);
+void delivery_orphan(struct delivery *d); /* it has no route and no target any more */
+
 /* router.c */
+/** Programs and states of the routes of another configuration. 0, or UV_ENOMEM: nothing changed. */
+int router_change(struct router *r, const struct config *next, struct fail *fail);
 int router_open(struct router *r, struct flow *f, struct fail *fail);
 void router_close(struct router *r);
 /** Takes the event over. NULL: there was no memory for it; a claim finds it later. */

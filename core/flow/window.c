@@ -141,7 +141,7 @@ static void on_claimed(void *ctx, int status, const struct store_delivery *rows,
     w->claiming = false;
     take_rows(c, rows, n);
     free(c);
-    recover_claimed(f, w);
+    recover_claimed(l, w);
     recover_step_done(f);
     lane_pump(l);
 }

@@ -109,6 +109,28 @@ static void a_long_sleep_fills_it_and_no_more(void **state)
     CHECK(bucket_take(&b, 1, UINT64_MAX / 2) > 0);
 }
 
+static void a_change_keeps_the_level_in_proportion_and_a_debt_as_it_is(void **state)
+{
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 10 * 1000, 10, 0);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(bucket_take(&b, 1, 0), 0);
+    bucket_change(&b, 20 * 1000, 20, 100); /* a token came meanwhile: 6 of 10 */
+    CHECK_EQ(b.level, 12000);
+    bucket_charge(&b, 15, 100);
+    bucket_change(&b, 1000, 1, 100);
+    CHECK_EQ(b.level, -3000);
+    CHECK_EQ(bucket_take(&b, 1, 100), 4000);
+    bucket_change(&b, 0, 1, 100); /* no limit any more */
+    CHECK_EQ(bucket_take(&b, 1, 100), 0);
+    bucket_block(&b, 500, 100);
+    bucket_change(&b, 1000, 2, 200); /* what the remote asked for stays */
+    CHECK_EQ(bucket_take(&b, 1, 200), 300);
+    CHECK_EQ(bucket_take(&b, 1, 500), 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +142,7 @@ int main(void)
         cmocka_unit_test(a_block_empties_it_until_then),
         cmocka_unit_test(without_a_rate_only_a_block_holds),
         cmocka_unit_test(a_long_sleep_fills_it_and_no_more),
+        cmocka_unit_test(a_change_keeps_the_level_in_proportion_and_a_debt_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

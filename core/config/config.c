@@ -159,7 +159,7 @@ int config_load(const char *file, const struct config_env *env, struct config **
     yaml_destroy(root);
     text_wipe(&text);
     free(l.rd.dir);
-    free(l.max_age_given);
+    free(l.retry_given);
     return good ? 0 : UV_EINVAL;
 }
 

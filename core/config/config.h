@@ -58,7 +58,7 @@ extern const char *const priority_names[PRIORITY__COUNT];
 struct conf_retry {
     int64_t first_ms;      /* 1 s */
     int64_t cap_ms;        /* 5 min */
-    int64_t max_age_ms;    /* 24 h; 72 h for a critical route without its own */
+    int64_t max_age_ms;    /* from the first attempt: 24 h; 72 h for a critical route without one */
     uint32_t max_attempts; /* 0: only the age counts; default 0 */
 };
 
@@ -188,6 +188,8 @@ struct conf_target {
     struct conf_group *group;    /* GROUP, and SEND of a member: the group; else NULL */
     struct conf_target *members; /* GROUP: own; a SEND for each of group->members, in order */
     size_t n_members;
+    struct conf_retry retry; /* SEND: the route's, over this endpoint's, over the default */
+    bool has_retry;          /* it was settled: always, but in a configuration made by hand */
 };
 
 struct conf_route {
@@ -205,7 +207,7 @@ struct conf_route {
     struct conf_hold *hold;         /* hold every delivery of the route; NULL: no */
     struct conf_hold *wait;         /* wait_for: an earlier topic of the same subject; NULL: no */
     struct conf_deadline *deadline; /* NULL: none */
-    struct conf_retry retry;        /* the route's own, or the endpoint's, or the default */
+    struct conf_retry retry;        /* of its first target that sends */
     bool has_retry;
     unsigned line, column;
     size_t index;

@@ -134,22 +134,6 @@ static void fit_rate(struct load *l, struct conf_endpoint *e, const sl_values *v
         e->burst = e->rate_milli_per_s > 1000 ? (uint32_t)((e->rate_milli_per_s + 999) / 1000) : 1;
 }
 
-static void fit_retry(struct load *l, struct conf_endpoint *e, const sl_values *v)
-{
-    static const char *const names[] = { "retry.first", "retry.cap", "retry.max_age",
-                                         "retry.max_attempts" };
-    const struct value *first = values_get(v, "retry.first"), *cap = values_get(v, "retry.cap");
-    const struct value *wrong = first->from == VALUE_GIVEN ? first : cap;
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (values_get(v, names[i])->from == VALUE_GIVEN)
-            e->has_retry = true;
-    l->max_age_given[e->index] = values_get(v, "retry.max_age")->from == VALUE_GIVEN;
-    if (e->retry.first_ms > e->retry.cap_ms && wrong->from == VALUE_GIVEN)
-        report_at(&l->rd.report, wrong->line, wrong->column,
-                  "\"retry.first\" is longer than \"retry.cap\"");
-}
-
 static void fit_tls(struct load *l, struct conf_endpoint *e, const sl_values *v)
 {
     const struct value *file = values_get(v, "tls.ca_file");
@@ -165,7 +149,7 @@ static void fit(struct load *l, struct conf_endpoint *e, const sl_values *v)
     fit_duration(l, v, "timeout.first_byte", &e->first_byte_ms, "timeout.total", e->total_ms);
     fit_breaker(l, e, v);
     fit_rate(l, e, v);
-    fit_retry(l, e, v);
+    load_endpoint_retry(l, e, v);
     fit_tls(l, e, v);
 }
 
@@ -240,6 +224,7 @@ static void load_endpoint(struct load *l, struct conf_endpoint *e, const struct 
         tables[1] = table_of(e->plugin->settings);
     keys.open = !e->plugin;
     l->rd.n_meant = 0;
+    yaml_wrap(item->value, "retry", "preset");
     keys_check(&l->rd, item->value, &keys);
     read_core(l, e, item);
     if (e->plugin)
@@ -251,7 +236,7 @@ void load_endpoints(struct load *l, const struct yaml_item *endpoints)
     struct config *c = l->config;
     const struct yaml_node *map = endpoints ? endpoints->value : NULL;
 
-    l->max_age_given = mem_array((map ? map->n : 0) + 1, sizeof(bool));
+    l->retry_given = mem_array((map ? map->n : 0) + 1, sizeof(*l->retry_given));
     if (!map || map->kind == YAML_NOTHING)
         return;
     if (map->kind != YAML_MAP) {

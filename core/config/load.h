@@ -12,8 +12,11 @@
 struct load {
     struct reader rd; /* first mistakes here, then the rest */
     struct config *config;
-    bool *max_age_given; /* for each endpoint: retry.max_age stands in the file */
+    unsigned *retry_given; /* for each endpoint: RETRY_*_GIVEN of what stands in the file */
 };
+
+#define RETRY_GIVEN     1u
+#define RETRY_AGE_GIVEN 2u
 
 /** [a-z0-9][a-z0-9-]{0,62} */
 bool name_is_valid(sl_str name);
@@ -21,6 +24,15 @@ bool name_is_valid(sl_str name);
 void load_endpoints(struct load *l, const struct yaml_item *endpoints); /* NULL: there are none */
 void load_groups(struct load *l, const struct yaml_item *groups);       /* NULL: there are none */
 void load_routes(struct load *l, const struct yaml_item *routes);       /* NULL: there are none */
+
+/* ---- retry.c ---- */
+
+void load_endpoint_retry(struct load *l, struct conf_endpoint *e, const sl_values *v);
+/** Of the route's targets, from the route's values. */
+void load_route_retry(struct load *l, struct conf_route *r, const sl_values *v);
+/** Of a further target of the route. */
+void load_target_retry(struct load *l, const struct conf_route *r, struct conf_target *t,
+                       const sl_values *v);
 
 void endpoint_finish(struct conf_endpoint *e);
 void group_finish(struct conf_group *g);

@@ -19,6 +19,8 @@
 #define DAY   (24 * HOUR)
 #define MILLI INT64_C(1000) /* of an OPT_MILLI */
 
+#define RETRY_PRESETS "interactive|inventory|bulk|standard"
+
 /* clang-format off: one option, one or two lines */
 
 const struct field options_top[] = {
@@ -114,12 +116,16 @@ const struct field options_endpoint[] = {
       MEMBER(struct conf_endpoint, batch_bytes) },
     { { "batch.age", SL_OPT_DURATION, 0, "0s", 0, DAY, NULL, "how long a batch gathers" },
       MEMBER(struct conf_endpoint, batch_age_ms) },
+    { { "retry.preset", SL_OPT_ENUM, 0, "standard", 0, 0, RETRY_PRESETS,
+        "the values below by a name, which may also stand alone: retry: bulk. interactive: 200ms, 5s, 1m;"
+        " inventory: 500ms, 30s, 15m; bulk: 10s, 30m, 7d" },
+      BY_HAND },
     { { "retry.first", SL_OPT_DURATION, 0, "1s", 1, DAY, NULL, "first wait, doubled each time" },
       MEMBER(struct conf_endpoint, retry.first_ms) },
     { { "retry.cap", SL_OPT_DURATION, 0, "5m", 1, DAY, NULL, "longest wait" },
       MEMBER(struct conf_endpoint, retry.cap_ms) },
     { { "retry.max_age", SL_OPT_DURATION, 0, "24h", 1, 365 * DAY, NULL,
-        "when a delivery is given up; 72h for routes with priority critical" },
+        "when a delivery is given up, from its first attempt; 72h for routes with priority critical" },
       MEMBER(struct conf_endpoint, retry.max_age_ms) },
     { { "retry.max_attempts", SL_OPT_INT, 0, "0", 0, 1000000, NULL, "0: only the age counts" },
       MEMBER(struct conf_endpoint, retry.max_attempts) },
@@ -213,6 +219,9 @@ const struct field options_route[] = {
       MEMBER(struct conf_route, ordered) },
     { { "once", SL_OPT_ENUM, 0, NULL, 0, 0, "subject|never",
         "subject: at most once for each subject, whatever events match; without it as the action says" },
+      BY_HAND },
+    { { "retry.preset", SL_OPT_ENUM, 0, NULL, 0, 0, RETRY_PRESETS,
+        "a policy by its name, which may also stand alone: retry: bulk; without it the endpoint's" },
       BY_HAND },
     { { "retry.first", SL_OPT_DURATION, 0, NULL, 1, DAY, NULL,
         "first wait; without it the endpoint's" },

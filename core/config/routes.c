@@ -6,11 +6,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 
-#define TOPIC_MAX        256
-#define CRITICAL_AGE_MS  (INT64_C(72) * 3600 * 1000)
-#define RETRY_FIRST_MS   1000
-#define RETRY_CAP_MS     (5 * 60 * 1000)
-#define RETRY_MAX_AGE_MS (INT64_C(24) * 3600 * 1000)
+#define TOPIC_MAX 256
 
 const char *const priority_names[PRIORITY__COUNT] = { "critical", "high", "normal", "low" };
 
@@ -46,43 +42,6 @@ static void check_from(struct load *l, const struct conf_route *r, const sl_valu
 }
 
 /* ---- policy ---- */
-
-/* The route's own, or the endpoint's, or the default; an age that nobody gave is longer for what
- * is critical. With several targets the first that sends counts. */
-static void settle_retry(struct load *l, struct conf_route *r, const sl_values *v)
-{
-    static const char *const names[] = { "retry.first", "retry.cap", "retry.max_age",
-                                         "retry.max_attempts" };
-    const struct conf_endpoint *e = NULL;
-    struct conf_retry own = r->retry;
-    const struct value *values[4];
-
-    for (size_t i = 0; i < 4; i++) {
-        values[i] = values_get(v, names[i]);
-        r->has_retry = r->has_retry || values[i]->from == VALUE_GIVEN;
-    }
-    if (conf_route_send(r, 0))
-        e = conf_route_send(r, 0)->endpoint;
-    r->retry = e ? e->retry
-                 : (struct conf_retry){ .first_ms = RETRY_FIRST_MS,
-                                        .cap_ms = RETRY_CAP_MS,
-                                        .max_age_ms = RETRY_MAX_AGE_MS };
-    if (r->priority == PRIORITY_CRITICAL && !(e && l->max_age_given[e->index]))
-        r->retry.max_age_ms = CRITICAL_AGE_MS;
-    if (values[0]->from == VALUE_GIVEN)
-        r->retry.first_ms = own.first_ms;
-    if (values[1]->from == VALUE_GIVEN)
-        r->retry.cap_ms = own.cap_ms;
-    if (values[2]->from == VALUE_GIVEN)
-        r->retry.max_age_ms = own.max_age_ms;
-    if (values[3]->from == VALUE_GIVEN)
-        r->retry.max_attempts = own.max_attempts;
-    if (r->retry.first_ms <= r->retry.cap_ms || !r->has_retry)
-        return;
-    report_at(&l->rd.report, values[0]->line ? values[0]->line : r->line,
-              values[0]->line ? values[0]->column : r->column,
-              "\"retry.first\" is longer than \"retry.cap\"");
-}
 
 static void settle_once(struct conf_route *r, const sl_values *v)
 {
@@ -129,6 +88,7 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
 
     r->line = item->line;
     r->column = item->column;
+    yaml_wrap(item->value, "retry", "preset");
     targets_find(&t, l, r, item);
     keys.tables = t.tables;
     keys.n_tables = t.n_tables;
@@ -151,7 +111,7 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     check_name(l, r, v);
     check_from(l, r, v);
     targets_bind(&t);
-    settle_retry(l, r, v);
+    load_route_retry(l, r, v);
     settle_once(r, v);
     values_destroy(v);
     targets_finish(&t);

@@ -440,6 +440,26 @@ const struct yaml_node *yaml_find(const struct yaml_node *map, const char *path)
     return NULL;
 }
 
+void yaml_wrap(const struct yaml_node *map, const char *key, const char *inner)
+{
+    const struct yaml_item *item = yaml_get(map, str_of(key));
+    struct yaml_node *outer = item ? item->value : NULL, *text;
+
+    if (!outer || outer->kind != YAML_TEXT)
+        return;
+    text = mem_zero(sizeof(*text));
+    *text = *outer;
+    outer->items = mem_zero(sizeof(*outer->items));
+    outer->items[0] = (struct yaml_item){
+        .line = item->line, .column = item->column, .value = text, .own = mem_str(inner)
+    };
+    outer->items[0].key = str_of(outer->items[0].own);
+    outer->n = 1;
+    outer->kind = YAML_MAP;
+    outer->text = (sl_str){ 0 };
+    outer->own = NULL;
+}
+
 void yaml_describe(const struct yaml_node *n, char out[96])
 {
     switch (n->kind) {

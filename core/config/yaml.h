@@ -48,5 +48,9 @@ const struct yaml_item *yaml_get(const struct yaml_node *map, sl_str key);
 /** The node at a dotted path below `map`; NULL: none. */
 const struct yaml_node *yaml_find(const struct yaml_node *map, const char *path);
 
+/** A short form written out: where the member `key` of a mapping is a text, it becomes
+ *  { inner: TEXT }. No-op where it is anything else. */
+void yaml_wrap(const struct yaml_node *map, const char *key, const char *inner);
+
 /** A node as a person would name it: "a list", "nothing", "\"abc\"". `out` holds 96 bytes. */
 void yaml_describe(const struct yaml_node *n, char out[96]);

@@ -88,9 +88,7 @@ void move_free(struct rec_move *m)
 
 static const struct conf_retry *retry_of(const struct delivery *d)
 {
-    if (d->route->has_retry || !d->lane->conf->has_retry)
-        return &d->route->retry;
-    return &d->lane->conf->retry;
+    return d->target && d->target->has_retry ? &d->target->retry : &d->route->retry;
 }
 
 /** Not done, may be tried again: when, or is it enough? */

@@ -281,6 +281,52 @@ static void paths_are_relative_to_the_configurations_folder(void **state)
     " retry: { first: 2s, max_age: 1h } }\n"                            \
     "routes:\n"
 
+#define HOURS    INT64_C(3600000)
+#define RETRY(i) c->routes[i].targets[0].retry
+
+static void a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it(void **state)
+{
+    struct config *c = load_good(
+        "endpoints:\n"
+        "  k: { adapter: kinds }\n"
+        "  byron: { adapter: supplier-http, base_url: 'https://b.example', retry: bulk }\n"
+        "  nord: { adapter: supplier-http, base_url: 'https://n.example', retry: { first: 3s } }\n"
+        "routes:\n"
+        "- { name: a, from: { endpoint: k, topic: t }, to: { endpoint: byron } }\n"
+        "- { name: b, from: { endpoint: k, topic: t }, to: { endpoint: byron }, retry: { max_age: 6h } }\n"
+        "- { name: c, from: { endpoint: k, topic: t }, to: { endpoint: nord }, retry: interactive }\n"
+        "- { name: d, from: { endpoint: k, topic: t }, to: { endpoint: nord }, retry: { preset: inventory,"
+        " max_attempts: 4 }, priority: critical }\n"
+        "- { name: e, from: { endpoint: k, topic: t }, to: { endpoint: nord }, priority: critical }\n"
+        "- { name: f, from: { endpoint: k, topic: t }, to: { endpoint: byron }, priority: critical }\n"
+        "- { name: g, from: { endpoint: k, topic: t }, to: { endpoint: nord }, priority: critical,"
+        " retry: standard }\n"
+        "- { name: h, from: { endpoint: k, topic: t }, priority: critical, to: { choose: .x, cases: {"
+        " a: { endpoint: byron }, b: { endpoint: nord } }, else: { drop: true } } }\n");
+
+    (void)state;
+    CHECK_EQ(RETRY(0).first_ms, 10000);
+    CHECK_EQ(RETRY(0).cap_ms, 1800000);
+    CHECK_EQ(RETRY(0).max_age_ms, 168 * HOURS);
+    CHECK_EQ(RETRY(1).first_ms, 10000);
+    CHECK_EQ(RETRY(1).max_age_ms, 6 * HOURS);
+    CHECK_EQ(RETRY(2).first_ms, 200);
+    CHECK_EQ(RETRY(2).cap_ms, 5000);
+    CHECK_EQ(RETRY(2).max_age_ms, 60000);
+    CHECK_EQ(RETRY(3).cap_ms, 30000);
+    CHECK_EQ(RETRY(3).max_age_ms, 900000); /* given by the name */
+    CHECK_EQ(RETRY(3).max_attempts, 4);
+    CHECK_EQ(RETRY(4).first_ms, 3000);
+    CHECK_EQ(RETRY(4).max_age_ms, 72 * HOURS); /* nobody gave one */
+    CHECK_EQ(RETRY(5).max_age_ms, 168 * HOURS);
+    CHECK_EQ(RETRY(6).first_ms, 1000);
+    CHECK_EQ(RETRY(6).max_age_ms, 72 * HOURS);
+    CHECK_EQ(c->routes[7].targets[0].retry.first_ms, 10000); /* each target's own endpoint */
+    CHECK_EQ(c->routes[7].targets[1].retry.first_ms, 3000);
+    CHECK_EQ(c->routes[7].targets[1].retry.max_age_ms, 72 * HOURS);
+    config_destroy(c);
+}
+
 static void a_route_may_leave_out_the_only_action_there_is(void **state)
 {
     struct config *c = load_good(TWO_ENDS
@@ -552,6 +598,7 @@ int main(void)
         cmocka_unit_test(every_default_is_filled_in),
         cmocka_unit_test(what_is_given_takes_the_place_of_the_default),
         cmocka_unit_test(paths_are_relative_to_the_configurations_folder),
+        cmocka_unit_test(a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it),
         cmocka_unit_test(a_route_may_leave_out_the_only_action_there_is),
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
         cmocka_unit_test(a_group_is_its_members_in_the_order_of_the_file),

@@ -83,6 +83,8 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
                 { "unknown", s->unknown }, { "held", s->held }, { "delivered", s->delivered },
                 { "dead", s->dead }, { "retries", s->retries }, { "throttled", s->throttled },
                 { "unknowns", s->unknowns }, { "confirms", s->confirms },
+                { "retries_delayed", s->retries_delayed }, { "retry_percent", s->retry_percent },
+                { "window_retries", s->window_retries }, { "window_calls", s->window_calls },
                 { "attempts", s->attempts }, { "calls", s->calls },
                 { "breaker_trips", s->breaker_trips },
                 { "lag_ms_mean", done ? s->lag_ms_sum / done : 0 });

@@ -86,6 +86,7 @@ struct conf_endpoint {
     int64_t batch_age_ms;   /* how long a batch gathers; 0: none. Only for actions that batch */
     struct conf_retry retry;
     bool has_retry;
+    uint32_t retry_percent; /* of its calls may be retries: 20; 0 and 100: no bound */
     struct conf_breaker breaker;
     int64_t park_probe_ms;    /* 60 s */
     int64_t confirm_after_ms; /* first question about an unknown outcome: 2 s, doubling to 5 min */

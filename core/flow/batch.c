@@ -586,7 +586,7 @@ static void settle_untold(struct batch *b, struct batch_item *it)
 
 static void feed_breaker(struct batch *b)
 {
-    const struct lane *l = b->lane;
+    struct lane *l = b->lane;
     bool good = false, bad = false;
 
     for (size_t i = 0; i < b->n; i++) {
@@ -597,6 +597,8 @@ static void feed_breaker(struct batch *b)
     if (good && b->n == 1 && l->conf->breaker.slow_ms &&
         (int64_t)(uv_now(l->flow->loop) - b->started_ms) > l->conf->breaker.slow_ms)
         good = false, bad = true;
+    if (good || bad)
+        budget_result(&l->budget, good);
     if (good || bad)
         lane_result(b->lane, b->breaker_trips, good);
     else

@@ -24,6 +24,7 @@ struct delivery {
     enum delivery_state state;
     uint8_t priority;
     bool settling;     /* a move of it is on its way to the log: leave it alone */
+    bool over_budget;  /* WAITING: it could go, but for its endpoint's retry budget */
     bool deciding;     /* a person's decision about it is under way: likewise */
     uint32_t attempts; /* burnt */
     uint32_t generation;

@@ -313,6 +313,9 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
         .oldest_ms = lane_oldest(l),
         .lag_ms_sum = l->lag_ms_sum,
     };
+    ret->retries_delayed = l->retries_delayed;
+    ret->retry_percent = l->budget.percent;
+    budget_counts(&l->budget, uv_now(f->loop), &ret->window_retries, &ret->window_calls);
     for (int p = 0; p < PRIORITY__COUNT; p++)
         ret->spilled |= l->windows[p].spilled;
     memcpy(ret->lag_ms_buckets, l->lag_ms_buckets, sizeof(ret->lag_ms_buckets));
@@ -330,6 +333,8 @@ int flow_breaker(struct flow *f, sl_str endpoint, bool open)
         breaker_trip(&l->breaker, uv_now(f->loop), &f->rng);
     else
         breaker_reset(&l->breaker);
+    if (!open)
+        budget_relax(&l->budget);
     if (!open)
         flow_notice(f, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR("closed by hand"));
     groups_wake(f);

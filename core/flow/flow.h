@@ -158,6 +158,8 @@ struct lane_stats {
     uint64_t ready, inflight, waiting, unknown, held; /* in memory */
     bool spilled;                                     /* more of them wait in the index */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms; /* since start */
+    uint64_t retries_delayed; /* retries that waited for the endpoint's budget */
+    uint32_t retry_percent, window_retries, window_calls; /* that budget: of the last 60 s */
     uint64_t attempts;
     uint64_t calls;      /* HTTP */
     const char *breaker; /* closed, open, half-open */

@@ -50,6 +50,7 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
     if (!a)
         return;
     const struct conf_breaker *b = &a->conf->breaker;
+    budget_init(&l->budget, a->conf->retry_percent);
     bucket_init(&l->bucket, a->conf->rate_milli_per_s, a->conf->burst, now);
     breaker_init(&l->breaker, &(struct breaker_conf){
                                   .window_ms = (uint64_t)b->window_ms,
@@ -179,6 +180,7 @@ void lane_enter(struct delivery *d, enum delivery_state next)
     d->lane->counts[d->state]--;
     d->lane->counts[next]++;
     d->indexed &= next == DS_INFLIGHT; /* what it was when it was claimed, it still is */
+    d->over_budget = false;
     d->state = next;
 }
 
@@ -308,6 +310,7 @@ void lane_result(struct lane *l, uint64_t trips_then, bool good)
                         STR("too many failures or slow answers"));
     } else if (before == BREAKER_HALF_OPEN && l->breaker.state == BREAKER_CLOSED) {
         log_info(&l->log, "breaker closed");
+        budget_relax(&l->budget);
         flow_notice(l->flow, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR(""));
     }
 }
@@ -331,6 +334,7 @@ static void start_batch(struct lane *l, struct pile *p)
         members[n++] = d;
     }
     p->since_ms = uv_now(l->flow->loop);
+    budget_call(&l->budget, p->since_ms);
     batch_start(l, members, n);
     free(members);
 }
@@ -355,6 +359,25 @@ static struct delivery *due(struct heap *h, int64_t wall, uint64_t *ret_wait)
     return NULL;
 }
 
+/** A retry that the endpoint's budget does not bear waits on: nothing is burnt, in the log its time
+ *  stays as it was. While the breaker is not closed it decides who goes; where an action batches, a
+ *  retry is no call of its own. */
+static bool wait_for_budget(struct lane *l, struct delivery *d, int64_t wall)
+{
+    if (!d->attempts || !d->since_ms || l->breaker.state != BREAKER_CLOSED ||
+        lane_pile(l, d->route, d->target)->max_records > 1)
+        return false;
+    uint64_t wait = budget_take(&l->budget, uv_now(l->flow->loop));
+    if (!wait)
+        return false;
+    l->retries_delayed += !d->over_budget;
+    d->over_budget = true;
+    timer_stop(d);
+    d->next_ms = wall + (int64_t)wait + (int64_t)rng_below(&l->flow->rng, 1000);
+    timer_start(d, &l->waiting);
+    return true;
+}
+
 /** Those that waited for their next attempt. Returns the milliseconds until the next, or NEVER. */
 static uint64_t wake_waiting(struct lane *l, int64_t wall)
 {
@@ -362,6 +385,8 @@ static uint64_t wake_waiting(struct lane *l, int64_t wall)
     uint64_t wait;
 
     while ((d = due(&l->waiting, wall, &wait))) {
+        if (wait_for_budget(l, d, wall))
+            continue;
         lane_enter(d, DS_READY);
         lane_place(d);
     }

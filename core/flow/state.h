@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "flow/breaker.h"
 #include "flow/bucket.h"
+#include "flow/budget.h"
 #include "flow/delivery.h"
 #include "flow/flow.h"
 
@@ -66,6 +67,7 @@ struct lane {
     struct logger log;
     struct bucket bucket;
     struct breaker breaker;
+    struct budget budget; /* of retries */
     struct list piles;
     struct window windows[PRIORITY__COUNT];
     uint32_t credits[PRIORITY__COUNT]; /* weighted round: what is left of this round */
@@ -84,6 +86,7 @@ struct lane {
     uint64_t counts[DS__COUNT]; /* in memory, by state */
     uint64_t outside; /* about how many wait in the index alone; put right by each summary */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
+    uint64_t retries_delayed; /* by the budget */
     uint64_t lag_ms_buckets[16], lag_ms_sum;
 };
 

@@ -93,6 +93,19 @@ static bool lane_is_later(struct delivery *d, struct why *w)
     return true;
 }
 
+static bool over_budget(struct delivery *d, struct why *w)
+{
+    uint32_t retries, calls;
+
+    if (d->state != DS_WAITING || !d->over_budget)
+        return false;
+    budget_counts(&d->lane->budget, uv_now(d->lane->flow->loop), &retries, &calls);
+    why_say(w, d->next_ms,
+            "the endpoint's retry budget is spent: %u retries of %u calls in the last %d s",
+            retries, calls, BUDGET_WINDOW_MS / 1000);
+    return true;
+}
+
 static bool next_attempt(struct delivery *d, struct why *w)
 {
     uint32_t nth = d->attempts + 1;
@@ -213,8 +226,8 @@ static bool turn(struct delivery *d, struct why *w)
 /* ---- all of them ---- */
 
 static why_cause *const causes[] = {
-    at_work,   in_flight, held, next_attempt, next_question, behind,
-    no_target, gateway,   lane, gathers,      turn,
+    at_work, in_flight, held,    over_budget, next_attempt, next_question,
+    behind,  no_target, gateway, lane,        gathers,      turn,
 };
 
 bool flow_why(struct flow *f, uint64_t num, struct why *ret)

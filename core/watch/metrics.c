@@ -195,6 +195,8 @@ void watch_metrics(struct watch *w, struct buf *out)
     LANES("deliveries_dead_total", "counter", "Deliveries that became dead letters.", dead);
     LANES("attempts_total", "counter", "Records handed to the adapter.", attempts);
     LANES("retries_total", "counter", "Attempts that failed and are tried again.", retries);
+    LANES("retries_delayed_total", "counter", "Retries that waited for the endpoint's budget.",
+          retries_delayed);
     LANES("throttled_total", "counter", "Attempts refused for pace.", throttled);
     LANES("unknown_total", "counter", "Attempts whose outcome was not known.", unknowns);
     LANES("confirms_total", "counter", "Questions whether something arrived.", confirms);

@@ -79,6 +79,12 @@ struct action {
     sl_str method, path; /* path may be empty: the endpoint's URL alone */
     sl_str body;         /* a jq program; empty: the record's body as it is */
     struct rest_headers headers;
+    struct {
+        sl_str method, path; /* path empty: it cannot be asked */
+        sl_str found;        /* a jq program over the answer; empty: its status says it all */
+        struct status_set ok, missing;
+        int64_t settle_ms;
+    } confirm;
 };
 
 /** As sluice.h documents them. */
@@ -110,8 +116,13 @@ sl_status request_parse(sl_str text, struct request *ret);
 void http_prepare(void *self, void *handle, const sl_record *record, sl_prepare_cb cb,
                   void *cb_ctx);
 
-/* ---- send.c, as sluice.h documents them ------------------------------------------------------ */
+/* ---- send.c, confirm.c, as sluice.h documents them --------------------------------------------
+ */
 
 void http_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+/** A request without a body, with the headers of all but what only a delivery carries. SL_OK: `cb`
+ *  runs later, once; else it does not. */
+sl_status question_send(struct http *h, const struct action *a, sl_str method, sl_str path,
+                        sl_http_cb cb, void *ctx);
 void http_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                   void *cb_ctx);

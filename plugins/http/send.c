@@ -247,6 +247,32 @@ static char *url_of(const struct http *h, sl_str path, size_t *ret_len)
     return url;
 }
 
+sl_status question_send(struct http *h, const struct action *a, sl_str method, sl_str path,
+                        sl_http_cb cb, void *ctx)
+{
+    const struct http unsigned_one = { .host = h->host,
+                                       .headers = h->headers }; /* no key, no signature: it reads */
+    const struct request q = { .method = method };
+    struct heads heads;
+    sl_http_request r = {
+        .size = sizeof(r), .method = method, .headers = heads.list, .max_answer = MAX_ANSWER
+    };
+    sl_status status = put_all(&heads, &unsigned_one, a, &q, (sl_str){ NULL, 0 });
+    size_t len;
+    char *url;
+
+    if (status < 0)
+        return status;
+    url = url_of(h, path, &len);
+    if (!url)
+        return SL_E_NO_MEMORY;
+    r.url = (sl_str){ url, len };
+    r.n_headers = heads.n;
+    status = h->host->http(h->host->ctx, &r, cb, ctx);
+    free(url);
+    return status;
+}
+
 static sl_status call_send(struct call *c, const struct action *a, const struct request *q,
                            sl_str key)
 {
@@ -300,20 +326,4 @@ void http_deliver(void *self, void *handle, const sl_batch *batch, const sl_done
         end_plain(done, SL_REJECTED, 0, "the request cannot be made: see base_url, path, headers");
     else
         end_plain(done, SL_RETRY, 1, "the request could not be made now");
-}
-
-/* Nothing can be asked. After a crash between request and answer the settings alone say whether it
- * may go again. */
-void http_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb, void *cb_ctx)
-{
-    static const char repeat[] = "a repetition does no harm";
-    static const char person[] = "an http endpoint cannot be asked whether it arrived";
-    const struct http *h = self;
-    const char *why = h->idempotent ? repeat : person;
-
-    (void)handle;
-    (void)record;
-    cb(cb_ctx, &(sl_confirmed){ .size = sizeof(sl_confirmed),
-                                .verdict = h->idempotent ? SL_CONFIRM_NO : SL_CONFIRM_UNSURE,
-                                .why = { why, strlen(why) } });
 }

@@ -47,6 +47,17 @@ const sl_option http_params[] = {
     { "body", SL_OPT_JQ, 0, NULL, 0, 0, NULL,
       "makes the request's JSON; $delivery holds key, subject, piece and topic; without it the "
       "body goes as it is" },
+    { "confirm.path", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "how to ask whether it arrived, with the same placeholders, such as /orders?key={key}" },
+    { "confirm.method", SL_OPT_ENUM, 0, "GET", 0, 0, "GET|POST|HEAD", "how it is asked" },
+    { "confirm.status", SL_OPT_INTS, 0, "[200]", 200, 599, NULL,
+      "statuses that mean it is there, if confirm.found says so too" },
+    { "confirm.found", SL_OPT_JQ, 0, NULL, 0, 0, NULL,
+      "over that answer: the remote's id or true: it is there; false or null: it is not" },
+    { "confirm.missing", SL_OPT_INTS, 0, "[404]", 200, 599, NULL,
+      "statuses that mean it is not there" },
+    { "confirm.settle", SL_OPT_DURATION, 0, "2s", 0, 3600000, NULL,
+      "a no this soon after it was sent is too early to be believed" },
     { 0 },
 };
 
@@ -199,6 +210,29 @@ static sl_status read_action(struct action *a, const sl_bind_in *in, sl_fail *fa
     return r;
 }
 
+static sl_status read_confirm(struct action *a, const sl_bind_in *in, sl_fail *fail)
+{
+    const sl_values_api *api = in->values;
+    sl_status r;
+    int twice;
+
+    if (api->str(in->params, "confirm.path", &a->confirm.path) == SL_OK &&
+        (r = check_path("confirm.path", a->confirm.path, fail)) < 0)
+        return r;
+    (void)api->str(in->params, "confirm.found", &a->confirm.found); /* not given: empty */
+    if ((r = api->str(in->params, "confirm.method", &a->confirm.method)) < 0 ||
+        (r = api->num(in->params, "confirm.settle", &a->confirm.settle_ms)) < 0 ||
+        (r = statuses_read(in->params, api, "confirm.status", &a->confirm.ok, fail)) < 0 ||
+        (r = statuses_read(in->params, api, "confirm.missing", &a->confirm.missing, fail)) < 0)
+        return r;
+    if (a->confirm.path.len == 0 && a->confirm.found.len > 0)
+        return rest_fail(fail, SL_E_INVALID, "confirm.found: needs confirm.path beside it");
+    if ((twice = statuses_overlap(&a->confirm.ok, &a->confirm.missing)))
+        return rest_fail(fail, SL_E_INVALID, "confirm.missing: %d means that it is there as well",
+                         twice);
+    return SL_OK;
+}
+
 sl_status http_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
 {
     struct action *a = calloc(1, sizeof(*a));
@@ -207,6 +241,8 @@ sl_status http_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
     if (!a)
         return rest_fail(fail, SL_E_NO_MEMORY, "no memory");
     r = read_action(a, in, fail);
+    if (r == SL_OK)
+        r = read_confirm(a, in, fail);
     if (r < 0)
         http_unbind(a);
     else

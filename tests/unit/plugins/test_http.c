@@ -397,6 +397,132 @@ static void after_a_crash_only_what_is_idempotent_goes_again(void **state)
                   SL_CONFIRM_NO);
 }
 
+#define ASKED                                             \
+    {                                                     \
+        "confirm.path", "/orders?key={key}&n={/order/id}" \
+    }
+#define ASKED_URL BASE "/orders?key=Zk3-_9aQ&n=9007199254740993"
+
+static const struct fake_setting asked[] = { ASKED, { 0 } };
+static const struct fake_setting asked_found[] = { ASKED, { "confirm.found", ".x" }, { 0 } };
+
+/* Sent 10 s before it is asked for. */
+static struct fake_confirmed ask(const struct fake_setting *params,
+                                 const struct fake_exchange *answer, int64_t sent_before_ms)
+{
+    struct fixture x = fixture_open(NULL, params);
+    struct fake_confirmed c = { .host = x.host };
+    sl_record record = fixture_record(REQUEST, 1);
+
+    record.first_sent_ms = fake_host_wall_ms(x.host) - sent_before_ms;
+    fake_host_expect(x.host, answer);
+    x.plugin->confirm(x.self, x.handle, &record, fake_on_confirmed, &c);
+    fake_host_run(x.host);
+    CHECK_EQ(c.calls, 1);
+    fixture_close(&x);
+    return c;
+}
+
+static void check_asked(const struct fake_setting *params, const struct fake_exchange *answer,
+                        uint32_t verdict)
+{
+    struct fake_confirmed c = ask(params, answer, 10000);
+
+    CHECK_EQ(c.verdict, verdict);
+    fake_confirmed_finish(&c);
+}
+
+static void a_lost_answer_is_settled_by_the_configured_question(void **state)
+{
+    static const struct {
+        struct fake_exchange answer;
+        uint32_t verdict;
+    } rows[] = {
+        { { .status = 200, .answer = "{}" }, SL_CONFIRM_YES },
+        { { .status = 404 }, SL_CONFIRM_NO },
+        { { .status = 401 }, SL_CONFIRM_EARLY },
+        { { .status = 429, .retry_after_ms = 7000 }, SL_CONFIRM_EARLY },
+        { { .status = 503 }, SL_CONFIRM_EARLY },
+        { { .error = SL_E_TIMEOUT, .sent = 1 }, SL_CONFIRM_EARLY },
+        { { .error = SL_E_DNS }, SL_CONFIRM_EARLY },
+        { { .status = 302 }, SL_CONFIRM_UNSURE },
+        { { .status = 400 }, SL_CONFIRM_UNSURE },
+        { { .status = 204 }, SL_CONFIRM_UNSURE },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fake_exchange answer = rows[i].answer;
+        answer.method = "GET";
+        answer.url = ASKED_URL;
+        answer.headers = "!Idempotency-Key\n!webhook-id\n!Content-Type";
+        check_asked(asked, &answer, rows[i].verdict);
+    }
+    struct fake_confirmed c = ask(
+        asked, &(struct fake_exchange){ .status = 429, .retry_after_ms = 7000 }, 10000);
+    CHECK_EQ(c.outcome.after_ms, 7000);
+    fake_confirmed_finish(&c);
+}
+
+static void an_early_no_is_not_believed(void **state)
+{
+    struct fake_confirmed c = ask(asked, &(struct fake_exchange){ .status = 404 }, 500);
+
+    (void)state;
+    CHECK_EQ(c.verdict, SL_CONFIRM_EARLY);
+    CHECK_EQ(c.outcome.after_ms, 1500);
+    fake_confirmed_finish(&c);
+}
+
+/* `output`: what the program gives for the answer. */
+static void check_found(const char *output, sl_status status, uint32_t verdict,
+                        const char *reference)
+{
+    struct fixture x = fixture_open(NULL, asked_found);
+    struct fake_confirmed c = { .host = x.host };
+    sl_record record = fixture_record(REQUEST, 1);
+
+    record.first_sent_ms = fake_host_wall_ms(x.host) - 10000;
+    fake_host_transform(x.host, status, output, "jq: error");
+    FAKE_EXPECT(x.host, .url = ASKED_URL, .status = 200, .answer = "{\"x\":1}");
+    x.plugin->confirm(x.self, x.handle, &record, fake_on_confirmed, &c);
+    fake_host_run(x.host);
+    CHECK_EQ(c.verdict, verdict);
+    CHECK_STR(c.outcome.reference ? c.outcome.reference : "", reference);
+    CHECK_STR(fake_host_input(x.host), "{\"x\":1}");
+    fake_confirmed_finish(&c);
+    fixture_close(&x);
+}
+
+static void a_program_over_the_answer_says_whether_it_is_there(void **state)
+{
+    (void)state;
+    check_found("\"so-17\"", SL_OK, SL_CONFIRM_YES, "so-17");
+    check_found("17", SL_OK, SL_CONFIRM_YES, "17");
+    check_found("true", SL_OK, SL_CONFIRM_YES, "");
+    check_found("false", SL_OK, SL_CONFIRM_NO, "");
+    check_found("null", SL_OK, SL_CONFIRM_NO, "");
+    check_found("{}", SL_OK, SL_CONFIRM_UNSURE, "");
+    check_found("\"\"", SL_OK, SL_CONFIRM_UNSURE, "");
+    check_found(NULL, SL_E_INVALID, SL_CONFIRM_UNSURE, "");
+    check_found(NULL, SL_E_NO_MEMORY, SL_CONFIRM_EARLY, "");
+}
+
+static void what_the_question_cannot_name_goes_to_a_person(void **state)
+{
+    const struct fake_setting params[] = { { "confirm.path", "/orders/{/nope}" }, { 0 } };
+    struct fixture x = fixture_open(NULL, params);
+    struct fake_confirmed c = { .host = x.host };
+    sl_record record = fixture_record(REQUEST, 1);
+
+    (void)state;
+    x.plugin->confirm(x.self, x.handle, &record, fake_on_confirmed, &c);
+    CHECK_EQ(c.verdict, SL_CONFIRM_UNSURE);
+    check_has(c.outcome.why, "{/nope}");
+    fake_confirmed_finish(&c);
+    fixture_close(&x);
+}
+
 static void a_secret_that_cannot_sign_is_refused(void **state)
 {
     const sl_plugin *plugin = sl_plugin_v0();
@@ -430,6 +556,10 @@ int main(void)
         cmocka_unit_test(a_reference_that_is_asked_for_must_be_there),
         cmocka_unit_test(closing_ends_what_is_under_way_as_unknown),
         cmocka_unit_test(after_a_crash_only_what_is_idempotent_goes_again),
+        cmocka_unit_test(a_lost_answer_is_settled_by_the_configured_question),
+        cmocka_unit_test(an_early_no_is_not_believed),
+        cmocka_unit_test(a_program_over_the_answer_says_whether_it_is_there),
+        cmocka_unit_test(what_the_question_cannot_name_goes_to_a_person),
         cmocka_unit_test(a_secret_that_cannot_sign_is_refused),
     };
 

@@ -55,26 +55,33 @@ void budget_counts(const struct budget *b, uint64_t now_ms, uint32_t *ret_retrie
     }
 }
 
-/* When the oldest slot that has a retry leaves the window. */
-static uint64_t until_slid(const struct budget *b, uint64_t now_ms)
+/* Retries of the newest two slots; and when the older of them that has one is new no more. */
+static uint32_t newest(const struct budget *b, uint64_t now_ms, uint64_t *ret_wait)
 {
-    uint64_t oldest = UINT64_MAX;
+    uint64_t now = now_ms / SLOT_MS, oldest = now;
+    uint32_t n = 0;
 
-    for (size_t i = 0; i < BUDGET_SLOTS; i++)
-        if (in_window(b, i, now_ms) && b->slots[i].retries && b->slots[i].epoch < oldest)
+    for (size_t i = 0; i < BUDGET_SLOTS; i++) {
+        if (b->slots[i].epoch + 1 < now || !b->slots[i].retries)
+            continue;
+        n += b->slots[i].retries;
+        if (b->slots[i].epoch < oldest)
             oldest = b->slots[i].epoch;
-    return (oldest + BUDGET_SLOTS) * SLOT_MS - now_ms;
+    }
+    *ret_wait = (oldest + 2) * SLOT_MS - now_ms;
+    return n;
 }
 
 uint64_t budget_take(struct budget *b, uint64_t now_ms)
 {
     bool bound = b->percent > 0 && b->percent < 100 && b->well < BUDGET_WELL;
     uint32_t retries, calls;
+    uint64_t wait;
 
     budget_counts(b, now_ms, &retries, &calls);
-    if (bound && retries >= BUDGET_FLOOR &&
+    if (bound && newest(b, now_ms, &wait) >= BUDGET_FLOOR &&
         (retries + 1) * UINT64_C(100) > (calls + 1) * (uint64_t)b->percent)
-        return until_slid(b, now_ms);
+        return wait;
     b->slots[slot_of(b, now_ms)].retries++;
     return 0;
 }

@@ -291,6 +291,12 @@ bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topi
 /** Is it one of these, exact or a prefix before "*"? */
 bool conf_topic_matches(char *const *topics, size_t n, sl_str topic);
 
+/** Hold settings longer than their configuration lives; NULL is fine. Returns them. */
+const sl_values *config_values_ref(const sl_values *v);
+void config_values_unref(const sl_values *v);
+/** Do they say the same, secrets included, whether given or by default? */
+bool config_values_equal(const sl_values *a, const sl_values *b);
+
 /** Reading of sl_values, for plugins (host) and for ourselves. */
 const sl_values_api *config_values_api(void);
 

@@ -124,9 +124,53 @@ void value_clear(struct value *v)
     v->from = VALUE_NONE;
 }
 
+const sl_values *config_values_ref(const sl_values *v)
+{
+    if (v)
+        ((sl_values *)v)->refs++;
+    return v;
+}
+
+void config_values_unref(const sl_values *v)
+{
+    sl_values *held = (sl_values *)v;
+
+    if (held && --held->refs == 0 && held->left)
+        values_destroy(held);
+}
+
+static bool same_text(const struct text *a, const struct text *b)
+{
+    return str_eq((sl_str){ a->data, a->len }, (sl_str){ b->data, b->len });
+}
+
+static bool same_value(const struct value *a, const struct value *b)
+{
+    if (a->option != b->option || (a->from == VALUE_NONE) != (b->from == VALUE_NONE) ||
+        a->num != b->num || a->n_items != b->n_items || !same_text(&a->text, &b->text))
+        return false;
+    for (size_t i = 0; i < a->n_items; i++)
+        if (!same_text(&a->items[i], &b->items[i]))
+            return false;
+    return true;
+}
+
+bool config_values_equal(const sl_values *a, const sl_values *b)
+{
+    if (!a || !b || a->n != b->n)
+        return a == b;
+    for (size_t i = 0; i < a->n; i++)
+        if (!same_value(&a->list[i], &b->list[i]))
+            return false;
+    return true;
+}
+
 void values_destroy(sl_values *v)
 {
     if (!v)
+        return;
+    v->left = true;
+    if (v->refs)
         return;
     for (size_t i = 0; i < v->n; i++)
         value_clear(&v->list[i]);

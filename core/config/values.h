@@ -98,7 +98,9 @@ struct value {
 };
 
 struct sl_values {
-    bool bad; /* a mistake was reported while it was read */
+    bool bad;      /* a mistake was reported while it was read */
+    bool left;     /* destroyed by its owner: the last reference frees it */
+    unsigned refs; /* who holds it beside its owner */
     size_t n;
     struct value list[];
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <uthash.h>
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -32,7 +33,11 @@ struct host_timer {
 
 /** One opened endpoint. `held` counts what must end before the plugin may be closed. */
 struct instance {
+    struct list node; /* host.instances */
     struct host *host;
+    char *name;                /* own; the endpoint's */
+    char *ca_file;             /* own; NULL: the system's */
+    const sl_values *settings; /* share: the plugin reads them as long as it is open */
     struct adapter adapter;
     sl_host table;
     struct http_client *client;
@@ -49,10 +54,11 @@ struct instance {
 struct host {
     uv_loop_t *loop;
     struct mapper *mapper;
-    const struct config *config;
-    struct adapter **adapters;
-    struct instance **instances; /* own; one per endpoint */
-    size_t n, open;
+    struct adapter **adapters; /* own; one per endpoint */
+    size_t n;                  /* ... of these */
+    struct list instances;     /* own; those that end as well */
+    size_t open;
+    bool closing;
     void (*cb)(void *ctx);
     void *ctx;
 };
@@ -326,78 +332,39 @@ static sl_status service_transform(void *ctx, sl_str program, sl_str input, sl_s
     return SL_OK;
 }
 
-/* ---- life ---- */
+/* ---- an instance's life ---- */
 
-static int open_client(struct instance *in, struct fail *fail)
+static void client_conf(const struct conf_endpoint *e, struct http_client_conf *conf)
 {
-    const struct conf_endpoint *e = in->adapter.conf;
-    struct http_client_conf conf;
-
-    http_client_defaults(&conf);
-    conf.ca_file = e->ca_file;
-    conf.connect_ms = e->connect_ms;
-    conf.first_byte_ms = e->first_byte_ms;
-    conf.total_ms = e->total_ms;
-    conf.max_answer = e->max_answer;
-    conf.max_connections = e->concurrency +
-                           2; /* a token renewal or a question beside the batches */
-    return http_client_open(&in->client, in->host->loop, &conf, fail);
+    http_client_defaults(conf);
+    conf->ca_file = e->ca_file;
+    conf->connect_ms = e->connect_ms;
+    conf->first_byte_ms = e->first_byte_ms;
+    conf->total_ms = e->total_ms;
+    conf->max_answer = e->max_answer;
+    /* a token renewal or a question beside the batches */
+    conf->max_connections = e->concurrency + 2;
 }
 
-static int open_instance(struct instance *in, struct host *h, size_t i, struct fail *fail)
+static void instance_free(struct instance *in)
 {
-    const struct conf_endpoint *e = &h->config->endpoints[i];
-    sl_fail why = { .size = sizeof(why) };
+    list_remove(&in->node);
+    config_values_unref(in->settings);
+    free(in->name);
+    free(in->ca_file);
+    free(in);
+}
 
-    in->host = h;
-    in->log = (struct logger){ .room = e->adapter, .name = e->name };
-    in->adapter =
-        (struct adapter){ .plugin = e->plugin, .conf = e, .measured = measured, .host_ctx = in };
-    int r = open_client(in, fail);
-    if (r < 0) {
-        fail_prefix(fail, "endpoint %s: ", e->name);
-        return r;
-    }
-    in->held = 1; /* the client */
-    in->table = (sl_host){
-        .size = sizeof(in->table),
-        .abi_minor = SL_ABI_MINOR,
-        .ctx = in,
-        .settings = e->settings,
-        .values = config_values_api(),
-        .endpoint = str_of(e->name),
-        .log = service_log,
-        .wall_ms = service_wall_ms,
-        .mono_ms = service_mono_ms,
-        .random = service_random,
-        .http = service_http,
-        .timer = service_timer,
-        .timer_cancel = service_timer_cancel,
-        .transform = service_transform,
-    };
-    if (e->plugin->open(&in->table, &in->adapter.self, &why) < 0) {
-        why.text[sizeof(why.text) - 1] = 0;
-        in->adapter.self = NULL;
-        return fail_set(fail, UV_EINVAL, "endpoint %s: adapter %s cannot open: %s", e->name,
-                        e->adapter, why.text[0] ? why.text : "no reason given");
-    }
-    in->adapter.open = true;
-    return 0;
+/** Open, and nobody has been told of it: it can go as soon as it has ended. */
+static bool is_spare(const struct instance *in)
+{
+    return in->adapter.retired && in->adapter.refs == 0;
 }
 
 static void all_closed(struct host *h)
 {
     if (h->cb)
         h->cb(h->ctx);
-}
-
-void host_destroy(struct host *h)
-{
-    for (size_t i = 0; i < h->n; i++)
-        free(h->instances[i]);
-    free(h->adapters);
-    free(h->instances);
-    free(h);
 }
 
 /** The client, the timers and the transforms are over: now the plugin can go. */
@@ -417,7 +384,10 @@ static void instance_release(struct instance *in)
         map_program_put(k->program);
         free(k);
     }
-    if (--h->open == 0)
+    h->open--;
+    if (!h->closing && is_spare(in))
+        instance_free(in); /* else host_destroy() does */
+    if (h->closing && h->open == 0)
         all_closed(h);
 }
 
@@ -430,20 +400,207 @@ static void instance_close(struct instance *in)
 {
     struct host_timer *t, *tmp;
 
+    if (in->closing)
+        return;
     in->closing = true;
     HASH_ITER (hh, in->timers, t, tmp)
         timer_end(t);
     http_client_close(in->client, on_client_closed, in);
 }
 
+/** No lane has it any more, and what was under way with it has ended. */
+static void on_unused(void *ctx)
+{
+    struct instance *in = ctx;
+
+    log_debug(&in->log, "closed: a reload put another in its place, or none");
+    instance_close(in);
+}
+
+static struct instance *instance_new(struct host *h, const struct conf_endpoint *e)
+{
+    struct instance *in = mem_zero(sizeof(*in));
+
+    in->host = h;
+    in->name = mem_str(e->name);
+    in->ca_file = e->ca_file ? mem_str(e->ca_file) : NULL;
+    in->settings = config_values_ref(e->settings);
+    in->log = (struct logger){ .room = e->plugin->name, .name = in->name };
+    in->adapter = (struct adapter){
+        .plugin = e->plugin, .conf = e, .measured = measured, .unused = on_unused, .host_ctx = in
+    };
+    list_append(&h->instances, &in->node);
+    return in;
+}
+
+static int open_plugin(struct instance *in, struct fail *fail)
+{
+    const sl_plugin *p = in->adapter.plugin;
+    sl_fail why = { .size = sizeof(why) };
+
+    in->table = (sl_host){
+        .size = sizeof(in->table),
+        .abi_minor = SL_ABI_MINOR,
+        .ctx = in,
+        .settings = in->settings,
+        .values = config_values_api(),
+        .endpoint = str_of(in->name),
+        .log = service_log,
+        .wall_ms = service_wall_ms,
+        .mono_ms = service_mono_ms,
+        .random = service_random,
+        .http = service_http,
+        .timer = service_timer,
+        .timer_cancel = service_timer_cancel,
+        .transform = service_transform,
+    };
+    if (p->open(&in->table, &in->adapter.self, &why) < 0) {
+        why.text[sizeof(why.text) - 1] = 0;
+        in->adapter.self = NULL;
+        return fail_set(fail, UV_EINVAL, "endpoint %s: adapter %s cannot open: %s", in->name,
+                        p->name, why.text[0] ? why.text : "no reason given");
+    }
+    in->adapter.open = true;
+    return 0;
+}
+
+/** NULL with `fail`: what of it was open is being closed. */
+static struct instance *instance_open(struct host *h, const struct conf_endpoint *e,
+                                      struct fail *fail)
+{
+    struct instance *in = instance_new(h, e);
+    struct http_client_conf conf;
+
+    client_conf(e, &conf);
+    if (http_client_open(&in->client, h->loop, &conf, fail) < 0) {
+        fail_prefix(fail, "endpoint %s: ", e->name);
+        instance_free(in);
+        return NULL;
+    }
+    in->held = 1; /* the client */
+    h->open++;
+    if (open_plugin(in, fail) < 0) {
+        in->adapter.retired = true;
+        instance_close(in);
+        return NULL;
+    }
+    return in;
+}
+
+/* ---- another configuration ---- */
+
+struct host_next {
+    const struct config *config; /* borrowed */
+    struct adapter **adapters;   /* own */
+    bool *opened;                /* own */
+};
+
+static struct instance *instance_of(struct adapter *a)
+{
+    return container_of(a, struct instance, adapter);
+}
+
+/** The one that was opened by just these settings; NULL: none. */
+static struct instance *find_same(struct host *h, const struct conf_endpoint *e)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        struct instance *in = instance_of(h->adapters[i]);
+        if (strcmp(in->name, e->name) == 0 && in->adapter.plugin == e->plugin &&
+            str_eq(str_of(in->ca_file), str_of(e->ca_file)) &&
+            config_values_equal(in->settings, e->settings))
+            return in;
+    }
+    return NULL;
+}
+
+static void next_free(struct host_next *n)
+{
+    free(n->adapters);
+    free(n->opened);
+    free(n);
+}
+
+int host_prepare(struct host *h, const struct config *next, struct host_next **ret,
+                 struct fail *fail)
+{
+    struct host_next *n = mem_zero(sizeof(*n));
+
+    n->config = next;
+    n->adapters = mem_array(next->n_endpoints + 1, sizeof(struct adapter *));
+    n->opened = mem_array(next->n_endpoints + 1, sizeof(bool));
+    for (size_t i = 0; i < next->n_endpoints; i++) {
+        struct instance *in = find_same(h, &next->endpoints[i]);
+        n->opened[i] = !in;
+        if (!in && !(in = instance_open(h, &next->endpoints[i], fail))) {
+            host_abandon(h, n);
+            return fail->code;
+        }
+        n->adapters[i] = &in->adapter;
+    }
+    *ret = n;
+    return 0;
+}
+
+struct adapter **host_next_adapters(struct host_next *n)
+{
+    return n->adapters;
+}
+
+bool host_next_opened(const struct host_next *n, size_t i)
+{
+    return n->opened[i];
+}
+
+void host_abandon(struct host *h, struct host_next *n)
+{
+    (void)h;
+    for (size_t i = 0; i < n->config->n_endpoints && n->adapters[i]; i++)
+        if (n->opened[i])
+            adapter_retire(n->adapters[i]);
+    next_free(n);
+}
+
+void host_commit(struct host *h, struct host_next *n)
+{
+    struct http_client_conf conf;
+
+    for (size_t i = 0; i < n->config->n_endpoints; i++) {
+        client_conf(&n->config->endpoints[i], &conf);
+        http_client_change(instance_of(n->adapters[i])->client, &conf);
+    }
+    free(h->adapters);
+    h->adapters = n->adapters;
+    h->n = n->config->n_endpoints;
+    n->adapters = NULL;
+    next_free(n);
+}
+
+size_t host_instances(const struct host *h)
+{
+    return h->open;
+}
+
+/* ---- the host's life ---- */
+
+void host_destroy(struct host *h)
+{
+    while (!list_empty(&h->instances))
+        instance_free(list_entry(h->instances.next, struct instance, node));
+    free(h->adapters);
+    free(h);
+}
+
 void host_close(struct host *h, void (*cb)(void *ctx), void *ctx)
 {
     h->cb = cb;
     h->ctx = ctx;
+    h->closing = true;
     h->open++; /* held until every close has begun */
-    for (size_t i = 0; i < h->n; i++)
-        if (h->instances[i] && h->instances[i]->client)
-            instance_close(h->instances[i]);
+    list_each (i, &h->instances) {
+        struct instance *in = list_entry(i, struct instance, node);
+        if (in->client)
+            instance_close(in);
+    }
     if (--h->open == 0)
         all_closed(h);
 }
@@ -452,24 +609,15 @@ int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
               struct mapper *mapper, struct fail *fail)
 {
     struct host *h = mem_zero(sizeof(*h));
+    struct host_next *n;
+    int r;
 
     h->loop = loop;
     h->mapper = mapper;
-    h->config = config;
-    h->n = config->n_endpoints;
-    h->adapters = mem_array(h->n ? h->n : 1, sizeof(*h->adapters));
-    h->instances = mem_array(h->n ? h->n : 1, sizeof(*h->instances));
-    for (size_t i = 0; i < h->n; i++) {
-        struct instance *in = h->instances[i] = mem_zero(sizeof(*in));
-        int r = open_instance(in, h, i, fail);
-        h->adapters[i] = &in->adapter;
-        if (in->client)
-            h->open++;
-        if (r < 0) {
-            host_close(h, NULL, NULL);
-            return r;
-        }
-    }
+    list_init(&h->instances);
+    if ((r = host_prepare(h, config, &n, fail)) < 0)
+        return r; /* the process ends: see daemon_run */
+    host_commit(h, n);
     *ret = h;
     return 0;
 }
@@ -481,5 +629,5 @@ struct adapter **host_adapters(struct host *h)
 
 void host_stats(const struct host *h, size_t endpoint, struct host_stats *ret)
 {
-    *ret = h->instances[endpoint]->stats;
+    *ret = instance_of(h->adapters[endpoint])->stats;
 }

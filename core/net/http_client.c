@@ -59,6 +59,15 @@ int http_client_open(struct http_client **ret, uv_loop_t *loop, const struct htt
     return 0;
 }
 
+void http_client_change(struct http_client *c, const struct http_client_conf *conf)
+{
+    c->conf = *conf;
+    c->conf.ca_file = NULL;
+    if (c->conf.max_connections == 0)
+        c->conf.max_connections = 1;
+    uv_idle_start(&c->turn, on_turn); /* what waits for a connection may get one */
+}
+
 /* ---- deadlines ---- */
 
 static void arm_deadline(struct http_client *c)

@@ -85,6 +85,9 @@ typedef void (*http_call_cb)(void *ctx, const struct http_result *result);
 int http_client_open(struct http_client **ret, uv_loop_t *loop, const struct http_client_conf *conf,
                      struct fail *fail);
 
+/** Other times and limits for the calls that begin from now on; `ca_file` is not looked at. */
+void http_client_change(struct http_client *c, const struct http_client_conf *conf);
+
 /** Start. The callback runs exactly once, never before this returns. 0, or UV_EINVAL with `fail`
  *  (URL, headers), UV_ENOMEM, or UV_ECANCELED (the client is closing); then no callback.
  *  User-Agent is sent unless `headers` has one. */

@@ -265,6 +265,15 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
     return 0;
 }
 
+void http_server_change(struct http_server *s, const struct http_server_conf *conf)
+{
+    s->conf.max_connections = conf->max_connections;
+    s->conf.max_per_address = conf->max_per_address;
+    s->conf.max_body_bytes = conf->max_body_bytes;
+    s->conf.trust = conf->trust;
+    accept_start(s);
+}
+
 /* ---- facts ---- */
 
 int http_server_port(const struct http_server *s)

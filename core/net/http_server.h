@@ -27,7 +27,8 @@ struct http_server_conf {
     uint32_t max_connections; /* further ones wait in the backlog */
     uint32_t max_per_address; /* further ones are answered 503 and closed; 0: no limit. IPv6
                                  counts by /64. Not for who is trusted, nor a unix socket */
-    struct http_trust trust;  /* whose word on the client's address counts; borrowed */
+    struct http_trust trust;  /* whose word on the client's address counts; borrowed until closed,
+                                 or changed */
     uint32_t max_head_bytes;  /* whole head, 32 KiB */
     uint32_t max_fields;      /* 100 */
     uint64_t max_body_bytes;  /* default; a handler may lower or raise it per request */
@@ -76,6 +77,10 @@ struct http_handler {
  *  closing. SIGPIPE is ignored from then on if its disposition was the default. */
 int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct http_server_conf *conf,
                      const struct http_handler *handler, void *ctx, struct fail *fail);
+
+/** Other limits of connections and bodies and other trust from now on; what else `conf` says is not
+ *  looked at. Connections beyond a lower limit stay. */
+void http_server_change(struct http_server *s, const struct http_server_conf *conf);
 
 /** The port that was bound (after listen "...:0"), 0 for a unix socket. */
 int http_server_port(const struct http_server *s);

@@ -207,6 +207,7 @@ void config_destroy(struct config *c)
     wipe(c->admin_token);
     wipe(c->alerts.headers_json);
     free(c->alerts.url);
+    free(c->alerts.owner);
     free(c->file);
     free(c->listen);
     free(c->admin_listen);

@@ -214,10 +214,21 @@ struct conf_route {
     size_t index;
 };
 
+/** The endpoint that events of the gateway's own come from: alerts. No other has this name. */
+#define CONFIG_SELF  "sluice"
+#define CONFIG_ALERT "alert/" /* the beginning of their topics */
+extern const char *const alert_topics[]; /* all; NULL ends */
+
 struct conf_alerts {
     char *url;          /* NULL: none */
     char *headers_json; /* JSON object text; NULL: none */
     int64_t repeat_ms;  /* the same alert again at the earliest after: 15 min */
+    char *owner;        /* of what no route answers for; NULL: nobody */
+    int64_t breaker_open_ms;      /* a breaker is told when it is open for so long: 1 min */
+    int64_t backlog_ms;           /* 15 min */
+    int64_t lag_ms;               /* 1 min */
+    int64_t unattended_ms;        /* 4 h */
+    uint32_t signature_failures;  /* of one endpoint in five minutes: 10; 0: never told */
 };
 
 /** Which header names the client behind a trusted proxy. */

@@ -212,6 +212,10 @@ static void load_endpoint(struct load *l, struct conf_endpoint *e, const struct 
     if (!name_is_valid(item->key))
         report_node(&l->rd, item, "endpoint name %s: wanted " NAME_WANTED,
                     report_quote(item->key, quoted));
+    if (str_eq(item->key, STR(CONFIG_SELF)))
+        report_node(&l->rd, item,
+                    "an endpoint cannot be named \"" CONFIG_SELF "\": that is where alerts come "
+                    "from");
     if (item->value->kind != YAML_MAP) {
         yaml_describe(item->value, quoted);
         report_node(&l->rd, item,

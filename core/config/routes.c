@@ -12,6 +12,51 @@ const char *const priority_names[PRIORITY__COUNT] = { "critical", "high", "norma
 
 /* ---- where from ---- */
 
+const char *const alert_topics[] = {
+    CONFIG_ALERT "dead-letter",
+    CONFIG_ALERT "breaker-open",
+    CONFIG_ALERT "endpoint-parked",
+    CONFIG_ALERT "held",
+    CONFIG_ALERT "route-paused",
+    CONFIG_ALERT "intake-refusing",
+    CONFIG_ALERT "store-failed",
+    CONFIG_ALERT "store-damaged",
+    CONFIG_ALERT "disk-low",
+    CONFIG_ALERT "backlog",
+    CONFIG_ALERT "lag",
+    CONFIG_ALERT "hold-unattended",
+    CONFIG_ALERT "bad-signatures",
+    NULL,
+};
+
+/* A topic that never comes would be an alert that nobody gets. */
+static void check_alert_topics(struct load *l, const struct conf_route *r,
+                               const struct value *topics)
+{
+    for (size_t i = 0; i < r->n_topics; i++) {
+        struct nearest near = { .given = str_of(r->topics[i]) };
+        char quoted[96];
+        bool known = false;
+
+        for (size_t k = 0; alert_topics[k] && !known; k++) {
+            known = conf_topic_matches(&r->topics[i], 1, str_of(alert_topics[k]));
+            nearest_offer(&near, str_of(alert_topics[k]));
+        }
+        if (known)
+            continue;
+        report_quote(str_of(r->topics[i]), quoted);
+        if (near.name.len)
+            report_at(&l->rd.report, topics->line, topics->column,
+                      "no alert has the topic %s; did you mean \"" STR_FMT "\"?", quoted,
+                      STR_ARG(near.name));
+        else
+            report_at(&l->rd.report, topics->line, topics->column,
+                      "no alert has the topic %s; from \"" CONFIG_SELF "\" come " CONFIG_ALERT
+                      "dead-letter, " CONFIG_ALERT "breaker-open ... : see the operator's guide",
+                      quoted);
+    }
+}
+
 static void check_from(struct load *l, const struct conf_route *r, const sl_values *v)
 {
     const struct value *from = values_get(v, "from.endpoint");
@@ -30,6 +75,10 @@ static void check_from(struct load *l, const struct conf_route *r, const sl_valu
     }
     if (!r->from_endpoint || config_endpoint(c, near.given))
         return;
+    if (str_eq(near.given, STR(CONFIG_SELF))) {
+        check_alert_topics(l, r, topics);
+        return;
+    }
     for (size_t i = 0; i < c->n_endpoints; i++)
         nearest_offer(&near, str_of(c->endpoints[i].name));
     report_quote(near.given, quoted);

@@ -9,9 +9,10 @@
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
-    "dead-letter",       "breaker-open", "breaker-closed", "endpoint-parked",
-    "endpoint-unparked", "held",         "route-paused",   "route-resumed",
-    "intake-refusing",   "store-failed", "store-damaged",
+    "dead-letter",       "breaker-open", "breaker-closed",  "endpoint-parked",
+    "endpoint-unparked", "held",         "route-paused",    "route-resumed",
+    "intake-refusing",   "store-failed", "store-damaged",   "disk-low",
+    "backlog",           "lag",          "hold-unattended", "bad-signatures",
 };
 
 /* ---- commits ---- */
@@ -103,6 +104,8 @@ void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
         .subject = str_of(d ? d->subject : NULL),
         .num = d ? d->num : 0,
         .text = text,
+        .critical = route && route->priority == PRIORITY_CRITICAL,
+        .of_alert = route && !strcmp(route->from_endpoint, CONFIG_SELF),
     };
     f->watch.notice(f->watch.ctx, &n);
 }
@@ -265,6 +268,7 @@ void flow_stats(const struct flow *f, struct flow_stats *ret)
     *ret = f->stats;
     ret->router_queue = f->router.queued + f->router.under_way;
     ret->waiting_for_link = router_waiting(&f->router);
+    ret->router_oldest_ms = router_oldest(&f->router);
 }
 
 size_t flow_lanes(const struct flow *f)
@@ -312,6 +316,7 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
         .park_why = l->parked ? l->park_why : "",
         .oldest_ms = lane_oldest(l),
         .lag_ms_sum = l->lag_ms_sum,
+        .bad_signatures = l->bad_signatures,
     };
     ret->retries_delayed = l->retries_delayed;
     ret->retry_percent = l->budget.percent;
@@ -366,6 +371,20 @@ int flow_resume_route(struct flow *f, sl_str route)
         flow_notice(f, NOTICE_ROUTE_RESUMED, NULL, NULL, r, STR(""));
     s->paused = false;
     return 0;
+}
+
+bool flow_route_fails(const struct flow *f, sl_str route)
+{
+    const struct conf_route *r = config_route(f->config, route);
+
+    return r && f->router.routes[r->index].paused;
+}
+
+sl_str flow_route_owner(const struct flow *f, sl_str route)
+{
+    const struct conf_route *r = config_route(f->config, route);
+
+    return str_of(r ? r->owner : NULL);
 }
 
 void lane_charge(struct lane *l)

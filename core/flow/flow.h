@@ -39,6 +39,12 @@ enum notice_kind {
     NOTICE_REFUSING,      /* intake answers 503: queue or disk full, or the store failed */
     NOTICE_STORE_FAILED,  /* latched: nothing more is acknowledged until a restart */
     NOTICE_STORE_DAMAGED, /* records that were durable cannot be read any more */
+    /* what the watch finds itself, by looking */
+    NOTICE_DISK_LOW,    /* below the reserve: webhooks are refused */
+    NOTICE_BACKLOG,     /* an endpoint's oldest delivery is older than `alerts.backlog_age` */
+    NOTICE_LAG,         /* an event has waited for the router for longer than `alerts.lag` */
+    NOTICE_UNATTENDED,  /* a held delivery has waited for a person for too long */
+    NOTICE_SIGNATURES,  /* an endpoint's webhooks are refused for their signatures */
     NOTICE__COUNT
 };
 extern const char *const notice_names[NOTICE__COUNT];
@@ -48,6 +54,8 @@ struct notice {
     sl_str endpoint, route, owner, subject; /* empty where it does not apply */
     uint64_t num;                           /* delivery, or 0 */
     sl_str text;
+    bool critical; /* its route's priority is */
+    bool of_alert; /* it is about the route of an alert: telling it by that route has no end */
 };
 
 struct flow_watch {
@@ -138,6 +146,19 @@ int flow_try(struct flow *f, sl_str endpoint, sl_str topic, const sl_header *hea
              size_t n_headers, sl_str body, void (*cb)(void *ctx, int status, sl_str json),
              void *ctx);
 
+/* ---- events of the gateway's own ---- */
+
+/** Does a route take such an event, from the endpoint CONFIG_SELF? */
+bool flow_wants(const struct flow *f, sl_str topic);
+
+struct flow_event {
+    sl_str topic, subject, body;
+};
+/** Make an event durable and route it, and write a fact with it in the same append; either may be
+ *  NULL, not both. `done` runs once, never before this returned. Arguments are copied. */
+void flow_emit(struct flow *f, const struct flow_event *event, const struct rec_state_item *fact,
+               void (*done)(void *ctx, int status), void *ctx);
+
 /* ---- what watchers and the admin read ---- */
 
 struct flow_stats {
@@ -148,6 +169,7 @@ struct flow_stats {
     uint64_t bad_signature, malformed, too_large, unknown_path, refused; /* refused: 503 */
     uint64_t routed, routing_errors;
     uint64_t router_queue;
+    int64_t router_oldest_ms; /* wall time of the oldest that waits there in memory; 0: none */
     uint64_t emitted;
     uint64_t waiting_for_link;
 };
@@ -169,6 +191,7 @@ struct lane_stats {
     int64_t oldest_ms;           /* wall time of the oldest ready one's event; 0: none */
     uint64_t lag_ms_buckets[16]; /* event received -> delivered: <= 2^i * 10 ms */
     uint64_t lag_ms_sum;
+    uint64_t bad_signatures; /* of its webhooks, since start */
 };
 size_t flow_lanes(const struct flow *f);
 void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret);
@@ -186,6 +209,9 @@ int flow_breaker(struct flow *f, sl_str endpoint, bool open);
 int flow_unpark(struct flow *f, sl_str endpoint);
 /** A paused route goes on. UV_ENOENT. */
 int flow_resume_route(struct flow *f, sl_str route);
+/** Is it paused for its program's errors? False when there is none of this name. */
+bool flow_route_fails(const struct flow *f, sl_str route);
+sl_str flow_route_owner(const struct flow *f, sl_str route); /* empty: nobody */
 
 /** For the host: an adapter made an HTTP call of its own beyond the one its delivery paid for. */
 void lane_charge(struct lane *lane);

@@ -515,6 +515,7 @@ static void on_end(void *ctx, struct http_request *r)
 
     if (fits == 0) {
         f->stats.bad_signature++;
+        a->lane->bad_signatures++;
         log_debug(&f->log, "bad signature for endpoint %s", a->lane->name);
         refuse(a, r, 401, "signature does not match");
         return;

@@ -178,6 +178,13 @@ void router_submit(struct router *r, struct event *e)
     enqueue(r, r->claiming ? &r->after : &r->queue, rt); /* what is being read is older */
 }
 
+int64_t router_oldest(const struct router *r)
+{
+    const struct list *first = r->queue.next;
+
+    return first == &r->queue ? 0 : list_entry(first, struct routing, node)->event->received_ms;
+}
+
 void router_receipt(struct router *r, uint64_t id, struct buf *payload)
 {
     router_submit(r, r->spilled ? NULL : event_take(id, payload));

@@ -88,6 +88,7 @@ struct lane {
     uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
     uint64_t retries_delayed; /* by the budget */
     uint64_t lag_ms_buckets[16], lag_ms_sum;
+    uint64_t bad_signatures;
 };
 
 /* ---- batches ---- */
@@ -388,6 +389,7 @@ void router_submit(struct router *r, struct event *e);
 void router_receipt(struct router *r, uint64_t id, struct buf *payload);
 /** Turns of the router go on: something may begin. At the loop's next turn, not before. */
 void router_wake(struct router *r);
+int64_t router_oldest(const struct router *r);   /* received_ms of the first in memory; 0: none */
 uint64_t router_waiting(const struct router *r); /* events that wait for a link */
 void links_close(struct router *r);
 void router_fetch(struct router *r, uint64_t id); /* read an event that waited, and route it */

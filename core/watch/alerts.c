@@ -1,6 +1,10 @@
 /*
- * alerts.c - notices become alerts: one for each (kind, endpoint, route), told when it appears and
- * again at most every `repeat`, with a count of what came meanwhile.
+ * alerts.c - notices become alerts: one for each (kind, endpoint, route), told when it appears,
+ * again at most every `repeat` with a count of what came meanwhile, and when it is over.
+ *
+ * An alert stands from its first notice until what it is about is gone: by a notice that says so,
+ * or because the look at how things are (alert_look.c) no longer finds it. What was told and still
+ * stands is a fact in the store, so that a process that was killed leaves no alert open for ever.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -10,26 +14,6 @@
 #include "watch/watch_int.h"
 
 #define MAX_ALERTS 1000
-#define TRIES      3
-#define AGAIN_MS   2000
-
-struct alert {
-    struct list node;
-    struct watch *watch;
-    enum notice_kind kind;
-    char *endpoint, *route, *owner, *subject, *text;
-    uint64_t num;
-    uint64_t count;                     /* notices since it appeared */
-    int64_t since_ms, last_ms, said_ms; /* said: in the log, and posted if there is where to */
-    bool stands; /* not over: a breaker that is open, an endpoint that is parked */
-    bool news;   /* something that the receiver does not know */
-    bool urgent; /* and should at once: it began or ended while a POST was under way */
-    bool posting;
-    unsigned tries;
-    uv_timer_t timer; /* repeat or try again; its closing frees the alert */
-};
-
-static void alert_post(struct alert *a);
 
 /* ---- the list ---- */
 
@@ -65,7 +49,7 @@ void alerts_close(struct watch *w)
         alert_close(list_entry(i, struct alert, node));
 }
 
-static struct alert *find(struct watch *w, enum notice_kind kind, sl_str endpoint, sl_str route)
+struct alert *alert_find(struct watch *w, enum notice_kind kind, sl_str endpoint, sl_str route)
 {
     list_each (i, &w->alerts) {
         struct alert *a = list_entry(i, struct alert, node);
@@ -91,17 +75,17 @@ static bool make_room(struct watch *w)
     return false;
 }
 
-static struct alert *alert_new(struct watch *w, const struct notice *n)
+static struct alert *alert_new(struct watch *w, enum notice_kind kind, sl_str endpoint,
+                               sl_str route)
 {
     if (!make_room(w))
         return NULL;
     struct alert *a = mem_zero(sizeof(*a));
     a->watch = w;
-    a->kind = n->kind;
-    a->endpoint = mem_dup(n->endpoint);
-    a->route = mem_dup(n->route);
-    a->owner = mem_dup(n->owner);
-    a->since_ms = clock_wall_ms();
+    a->kind = kind;
+    a->endpoint = mem_dup(endpoint);
+    a->route = mem_dup(route);
+    a->owner = mem_str("");
     uv_timer_init(w->loop, &a->timer);
     uv_unref((uv_handle_t *)&a->timer);
     list_append(&w->alerts, &a->node);
@@ -109,7 +93,13 @@ static struct alert *alert_new(struct watch *w, const struct notice *n)
     return a;
 }
 
-/* ---- the POST ---- */
+static void set(char **to, sl_str text)
+{
+    free(*to);
+    *to = mem_dup(text);
+}
+
+/* ---- as JSON ---- */
 
 static void put_text(struct buf *b, const char *name, const char *value)
 {
@@ -119,13 +109,28 @@ static void put_text(struct buf *b, const char *name, const char *value)
     buf_json_str(b, str_of(value));
 }
 
-static void alert_json(struct buf *b, const struct alert *a)
+static const char *severity(const struct alert *a)
+{
+    switch (a->kind) {
+    case NOTICE_REFUSING:
+    case NOTICE_STORE_FAILED:
+    case NOTICE_STORE_DAMAGED:
+    case NOTICE_DISK_LOW:
+    case NOTICE_ROUTE_PAUSED:
+    case NOTICE_PARKED:
+        return "critical";
+    default:
+        return a->critical ? "critical" : "warning";
+    }
+}
+
+void alert_json(struct buf *b, const struct alert *a)
 {
     char since[32], last[32];
 
     clock_format(a->since_ms, since);
     clock_format(a->last_ms, last);
-    buf_printf(b, "{\"alert\":\"%s\"", notice_names[a->kind]);
+    buf_printf(b, "{\"alert\":\"%s\",\"severity\":\"%s\"", notice_names[a->kind], severity(a));
     put_text(b, "endpoint", a->endpoint);
     put_text(b, "route", a->route);
     put_text(b, "owner", a->owner);
@@ -140,93 +145,55 @@ static void alert_json(struct buf *b, const struct alert *a)
                a->count, a->stands ? "true" : "false", since, last);
 }
 
-static void on_timer(uv_timer_t *t)
-{
-    struct alert *a = container_of(t, struct alert, timer);
-
-    if (a->news)
-        alert_post(a);
-}
-
-static void post_again(struct alert *a, uint64_t ms)
-{
-    uv_timer_start(&a->timer, on_timer, ms, 0);
-}
-
-static void on_posted(void *ctx, const struct http_result *r)
-{
-    struct alert *a = ctx;
-    struct watch *w = a->watch;
-
-    a->posting = false;
-    w->sending--;
-    if (!r->error && r->status >= 200 && r->status < 300) {
-        a->tries = 0;
-        post_again(a, a->urgent ? 0 : (uint64_t)w->conf->repeat_ms);
-    } else {
-        log_warn(&w->log, "alert could not be sent: %s", r->error ? r->why : "not a 2xx answer");
-        a->news = true;
-        bool more = ++a->tries < TRIES;
-        if (!more)
-            a->tries = 0;
-        post_again(a, more ? AGAIN_MS : (uint64_t)w->conf->repeat_ms);
-    }
-    watch_check_closed(w);
-}
-
-static void alert_post(struct alert *a)
-{
-    struct watch *w = a->watch;
-    struct buf body = { 0 };
-    struct fail fail = { 0 };
-
-    if (!w->client || a->posting || w->closing)
-        return;
-    alert_json(&body, a);
-    struct http_call_conf call = {
-        .method = STR("POST"),
-        .url = str_of(w->conf->url),
-        .headers = w->headers,
-        .n_headers = w->n_headers,
-        .body = buf_view(&body),
-    };
-    int r = http_client_call(w->client, &call, on_posted, a, &fail);
-    buf_finish(&body);
-    if (r < 0) {
-        log_error(&w->log, "alert could not be sent: %s", fail.text);
-        post_again(a, (uint64_t)w->conf->repeat_ms);
-        return;
-    }
-    a->posting = true;
-    a->news = a->urgent = false;
-    w->sending++;
-}
-
 /* ---- notices ---- */
 
-static void set(char **to, sl_str text)
+static void ends(struct watch *w, enum notice_kind kind, const struct notice *n)
 {
-    free(*to);
-    *to = mem_dup(text);
+    struct alert *a = alert_find(w, kind, n->endpoint, n->route);
+
+    if (a)
+        alert_over(a, n->text.len ? "over, by hand" : "over");
 }
 
-/** It is over: the alert that stood is told so, once. */
-static void over(struct watch *w, enum notice_kind kind, const struct notice *n)
+void alert_over(struct alert *a, const char *text)
 {
-    struct alert *a = find(w, kind, n->endpoint, n->route);
-
-    if (!a || !a->stands)
+    if (!a->stands)
         return;
     a->stands = false;
+    a->due_ms = 0;
     a->last_ms = clock_wall_ms();
-    set(&a->text, STR("over"));
-    a->news = a->urgent = true;
-    alert_post(a);
+    set(&a->text, str_of(text));
+    if (a->open)
+        alert_tell(a, ALERT_OVER);
 }
 
-static bool is_standing(enum notice_kind kind)
+/** A breaker opens often and closes by itself: it is told when it stays open. */
+static int64_t due(const struct watch *w, enum notice_kind kind, int64_t now)
 {
-    return kind == NOTICE_BREAKER_OPEN || kind == NOTICE_PARKED || kind == NOTICE_ROUTE_PAUSED;
+    return kind == NOTICE_BREAKER_OPEN ? now + w->conf->breaker_open_ms : now;
+}
+
+static void notice_more(struct alert *a, const struct notice *n)
+{
+    sl_str owner = n->owner.len ? n->owner : str_of(a->watch->conf->owner);
+    int64_t now = clock_wall_ms();
+
+    if (!a->stands) { /* it begins, perhaps anew */
+        a->since_ms = now;
+        a->count = 0;
+        a->said_ms = 0;
+        a->due_ms = due(a->watch, a->kind, now);
+    }
+    a->stands = true;
+    a->more = true;
+    a->count++;
+    a->num = n->num;
+    a->last_ms = now;
+    a->critical = n->critical;
+    a->of_alert = n->of_alert;
+    set(&a->owner, owner);
+    set(&a->subject, n->subject);
+    set(&a->text, n->text);
 }
 
 void alerts_notice(void *ctx, const struct notice *n)
@@ -234,38 +201,82 @@ void alerts_notice(void *ctx, const struct notice *n)
     struct watch *w = ctx;
 
     if (n->kind == NOTICE_BREAKER_CLOSED) {
-        over(w, NOTICE_BREAKER_OPEN, n);
+        ends(w, NOTICE_BREAKER_OPEN, n);
         return;
     }
     if (n->kind == NOTICE_UNPARKED) {
-        over(w, NOTICE_PARKED, n);
+        ends(w, NOTICE_PARKED, n);
         return;
     }
     if (n->kind == NOTICE_ROUTE_RESUMED) {
-        over(w, NOTICE_ROUTE_PAUSED, n);
+        ends(w, NOTICE_ROUTE_PAUSED, n);
         return;
     }
-    struct alert *a = find(w, n->kind, n->endpoint, n->route);
-    if (!a && !(a = alert_new(w, n))) {
+    struct alert *a = alert_find(w, n->kind, n->endpoint, n->route);
+    if (!a && !(a = alert_new(w, n->kind, n->endpoint, n->route))) {
         log_error(&w->log, "too many alerts at once; this one is only logged: %s " STR_FMT,
                   notice_names[n->kind], STR_ARG(n->text));
         return;
     }
-    bool fresh = is_standing(n->kind) && !a->stands;
-    a->count++;
-    a->num = n->num;
-    a->last_ms = clock_wall_ms();
-    a->stands = is_standing(n->kind);
-    a->news = true;
-    a->urgent |= fresh;
-    set(&a->subject, n->subject);
-    set(&a->text, n->text);
-    if (!fresh && a->said_ms && a->last_ms - a->said_ms < w->conf->repeat_ms)
-        return; /* told lately: the timer tells the rest */
-    a->said_ms = a->last_ms;
-    log_warn(&w->log, "alert: %s endpoint=%s route=%s count=%" PRIu64 ": %s", notice_names[a->kind],
-             a->endpoint, a->route, a->count, a->text);
-    alert_post(a);
+    notice_more(a, n);
+    if (a->due_ms > a->last_ms)
+        return;
+    a->due_ms = 0;
+    if (a->said_ms && a->last_ms - a->said_ms < w->conf->repeat_ms)
+        return; /* told lately: alerts_due() tells the rest */
+    alert_tell(a, a->open ? ALERT_AGAIN : ALERT_OPEN);
+}
+
+void alerts_due(struct watch *w)
+{
+    int64_t now = clock_wall_ms();
+
+    list_each (i, &w->alerts) {
+        struct alert *a = list_entry(i, struct alert, node);
+        if (!a->stands || !a->more)
+            continue;
+        if (a->due_ms ? now >= a->due_ms : now - a->said_ms >= w->conf->repeat_ms) {
+            a->due_ms = 0;
+            alert_tell(a, a->open ? ALERT_AGAIN : ALERT_OPEN);
+        }
+    }
+}
+
+/* ---- what an earlier process told ---- */
+
+static sl_str text_of(json_t *o, const char *name)
+{
+    return str_of(json_string_value(json_object_get(o, name)));
+}
+
+void alert_remember(struct watch *w, const struct store_state *fact)
+{
+    json_t *o = json_loadb(fact->value.ptr, fact->value.len, 0, NULL);
+    sl_str name = text_of(o, "alert"), endpoint = text_of(o, "endpoint"),
+           route = text_of(o, "route");
+    struct alert *a = NULL;
+
+    for (int k = 0; k < NOTICE__COUNT; k++) {
+        if (!str_eq(name, str_of(notice_names[k])))
+            continue;
+        a = alert_find(w, (enum notice_kind)k, endpoint, route);
+        if (!a && (a = alert_new(w, (enum notice_kind)k, endpoint, route))) {
+            a->stands = true;
+            a->since_ms = fact->at_ms;
+            a->last_ms = a->said_ms = clock_wall_ms();
+            a->count = (uint64_t)json_integer_value(json_object_get(o, "count"));
+            a->critical = str_eq(text_of(o, "severity"), STR("critical"));
+            set(&a->owner, text_of(o, "owner"));
+            set(&a->subject, text_of(o, "subject"));
+            set(&a->text, text_of(o, "text"));
+        }
+        if (a) {
+            a->open = a->stands; /* who was told then need not be told again */
+            a->kept = true;
+        }
+        break;
+    }
+    json_decref(o);
 }
 
 void watch_alerts(struct watch *w, struct buf *out)
@@ -276,7 +287,9 @@ void watch_alerts(struct watch *w, struct buf *out)
     buf_char(out, '[');
     list_each (i, &w->alerts) {
         const struct alert *a = list_entry(i, struct alert, node);
-        if (!a->stands && !(a->news && w->client) && a->last_ms < lately_ms)
+        if (a->due_ms)
+            continue; /* nobody was told yet */
+        if (!a->stands && !a->news && a->last_ms < lately_ms)
             continue;
         if (!first)
             buf_char(out, ',');

@@ -53,37 +53,11 @@ int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config,
     return 0;
 }
 
-/* ---- the store: its threads have no one to tell ---- */
-
-static void tell_store(struct watch *w, enum notice_kind kind, const char *text)
-{
-    alerts_notice(w, &(struct notice){ .kind = kind,
-                                       .endpoint = STR(""),
-                                       .route = STR(""),
-                                       .owner = STR(""),
-                                       .subject = STR(""),
-                                       .text = str_of(text) });
-}
+/* ---- looking ---- */
 
 static void on_look(uv_timer_t *t)
 {
-    struct watch *w = container_of(t, struct watch, look);
-    struct store_stats s;
-    char text[160];
-
-    store_stats(w->store, &s);
-    if (s.failed && !w->failed)
-        tell_store(w, NOTICE_STORE_FAILED,
-                   "the disk failed a write: nothing more is acknowledged until a restart");
-    w->failed = s.failed;
-    if (s.damaged > w->damaged) {
-        snprintf(text, sizeof(text),
-                 "%" PRIu64
-                 " records of the log cannot be read; stop Sluice and run sluice db check",
-                 s.damaged);
-        tell_store(w, NOTICE_STORE_DAMAGED, text);
-    }
-    w->damaged = s.damaged;
+    alert_look(container_of(t, struct watch, look));
 }
 
 void watch_attach(struct watch *w, struct flow *flow, struct store *store, struct mapper *mapper)
@@ -184,6 +158,7 @@ void watch_check_closed(struct watch *w)
         free((char *)w->headers[i].value.ptr);
     }
     free(w->headers);
+    alert_look_finish(w);
     free(w);
     closed(ctx);
 }

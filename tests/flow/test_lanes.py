@@ -184,7 +184,7 @@ def test_a_lost_answer_that_nobody_can_ask_for_is_held_and_a_person_decides(lane
 
 def test_a_breaker_opens_lets_nothing_be_burnt_meanwhile_and_closes_again(lanes, byron, alert_receiver):
     gateway = lanes({"breaker": {"min_calls": 5, "open": "2s", "open_max": "2s"}},
-                    alerts={"url": alert_receiver.url, "repeat": "1s"})
+                    alerts={"url": alert_receiver.url, "repeat": "1s", "breaker_open": "0s"})
     byron.fault(action="status", at="order", status=500, id="broken")
     orders = byron_orders(12)
     for order in orders:
@@ -340,4 +340,5 @@ def test_a_held_delivery_is_told_to_the_route_s_owner(lanes, alert_receiver, byr
     wait_until(lambda: gateway.states() == {"dead": 1})
     assert gateway.delivery()["reason"] == "stolen card"
     assert byron.books()["requests"]["total"] == 0
-    wait_until(lambda: not gateway.alerts())  # what was told longer ago than `repeat` is no news
+    wait_until(lambda: alert_receiver.of("held", stands=False))  # nobody has to come any more
+    wait_until(lambda: not gateway.alerts())  # what was over longer ago than `repeat` is no news

@@ -281,6 +281,21 @@ static void names_and_topics_of_routes_are_checked(void **state)
            "6:45: \"from.topic\" wants a text or a list of texts, found a list; it is empty\n");
 }
 
+static void alerts_come_from_sluice_by_topics_that_there_are(void **state)
+{
+    (void)state;
+    expect(ENDS
+           "- { name: a, from: { endpoint: sluice, topic: alert/deadletter }, "
+           "to: { drop: true } }\n"
+           "- { name: b, from: { endpoint: sluice, topic: orders/* }, to: { drop: true } }\n",
+           "6:47: no alert has the topic \"alert/deadletter\"; did you mean "
+           "\"alert/dead-letter\"?\n"
+           "7:47: no alert has the topic \"orders/*\"; from \"sluice\" come alert/dead-letter, "
+           "alert/breaker-open ... : see the operator's guide\n");
+    expect("endpoints: { sluice: { adapter: supplier-http, base_url: 'https://b.example' } }\n",
+           "1:14: an endpoint cannot be named \"sluice\": that is where alerts come from\n");
+}
+
 static void choices_are_checked(void **state)
 {
     (void)state;
@@ -415,6 +430,7 @@ int main(void)
         cmocka_unit_test(settings_that_do_not_fit_together_are_refused),
         cmocka_unit_test(routes_are_checked_to_the_last_key),
         cmocka_unit_test(names_and_topics_of_routes_are_checked),
+        cmocka_unit_test(alerts_come_from_sluice_by_topics_that_there_are),
         cmocka_unit_test(choices_are_checked),
         cmocka_unit_test(at_most_fifty_mistakes_are_told_in_order),
         cmocka_unit_test(a_damaged_file_is_refused_or_loads_but_never_crashes),

@@ -1,0 +1,307 @@
+/*
+ * alert_look.c - every two seconds: what nobody tells (a disk that fills, a backlog that ages, a
+ * person who does not come), and whether what stands still does.
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "watch/watch_int.h"
+
+#define REFUSED_OVER_MS (2 * 60 * 1000) /* intake tells once a minute while it refuses */
+#define SIGNATURE_MS    (5 * 60 * 1000)
+#define HELD_PAGE       100 /* oldest held ones that are looked at */
+
+static void tell(struct watch *w, enum notice_kind kind, const char *endpoint, const char *text)
+{
+    alerts_notice(w, &(struct notice){ .kind = kind,
+                                       .endpoint = str_of(endpoint),
+                                       .route = STR(""),
+                                       .owner = STR(""),
+                                       .subject = STR(""),
+                                       .text = str_of(text) });
+}
+
+/** It is told when it is so for the first time, and is over when it no longer is. */
+static void stands_if(struct watch *w, enum notice_kind kind, const char *endpoint, bool so,
+                      const char *text)
+{
+    struct alert *a = alert_find(w, kind, str_of(endpoint), STR(""));
+
+    if (!so && a)
+        alert_over(a, "over");
+    if (so && !(a && a->stands))
+        tell(w, kind, endpoint, text);
+}
+
+/* ---- the store: its threads have no one to tell ---- */
+
+static void look_store(struct watch *w)
+{
+    struct store_stats s;
+    char text[160];
+
+    store_stats(w->store, &s);
+    stands_if(w, NOTICE_STORE_FAILED, "", s.failed,
+              "the disk failed a write: nothing more is acknowledged until a restart");
+    stands_if(w, NOTICE_DISK_LOW, "", s.disk_low,
+              "the disk is nearly full: webhooks are refused until there is room");
+    if (s.damaged > w->damaged) {
+        snprintf(text, sizeof(text),
+                 "%" PRIu64
+                 " records of the log cannot be read; stop Sluice and run sluice db check",
+                 s.damaged);
+        tell(w, NOTICE_STORE_DAMAGED, "", text);
+    }
+    w->damaged = s.damaged;
+    stands_if(w, NOTICE_STORE_DAMAGED, "", s.damaged > 0, "records of the log cannot be read");
+}
+
+/* ---- lanes ---- */
+
+/** Bad signatures of one endpoint: how many there were when the five minutes began. */
+struct signatures {
+    struct signatures *next;
+    char *endpoint;
+    uint64_t then;
+    int64_t since_ms;
+};
+
+static struct signatures *signatures_of(struct watch *w, const char *endpoint)
+{
+    struct signatures *s = w->signatures;
+
+    while (s && strcmp(s->endpoint, endpoint) != 0)
+        s = s->next;
+    if (s)
+        return s;
+    s = mem_zero(sizeof(*s));
+    s->endpoint = mem_str(endpoint);
+    s->since_ms = clock_wall_ms();
+    s->next = w->signatures;
+    w->signatures = s;
+    return s;
+}
+
+void alert_look_finish(struct watch *w)
+{
+    struct signatures *s;
+
+    while ((s = w->signatures)) {
+        w->signatures = s->next;
+        free(s->endpoint);
+        free(s);
+    }
+}
+
+static void look_signatures(struct watch *w, const struct lane_stats *l, int64_t now)
+{
+    struct signatures *s = signatures_of(w, l->endpoint);
+    uint64_t bad = l->bad_signatures - s->then, limit = w->conf->signature_failures;
+    char text[160];
+
+    snprintf(text, sizeof(text),
+             "%" PRIu64 " webhooks had a bad signature: is the secret the sender's?", bad);
+    if (limit && bad >= limit)
+        stands_if(w, NOTICE_SIGNATURES, l->endpoint, true, text);
+    if (now - s->since_ms < SIGNATURE_MS)
+        return;
+    if (!limit || bad < limit)
+        stands_if(w, NOTICE_SIGNATURES, l->endpoint, false, "");
+    s->then = l->bad_signatures;
+    s->since_ms = now;
+}
+
+static void look_lane(struct watch *w, const struct lane_stats *l, int64_t now)
+{
+    struct alert *a;
+    char age[24], text[160];
+
+    a = alert_find(w, NOTICE_BREAKER_OPEN, str_of(l->endpoint), STR(""));
+    if (a && !strcmp(l->breaker, "closed"))
+        alert_over(a, "over");
+    a = alert_find(w, NOTICE_PARKED, str_of(l->endpoint), STR(""));
+    if (a && !l->parked)
+        alert_over(a, "over");
+    units_format_duration(l->oldest_ms ? now - l->oldest_ms : 0, age);
+    snprintf(text, sizeof(text), "the oldest of %" PRIu64 "%s ready deliveries has waited for %s",
+             l->ready, l->spilled ? " and more" : "", age);
+    stands_if(w, NOTICE_BACKLOG, l->endpoint,
+              l->oldest_ms && now - l->oldest_ms > w->conf->backlog_ms, text);
+    look_signatures(w, l, now);
+}
+
+static void look_flow(struct watch *w, int64_t now)
+{
+    struct flow_stats f;
+    struct lane_stats l;
+    char age[24], text[160];
+
+    for (size_t i = 0; i < flow_lanes(w->flow); i++) {
+        flow_lane_stats(w->flow, i, &l);
+        look_lane(w, &l, now);
+    }
+    flow_stats(w->flow, &f);
+    units_format_duration(f.router_oldest_ms ? now - f.router_oldest_ms : 0, age);
+    snprintf(text, sizeof(text), "%" PRIu64 " events wait to be routed, the oldest for %s",
+             f.router_queue, age);
+    stands_if(w, NOTICE_LAG, "", f.router_oldest_ms && now - f.router_oldest_ms > w->conf->lag_ms,
+              text);
+}
+
+/* ---- what the store knows: dead letters, held ones ---- */
+
+/** How many of a route's deliveries stand so. */
+static json_int_t count(json_t *routes, const char *route, enum delivery_state state)
+{
+    return json_integer_value(
+        json_object_get(json_object_get(routes, route), delivery_state_names[state]));
+}
+
+static void on_summary(void *ctx, int status, sl_str json)
+{
+    struct watch *w = ctx;
+    json_t *root = status == 0 ? json_loadb(json.ptr, json.len, 0, NULL) : NULL;
+    json_t *routes = json_object_get(root, "routes");
+
+    w->asking = false;
+    if (routes && !w->closed)
+        list_each (i, &w->alerts) {
+            struct alert *a = list_entry(i, struct alert, node);
+            if (a->kind == NOTICE_DEAD && !count(routes, a->route, DS_DEAD))
+                alert_over(a, "over: the route has no dead letter left");
+            if (a->kind == NOTICE_HELD && !count(routes, a->route, DS_HELD))
+                alert_over(a, "over: the route has no held delivery left");
+        }
+    json_decref(root);
+    watch_check_closed(w);
+}
+
+static void ask_counts(struct watch *w)
+{
+    bool any = false;
+
+    list_each (i, &w->alerts) {
+        const struct alert *a = list_entry(i, struct alert, node);
+        any |= a->stands && (a->kind == NOTICE_DEAD || a->kind == NOTICE_HELD);
+    }
+    if (any && !w->asking)
+        w->asking = store_report(w->store, REPORT_SUMMARY, NULL, on_summary, w) == 0;
+}
+
+static sl_str text_of(json_t *o, const char *name)
+{
+    return str_of(json_string_value(json_object_get(o, name)));
+}
+
+/** The first of a route that has waited for too long is told for all of the route. */
+static void look_held(struct watch *w, json_t *held, int64_t now)
+{
+    sl_str route = text_of(held, "route"), type = text_of(held, "hold_type");
+    sl_str updated = text_of(held, "updated_at");
+    struct alert *a = alert_find(w, NOTICE_UNATTENDED, STR(""), route);
+    int64_t since = 0;
+    char age[24], text[160];
+
+    if (clock_parse(updated.ptr, updated.len, &since) < 0 ||
+        now - since <= w->conf->unattended_ms || (a && a->stands && a->last_ms == now))
+        return;
+    uint64_t num = 0;
+    delivery_parse(text_of(held, "id"), &num);
+    if (a && a->stands) {
+        a->last_ms = now; /* seen: it still stands */
+        return;
+    }
+    units_format_duration(now - since, age);
+    snprintf(text, sizeof(text), "held as " STR_FMT " for %s, and nobody has decided",
+             STR_ARG(type), age);
+    alerts_notice(w, &(struct notice){ .kind = NOTICE_UNATTENDED,
+                                       .endpoint = STR(""),
+                                       .route = route,
+                                       .owner = flow_route_owner(w->flow, route),
+                                       .subject = text_of(held, "subject"),
+                                       .num = num,
+                                       .text = str_of(text) });
+    if ((a = alert_find(w, NOTICE_UNATTENDED, STR(""), route)))
+        a->last_ms = now;
+}
+
+static void on_held(void *ctx, int status, sl_str json)
+{
+    struct watch *w = ctx;
+    json_t *list = status == 0 ? json_loadb(json.ptr, json.len, 0, NULL) : NULL, *held;
+    int64_t now = clock_wall_ms();
+    size_t i;
+
+    w->asking = false;
+    if (list && !w->closed) {
+        json_array_foreach(list, i, held) look_held(w, held, now);
+        list_each (k, &w->alerts) {
+            struct alert *a = list_entry(k, struct alert, node);
+            if (a->kind == NOTICE_UNATTENDED && a->stands && a->last_ms != now)
+                alert_over(a, "over");
+        }
+    }
+    json_decref(list);
+    watch_check_closed(w);
+}
+
+static void ask_held(struct watch *w, int64_t now)
+{
+    struct store_filter oldest = { .state = "held", .limit = HELD_PAGE };
+    int64_t every = w->conf->unattended_ms / 8;
+
+    if (w->asking || now - w->asked_held_ms < (every < 60000 ? every : 60000))
+        return;
+    w->asked_held_ms = now;
+    w->asking = store_report(w->store, REPORT_DELIVERIES, &oldest, on_held, w) == 0;
+}
+
+/* ---- what an earlier process told ---- */
+
+static void on_facts(void *ctx, int status, const struct store_state *facts, size_t n)
+{
+    struct watch *w = ctx;
+
+    w->asking = false;
+    w->remembered = status == 0;
+    for (size_t i = 0; i < n && !w->closed; i++)
+        alert_remember(w, &facts[i]);
+    watch_check_closed(w);
+}
+
+/* ---- all ---- */
+
+static void look_rest(struct watch *w, int64_t now)
+{
+    list_each (i, &w->alerts) {
+        struct alert *a = list_entry(i, struct alert, node);
+        if (a->kind == NOTICE_REFUSING && now - a->last_ms > REFUSED_OVER_MS)
+            alert_over(a, "over");
+        if (a->kind == NOTICE_ROUTE_PAUSED && !flow_route_fails(w->flow, str_of(a->route)))
+            alert_over(a, "over");
+    }
+}
+
+void alert_look(struct watch *w)
+{
+    int64_t now = clock_wall_ms();
+
+    if (w->closed || !w->flow)
+        return;
+    look_store(w);
+    if (!flow_recovered(w->flow))
+        return;
+    if (!w->remembered && !w->asking) {
+        w->asking = store_state_list(w->store, STR("alert"), on_facts, w) == 0;
+        return;
+    }
+    look_flow(w, now);
+    look_rest(w, now);
+    ask_counts(w);
+    ask_held(w, now);
+    alerts_due(w);
+}

@@ -570,6 +570,7 @@ static void settle_untold(struct batch *b, struct batch_item *it)
             .state = DS_READY,
             .attempt = d->attempts + 1,
             .generation = d->generation,
+            .arrival = d->doubt ? ARRIVAL_PERHAPS : ARRIVAL_NO,
         };
         it->move.reason.ptr = mem_str(b->park_why);
         it->move.reason.len = strlen(b->park_why);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/failover.h"
 #include "flow/settle.h"
 #include "store/restore.h"
 
@@ -72,8 +73,14 @@ static void hold(struct confirm *c, sl_str why)
     lane_forget(c->lane, c->breaker_trips);
     struct extras none = { 0 };
     struct rec_move m = { .num = c->d->num, .state = DS_HELD, .generation = c->d->generation };
+    const struct conf_target *t = c->d->target;
+    const char *type = t && t->group ? HOLD_INTERLOCK : "unknown-outcome";
+    struct buf detail = { 0 };
 
-    m.hold_type = (sl_str){ mem_str("unknown-outcome"), strlen("unknown-outcome") };
+    if (t && t->group) /* between its members, not only yes and no */
+        failover_choices(&detail, t, m.num, why);
+    m.detail.ptr = buf_steal(&detail, &m.detail.len);
+    m.hold_type = (sl_str){ mem_str(type), strlen(type) };
     m.reason = (sl_str){ mem_dup(why), why.len };
     confirm_write(c, &m, &none);
 }
@@ -152,6 +159,7 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
         }
         settle_retry(d, d->attempts, a->after_ms,
                      a->why.len ? a->why : STR("confirmed: it had not arrived"), &m);
+        m.arrival = ARRIVAL_NO;
         confirm_write(c, &m, &x);
         break;
     case SL_CONFIRM_EARLY:

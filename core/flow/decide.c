@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/failover.h"
 #include "flow/routing.h"
 
 /** One delivery to decide about. While it is, nothing else may move the delivery (`deciding` of it
@@ -23,6 +24,7 @@ struct choice {
     bool remap; /* to be made again from its event */
     bool move;  /* `m` is to be written */
     struct rec_move m;
+    char *detail; /* own; of m */
     struct remap again;
 };
 
@@ -30,7 +32,7 @@ struct deciding {
     struct flow *flow;
     enum decision what;
     char *who, *why, *endpoint;
-    bool remap, force;
+    bool remap, force, nothing_there;
     struct choice *choices;
     struct decided *results;
     size_t n, pending;
@@ -38,8 +40,8 @@ struct deciding {
     void *ctx;
 };
 
-static const char *const verbs[] = { "replayed", "discarded", "released", "rejected",
-                                     "marked as arrived" };
+static const char *const verbs[] = { "replayed",          "discarded", "released", "rejected",
+                                     "marked as arrived", "moved",     "held" };
 
 static void deciding_free(struct deciding *a)
 {
@@ -49,6 +51,7 @@ static void deciding_free(struct deciding *a)
                             &r->topic, &r->hold_type, &r->reason,   &r->version, &r->detail };
         for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
             free((char *)texts[k]->ptr);
+        free(a->choices[i].detail);
     }
     free(a->choices);
     free(a->results);
@@ -145,6 +148,10 @@ static bool state_allows(const struct deciding *a, enum delivery_state s)
         return s == DS_DEAD || s == DS_DISCARDED || (a->force && s == DS_DELIVERED);
     case DECISION_DISCARD:
         return s == DS_DEAD || s == DS_HELD || s == DS_WAITING || s == DS_READY;
+    case DECISION_MOVE: /* failover_check() says more of it */
+        return true;
+    case DECISION_INTERLOCK:
+        return s == DS_READY || s == DS_WAITING || s == DS_UNKNOWN;
     default:
         return s == DS_HELD;
     }
@@ -184,12 +191,73 @@ static struct lane *lane_for(struct choice *c)
     return NULL;
 }
 
+/** To another member of its group, as far as the interlock allows it. */
+static void move_one(struct choice *c)
+{
+    struct deciding *a = c->all;
+    struct decided *result = &a->results[c->index];
+    struct buf detail = { 0 };
+    char text[160];
+    int r = failover_check(a->flow, &c->row, str_of(a->endpoint), a->nothing_there, &c->m, &detail,
+                           text);
+
+    c->detail = buf_steal(&detail, NULL);
+    c->m.detail = str_of(c->detail);
+    c->move = r == 0;
+    if (r < 0)
+        refuse(c, r, "%s", text);
+    else
+        snprintf(result->text, sizeof(result->text), "moved to %s", a->endpoint);
+}
+
+/** In doubt at a member that is out for too long: a person says where it is. */
+static void interlock_one(struct choice *c)
+{
+    struct deciding *a = c->all;
+    const struct conf_route *r = config_route(a->flow->config, c->row.route);
+    struct lane *l = flow_lane(a->flow, c->row.endpoint);
+    const struct conf_target *t =
+        l ? find_group_target(r, l, c->row.action, group_of_detail(c->row.detail)) : NULL;
+    struct buf detail = { 0 };
+
+    if (!t || !t->group) {
+        refuse(c, UV_EINVAL, "it is with no group");
+        return;
+    }
+    failover_choices(&detail, t, c->row.num, str_of(a->why));
+    c->detail = buf_steal(&detail, NULL);
+    c->m.detail = str_of(c->detail);
+    c->m.hold_type = STR(HOLD_INTERLOCK);
+    c->move = true;
+}
+
+/** A person who releases it says that it has not arrived. */
+static bool settles_doubt(const struct choice *c)
+{
+    return str_eq(c->row.hold_type, STR(HOLD_INTERLOCK)) ||
+           str_eq(c->row.hold_type, STR("unknown-outcome"));
+}
+
+/** Released to another endpoint than where it may have arrived: only by who says that it has not.
+ */
+static bool may_be_at_another(struct choice *c)
+{
+    if (!c->all->endpoint[0] || str_eq(str_of(c->all->endpoint), c->row.endpoint) ||
+        !store_in_doubt(&c->row) || settles_doubt(c))
+        return false;
+    refuse(c, UV_EINVAL,
+           STR_FMT " may have it; if you know that it has nothing: sluice deliveries move",
+           STR_ARG(c->row.endpoint));
+    return true;
+}
+
 static void decide_one(struct choice *c)
 {
     struct deciding *a = c->all;
     struct delivery *d = flow_delivery(a->flow, c->row.num);
     enum delivery_state s = d ? d->state : c->row.state;
-    static const uint8_t after[] = { DS_READY, DS_DISCARDED, DS_READY, DS_DEAD, DS_DELIVERED };
+    static const uint8_t after[] = { DS_READY,     DS_DISCARDED, DS_READY, DS_DEAD,
+                                     DS_DELIVERED, DS_READY,     DS_HELD };
 
     if (a->results[c->index].status < 0)
         return;
@@ -219,12 +287,21 @@ static void decide_one(struct choice *c)
         .generation = c->row.generation,
         .reason = str_of(a->why),
     };
+    if (a->what == DECISION_MOVE || a->what == DECISION_INTERLOCK) {
+        if (a->what == DECISION_MOVE)
+            move_one(c);
+        else
+            interlock_one(c);
+        return;
+    }
     if (c->m.state == DS_READY) {
         /* What never got a body or an endpoint is made again from its event. */
         c->remap = a->remap || str_eq(c->row.hold_type, STR("route-paused")) ||
                    (s == DS_DEAD && !c->row.endpoint.len);
-        if (!c->remap && !lane_for(c))
+        if (!c->remap && (!lane_for(c) || may_be_at_another(c)))
             return;
+        if (a->what == DECISION_RELEASE && settles_doubt(c))
+            c->m.arrival = ARRIVAL_NO;
         if (!c->remap && a->endpoint[0])
             c->m.endpoint = str_of(a->endpoint);
     }
@@ -233,6 +310,31 @@ static void decide_one(struct choice *c)
 }
 
 /* ---- memory follows ---- */
+
+static void replace(sl_str *s, sl_str by)
+{
+    char *fresh = mem_dup(by);
+
+    free((char *)s->ptr);
+    *s = (sl_str){ fresh, by.len };
+}
+
+/** The row as the move leaves it. */
+static void follow_row(struct store_delivery *row, const struct rec_move *m)
+{
+    if (m->arrival)
+        row->arrival = m->arrival;
+    if (m->endpoint.len && !str_eq(m->endpoint, row->endpoint)) {
+        row->first_sent_ms = 0;
+        row->arrival = 0;
+        replace(&row->endpoint, m->endpoint);
+    }
+    if (m->detail.len)
+        replace(&row->detail, m->detail);
+    replace(&row->hold_type, m->hold_type);
+    row->state = m->state;
+    row->next_ms = m->next_ms;
+}
 
 static void follow(struct choice *c)
 {
@@ -248,18 +350,17 @@ static void follow(struct choice *c)
     else /* a claim under way may still see it as it was */
         lane_gone(l, c->row.priority, c->row.num);
     lane_refill(l); /* it may have made room, in a lane where nothing else happens */
-    if (c->m.state != DS_READY)
+    if (delivery_state_final(c->m.state))
         return;
-    if (c->m.endpoint.len) {
-        free((char *)c->row.endpoint.ptr);
-        c->row.endpoint = c->m.endpoint;
-        keep(&c->row.endpoint);
-    }
+    if (c->all->what == DECISION_MOVE)
+        l->moved_away++;
+    follow_row(&c->row, &c->m);
     l = lane_named(
         f, c->row.endpoint); /* perhaps of an endpoint removed meanwhile: it is held there */
+    if (l && c->all->what == DECISION_MOVE)
+        l->moved_here++;
     if (!l || !lane_admits(l, c->row.priority, c->row.num))
         return;
-    c->row.state = DS_READY;
     recover_row(f, l, &c->row);
 }
 
@@ -404,6 +505,7 @@ int flow_decide(struct flow *f, const struct decide *d,
         .what = d->what,
         .remap = d->remap,
         .force = d->force,
+        .nothing_there = d->nothing_there,
         .n = d->n,
         .cb = cb,
         .ctx = ctx,

@@ -23,9 +23,11 @@ struct delivery {
     uint8_t id[16];
     enum delivery_state state;
     uint8_t priority;
-    bool settling;     /* a move of it is on its way to the log: leave it alone */
-    bool over_budget;  /* WAITING: it could go, but for its endpoint's retry budget */
-    bool deciding;     /* a person's decision about it is under way: likewise */
+    bool settling;    /* a move of it is on its way to the log: leave it alone */
+    bool over_budget; /* WAITING: it could go, but for its endpoint's retry budget */
+    bool deciding;    /* a person's decision about it is under way: likewise */
+    bool doubt; /* its endpoint may have it although nobody said so: see enum delivery_arrival */
+    bool trial; /* sent to see whether its lane is well again: it stays there */
     uint32_t attempts; /* burnt */
     uint32_t generation;
     uint32_t asked;  /* confirm: how often */

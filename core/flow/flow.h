@@ -100,20 +100,23 @@ extern const struct http_handler flow_intake; /* ctx: struct flow * */
 /* ---- decisions ---- */
 
 enum decision {
-    DECISION_REPLAY,  /* dead, discarded, delivered (with force) -> ready */
-    DECISION_DISCARD, /* dead, held, waiting -> discarded */
-    DECISION_RELEASE, /* held -> ready; for an unknown outcome: "send it again" */
-    DECISION_REJECT,  /* held -> dead */
-    DECISION_ARRIVED  /* held with an unknown outcome -> delivered: "it did arrive" */
+    DECISION_REPLAY,   /* dead, discarded, delivered (with force) -> ready */
+    DECISION_DISCARD,  /* dead, held, waiting -> discarded */
+    DECISION_RELEASE,  /* held -> ready; for an unknown outcome: "send it again" */
+    DECISION_REJECT,   /* held -> dead */
+    DECISION_ARRIVED,  /* held with an unknown outcome -> delivered: "it did arrive" */
+    DECISION_MOVE,     /* ready, waiting, held, unknown -> the same job at another member */
+    DECISION_INTERLOCK /* the group's: in doubt at a member that is out -> held */
 };
 
 struct decide {
     enum decision what;
-    sl_str who;      /* "uid 0", "token" */
-    sl_str why;      /* may be empty */
-    sl_str endpoint; /* RELEASE of what has no endpoint: where to; else empty */
-    bool remap;      /* REPLAY: run the route's program again on the original event */
-    bool force;      /* REPLAY of what was delivered: send again, under the same key */
+    sl_str who;         /* "uid 0", "token" */
+    sl_str why;         /* may be empty */
+    sl_str endpoint;    /* RELEASE: where to, if not where it is; MOVE: where to; else empty */
+    bool remap;         /* REPLAY: run the route's program again on the original event */
+    bool force;         /* REPLAY of what was delivered: send again, under the same key */
+    bool nothing_there; /* MOVE: who decides knows that its endpoint has nothing of it */
     const uint64_t *nums;
     size_t n;
 };

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/failover.h"
 
 /* ---- how a lane is ---- */
 
@@ -60,6 +61,13 @@ static bool may_be_tried(const struct lane *l, uint64_t now)
 
 /* ---- how a member is ---- */
 
+static void set_out(struct member *m, bool out)
+{
+    m->lane->outs += out && !m->out;
+    m->lane->outs -= !out && m->out;
+    m->out = out;
+}
+
 static void look_at(const struct group *g, struct member *m, uint64_t now)
 {
     bool usable = lane_usable(m->lane, m->why);
@@ -72,13 +80,13 @@ static void look_at(const struct group *g, struct member *m, uint64_t now)
     if (usable) {
         if (now - m->since_ms >= (uint64_t)g->conf->back_after_ms)
             m->was_bad = false;
-        m->out = false;
+        set_out(m, false);
         m->why[0] = '\0';
         if (m->was_bad)
             snprintf(m->why, sizeof(m->why), "it is well again, but not for long enough yet");
     } else {
-        m->out = m->out || m->lane->parked ||
-                 now - m->since_ms >= (uint64_t)g->conf->failover_after_ms;
+        set_out(m, m->out || m->lane->parked ||
+                       now - m->since_ms >= (uint64_t)g->conf->failover_after_ms);
     }
 }
 
@@ -116,8 +124,12 @@ static void on_timer(uv_timer_t *t)
         struct group *g = f->groups[i];
 
         look(g);
-        for (size_t k = 0; k < g->n; k++)
+        for (size_t k = 0; k < g->n; k++) {
             next = least(next, changes_in(g, &g->members[k], now));
+            if (g->members[k].out &&
+                (lane_backlog(g->members[k].lane) || spilled(g->members[k].lane)))
+                failover_begin(g->members[k].lane);
+        }
     }
     if (next != UINT64_MAX)
         uv_timer_start(t, on_timer, next, 0);
@@ -421,16 +433,15 @@ static void group_say(struct buf *b, const struct group *g, size_t chosen, sl_st
 
 /* ---- put together ---- */
 
-/** Fills `why`; *ret_who is who took part in a turn, 0: it was nobody's. */
+/** Fills `why`, and of *ret who took part in a turn and whether it is a trial. */
 static size_t choose(struct group *g, const struct group_ask *ask, struct buf *why,
-                     uint32_t *ret_who)
+                     struct group_turn *ret)
 {
     const struct delivery *before = NULL;
     uint32_t trial, who = who_may(g, &trial);
     size_t i = ask->sticky ? index_of(g, ask->sticky) : g->n;
     char name[32];
 
-    *ret_who = 0;
     if (i < g->n) {
         buf_cstr(why, "it was sent there before, and may have arrived");
         return i;
@@ -442,7 +453,8 @@ static size_t choose(struct group *g, const struct group_ask *ask, struct buf *w
         return i;
     }
     i = by_policy(g, who, ask);
-    *ret_who = who;
+    ret->took_part = who;
+    ret->trial = trial & 1u << i;
     if (!g->members[i].usable && !(trial & 1u << i))
         buf_cstr(why, "no member is healthy: ");
     say_because(why, g, i, trial);
@@ -464,19 +476,43 @@ const struct conf_target *group_choose(struct flow *f, const struct conf_target 
 {
     struct group *g = group_find(f, t->group->name);
     struct buf because = { 0 };
-    uint32_t who;
 
     *ret = (struct group_turn){ 0 };
     if (!g) /* a reload removed it meanwhile */
         return &t->members[0];
     *ret = (struct group_turn){ .group = g, .epoch = g->epoch };
-    ret->chosen = choose(g, ask, &because, &who);
-    ret->took_part = who;
-    group_say(detail, g, ret->chosen, buf_view(&because), who);
+    ret->chosen = choose(g, ask, &because, ret);
+    group_say(detail, g, ret->chosen, buf_view(&because), ret->took_part);
     g->members[ret->chosen].chosen++;
     g->members[ret->chosen].coming++;
     buf_finish(&because);
     return member_named(t, name_of(g, ret->chosen));
+}
+
+/* ---- moving on ---- */
+
+size_t group_next(struct group *g, const struct member *from, sl_str subject, sl_str piece,
+                  const uint8_t id[16])
+{
+    struct group_ask ask = { .subject = subject, .piece = piece, .id = id };
+    uint32_t well = 0;
+
+    look(g);
+    for (size_t i = 0; i < g->n; i++)
+        if (g->members[i].usable && !g->members[i].was_bad && &g->members[i] != from)
+            well |= 1u << i;
+    return well ? by_policy(g, well, &ask) : g->n;
+}
+
+void group_moved(struct buf *b, const struct group *g, const char *to, sl_str from, sl_str why)
+{
+    struct buf because = { 0 };
+
+    buf_printf(&because, "moved from " STR_FMT ": " STR_FMT, STR_ARG(from),
+               STR_ARG(why.len ? why : STR("by hand")));
+    if (g)
+        group_say(b, g, index_of(g, to), buf_view(&because), 0);
+    buf_finish(&because);
 }
 
 void group_chosen(struct group_turn *t, bool counts)

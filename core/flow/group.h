@@ -15,16 +15,14 @@
 /** A member as it stands. What it is called and its weight stand in the configuration. */
 struct member {
     struct lane *lane;
-    bool usable;         /* when it was last looked at ... */
-    uint64_t since_ms;   /* ... and since when; monotonic, 0: always */
-    bool was_bad;        /* usable, but not for long enough yet */
-    bool out;            /* what waits for it moves */
-    int64_t turn;        /* of the weighted round */
-    uint32_t coming;     /* chosen, and not in its lane yet */
-    uint64_t chosen;     /* since start; without those that were given back */
-    uint64_t moved_from; /* since start: deliveries that moved away; ... */
-    uint64_t moved_to;   /* ... that came */
-    char why[200];       /* why it is not usable */
+    bool usable;       /* when it was last looked at ... */
+    uint64_t since_ms; /* ... and since when; monotonic, 0: always */
+    bool was_bad;      /* usable, but not for long enough yet */
+    bool out;          /* what waits for it moves */
+    int64_t turn;      /* of the weighted round */
+    uint32_t coming;   /* chosen, and not in its lane yet */
+    uint64_t chosen;   /* since start; without those that were given back */
+    char why[200];     /* why it is not usable */
 };
 
 struct group {
@@ -69,6 +67,7 @@ struct group_turn {
     unsigned epoch;      /* of the group then */
     size_t chosen;
     uint32_t took_part; /* bit by member; 0: it was nobody's turn */
+    bool trial;         /* it is sent to see whether the member is well again */
 };
 
 /** The member for a delivery: its target, never NULL. `detail` gets the decision and its reasons as
@@ -76,5 +75,10 @@ struct group_turn {
 const struct conf_target *group_choose(struct flow *f, const struct conf_target *t,
                                        const struct group_ask *ask, struct buf *detail,
                                        struct group_turn *ret);
+/** The healthy member that something of `from` moves to; g->n: none. Its turn is taken. */
+size_t group_next(struct group *g, const struct member *from, sl_str subject, sl_str piece,
+                  const uint8_t id[16]);
+/** What is said of a move: a JSON object as group_choose() makes it. */
+void group_moved(struct buf *b, const struct group *g, const char *to, sl_str from, sl_str why);
 /** The choice is durable; or nothing came of it (superseded, refused): the turn is given back. */
 void group_chosen(struct group_turn *t, bool counts);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/failover.h"
 
 static const uint32_t weights[PRIORITY__COUNT] = { 8, 4, 2, 1 };
 
@@ -177,6 +178,7 @@ void lane_enter(struct delivery *d, enum delivery_state next)
     struct window *w = &d->lane->windows[d->priority];
     w->n -= d->state != DS_HELD;
     w->n += next != DS_HELD;
+    d->trial = d->trial && (next == DS_READY || next == DS_INFLIGHT);
     d->lane->counts[d->state]--;
     d->lane->counts[next]++;
     d->indexed &= next == DS_INFLIGHT; /* what it was when it was claimed, it still is */
@@ -229,6 +231,8 @@ void lane_place(struct delivery *d)
         pile_add(d);
     else
         pile_take(d);
+    if (l->outs && !d->doubt && (d->state == DS_READY || d->state == DS_WAITING))
+        failover_again(l);
     if (d->state == DS_WAITING)
         timer_start(d, &l->waiting);
     else if (d->state == DS_UNKNOWN)

@@ -129,6 +129,7 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     /* A ready one was put back or decided upon: its age counts from when it is sent again. */
     d->since_ms = row->state == DS_READY ? 0 : row->first_sent_ms;
     d->unknown_ms = clock_wall_ms();
+    d->doubt = store_in_doubt(row);
     d->batch_id = row->batch;
     d->body_len = row->body_bytes;
     d->subject = mem_dup(row->subject);

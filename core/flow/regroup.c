@@ -27,6 +27,22 @@ static bool same_members(const struct group *g, const struct conf_group *conf)
     return true;
 }
 
+/** Those that leave count as out no more; `kept`: who stays. */
+static void forget_out(struct group *g, const struct member *kept, size_t n)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct member *m = &g->members[i];
+        bool stays = false;
+
+        for (size_t k = 0; k < n; k++)
+            stays |= kept[k].lane == m->lane;
+        if (m->out && !stays) {
+            m->lane->outs--;
+            m->out = false;
+        }
+    }
+}
+
 static void change_members(struct group *g, const struct conf_group *conf)
 {
     struct member *members = mem_array(conf->n_members, sizeof(*members));
@@ -41,6 +57,7 @@ static void change_members(struct group *g, const struct conf_group *conf)
         m->turn = 0;
         m->coming = 0;
     }
+    forget_out(g, members, conf->n_members);
     free(g->members);
     g->members = members;
     g->n = conf->n_members;
@@ -66,6 +83,7 @@ void groups_change(struct flow *f)
         struct group *g = f->groups[i];
         if (config_group(f->config, str_of(g->name)))
             continue;
+        forget_out(g, NULL, 0);
         g->conf = NULL;
         g->epoch++;
         groups[all++] = g;

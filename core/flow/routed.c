@@ -146,6 +146,7 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     d->received_ms = rt->event->received_ms;
     d->route = p->route;
     d->target = p->target && p->target->kind == TARGET_SEND ? p->target : NULL;
+    d->trial = p->turn.trial;
     d->subject = mem_dup(rd->subject);
     d->piece = mem_dup(rd->piece);
     d->topic = mem_dup(rt->event->topic);
@@ -194,7 +195,6 @@ static void routed_apply(struct flow *f, struct routed_ctx *rc, const struct sto
         const struct piece *p = &rt->pieces[i];
         struct rec_delivery *rd = &rc->routed.deliveries[i];
         uint8_t state = (uint8_t)rec->payload.data[rd->state_at];
-        group_chosen(&rt->pieces[i].turn, state == DS_READY || state == DS_HELD);
         struct delivery named = { .num = rd->num, .subject = (char *)rd->subject.ptr };
         if (state == DS_DEAD)
             f->stats.routing_errors++;
@@ -204,6 +204,7 @@ static void routed_apply(struct flow *f, struct routed_ctx *rc, const struct sto
                         rd->reason);
         if (state == DS_READY || state == DS_HELD)
             deliver_to_lane(f, rt, rd, p);
+        group_chosen(&rt->pieces[i].turn, state == DS_READY || state == DS_HELD);
     }
 }
 

@@ -82,6 +82,7 @@ void move_free(struct rec_move *m)
     disown(&m->reference);
     disown(&m->hold_type);
     disown(&m->endpoint);
+    disown(&m->detail);
 }
 
 /* ---- from an outcome to a move ---- */
@@ -129,6 +130,22 @@ static void settle_unknown(struct delivery *d, const sl_outcome *o, struct rec_m
     }
 }
 
+/** After this attempt, with those before it: one clear answer does not take an earlier doubt away.
+ */
+static uint8_t arrival_of(const struct delivery *d, const sl_outcome *o)
+{
+    switch (o->kind) {
+    case SL_RETRY: /* perhaps only harmless to repeat there */
+        return d->doubt || !o->not_sent ? ARRIVAL_PERHAPS : ARRIVAL_NO;
+    case SL_THROTTLED:
+        return d->doubt ? ARRIVAL_PERHAPS : ARRIVAL_NO;
+    case SL_REJECTED:
+        return ARRIVAL_NO;
+    default:
+        return ARRIVAL_PERHAPS;
+    }
+}
+
 void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, uint32_t latency_ms,
                     struct rec_move *m)
 {
@@ -139,6 +156,7 @@ void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, u
         .generation = d->generation,
         .status = o->status,
         .latency_ms = latency_ms,
+        .arrival = arrival_of(d, o),
     };
     switch (o->kind) {
     case SL_DELIVERED:
@@ -223,6 +241,8 @@ static void apply(struct flow *f, const struct rec_move *m)
     d->settling = false;
     d->batch = NULL;
     d->attempts += m->burnt;
+    if (m->arrival)
+        d->doubt = m->arrival == ARRIVAL_PERHAPS;
     d->generation = m->generation;
     d->next_ms = m->next_ms;
     if (m->state == DS_UNKNOWN && d->state != DS_UNKNOWN)

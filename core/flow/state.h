@@ -82,8 +82,11 @@ struct lane {
     uint64_t parked_until; /* monotonic */
     char park_why[240];
     struct list batches;
-    struct list confirming;     /* struct confirm: questions under way */
-    uint64_t counts[DS__COUNT]; /* in memory, by state */
+    struct list confirming;          /* struct confirm: questions under way */
+    uint64_t counts[DS__COUNT];      /* in memory, by state */
+    uint32_t outs;                   /* groups that it is a member of, and out */
+    uint64_t moved_away, moved_here; /* to and from other members, since start */
+    struct walk *walk;               /* failover.c: what waits for it is moving; NULL: it is not */
     uint64_t outside; /* about how many wait in the index alone; put right by each summary */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
     uint64_t retries_delayed; /* by the budget */

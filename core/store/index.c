@@ -17,7 +17,7 @@
 #define DELIVERY_COLUMNS                                                                     \
     "num, id, state, priority, attempts, generation, next_ms, received_ms, first_sent_ms,"   \
     " batch, body_bytes, route, piece, endpoint, action, subject, topic, hold_type, reason," \
-    " version, detail"
+    " version, detail, arrival"
 
 const char *const index_sql[IX__COUNT] = {
     [IX_BEGIN] = "BEGIN IMMEDIATE",
@@ -65,7 +65,9 @@ const char *const index_sql[IX__COUNT] = {
         " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END,"
         " priority = CASE WHEN ?11 = 0 THEN priority ELSE ?11 - 1 END,"
         " detail = CASE WHEN ?12 = '' THEN detail ELSE ?12 END,"
-        " body_bytes = CASE WHEN ?13 = 0 THEN body_bytes ELSE ?13 END"
+        " body_bytes = CASE WHEN ?13 = 0 THEN body_bytes ELSE ?13 END,"
+        " arrival = CASE WHEN ?9 <> endpoint THEN 0 WHEN ?14 = 0 THEN arrival ELSE ?14 END,"
+        " first_sent_ms = CASE WHEN ?9 <> endpoint THEN 0 ELSE first_sent_ms END"
         " WHERE num = ?1",
     [IX_ATTEMPT_ADD] =
         "INSERT OR REPLACE INTO attempts(num, batch, attempt, generation, key,"
@@ -114,6 +116,7 @@ const char *const index_sql[IX__COUNT] = {
     [IX_EDIT_KEEP] =
         "INSERT OR IGNORE INTO edits(num, seq, body) SELECT num, ?2, body FROM bodies"
         " WHERE num = ?1",
+    [IX_BODY_THAW] = "UPDATE bodies SET request = NULL, generation = NULL WHERE num = ?",
     [IX_BODY_EDIT] = "UPDATE bodies SET body = ?2 WHERE num = ?1",
     [IX_LINK_ADD] =
         "INSERT OR REPLACE INTO links(hash, endpoint, kind, id, subject, num, at_ms)"

@@ -380,6 +380,7 @@ static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, i
     sqlite3_bind_int(st, 11, m->set_priority);
     sql_bind_text(st, 12, m->detail);
     sql_bind_u64(st, 13, m->body.len);
+    sqlite3_bind_int(st, 14, m->arrival);
     return sql_run(st);
 }
 
@@ -441,6 +442,17 @@ static int follow_issue(struct index *ix, uint64_t seq, const struct rec_moves *
     return r;
 }
 
+/** What was frozen for one endpoint is not for another. */
+static int thaw_body(struct index *ix, const struct rec_move *m, sl_str endpoint_before)
+{
+    sqlite3_stmt *st = ix->st[IX_BODY_THAW];
+
+    if (!m->endpoint.len || str_eq(m->endpoint, endpoint_before))
+        return 0;
+    sql_bind_u64(st, 1, m->num);
+    return sql_run(st);
+}
+
 static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_moves *rec)
 {
     const struct rec_move *m = &rec->moves[n];
@@ -467,6 +479,8 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
         r = add_line(ix, &line);
     if (r == 0)
         r = move_row(ix, rec->at_ms, m, state, endpoint);
+    if (r == 0)
+        r = thaw_body(ix, m, from.endpoint);
     if (r == 0)
         r = edit_body(ix, seq, m);
     if (r == 0)

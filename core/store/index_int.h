@@ -46,6 +46,7 @@ enum index_stmt {
     IX_REPLAY_COUNT,
     IX_REPLAY_FORGET,
     IX_EDIT_KEEP,
+    IX_BODY_THAW,
     IX_BODY_EDIT,
     IX_COUNT,
     /* query */

@@ -268,7 +268,7 @@ static json_t *ref_row(struct index *ix, sqlite3_stmt *st)
 #define DELIVERY_REPORT_COLUMNS                                                                     \
     "num, route, piece, endpoint, action, subject, topic, state, reason, attempts, generation,"     \
     " next_ms, hold_type, reference, updated_ms, received_ms, first_sent_ms, priority, body_bytes," \
-    " version, detail, issue"
+    " version, detail, issue, arrival"
 
 /* Written by the flow as a JSON object; anything else is shown as no detail. */
 static void set_detail(json_t *o, sl_str detail)
@@ -277,6 +277,16 @@ static void set_detail(json_t *o, sl_str detail)
 
     reply_put(o, "detail", json_is_object(j) ? json_incref(j) : json_null());
     json_decref(j);
+}
+
+/* As store_in_doubt(); what is delivered is in no doubt. */
+static void set_arrival(json_t *o, sqlite3_stmt *st)
+{
+    int arrival = sqlite3_column_int(st, 22), state = sqlite3_column_int(st, 7);
+    bool sent = sqlite3_column_int64(st, 16) != 0;
+    bool perhaps = arrival == ARRIVAL_PERHAPS || (sent && arrival != ARRIVAL_NO);
+
+    reply_put(o, "may_have_arrived", json_boolean(perhaps && state != DS_DELIVERED));
 }
 
 static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
@@ -310,6 +320,7 @@ static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
     reply_set_column(o, "version", st, 19);
     set_detail(o, sql_view(st, 20));
     reply_set_issue(o, "issue", sql_u64(st, 21));
+    set_arrival(o, st);
     return o;
 }
 

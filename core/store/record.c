@@ -13,7 +13,7 @@
 
 #define RECORD_VERSION 1
 #define ROUTED_VERSION 2 /* a delivery has a clock, a version and a detail */
-#define MOVES_VERSION  2 /* a move may change priority, detail and body */
+#define MOVES_VERSION  2 /* a move may change priority, detail, body and arrival */
 
 const char *const delivery_state_names[DS__COUNT] = {
     [DS_READY] = "ready",         [DS_INFLIGHT] = "inflight", [DS_WAITING] = "waiting",
@@ -420,6 +420,7 @@ static void move_encode(struct buf *b, const struct rec_move *m)
     pack_u8(b, m->set_priority);
     pack_str(b, m->detail);
     pack_str(b, m->body);
+    pack_u8(b, m->arrival);
 }
 
 static void move_decode(struct unpack *u, uint8_t version, struct rec_move *m)
@@ -441,6 +442,7 @@ static void move_decode(struct unpack *u, uint8_t version, struct rec_move *m)
     m->set_priority = unpack_upto(u, 4);
     m->detail = unpack_str(u);
     m->body = unpack_str(u);
+    m->arrival = unpack_upto(u, ARRIVAL_PERHAPS);
 }
 
 void rec_moves_encode(struct buf *b, const struct rec_moves *r)

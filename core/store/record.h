@@ -153,6 +153,13 @@ struct rec_sent {
     size_t n_items;
 };
 
+/** May what was sent have arrived at the delivery's endpoint, although nobody said so? */
+enum delivery_arrival {
+    ARRIVAL_KEEP = 0, /* as before; of a delivery that was never sent: no; else: perhaps */
+    ARRIVAL_NO = 1,   /* nothing of it is there */
+    ARRIVAL_PERHAPS = 2,
+};
+
 struct rec_move {
     uint64_t num;
     uint8_t state;       /* after it */
@@ -164,10 +171,12 @@ struct rec_move {
     int64_t next_ms;      /* wall clock, for WAITING and UNKNOWN, and HELD with a clock; else 0 */
     uint8_t set_priority; /* 1 + the priority after it; 0: unchanged */
     sl_str reason, reference, hold_type;
-    sl_str endpoint; /* the delivery's endpoint after it; empty: unchanged */
+    sl_str endpoint; /* the delivery's endpoint after it; empty: unchanged. At another one it was
+                        never sent, and what was frozen for the one before is not sent there */
     sl_str detail;   /* as rec_delivery's; empty: unchanged */
     sl_str body;     /* an edited one; empty: unchanged. Its generation is a new one, so that what
                         was frozen of the old body is not sent */
+    uint8_t arrival; /* enum delivery_arrival */
 };
 
 struct rec_link {

@@ -96,6 +96,8 @@ static const char *const index_steps[] = {
     /* version: of the event; detail: a JSON object for people */
     "ALTER TABLE deliveries ADD COLUMN version TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE deliveries ADD COLUMN detail TEXT NOT NULL DEFAULT '';"
+    /* enum delivery_arrival */
+    "ALTER TABLE deliveries ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;"
 
     /* facts that outlive the process: who paused what, and why */
     "CREATE TABLE state(space TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"

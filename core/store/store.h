@@ -123,7 +123,15 @@ struct store_delivery {
     uint32_t body_bytes;
     sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
     sl_str version, detail; /* as in rec_delivery */
+    uint8_t arrival;        /* enum delivery_arrival */
 };
+
+/** It may be at its endpoint although nobody said so: no other may get it before that is known. */
+static inline bool store_in_doubt(const struct store_delivery *d)
+{
+    return d->arrival == ARRIVAL_PERHAPS || d->state == DS_INFLIGHT ||
+           (d->first_sent_ms && d->arrival != ARRIVAL_NO);
+}
 
 /** Deliveries of one endpoint and priority that are not final, by rising num, from after_num on.
  *  endpoint "" : those that have none (held by a route's choice). */
@@ -200,7 +208,8 @@ enum store_report {
                           deliveries with state, reason, attempts, emitted events */
     REPORT_DELIVERIES, /* list, oldest first: id "1042.0", route, piece, endpoint, action, subject,
                           state, reason, attempts, next_at, hold_type, reference, updated_at,
-                          version, detail (an object, or null), issue (an id, or null) */
+                          version, detail (an object, or null), issue (an id, or null),
+                          may_have_arrived */
     REPORT_DELIVERY,   /* one (id): the above, body, request, key, attempts[] with their own error,
                           moves[] with reason and who, links[], emitted[], edits[] (bodies as they
                           were before the move of that record); the number of attempts is

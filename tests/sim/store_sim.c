@@ -344,6 +344,7 @@ static struct store_delivery delivery_of(const struct row *r)
         .hold_type = r->hold_type,
         .version = r->version,
         .detail = r->detail,
+        .arrival = r->arrival,
         .reason = r->reason,
     };
 

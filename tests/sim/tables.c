@@ -223,8 +223,15 @@ static void move(struct tables *t, const struct rec_move *m, int64_t now_ms)
     r->next_ms = m->next_ms;
     r->reason = keep(t, m->reason);
     r->hold_type = keep(t, m->hold_type);
-    if (m->endpoint.len)
+    if (m->endpoint.len && !str_eq(m->endpoint, r->endpoint)) {
         r->endpoint = keep(t, m->endpoint);
+        r->arrival = 0;
+        r->first_sent_ms = 0;
+        r->request = STR("");
+        r->request_generation = UINT32_MAX;
+    } else if (m->arrival) {
+        r->arrival = m->arrival;
+    }
     if (m->detail.len)
         r->detail = keep(t, m->detail);
     if (m->body.len)

@@ -16,7 +16,7 @@
 struct row { /* a delivery */
     uint64_t num;
     uint8_t id[16];
-    uint8_t state, priority;
+    uint8_t state, priority, arrival;
     uint32_t attempts, generation;
     int64_t next_ms, received_ms, first_sent_ms;
     uint64_t batch; /* of the newest `sent` record */

@@ -604,6 +604,36 @@ static void a_move_may_change_priority_detail_and_body(void **state)
     rig_finish(&rig);
 }
 
+static void at_another_endpoint_it_was_never_sent(void **state)
+{
+    uint64_t num = delivery_num(1, 0);
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    three_events(&rig);
+    send_with(&rig, num, 0, "for the first");
+    rig_move(&rig, (struct rec_move){ .num = num, .state = DS_WAITING, .arrival = ARRIVAL_PERHAPS },
+             0);
+    CHECK_EQ(rig_get(&rig, num), 0);
+    CHECK(store_in_doubt(&rig.d[0]));
+    rig_move(&rig, (struct rec_move){ .num = num, .state = DS_WAITING, .arrival = ARRIVAL_NO }, 0);
+    CHECK_EQ(rig_get(&rig, num), 0);
+    CHECK(rig.d[0].first_sent_ms != 0 && !store_in_doubt(&rig.d[0]));
+    CHECK_STR(rig.request.data, "for the first");
+    rig_move(&rig, (struct rec_move){ .num = num, .state = DS_READY, .endpoint = STR("another") },
+             0);
+    CHECK_EQ(rig_get(&rig, num), 0);
+    CHECK_EQ(rig.d[0].first_sent_ms, 0);
+    CHECK_EQ(rig.d[0].arrival, 0);
+    CHECK_EQ(rig.request.len, 0);
+    send_with(&rig, num, 0, "for the other"); /* under the same key */
+    CHECK_EQ(rig_get(&rig, num), 0);
+    CHECK_STR(rig.request.data, "for the other");
+    rig_finish(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -624,6 +654,7 @@ int main(void)
         cmocka_unit_test(a_record_that_cannot_be_understood_stops_the_opening),
         cmocka_unit_test(the_newest_fact_of_a_key_holds_until_it_is_cleared),
         cmocka_unit_test(a_move_may_change_priority_detail_and_body),
+        cmocka_unit_test(at_another_endpoint_it_was_never_sent),
         cmocka_unit_test(a_query_sees_what_was_called_back_before_it),
     };
 

@@ -90,6 +90,7 @@ static struct rec_move moves[] = {
       .reference = STR("ref"),
       .hold_type = STR("h"),
       .set_priority = 4,
+      .arrival = ARRIVAL_PERHAPS,
       .endpoint = STR("other"),
       .detail = STR("{\"by\":1}"),
       .body = STR("{}") },
@@ -343,6 +344,7 @@ static void moves_and_links_come_back_as_they_were(void **state)
     CHECK_EQ(r.moves[0].latency_ms, 12);
     CHECK_EQ(r.moves[0].next_ms, 99);
     CHECK_EQ(r.moves[0].set_priority, 4);
+    CHECK_EQ(r.moves[0].arrival, ARRIVAL_PERHAPS);
     CHECK_VIEW(r.moves[0].detail, "{\"by\":1}");
     CHECK_VIEW(r.moves[0].body, "{}");
     CHECK_VIEW(r.moves[0].reason, "busy");
@@ -415,7 +417,7 @@ static void state_comes_back_as_it_was(void **state)
 
 /* What the forms of version 2 have at the end of a delivery and of a move. */
 #define ROUTED_ADDED (8 + 4 + 4)
-#define MOVES_ADDED  (1 + 4 + 4)
+#define MOVES_ADDED  (1 + 4 + 4 + 1)
 
 static void a_routed_record_of_the_first_form_is_still_read(void **state)
 {

@@ -1,0 +1,265 @@
+/*
+ * What waits for a member that is out moves; what may have arrived there does not.
+ */
+#include "group_rig.h"
+
+static struct group_rig *setup(void)
+{
+    struct group_rig *g = group_rig(GROUP_FAILOVER, 2, ACT_SEND);
+
+    g->rig.endpoints[CRM].park_probe_ms = 600000;
+    return g;
+}
+
+static struct lane *lane(struct group_rig *g, int endpoint)
+{
+    return g->rig.flow->lanes[endpoint];
+}
+
+/** Not done, as the adapter knows for sure: the first byte never left. */
+static void not_sent(struct call *c, int64_t after_ms)
+{
+    sl_outcome o = { .size = sizeof(o),
+                     .kind = SL_RETRY,
+                     .after_ms = after_ms,
+                     .not_sent = 1,
+                     .why = STR("connection refused") };
+
+    c->done->outcome(c->done->ctx, 0, &o);
+    rig_end(c);
+}
+
+static void test_what_waits_moves_and_keeps_its_key(void **state)
+{
+    struct group_rig *g = setup();
+    char key[40];
+    bool same_key = false;
+
+    (void)state;
+    g->rig.endpoints[CRM].concurrency = 1;
+    rig_up(&g->rig);
+    uint64_t first = rig_event(&g->rig, "t", "a 1");
+    struct call *c = rig_call(&g->rig, CRM);
+    snprintf(key, sizeof(key), "%s", c->keys[0]);
+    uint64_t second = rig_event(&g->rig, "t", "b 1");
+    UNTIL(&g->rig, flow_delivery(g->rig.flow, second));
+    lane_park(lane(g, CRM), STR("HTTP 401"), 600000);
+    not_sent(c, 20000);
+    for (int i = 0; i < 2; i++) { /* in whichever order */
+        c = rig_call(&g->rig, OTHER);
+        same_key |= !strcmp(c->keys[0], key);
+        rig_answer(c, SL_DELIVERED);
+    }
+    CHECK(same_key);
+    UNTIL(&g->rig, rig_state(&g->rig, second) == DS_DELIVERED);
+    CHECK_STR(g->rig.endpoint, "other");
+    UNTIL(&g->rig, rig_state(&g->rig, first) == DS_DELIVERED);
+    CHECK_STR(g->rig.endpoint, "other");
+    CHECK_EQ(g->rig.fakes[CRM].delivers, 1);
+    CHECK_EQ(g->rig.fakes[OTHER].prepares, 2); /* its requests are its own */
+    group_rig_finish(g);
+}
+
+static void test_what_is_not_in_memory_moves_too(void **state)
+{
+    struct group_rig *g = setup();
+    char body[20];
+
+    (void)state;
+    g->rig.config.window = 3;
+    rig_up(&g->rig);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    lane_park(lane(g, OTHER), STR("no"), 600000);
+    for (int i = 0; i < 40; i++) {
+        snprintf(body, sizeof(body), "s%d 1", i);
+        rig_event(&g->rig, "t", body);
+    }
+    UNTIL(&g->rig, g->rig.flow->stats.routed == 40);
+    CHECK(lane(g, CRM)->windows[PRIORITY_NORMAL].spilled);
+    g->rig.fakes[OTHER].auto_kind = SL_DELIVERED;
+    lane_unpark(lane(g, OTHER));
+    lane_pump(lane(g, OTHER));
+    UNTIL(&g->rig, g->rig.fakes[OTHER].records == 40);
+    CHECK_EQ(g->rig.fakes[CRM].delivers, 0);
+    CHECK_EQ(lane(g, CRM)->moved_away, 40);
+    CHECK_EQ(lane(g, OTHER)->moved_here, 40);
+    group_rig_finish(g);
+}
+
+static void test_what_may_have_arrived_stays(void **state)
+{
+    struct group_rig *g = setup();
+
+    (void)state;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    struct call *c = rig_call(&g->rig, CRM);
+    rig_outcome(c, 0, SL_RETRY, 20000); /* a 500: perhaps it is there */
+    rig_end(c);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
+    CHECK_EQ(g->rig.row.arrival, ARRIVAL_PERHAPS);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    CHECK(rig_quiet(&g->rig, OTHER));
+    rig_crash(&g->rig);
+    rig_up(&g->rig);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    CHECK(rig_quiet(&g->rig, OTHER));
+    CHECK_EQ(rig_state(&g->rig, num), DS_WAITING);
+    CHECK_STR(g->rig.endpoint, "crm");
+    group_rig_finish(g);
+}
+
+static void test_an_unknown_one_moves_when_the_first_says_that_it_has_nothing(void **state)
+{
+    struct group_rig *g = setup();
+
+    (void)state;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
+    struct call *c = rig_call(&g->rig, CRM);
+    CHECK_EQ(c->kind, CALL_CONFIRM);
+    lane_park(lane(g, CRM), STR("no"), 600000); /* out, but it answers this */
+    CHECK(rig_quiet(&g->rig, OTHER));
+    rig_confirm(c, SL_CONFIRM_NO);
+    c = rig_call(&g->rig, OTHER);
+    CHECK_EQ(c->kind, CALL_DELIVER);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    CHECK_EQ(g->rig.fakes[CRM].delivers, 1);
+    group_rig_finish(g);
+}
+
+static void test_one_that_has_it_keeps_it(void **state)
+{
+    struct group_rig *g = setup();
+
+    (void)state;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
+    struct call *c = rig_call(&g->rig, CRM);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    CHECK(rig_quiet(&g->rig, OTHER));
+    rig_confirm(c, SL_CONFIRM_YES);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    CHECK_STR(g->rig.endpoint, "crm");
+    CHECK(rig_quiet(&g->rig, OTHER));
+    group_rig_finish(g);
+}
+
+static void test_in_doubt_for_too_long_a_person_decides(void **state)
+{
+    struct group_rig *g = setup();
+
+    (void)state;
+    g->group.ask_after_ms = 40;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    struct call *c = rig_call(&g->rig, CRM);
+    rig_outcome(c, 0, SL_RETRY, 20000);
+    rig_end(c);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_HELD);
+    CHECK_STR(g->rig.hold_type, "interlock");
+    CHECK_EQ(
+        rig_decide(&g->rig, DECISION_RELEASE, num, &(struct decide){ .endpoint = STR("other") }),
+        0);
+    rig_answer(rig_call(&g->rig, OTHER), SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    CHECK_STR(g->rig.endpoint, "other");
+    group_rig_finish(g);
+}
+
+static void test_a_move_by_hand_obeys_the_interlock(void **state)
+{
+    struct group_rig *g = setup();
+    struct decide to_other = { .endpoint = STR("other") }, to_shop = { .endpoint = STR("shop") };
+    struct decide sure = { .endpoint = STR("other"), .nothing_there = true };
+
+    (void)state;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    struct call *c = rig_call(&g->rig, CRM);
+    CHECK_EQ(rig_decide(&g->rig, DECISION_MOVE, num, &sure), UV_EBUSY);
+    rig_outcome(c, 0, SL_RETRY, 20000);
+    rig_end(c);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
+    CHECK_EQ(rig_decide(&g->rig, DECISION_MOVE, num, &to_shop), UV_EINVAL);
+    CHECK_STR(g->rig.decided.text, "no group of its route has both crm and shop");
+    CHECK_EQ(rig_decide(&g->rig, DECISION_MOVE, num, &to_other), UV_EINVAL);
+    CHECK_STR(g->rig.decided.text,
+              "crm may have it: it moves when that says no, or with "
+              "--not-arrived if you know that it has nothing");
+    CHECK_EQ(rig_decide(&g->rig, DECISION_MOVE, num, &sure), 0);
+    rig_answer(rig_call(&g->rig, OTHER), SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    group_rig_finish(g);
+}
+
+static void test_a_subjects_order_holds_over_two_members(void **state)
+{
+    struct group_rig *g = setup();
+
+    (void)state;
+    rig_up(&g->rig);
+    uint64_t first = rig_event(&g->rig, "t", "a 1");
+    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
+    struct call *c = rig_call(&g->rig, CRM);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    uint64_t second = rig_event(&g->rig, "t", "a 2");
+    UNTIL(&g->rig, flow_delivery(g->rig.flow, second));
+    CHECK_STR(flow_delivery(g->rig.flow, second)->lane->name, "other");
+    CHECK(rig_quiet(&g->rig, OTHER)); /* behind the one in doubt */
+    rig_confirm(c, SL_CONFIRM_NO);
+    struct call *at_other = rig_call(&g->rig, OTHER);
+    CHECK_EQ(rig_state(&g->rig, first), DS_INFLIGHT);
+    rig_answer(at_other, SL_DELIVERED);
+    rig_answer(rig_call(&g->rig, OTHER), SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, second) == DS_DELIVERED);
+    group_rig_finish(g);
+}
+
+static void test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_it_out(void **state)
+{
+    struct group_rig *g = setup();
+
+    (void)state;
+    g->group.failover_after_ms = 80;
+    g->rig.endpoints[CRM].breaker.open_ms = g->rig.endpoints[CRM].breaker.open_max_ms = 200;
+    rig_up(&g->rig);
+    uint64_t a = rig_event(&g->rig, "t", "a 1");
+    struct call *c = rig_call(&g->rig, CRM);
+    flow_breaker(g->rig.flow, STR("crm"), true);
+    not_sent(c, 1);
+    CHECK(rig_quiet(&g->rig, OTHER)); /* not at once */
+    rig_answer(rig_call(&g->rig, OTHER), SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, a) == DS_DELIVERED);
+    UNTIL(&g->rig, uv_now(&g->rig.loop) >= lane(g, CRM)->breaker.open_until);
+    rig_event(&g->rig, "t", "b 1"); /* the trial */
+    c = rig_call(&g->rig, CRM);
+    rig_event(&g->rig, "t", "c 1"); /* one is enough */
+    struct call *d = rig_call(&g->rig, OTHER);
+    rig_answer(d, SL_DELIVERED);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(&g->rig, lane(g, CRM)->breaker.state == BREAKER_CLOSED);
+    group_rig_finish(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_waits_moves_and_keeps_its_key),
+        cmocka_unit_test(test_what_is_not_in_memory_moves_too),
+        cmocka_unit_test(test_what_may_have_arrived_stays),
+        cmocka_unit_test(test_an_unknown_one_moves_when_the_first_says_that_it_has_nothing),
+        cmocka_unit_test(test_one_that_has_it_keeps_it),
+        cmocka_unit_test(test_in_doubt_for_too_long_a_person_decides),
+        cmocka_unit_test(test_a_move_by_hand_obeys_the_interlock),
+        cmocka_unit_test(test_a_subjects_order_holds_over_two_members),
+        cmocka_unit_test(test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_it_out),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

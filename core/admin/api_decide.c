@@ -44,11 +44,12 @@ struct planned {
 
 static const struct logger log_ = { .room = "admin" };
 
-static const char *const actions[] = { "replay", "discard", "release", "reject", "arrived" };
+static const char *const actions[] = { "replay", "discard", "release",
+                                       "reject", "arrived", "send-again" };
 #define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
 /** The state that an action's filter means when it names none. */
-static const char *const usual_state[] = { "dead", "dead", "held", "held", "held" };
+static const char *const usual_state[] = { "dead", "dead", "held", "held", "held", "held" };
 
 static void deciding_free(struct deciding *d)
 {
@@ -93,8 +94,9 @@ static int read_action(struct deciding *d, json_t *value, struct fail *fail)
             d->what = (enum decision)i;
             return 0;
         }
-    return fail_set(fail, UV_EINVAL,
-                    "\"action\" must be one of replay, discard, release, reject, arrived");
+    return fail_set(
+        fail, UV_EINVAL,
+        "\"action\" must be one of replay, discard, release, reject, arrived, send-again");
 }
 
 static int compare(const void *a, const void *b)

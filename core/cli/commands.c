@@ -197,6 +197,8 @@ const struct command commands[] = {
     { "held reject", "[ID...]", "make dead letters of them", reject_options, command_held_reject },
     { "held arrived", "ID...", "an unknown outcome: it did arrive", arrived_options,
       command_held_arrived },
+    { "held send-again", "ID...", "an unknown outcome: it did not arrive; the same key again",
+      arrived_options, command_held_again },
     { "issues", NULL, "what dead letters have in common, newest first", issues_options,
       command_issues },
     { "issues show", "ISSUE", "one of them, with an example and its newest dead letters",

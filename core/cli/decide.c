@@ -208,3 +208,9 @@ int command_held_arrived(struct cli *cli)
 {
     return decide(cli, &(struct verb){ "arrived", "held", "marked as arrived", NULL });
 }
+
+int command_held_again(struct cli *cli)
+{
+    return decide(cli, &(struct verb){ "send-again", "held", "sent again, under the same key",
+                                       "sluice deliveries show" });
+}

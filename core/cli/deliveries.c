@@ -200,6 +200,26 @@ static void print_links(json_t *links)
     table_finish(&t);
 }
 
+/** What a person can choose: sluice held NAME ID. */
+static void print_choices(json_t *d)
+{
+    json_t *choices = json_object_get(json_object_get(d, "detail"), "choices"), *c;
+    struct table t;
+    size_t i;
+
+    if (strcmp(json_text(d, "state"), "held") != 0 || !json_array_size(choices))
+        return;
+    printf("\nchoices\n");
+    table_init(&t, "NAME|MEANS");
+    json_array_foreach(choices, i, c)
+    {
+        table_cell(&t, json_text(c, "name"));
+        table_cell(&t, json_text(c, "text"));
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
 static void print_waits(json_t *d)
 {
     struct buf text = { 0 };
@@ -232,6 +252,7 @@ static void print_delivery(json_t *d)
     print_member(d, "next", "next_at");
     print_member(d, "reference", "reference");
     print_member(d, "key", "key");
+    print_choices(d);
     print_attempts(json_object_get(d, "attempts"));
     print_moves(json_object_get(d, "moves"));
     print_links(json_object_get(d, "links"));
@@ -252,8 +273,8 @@ static void suggest(json_t *d)
     else if (strcmp(json_text(d, "hold_type"), "unknown-outcome") == 0 &&
              strcmp(state, "held") == 0)
         tell(
-            "next: sluice held arrived %s if it is there; sluice held release %s sends "
-            "it again\n",
+            "next: sluice held arrived %s if it is there; sluice held send-again %s if it is "
+            "not\n",
             id, id);
     else if (strcmp(state, "held") == 0)
         tell("next: sluice held release %s, or sluice held reject %s\n", id, id);

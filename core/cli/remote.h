@@ -23,6 +23,7 @@ int command_dead_discard(struct cli *cli);
 int command_held_release(struct cli *cli);
 int command_held_reject(struct cli *cli);
 int command_held_arrived(struct cli *cli);
+int command_held_again(struct cli *cli);
 int command_issues(struct cli *cli);
 int command_issues_show(struct cli *cli);
 int command_issues_ack(struct cli *cli);

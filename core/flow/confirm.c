@@ -74,14 +74,16 @@ static void hold(struct confirm *c, sl_str why)
     struct extras none = { 0 };
     struct rec_move m = { .num = c->d->num, .state = DS_HELD, .generation = c->d->generation };
     const struct conf_target *t = c->d->target;
-    const char *type = t && t->group ? HOLD_INTERLOCK : "unknown-outcome";
     struct buf detail = { 0 };
 
-    if (t && t->group) /* between its members, not only yes and no */
+    if (t && t->group) { /* between its members, not only yes and no */
         failover_choices(&detail, t, m.num, why);
-    m.detail.ptr = buf_steal(&detail, &m.detail.len);
-    m.hold_type = (sl_str){ mem_str(type), strlen(type) };
-    m.reason = (sl_str){ mem_dup(why), why.len };
+        m.detail.ptr = buf_steal(&detail, &m.detail.len);
+        m.hold_type = (sl_str){ mem_str(HOLD_INTERLOCK), strlen(HOLD_INTERLOCK) };
+        m.reason = (sl_str){ mem_dup(why), why.len };
+    } else {
+        unknown_hold(c->d, why, &m);
+    }
     confirm_write(c, &m, &none);
 }
 

@@ -11,6 +11,7 @@
 #include "flow/chain.h"
 #include "flow/failover.h"
 #include "flow/routing.h"
+#include "flow/settle.h"
 
 /** One delivery to decide about. While it is, nothing else may move the delivery (`deciding` of it
  *  in memory, also if it comes there meanwhile) and no second decision about it begins. */
@@ -41,7 +42,7 @@ struct deciding {
 };
 
 static const char *const verbs[] = { "replayed",          "discarded", "released", "rejected",
-                                     "marked as arrived", "moved",     "held" };
+                                     "marked as arrived", "moved",     "held",     "sent again" };
 
 static void deciding_free(struct deciding *a)
 {
@@ -165,7 +166,7 @@ static const char *wanted(enum decision what)
     case DECISION_DISCARD:
         return "only dead, held, ready or waiting ones can be discarded";
     default:
-        return "only held ones can be released, rejected or marked as arrived";
+        return "only held ones can be released, rejected, marked as arrived or sent again";
     }
 }
 
@@ -257,7 +258,7 @@ static void decide_one(struct choice *c)
     struct delivery *d = flow_delivery(a->flow, c->row.num);
     enum delivery_state s = d ? d->state : c->row.state;
     static const uint8_t after[] = { DS_READY,     DS_DISCARDED, DS_READY, DS_DEAD,
-                                     DS_DELIVERED, DS_READY,     DS_HELD };
+                                     DS_DELIVERED, DS_READY,     DS_HELD,  DS_READY };
 
     if (a->results[c->index].status < 0)
         return;
@@ -275,6 +276,11 @@ static void decide_one(struct choice *c)
     }
     if (a->what == DECISION_ARRIVED && !c->row.first_sent_ms) {
         refuse(c, UV_EINVAL, "it was never sent, so it cannot have arrived");
+        return;
+    }
+    if (a->what == DECISION_AGAIN && !str_eq(c->row.hold_type, STR(HOLD_UNKNOWN))) {
+        refuse(c, UV_EINVAL, "it is held as " STR_FMT ": only an unknown outcome is sent again",
+               STR_ARG(c->row.hold_type));
         return;
     }
     if (s == DS_DISCARDED && str_eq(c->row.hold_type, STR(REMAPPED))) {

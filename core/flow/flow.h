@@ -102,11 +102,12 @@ extern const struct http_handler flow_intake; /* ctx: struct flow * */
 enum decision {
     DECISION_REPLAY,   /* dead, discarded, delivered (with force) -> ready */
     DECISION_DISCARD,  /* dead, held, waiting -> discarded */
-    DECISION_RELEASE,  /* held -> ready; for an unknown outcome: "send it again" */
+    DECISION_RELEASE,  /* held -> ready */
     DECISION_REJECT,   /* held -> dead */
     DECISION_ARRIVED,  /* held with an unknown outcome -> delivered: "it did arrive" */
     DECISION_MOVE,     /* ready, waiting, held, unknown -> the same job at another member */
-    DECISION_INTERLOCK /* the group's: in doubt at a member that is out -> held */
+    DECISION_INTERLOCK, /* the group's: in doubt at a member that is out -> held */
+    DECISION_AGAIN      /* held with an unknown outcome -> ready: "it did not, send it again" */
 };
 
 struct decide {

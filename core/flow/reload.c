@@ -42,6 +42,7 @@ void lane_configure(struct lane *l, struct adapter *a)
     l->conf = e;
     l->removed = false;
     a->lane = l;
+    l->budget.percent = e->retry_percent;
     bucket_change(&l->bucket, e->rate_milli_per_s, e->burst, now);
     breaker_change(&l->breaker, &(struct breaker_conf){
                                     .window_ms = (uint64_t)b->window_ms,

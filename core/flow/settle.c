@@ -83,6 +83,7 @@ void move_free(struct rec_move *m)
     disown(&m->hold_type);
     disown(&m->endpoint);
     disown(&m->detail);
+    disown(&m->body);
 }
 
 /* ---- from an outcome to a move ---- */
@@ -124,9 +125,7 @@ static void settle_unknown(struct delivery *d, const sl_outcome *o, struct rec_m
         m->next_ms = clock_wall_ms() + d->lane->conf->confirm_after_ms;
         m->reason = own(o->why);
     } else {
-        m->state = DS_HELD;
-        m->hold_type = own(STR("unknown-outcome"));
-        m->reason = own(o->why);
+        unknown_hold(d, o->why, m);
     }
 }
 

@@ -15,7 +15,7 @@ from sandbox.orders import BYRON, UNMAPPED
 COMMANDS = [line.split("  ")[1] for line in sluice("--help").out.splitlines() if line.startswith("  ")]
 NEED_DAEMON = ["status", "events list", "events show 1", "deliveries list", "deliveries show 1.0", "dead list",
                "dead show 1.0", "dead replay 1.0", "dead discard 1.0", "held list", "held show 1.0",
-               "held release 1.0", "held reject 1.0", "held arrived 1.0", "endpoints list",
+               "held release 1.0", "held reject 1.0", "held arrived 1.0", "held send-again 1.0", "endpoints list",
                "try --endpoint acme-shop --topic orders/create -"]
 
 

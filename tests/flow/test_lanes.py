@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from flow.harness import (BYRON_TOKEN, byron_orders, check_supplier, demo_config, free_port, merge, nord_orders,
-                          route, stays, wait_until)
+                          route, sluice, stays, wait_until)
 from sandbox.client import Process
 from sandbox.orders import BYRON, NORD, OrderFactory
 
@@ -163,7 +163,7 @@ def test_a_burst_with_many_lost_answers_doubles_nothing(lanes, nord):
     check_supplier(books, NORD, orders)
 
 
-@pytest.mark.parametrize("decision", ["arrived", "release"])
+@pytest.mark.parametrize("decision", ["arrived", "release", "send-again"])
 def test_a_lost_answer_that_nobody_can_ask_for_is_held_and_a_person_decides(lanes, nord, decision):
     gateway = lanes(nord_changes={"confirm": {"path": None, "settle": None, "after": "100ms"}})
     nord.fault(action="cut_after" if decision == "arrived" else "cut_before", at="order", count=1)
@@ -172,6 +172,10 @@ def test_a_lost_answer_that_nobody_can_ask_for_is_held_and_a_person_decides(lane
     wait_until(lambda: gateway.states("nord").get("held") == 1)
     held = gateway.delivery(state="held")
     assert held["hold_type"] == "unknown-outcome"
+    assert [one["name"] for one in held["detail"]["choices"]] == ["arrived", "send-again"]
+    assert held["key"] in held["detail"]["choices"][1]["text"]
+    shown = sluice("deliveries", "show", held["id"], "-c", gateway.file, env=gateway.env)
+    assert "send-again  it is not at nord: the same request goes out again" in shown.out
     assert nord.books()["requests"]["total"] == 1
     gateway.cli("held", decision, held["id"])
     wait_until(lambda: gateway.states("nord") == {"delivered": 1})

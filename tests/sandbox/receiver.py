@@ -4,7 +4,8 @@
 It takes every method on every path and remembers what came. With --secret each request must carry a
 Standard Webhooks signature (https://www.standardwebhooks.com, specification 1.0) of one of the secrets and
 a time that is not too far away; else it is a 401. With --by-id a webhook-id that came before changes nothing
-and is answered as the first time, as that specification recommends.
+and is answered as the first time, as that specification recommends. With --find GET ...?key=KEY tells of the
+first message with "key": KEY in its body, or is a 404.
 """
 
 import base64
@@ -52,9 +53,9 @@ def verify(secrets, headers, body, now, tolerance_s=300):
 class Receiver(common.StandIn):
     name = "receiver"
 
-    def __init__(self, secrets=(), by_id=False, token=None, books_file=None):
+    def __init__(self, secrets=(), by_id=False, token=None, find=False, books_file=None):
         super().__init__(books_file)
-        self.secrets, self.by_id, self.token = list(secrets), by_id, token
+        self.secrets, self.by_id, self.token, self.can_find = list(secrets), by_id, token, find
         self.reset()
 
     def reset(self):
@@ -64,12 +65,16 @@ class Receiver(common.StandIn):
         self.answers = {}  # by message id
 
     def steps_of(self, request):
+        if self.can_find and request.method == "GET":
+            return ["lookup"]
         return ["message", request.method.lower()]
 
     async def act(self, request):
         body = await request.read()
         if self.token and request.headers.get("Authorization", "") != f"Bearer {self.token}":
             return as_json({"error": {"message": "the bearer token is missing or wrong"}}, 401)
+        if self.can_find and request.method == "GET":
+            return self.find(request.query.get("key", ""))
         if self.secrets:
             try:
                 verify(self.secrets, request.headers, body, time.time())
@@ -77,6 +82,12 @@ class Receiver(common.StandIn):
                 self.refused.append({"at": now_ms(), "why": str(wrong)})
                 return as_json({"error": {"message": str(wrong)}}, 401)
         return self.take(request, body)
+
+    def find(self, key):
+        for at, one in enumerate(self.messages):
+            if key and f'"key":"{key}"' in one["raw"].replace(" ", ""):
+                return as_json({"id": f"msg-{at + 1}"})
+        return as_json({"error": {"message": "no such message"}}, 404)
 
     def take(self, request, body):
         came = {"at": now_ms(), "method": request.method, "path": request.path_qs, "raw": body.decode(),
@@ -101,13 +112,14 @@ def main():
                         help="signatures must be of this secret, or of another one given so")
     parser.add_argument("--by-id", action="store_true", help="a webhook-id that came before changes nothing")
     parser.add_argument("--token", help="the bearer token that is asked for; none: any")
+    parser.add_argument("--find", action="store_true", help="GET ...?key=KEY tells of a message")
     args = parser.parse_args()
     try:
         for secret in args.secret:
             key_of(secret)
     except ValueError as wrong:
         parser.error(f"--secret: {wrong}")
-    return common.serve(Receiver(args.secret, args.by_id, args.token, args.books), args)
+    return common.serve(Receiver(args.secret, args.by_id, args.token, args.find, args.books), args)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,32 @@ static void test_unknown_is_asked_for_before_anything_is_sent_again(void **state
     teardown(rig);
 }
 
+static void
+test_a_person_sends_again_only_what_nobody_could_tell_and_under_the_same_key(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    char key[40];
+
+    (void)state;
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    strcpy(key, c->keys[0]);
+    rig_answer(c, SL_UNKNOWN);
+    rig_confirm(rig_call(rig, CRM), SL_CONFIRM_UNSURE);
+    UNTIL(rig, rig_state(rig, num) == DS_HELD);
+    CHECK_EQ(rig_decide(rig, DECISION_AGAIN, num, NULL), 0);
+    c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_DELIVER);
+    CHECK_STR(c->keys[0], key);
+    CHECK_EQ(c->attempt, 2);
+    rig_answer(c, SL_REVIEW);
+    UNTIL(rig, rig_state(rig, num) == DS_HELD);
+    CHECK_EQ(rig_decide(rig, DECISION_AGAIN, num, NULL), UV_EINVAL);
+    CHECK(strstr(rig->decided.text, "held as review") != NULL);
+    teardown(rig);
+}
+
 static void test_what_was_out_at_a_crash_is_unknown_and_not_sent_again(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -438,6 +464,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_subject_goes_in_order_and_others_pass),
         cmocka_unit_test(test_unknown_is_asked_for_before_anything_is_sent_again),
+        cmocka_unit_test(
+            test_a_person_sends_again_only_what_nobody_could_tell_and_under_the_same_key),
         cmocka_unit_test(test_what_was_out_at_a_crash_is_unknown_and_not_sent_again),
         cmocka_unit_test(test_a_throttled_one_burns_no_attempt_and_the_lane_waits),
         cmocka_unit_test(test_a_throttled_lane_waits_from_the_moment_that_it_is_told),

@@ -19,6 +19,16 @@
     " batch, body_bytes, route, piece, endpoint, action, subject, topic, hold_type, reason," \
     " version, detail, arrival"
 
+#define DELIVERY_MOVE                                               \
+    "UPDATE deliveries SET state = ?2, attempts = attempts + ?3,"   \
+    " generation = ?4, next_ms = ?5, updated_ms = ?6, reason = ?7," \
+    " hold_type = ?8, endpoint = ?9,"                               \
+    " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END,"  \
+    " priority = CASE WHEN ?11 = 0 THEN priority ELSE ?11 - 1 END," \
+    " detail = CASE WHEN ?12 = '' THEN detail ELSE ?12 END,"        \
+    " body_bytes = CASE WHEN ?13 = 0 THEN body_bytes ELSE ?13 END," \
+    " arrival = CASE WHEN ?9 <> endpoint THEN 0 WHEN ?14 = 0 THEN arrival ELSE ?14 END"
+
 const char *const index_sql[IX__COUNT] = {
     [IX_BEGIN] = "BEGIN IMMEDIATE",
     [IX_COMMIT] = "COMMIT",
@@ -58,23 +68,25 @@ const char *const index_sql[IX__COUNT] = {
         " updated_ms = ?4, next_ms = 0, reason = '', hold_type = '',"
         " first_sent_ms = CASE first_sent_ms WHEN 0 THEN ?4 ELSE first_sent_ms END"
         " WHERE num = ?1",
-    [IX_DELIVERY_MOVE] =
-        "UPDATE deliveries SET state = ?2, attempts = attempts + ?3,"
-        " generation = ?4, next_ms = ?5, updated_ms = ?6, reason = ?7,"
-        " hold_type = ?8, endpoint = ?9,"
-        " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END,"
-        " priority = CASE WHEN ?11 = 0 THEN priority ELSE ?11 - 1 END,"
-        " detail = CASE WHEN ?12 = '' THEN detail ELSE ?12 END,"
-        " body_bytes = CASE WHEN ?13 = 0 THEN body_bytes ELSE ?13 END,"
-        " arrival = CASE WHEN ?9 <> endpoint THEN 0 WHEN ?14 = 0 THEN arrival ELSE ?14 END,"
-        " first_sent_ms = CASE WHEN ?9 <> endpoint THEN 0 ELSE first_sent_ms END"
-        " WHERE num = ?1",
+    [IX_DELIVERY_MOVE] = DELIVERY_MOVE
+    ", first_sent_ms = CASE WHEN ?9 <> endpoint THEN 0 ELSE first_sent_ms END"
+    " WHERE num = ?1",
+    /* the same after IX_DELIVERY_SENT, as one */
+    [IX_DELIVERY_DONE] = DELIVERY_MOVE
+    ", first_sent_ms = CASE WHEN ?9 <> endpoint THEN 0"
+    " WHEN first_sent_ms = 0 THEN ?15 ELSE first_sent_ms END, batch = ?16"
+    " WHERE num = ?1",
     [IX_ATTEMPT_ADD] =
         "INSERT OR REPLACE INTO attempts(num, batch, attempt, generation, key,"
         " digest, endpoint, sent_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
     [IX_ATTEMPT_END] =
         "UPDATE attempts SET ended_ms = ?3, state = ?4, burnt = ?5, status = ?6,"
         " latency_ms = ?7, reason = ?8 WHERE num = ?1 AND batch = ?2",
+    /* IX_ATTEMPT_ADD and IX_ATTEMPT_END as one */
+    [IX_ATTEMPT_DONE] =
+        "INSERT OR REPLACE INTO attempts(num, batch, attempt, generation, key,"
+        " digest, endpoint, sent_ms, ended_ms, state, burnt, status, latency_ms, reason)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [IX_MOVE_ADD] =
         "INSERT OR REPLACE INTO moves(num, seq, n, at_ms, state, who, reason, endpoint)"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
@@ -124,6 +136,8 @@ const char *const index_sql[IX__COUNT] = {
     [IX_BATCH_ADD] =
         "INSERT INTO batches(id, at_ms, endpoint, route, members)"
         " VALUES(?, ?, ?, ?, ?)",
+    /* of one: nobody asks for it again */
+    [IX_BATCH_OVER] = "DELETE FROM batches WHERE id = ? AND length(members) = 8",
     [IX_BATCH_TOKEN] = "UPDATE batches SET token = ?2, done = ?3 WHERE id = ?1",
     [IX_COUNT] =
         "INSERT INTO counts(endpoint, route, state, n) VALUES(?, ?, ?, ?)"
@@ -242,6 +256,7 @@ int index_open(struct index **ret, const char *dir, struct reclog_reader *log,
     if (!ix)
         return fail_set(fail, UV_ENOMEM, "no memory");
     ix->log = log;
+    index_sent_drop(ix);
     snprintf(path, sizeof(path), "%s/sluice.db", dir);
     if ((r = sql_open(&ix->db, path, SQL_WRITER, false, fail)) < 0)
         goto out;

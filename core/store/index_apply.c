@@ -43,14 +43,19 @@ struct stand {
     uint64_t batch, issue, job;
 };
 
+static int write_sent(struct index *ix, const struct index_sent *sent);
+
 /* 1: found; 0: there is none; or a code. */
 static int stand_of(struct index *ix, uint64_t num, struct stand *ret)
 {
+    const struct index_sent *sent = index_sent_take(ix, num, 0);
     sqlite3_stmt *st = ix->st[IX_DELIVERY_STAND];
     struct buf *copy = &ix->scratch;
     sl_str endpoint, route;
     int r;
 
+    if (sent && (r = write_sent(ix, sent)) < 0)
+        return r;
     sql_bind_u64(st, 1, num);
     r = sql_row(st);
     if (r <= 0)
@@ -274,11 +279,9 @@ static int add_batch(struct index *ix, uint64_t seq, const struct rec_sent *rec)
     return r;
 }
 
-static int add_attempt(struct index *ix, uint64_t seq, const struct rec_sent *rec,
+static int add_attempt(sqlite3_stmt *st, uint64_t seq, const struct rec_sent *rec,
                        const struct rec_sent_item *item)
 {
-    sqlite3_stmt *st = ix->st[IX_ATTEMPT_ADD];
-
     sql_bind_u64(st, 1, item->num);
     sql_bind_u64(st, 2, seq);
     sql_bind_u64(st, 3, item->attempt);
@@ -302,6 +305,18 @@ static int freeze_body(struct index *ix, const struct rec_sent_item *item)
     return sql_run(st);
 }
 
+static int sent_line(struct index *ix, uint64_t seq, size_t n, const struct rec_sent *rec)
+{
+    return add_line(ix, &(struct line){ .num = rec->items[n].num,
+                                        .seq = seq,
+                                        .n = n,
+                                        .at_ms = rec->at_ms,
+                                        .state = DS_INFLIGHT,
+                                        .who = STR("lane"),
+                                        .reason = STR(""),
+                                        .endpoint = rec->endpoint });
+}
+
 static int send_one(struct index *ix, uint64_t seq, size_t n, const struct rec_sent *rec)
 {
     const struct rec_sent_item *item = &rec->items[n];
@@ -318,29 +333,50 @@ static int send_one(struct index *ix, uint64_t seq, size_t n, const struct rec_s
     sql_bind_u64(st, 2, seq);
     sql_bind_u64(st, 3, item->generation);
     sqlite3_bind_int64(st, 4, rec->at_ms);
-    if ((r = sql_run(st)) < 0 || (r = add_attempt(ix, seq, rec, item)) < 0 ||
+    if ((r = sql_run(st)) < 0 || (r = add_attempt(ix->st[IX_ATTEMPT_ADD], seq, rec, item)) < 0 ||
         (r = freeze_body(ix, item)) < 0)
         return r;
-    return add_line(ix, &(struct line){ .num = item->num,
-                                        .seq = seq,
-                                        .n = n,
-                                        .at_ms = rec->at_ms,
-                                        .state = DS_INFLIGHT,
-                                        .who = STR("lane"),
-                                        .reason = STR(""),
-                                        .endpoint = rec->endpoint });
+    return sent_line(ix, seq, n, rec);
+}
+
+static int send_all(struct index *ix, uint64_t seq, const struct rec_sent *rec)
+{
+    int r = add_batch(ix, seq, rec);
+
+    for (size_t i = 0; r == 0 && i < rec->n_items; i++)
+        r = send_one(ix, seq, i, rec);
+    return r;
+}
+
+static int write_sent(struct index *ix, const struct index_sent *sent)
+{
+    return send_all(ix, sent->seq, &sent->rec);
+}
+
+int index_sent_write(struct index *ix)
+{
+    const struct index_sent *sent;
+    int r = 0;
+
+    while (r == 0 && (sent = index_sent_first(ix)))
+        r = write_sent(ix, sent);
+    return r;
 }
 
 static int apply_sent(struct index *ix, uint64_t seq, sl_str payload)
 {
+    const struct index_sent *before;
     struct rec_sent rec;
     int r = rec_sent_decode(payload, &rec);
 
     if (r < 0)
         return r;
-    r = add_batch(ix, seq, &rec);
-    for (size_t i = 0; r == 0 && i < rec.n_items; i++)
-        r = send_one(ix, seq, i, &rec);
+    if (rec.n_items != 1)
+        r = send_all(ix, seq, &rec);
+    else if ((before = index_sent_take(ix, rec.items[0].num, 0)))
+        r = write_sent(ix, before);
+    if (r == 0 && rec.n_items == 1)
+        r = index_sent_keep(ix, seq, &rec);
     rec_sent_finish(&rec);
     return r;
 }
@@ -349,8 +385,13 @@ static int apply_sent(struct index *ix, uint64_t seq, sl_str payload)
 
 static int end_attempt(struct index *ix, uint64_t batch, int64_t at_ms, const struct rec_move *m)
 {
-    sqlite3_stmt *st = ix->st[IX_ATTEMPT_END];
+    sqlite3_stmt *st = ix->st[IX_BATCH_OVER];
+    int r;
 
+    sql_bind_u64(st, 1, batch);
+    if ((r = sql_run(st)) < 0)
+        return r;
+    st = ix->st[IX_ATTEMPT_END];
     sql_bind_u64(st, 1, m->num);
     sql_bind_u64(st, 2, batch);
     sqlite3_bind_int64(st, 3, at_ms);
@@ -362,11 +403,35 @@ static int end_attempt(struct index *ix, uint64_t batch, int64_t at_ms, const st
     return sql_run(st);
 }
 
-static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, int state,
-                    sl_str endpoint)
+/* What was sent, and its end, as one. */
+static int whole_attempt(struct index *ix, const struct index_sent *sent, int64_t at_ms,
+                         const struct rec_move *m)
 {
-    sqlite3_stmt *st = ix->st[IX_DELIVERY_MOVE];
+    const struct rec_sent_item *item = &sent->item;
+    sqlite3_stmt *st = ix->st[IX_ATTEMPT_DONE];
+    int r;
 
+    sqlite3_bind_int64(st, 9, at_ms);
+    sqlite3_bind_int(st, 10, m->state);
+    sqlite3_bind_int(st, 11, m->burnt);
+    sql_bind_u64(st, 12, m->status);
+    sql_bind_u64(st, 13, m->latency_ms);
+    sql_bind_text(st, 14, m->reason);
+    if ((r = add_attempt(st, sent->seq, &sent->rec, item)) < 0 || (r = freeze_body(ix, item)) < 0)
+        return r;
+    return sent_line(ix, sent->seq, 0, &sent->rec);
+}
+
+/* `sent`: what has not been written of the batch that it ends; NULL: nothing. */
+static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, int state,
+                    sl_str endpoint, const struct index_sent *sent)
+{
+    sqlite3_stmt *st = ix->st[sent ? IX_DELIVERY_DONE : IX_DELIVERY_MOVE];
+
+    if (sent) {
+        sqlite3_bind_int64(st, 15, sent->rec.at_ms);
+        sql_bind_u64(st, 16, sent->seq);
+    }
     sql_bind_u64(st, 1, m->num);
     sqlite3_bind_int(st, 2, state);
     sqlite3_bind_int(st, 3, m->burnt);
@@ -464,21 +529,28 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
                          .state = state,
                          .who = rec->who,
                          .reason = m->reason };
+    const struct index_sent *sent = m->attempt && rec->batch
+                                        ? index_sent_take(ix, m->num, rec->batch)
+                                        : NULL;
     struct stand from;
     sl_str endpoint;
     int r = stand_of(ix, m->num, &from);
 
     if (r <= 0)
-        return r;
+        return r == 0 && sent ? write_sent(ix, sent) : r;
     endpoint = m->endpoint.len ? m->endpoint : from.endpoint;
     line.endpoint = endpoint;
     r = move_count(ix, &from, endpoint, state);
-    if (r == 0 && m->attempt)
+    if (sent)
+        from.state = DS_INFLIGHT; /* as it stood in between */
+    if (r == 0 && sent)
+        r = whole_attempt(ix, sent, rec->at_ms, m);
+    else if (r == 0 && m->attempt)
         r = end_attempt(ix, rec->batch ? rec->batch : from.batch, rec->at_ms, m);
     if (r == 0)
         r = add_line(ix, &line);
     if (r == 0)
-        r = move_row(ix, rec->at_ms, m, state, endpoint);
+        r = move_row(ix, rec->at_ms, m, state, endpoint, sent);
     if (r == 0)
         r = thaw_body(ix, m, from.endpoint);
     if (r == 0)
@@ -531,6 +603,8 @@ static int apply_checkpoint(struct index *ix, sl_str payload)
     struct rec_checkpoint rec;
     int r = rec_checkpoint_decode(payload, &rec);
 
+    if (r == 0)
+        r = index_sent_write(ix);
     if (r < 0)
         return r;
     sql_bind_u64(st, 1, rec.batch);

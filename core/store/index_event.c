@@ -229,7 +229,10 @@ static int write_event(struct index *ix, const struct index_event *e)
 
 int index_fresh_write(struct index *ix)
 {
-    int r = write_counts(ix);
+    int r = index_sent_write(ix);
+
+    if (r == 0)
+        r = write_counts(ix);
 
     for (size_t i = 0; r == 0 && i < ix->n_fresh; i++)
         r = write_event(ix, &ix->fresh[i]);
@@ -241,5 +244,6 @@ void index_fresh_drop(struct index *ix)
 {
     ix->n_fresh = 0;
     ix->n_counts = 0;
+    index_sent_drop(ix);
     arena_finish(&ix->texts);
 }

@@ -26,12 +26,15 @@ enum index_stmt {
     IX_DELIVERY_STAND,
     IX_DELIVERY_SENT,
     IX_DELIVERY_MOVE,
+    IX_DELIVERY_DONE,
     IX_ATTEMPT_ADD,
     IX_ATTEMPT_END,
+    IX_ATTEMPT_DONE,
     IX_MOVE_ADD,
     IX_LINK_ADD,
     IX_BATCH_ADD,
     IX_BATCH_TOKEN,
+    IX_BATCH_OVER,
     IX_STATE_SET,
     IX_STATE_CLEAR,
     IX_ISSUE_ADD,
@@ -109,6 +112,16 @@ struct index_count {
 };
 #define INDEX_COUNTS 64
 
+/* A batch of one whose outcome may follow in this transaction; texts are in the index's arena. */
+struct index_sent {
+    struct list node;        /* in index.sent_order */
+    struct index_sent *next; /* of its bucket */
+    uint64_t seq;
+    struct rec_sent rec; /* of `item` */
+    struct rec_sent_item item;
+};
+#define INDEX_SENT_BUCKETS 1024
+
 /* The row of `position`. */
 struct index_position {
     uint64_t watermark;
@@ -140,6 +153,8 @@ struct index {
     struct index_event *fresh; /* not written yet, by rising id */
     size_t n_fresh, fresh_cap;
     struct index_event stored; /* the last that index_event_find() read from the table */
+    struct index_sent *sent[INDEX_SENT_BUCKETS];
+    struct list sent_order;
     struct index_count counts[INDEX_COUNTS];
     size_t n_counts;
 };
@@ -155,6 +170,14 @@ int index_event_find(struct index *ix, uint64_t id, struct index_event **ret);
 int index_event_routed(struct index *ix, struct index_event *e, const struct rec_routed *rec);
 /* One more or one less of the deliveries that stand so. */
 int index_count(struct index *ix, sl_str endpoint, sl_str route, int state, int n);
+/* Keep a copy of a batch of one, not written yet. 0 or UV_ENOMEM. */
+int index_sent_keep(struct index *ix, uint64_t seq, const struct rec_sent *rec);
+/* What is kept of this delivery - as part of this batch; 0: of any - is the caller's now, to write;
+ * valid until the transaction ends. NULL: nothing is. */
+struct index_sent *index_sent_take(struct index *ix, uint64_t num, uint64_t batch);
+struct index_sent *index_sent_first(struct index *ix); /* the same for the oldest */
+void index_sent_drop(struct index *ix);
+int index_sent_write(struct index *ix); /* index_apply.c: all that is kept; 0 or a code */
 void index_retain_finish(struct index *ix);
 int index_fresh_write(struct index *ix); /* what was gathered; 0 or a code */
 void index_fresh_drop(struct index *ix);

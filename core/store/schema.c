@@ -83,7 +83,7 @@ static const char *const index_steps[] = {
     " at_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX links_num ON links(num);"
 
-    /* members: nums, 8 bytes each, little endian */
+    /* members: nums, 8 bytes each, little endian; of one: until it has its outcome */
     "CREATE TABLE batches(id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, endpoint TEXT NOT NULL,"
     " route TEXT NOT NULL, members BLOB NOT NULL, token BLOB NOT NULL DEFAULT x'',"
     " done INTEGER NOT NULL DEFAULT 0);"
@@ -129,7 +129,11 @@ static const char *const index_steps[] = {
 
     /* bodies as they were before somebody edited them, by the record that did */
     "CREATE TABLE edits(num INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,"
-    " PRIMARY KEY(num, seq));",
+    " PRIMARY KEY(num, seq));"
+
+    /* a batch of one goes with its outcome: nobody asks for it again */
+    "DELETE FROM batches WHERE length(members) = 8"
+    " AND id IN (SELECT batch FROM attempts WHERE ended_ms <> 0);",
 };
 
 const struct schema schema_index = {

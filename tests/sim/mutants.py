@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+"""Does the simulation see what it is there to see? Each mutant breaks one promise of the flow on purpose.
+
+For each, one source of core/flow is changed, compiled as the build does it, linked into the simulation, and run over
+the same seeds: a mutant that no seed catches is a property that is not checked. Takes the build folder;
+`./dev sim --mutants` runs it. Names of mutants as arguments: these alone.
+"""
+
+import argparse
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# what is broken: (source, what stands there, what is put in its place)
+MUTANTS = {
+    "order is ignored": ("chain", "(!d->chain || first_of(d->chain) == d)", "true"),
+    "tokens are not waited for": ("lane", "uint64_t wait = bucket_take(&l->bucket, 1, now);",
+                                  "uint64_t wait = 0; (void)now;"),
+    "what may have arrived is sent again": ("settle", "SL_ACTION_IDEMPOTENT) {", "SL_ACTION_IDEMPOTENT || 1) {"),
+    "a 429 is not heard": ("batch", "bucket_block(&b->lane->bucket,", "if (0) bucket_block(&b->lane->bucket,"),
+    "an open breaker lets pass": ("lane", "wait = breaker_ask(&l->breaker, now);", "wait = 0;"),
+    "a parked lane sends": ("lane", "if (l->parked && now < l->parked_until)", "if (0)"),
+    "each attempt has another key": ("delivery", '"%s-%u", id, d->generation', '"%s-%u", id, d->attempts'),
+    "a request is made anew each time": ("batch", "if (b->items[i].d->request)", "if (0)"),
+    "a turn is not counted": ("lane", "l->credits[p->priority]--;", ";"),
+    "what is skipped while reading is forgotten": ("window", "nums_add(&w->missed, num);", ";"),
+    "what went while reading comes back": ("window", "nums_add(&w->gone, num);", ";"),
+    "an emitted event is not routed": ("settle", "router_submit(&f->router,", "if (0) router_submit(&f->router,"),
+    "a restart sends what was out": ("recover", "now_unknown(members[i]);",
+                                     "lane_enter(members[i], DS_READY), lane_place(members[i]);"),
+    "slots are not counted": ("lane", "l->under_way < slots && (p =", "(p ="),
+}
+
+
+def commands(build, target):
+    told = subprocess.run(["ninja", "-C", build, "-t", "commands", target], capture_output=True, text=True, check=True)
+    return told.stdout.splitlines()
+
+
+def compile_mutant(build, lines, folder, source, old, new):
+    """The simulation with one source changed; or why there is none."""
+    text = (ROOT / "core" / "flow" / f"{source}.c").read_text()
+    if old not in text:
+        return None, "its place is not there any more"
+    (folder / f"{source}.c").write_text(text.replace(old, new, 1))
+    (line,) = [one for one in lines if one.endswith(f"core/flow/{source}.c")]
+    for was, now in ((r"-o \S+", f"-o {folder}/{source}.o"), (r"-MF \S+", f"-MF {folder}/d"), (r"-MQ \S+", ""),
+                     (r"-c \S+$", f"-w -c {folder}/{source}.c")):
+        line = re.sub(was, now, line)
+    link = lines[-1].replace("-o tests/sim/sim ", f"-o {folder}/sim {folder}/{source}.o ")
+    for command in (line, link):
+        done = subprocess.run(shlex.split(command), cwd=build, capture_output=True, text=True)
+        if done.returncode:
+            return None, "it does not compile: " + done.stderr.strip()[-300:]
+    return folder / "sim", None
+
+
+def caught(sim, seeds):
+    """The first property that a seed saw broken; None: all held."""
+    done = subprocess.run([sim, "--seeds", str(seeds)], capture_output=True, text=True, errors="replace", timeout=600)
+    if done.returncode == 0:
+        return None
+    first = re.search(r"^seed .*", done.stdout + done.stderr, re.M)
+    return first.group(0)[:150] if first else f"ended with {done.returncode}"
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("build")
+    options.add_argument("--seeds", type=int, default=2000)
+    options.add_argument("--only", action="append")
+    options = options.parse_args()
+    lines = commands(options.build, "tests/sim/sim")
+    missed = 0
+    for name, (source, old, new) in MUTANTS.items():
+        if options.only and name not in options.only:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            sim, why = compile_mutant(options.build, lines, pathlib.Path(folder), source, old, new)
+            seen = caught(sim, options.seeds) if sim else None
+        missed += seen is None
+        print(f"{'caught' if seen else 'MISSED'}  {name}: {seen or why or 'every seed passed'}", flush=True)
+    print(f"{missed} of {len(MUTANTS)} missed" if missed else f"all {len(MUTANTS)} caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

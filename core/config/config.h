@@ -80,6 +80,9 @@ struct conf_endpoint {
     uint64_t
         rate_milli_per_s;   /* tokens per 1000 s: "per_second" x 1000, so 0.5 is 500; 0: no limit */
     uint32_t burst;         /* at least 1; not given: a second's worth, rounded up */
+    int rate_kind;          /* 0 requests, 1 leaky, 2 points: as flow/bucket.h counts them */
+    uint32_t rate_reserve;  /* percent of bucket and quota that stay for critical work: 10 */
+    int64_t quota_per_day;  /* calls; 0: no limit */
     uint32_t concurrency;   /* batches under way at once: 8 */
     uint32_t batch_records; /* 0: the action's */
     uint64_t batch_bytes;   /* 0: the action's */

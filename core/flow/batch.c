@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/pace.h"
 
 #define LOAD_AGAIN_MS 2000
 
@@ -46,6 +47,8 @@ static struct batch *batch_new(struct lane *l, struct delivery **members, size_t
     }
     b->breaker_trips = l->breaker.trips;
     b->probe = l->parked;
+    b->priority = members[0]->priority;
+    b->cost = 1;
     list_append(&l->batches, &b->node);
     list_init(&b->paced_node);
     l->under_way++;
@@ -70,15 +73,24 @@ void batch_free(struct batch *b)
     free(b);
 }
 
+/** Its tokens are taken, or it will not take them. */
+static void keep_promise(struct batch *b)
+{
+    if (!b->promised)
+        return;
+    b->promised = false;
+    b->lane->promised -= b->cost;
+    b->lane->leaving--;
+}
+
 /** The batch is over: its slot is free. */
 static void batch_end(struct batch *b)
 {
     struct lane *l = b->lane;
 
     l->under_way--;
-    l->promised -= b->promised;
-    if (l->prepaid > l->under_way)
-        l->prepaid = l->under_way;
+    keep_promise(b);
+    pace_unused(l);
     batch_free(b);
     lane_pump(l);
     flow_check_idle(l->flow);
@@ -198,11 +210,13 @@ static void batch_load(struct batch *b)
     loaded(b);
 }
 
-void batch_start(struct lane *l, struct delivery **members, size_t n)
+void batch_start(struct lane *l, struct delivery **members, size_t n, struct pile *from)
 {
     struct batch *b = batch_new(l, members, n);
 
     b->promised = true; /* by the pump */
+    b->cost = from->cost;
+    l->leaving++;
     batch_load(b);
 }
 
@@ -370,13 +384,30 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
     for (size_t i = 0; i < b->n; i++)
         b->items[i].d->batch_id = b->id;
     batch_enter(b, BATCH_PACED);
-    list_append(&b->lane->paced, &b->paced_node);
+    lane_pace(b);
     if (f->draining)
         batch_unsend(b, "the gateway was stopped");
     else if (b->lane->removed)
         batch_unsend(b, "its endpoint was removed from the configuration");
     else
         lane_pump(b->lane);
+}
+
+/** Now that the requests are there: what do they cost? */
+static void count_cost(struct batch *b)
+{
+    const struct adapter *a = b->adapter;
+    uint64_t cost = 0;
+
+    if (!SL_HAS(sl_plugin, a->plugin, cost))
+        return;
+    for (size_t i = 0; i < b->n; i++)
+        cost += a->plugin->cost(a->self, b->target->handle, &b->records[i]);
+    cost = cost < 1 ? 1 : cost < SL_COST_MAX ? cost : SL_COST_MAX;
+    b->lane->promised += (uint32_t)cost - b->cost;
+    b->cost = (uint32_t)cost;
+    if (b->items[0].d->target == b->target && !b->items[0].d->stale)
+        lane_pile(b->items[0].d)->cost = b->cost; /* the next one's, as far as anybody knows */
 }
 
 static void batch_freeze(struct batch *b)
@@ -392,6 +423,7 @@ static void batch_freeze(struct batch *b)
 
     batch_enter(b, BATCH_SENDING);
     fill_records(b);
+    count_cost(b);
     for (size_t i = 0; i < b->n; i++) {
         struct rec_sent_item *it = &sent.items[i];
         struct delivery *d = b->items[i].d;
@@ -426,10 +458,8 @@ static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
                    (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
     extras_link(&b->extras, it->d, o->links, o->n_links);
     extras_emit(&b->extras, it->d, o->emits, o->n_emits, wall);
-    if (o->kind == SL_THROTTLED) { /* at once: others of the lane must not leave meanwhile */
-        uint64_t now = uv_now(b->lane->flow->loop);
-        bucket_block(&b->lane->bucket, now + (uint64_t)(o->after_ms > 0 ? o->after_ms : 1000), now);
-    }
+    if (o->kind == SL_THROTTLED) /* at once: others of the lane must not leave meanwhile */
+        pace_refused(b->lane, b->cost / (uint32_t)b->n, o->after_ms);
 }
 
 struct checkpoint {
@@ -536,8 +566,7 @@ static void batch_deliver(struct batch *b)
 void batch_go(struct batch *b)
 {
     list_remove(&b->paced_node);
-    b->lane->promised -= b->promised;
-    b->promised = false;
+    keep_promise(b);
     b->started_wall_ms = clock_wall_ms();
     for (size_t i = 0; i < b->n; i++)
         if (!b->items[i].d->since_ms)

@@ -32,7 +32,7 @@ void pile_add(struct delivery *d)
 {
     if (!may_leave(d) || !list_empty(&d->pile_node))
         return;
-    struct pile *p = lane_pile(d->lane, d->route, d->target);
+    struct pile *p = lane_pile(d);
     if (p->n++ == 0)
         p->since_ms = uv_now(d->lane->flow->loop);
     p->bytes += d->body_len;
@@ -43,7 +43,7 @@ void pile_take(struct delivery *d)
 {
     if (list_empty(&d->pile_node))
         return;
-    struct pile *p = lane_pile(d->lane, d->route, d->target);
+    struct pile *p = lane_pile(d);
     list_remove(&d->pile_node);
     p->n--;
     p->bytes -= d->body_len;

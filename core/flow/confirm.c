@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/failover.h"
+#include "flow/pace.h"
 #include "flow/settle.h"
 #include "store/restore.h"
 
@@ -33,15 +34,22 @@ static void confirm_free(struct confirm *c)
     free(c);
 }
 
+/** Its token is taken, or it will not take it. */
+static void keep_promise(struct confirm *c)
+{
+    c->lane->promised -= c->promised;
+    c->lane->leaving -= c->promised;
+    c->promised = false;
+}
+
 static void confirm_end(struct confirm *c)
 {
     struct lane *l = c->lane;
 
     l->under_way--;
-    l->promised -= c->promised;
+    keep_promise(c);
     confirm_free(c);
-    if (l->prepaid > l->under_way)
-        l->prepaid = l->under_way;
+    pace_unused(l);
     lane_pump(l);
     flow_check_idle(l->flow);
 }
@@ -194,10 +202,8 @@ static void ask(struct confirm *c)
         .last_sent_ms = d->last_sent_ms,
     };
 
-    c->lane->promised -= c->promised;
-    c->promised = false;
-    c->lane->prepaid++;
-    bucket_charge(&c->lane->bucket, 1, uv_now(c->lane->flow->loop));
+    keep_promise(c);
+    pace_charge(c->lane, 1, uv_now(c->lane->flow->loop));
     c->lane->confirms++;
     struct in_hand *in_hand = c->lane->flow->in_hand;
     in_hand_take(in_hand, IN_HAND_DELIVERY, &d->num, 1);
@@ -236,6 +242,7 @@ void confirm_start(struct delivery *d)
     c->breaker_trips = l->breaker.trips;
     c->probe = l->parked;
     c->promised = true; /* by the pump */
+    l->leaving++;
     list_append(&l->confirming, &c->node);
     delivery_name(d->num, c->name);
     delivery_key(d, c->key);

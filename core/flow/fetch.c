@@ -131,6 +131,6 @@ void fetch_batch(struct batch *b)
             x = add(f, x, d);
     }
     if (x || on)
-        x = ahead(f, x, lane_pile(b->lane, b->route, b->target));
+        x = ahead(f, x, lane_pile(b->items[0].d));
     go(x);
 }

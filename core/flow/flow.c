@@ -386,12 +386,3 @@ sl_str flow_route_owner(const struct flow *f, sl_str route)
 
     return str_of(r ? r->owner : NULL);
 }
-
-void lane_charge(struct lane *l)
-{
-    l->calls++;
-    if (l->prepaid)
-        l->prepaid--;
-    else
-        bucket_charge(&l->bucket, 1, uv_now(l->flow->loop));
-}

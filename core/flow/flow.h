@@ -17,6 +17,7 @@
 #include "base/rng.h"
 #include "config/config.h"
 #include "flow/adapter.h"
+#include "flow/bucket.h"
 #include "flow/in_hand.h"
 #include "flow/mapper.h"
 #include "net/http_server.h"
@@ -217,5 +218,16 @@ int flow_resume_route(struct flow *f, sl_str route);
 bool flow_route_fails(const struct flow *f, sl_str route);
 sl_str flow_route_owner(const struct flow *f, sl_str route); /* empty: nobody */
 
-/** For the host: an adapter made an HTTP call of its own beyond the one its delivery paid for. */
-void lane_charge(struct lane *lane);
+/* ---- for the host: HTTP calls are accounted to their endpoint's lane ---- */
+
+/** What a call knew of the lane when it left. */
+struct lane_ticket {
+    struct bucket_ticket bucket;
+    uint64_t calls; /* of the lane until then, itself included */
+};
+/** An adapter makes a call: its delivery paid for it, or it is charged. */
+void lane_leaves(struct lane *l, struct lane_ticket *ret);
+/** It was answered, or failed: once for each lane_leaves(). */
+void lane_heard(struct lane *l, const struct lane_ticket *t);
+/** An answer says how much is left. @param t  of the call that was answered; NULL: not known */
+void lane_budget(struct lane *l, const sl_budget *figures, const struct lane_ticket *t);

@@ -15,6 +15,7 @@
 #include "flow/chain.h"
 #include "flow/group.h"
 #include "flow/intake.h"
+#include "flow/pace.h"
 
 #define HOLD_AT_ONCE 500 /* moves in a record */
 
@@ -30,7 +31,6 @@ struct lane *lane_named(struct flow *f, sl_str name)
 
 void lane_configure(struct lane *l, struct adapter *a)
 {
-    uint64_t now = uv_now(l->flow->loop);
     const struct conf_endpoint *e = a->conf;
     const struct conf_breaker *b = &e->breaker;
 
@@ -43,7 +43,7 @@ void lane_configure(struct lane *l, struct adapter *a)
     l->removed = false;
     a->lane = l;
     l->budget.percent = e->retry_percent;
-    bucket_change(&l->bucket, e->rate_milli_per_s, e->burst, now);
+    pace_change(l);
     breaker_change(&l->breaker, &(struct breaker_conf){
                                     .window_ms = (uint64_t)b->window_ms,
                                     .min_calls = b->min_calls,
@@ -162,7 +162,7 @@ static void put_piles(struct swap *s)
         pile_add(d);
         if (list_empty(&d->pile_node))
             continue;
-        struct pile *p = lane_pile(d->lane, d->route, d->target);
+        struct pile *p = lane_pile(d);
         if (s->ripe[i].since_ms < p->since_ms)
             p->since_ms = s->ripe[i].since_ms;
     }

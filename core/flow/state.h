@@ -12,6 +12,7 @@
 #include "flow/budget.h"
 #include "flow/delivery.h"
 #include "flow/flow.h"
+#include "flow/quota.h"
 
 /* ---- chains: order per (route, subject, piece) ---- */
 
@@ -24,7 +25,7 @@ struct chain {
 
 /* ---- lanes ---- */
 
-/** Ready deliveries of one target that may leave: they can share a batch. */
+/** Ready deliveries of one target and priority that may leave: they can share a batch. */
 struct pile {
     const struct conf_route *route;
     const struct conf_target *target;
@@ -38,6 +39,7 @@ struct pile {
     uint32_t max_records;
     uint64_t max_bytes;
     uint64_t age_ms;
+    uint32_t cost; /* tokens: what the batch before took */
 };
 
 struct nums {
@@ -66,6 +68,9 @@ struct lane {
     unsigned unread;             /* windows whose first claim is not answered: nothing leaves yet */
     struct logger log;
     struct bucket bucket;
+    uint64_t rate_milli;      /* as configured when the bucket was made; the remote may have ... */
+    uint32_t burst;           /* ... said otherwise since */
+    struct quota day, window; /* calls: by contract, and as the remote's headers say */
     struct breaker breaker;
     struct budget budget; /* of retries */
     struct list piles;
@@ -74,12 +79,17 @@ struct lane {
     struct heap waiting, asking;       /* WAITING and UNKNOWN, by next_ms */
     uv_timer_t timer;
     bool pumping, pump_again;
-    uint32_t under_way;    /* batches and confirms */
-    uint32_t promised;     /* those of them that will take a token when they leave */
-    struct list paced;     /* batches that wait for theirs, their `sent` record durable */
-    uint64_t prepaid;      /* HTTP calls that batches under way took tokens for */
-    bool parked;           /* one batch at a time goes as a probe after parked_until */
-    uint64_t parked_until; /* monotonic */
+    uint32_t under_way;      /* batches and confirms */
+    uint32_t promised;       /* tokens that some of them will take when they leave, and ... */
+    uint32_t leaving;        /* ... how many these are */
+    struct list paced;       /* batches that wait for theirs, their `sent` record durable */
+    uint64_t prepaid;        /* HTTP calls that batches under way took tokens for ... */
+    uint64_t prepaid_tokens; /* ... and how many */
+    uint64_t quickest_ms;    /* the shortest time from a call to its answer; 0: none yet */
+    bool has_critical;       /* a route sends critical work here: some room is kept for it */
+    bool critical_waits;     /* such work is ripe: at the pump's last look */
+    bool parked;             /* one batch at a time goes as a probe after parked_until */
+    uint64_t parked_until;   /* monotonic */
     char park_why[240];
     struct list batches;
     struct list confirming;          /* struct confirm: questions under way */
@@ -143,9 +153,12 @@ struct batch {
     int64_t started_wall_ms;
     uint64_t breaker_trips; /* the breaker's trips when it was allowed */
     bool probe;             /* it went out to see whether a parked lane works again */
-    bool promised;          /* counts in lane.promised */
-    bool unsent;            /* put back before the adapter ever saw it */
-    bool parks;             /* the adapter parks the lane */
+    uint8_t priority;
+    uint32_t overtaken; /* while it was paced, by more urgent ones */
+    uint32_t cost;      /* tokens */
+    bool promised;      /* its cost counts in lane.promised */
+    bool unsent;        /* put back before the adapter ever saw it */
+    bool parks;         /* the adapter parks the lane */
     char park_why[240];
     int64_t park_ms;
     char *token; /* resumed from this checkpoint; own */
@@ -294,6 +307,9 @@ void lane_remove(struct delivery *d); /* out of chain, pile, timers, hash; frees
 void lane_pump(struct lane *l);       /* start what may leave; re-arms the timer */
 /** What waits for its token goes back, unburnt: of one route, or all of it (NULL). */
 void lane_unsend(struct lane *l, const char *route, const char *why);
+void lane_pace(struct batch *b); /* it waits for its token */
+void lane_timer_stop(struct delivery *d);
+void lane_timer_start(struct delivery *d, struct heap *h);
 void lane_pump_soon(struct lane *l); /* at the loop's next turn */
 /** Forget a delivery's body and request: they are read again when they are needed. */
 void lane_drop_bytes(struct delivery *d);
@@ -301,7 +317,7 @@ void lane_park(struct lane *l, sl_str why, int64_t ms);
 void lane_park_on(struct lane *l); /* the probe said nothing: the next one after the usual time */
 void lane_unpark(struct lane *l);
 void lane_result(struct lane *l, uint64_t trips_then, bool good);
-struct pile *lane_pile(struct lane *l, const struct conf_route *r, const struct conf_target *t);
+struct pile *lane_pile(const struct delivery *d); /* made when there is none */
 /** What was allowed to leave says nothing of the remote's health: its probe is free again. */
 void lane_forget(struct lane *l, uint64_t trips_then);
 
@@ -315,7 +331,7 @@ void lane_refill(struct lane *l); /* claim more when a window has room */
 void lane_window_finish(struct window *w);
 
 /* batch.c */
-void batch_start(struct lane *l, struct delivery **members, size_t n);
+void batch_start(struct lane *l, struct delivery **members, size_t n, struct pile *from);
 void batch_resume(struct lane *l, uint64_t id, struct delivery **members, size_t n, sl_str token);
 void batch_loaded(struct batch_item *it, int status); /* its body is there; or why not */
 void batch_settle(struct batch *b);

@@ -197,7 +197,7 @@ static bool lane(struct delivery *d, struct why *w)
 
 static bool gathers(struct delivery *d, struct why *w)
 {
-    struct pile *p = lane_pile(d->lane, d->route, d->target);
+    struct pile *p = lane_pile(d);
     uint64_t now = uv_now(d->lane->flow->loop);
 
     if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes) ||

@@ -44,6 +44,7 @@ struct instance {
     struct kept_program *programs;
     struct host_timer *timers;
     uint64_t next_timer;
+    const struct service_call *answered; /* whose answer is being told */
     size_t held;
     bool closing;
     struct logger log;
@@ -114,6 +115,8 @@ static void service_random(void *ctx, void *out, size_t n)
 
 struct service_call {
     struct instance *instance;
+    struct lane *lane; /* it was accounted to; NULL: none */
+    struct lane_ticket ticket;
     sl_http_cb cb;
     void *ctx;
 };
@@ -158,7 +161,11 @@ static void on_answer(void *ctx, const struct http_result *r)
         .retry_after_ms = r->error ? -1 : http_retry_after_ms(r, clock_wall_ms()),
     };
 
+    if (call->lane)
+        lane_heard(call->lane, &call->ticket);
+    in->answered = call;
     call->cb(call->ctx, &a);
+    in->answered = NULL;
     measured(in, began, "an HTTP answer");
     free(call);
 }
@@ -180,7 +187,7 @@ static sl_status service_http(void *ctx, const sl_http_request *req, sl_http_cb 
     if (in->closing)
         return SL_E_CANCELLED;
     struct service_call *call = mem_zero(sizeof(*call));
-    *call = (struct service_call){ in, cb, cb_ctx };
+    *call = (struct service_call){ .instance = in, .cb = cb, .ctx = cb_ctx };
     int r = http_client_call(in->client, &conf, on_answer, call, &fail);
     if (r < 0) {
         log_error(&in->log, "the adapter asked for an impossible request: %s", fail.text);
@@ -188,9 +195,20 @@ static sl_status service_http(void *ctx, const sl_http_request *req, sl_http_cb 
         return r == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_INVALID;
     }
     in->stats.calls++;
-    if (in->adapter.lane)
-        lane_charge(in->adapter.lane);
+    call->lane = in->adapter.lane;
+    if (call->lane)
+        lane_leaves(call->lane, &call->ticket);
     return SL_OK;
+}
+
+static void service_budget(void *ctx, const sl_budget *budget)
+{
+    struct instance *in = ctx;
+    sl_budget b = { 0 };
+
+    memcpy(&b, budget, budget->size < sizeof(b) ? budget->size : sizeof(b));
+    if (in->adapter.lane)
+        lane_budget(in->adapter.lane, &b, in->answered ? &in->answered->ticket : NULL);
 }
 
 /* ---- timers ---- */
@@ -453,6 +471,7 @@ static int open_plugin(struct instance *in, struct fail *fail)
         .timer = service_timer,
         .timer_cancel = service_timer_cancel,
         .transform = service_transform,
+        .budget = service_budget,
     };
     if (p->open(&in->table, &in->adapter.self, &why) < 0) {
         why.text[sizeof(why.text) - 1] = 0;

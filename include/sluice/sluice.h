@@ -1,5 +1,5 @@
 /*
- * sluice/sluice.h - the Sluice plugin ABI, version 0.1
+ * sluice/sluice.h - the Sluice plugin ABI, version 0.2
  *
  * A plugin is a shared object that exports exactly one symbol, sl_plugin_v0(), and provides one
  * adapter: a type of remote system (a shop, a CRM, a supplier). The host opens it once for each
@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define SL_ABI_MAJOR 0
-#define SL_ABI_MINOR 1
+#define SL_ABI_MINOR 2
 
 #define SL_EXPORT __attribute__((visibility("default")))
 
@@ -345,6 +345,24 @@ typedef void (*sl_http_cb)(void *ctx, const sl_http_answer *answer);
 typedef void (*sl_timer_cb)(void *ctx);
 typedef void (*sl_transform_cb)(void *ctx, sl_status status, sl_str output, sl_str why);
 
+#define SL_BUDGET_REQUESTS 1 /* calls in a window: X-RateLimit-*, RateLimit */
+#define SL_BUDGET_LEAKY    2 /* slots that leak: X-Shopify-Shop-Api-Call-Limit */
+#define SL_BUDGET_POINTS   3 /* points that are restored: GraphQL's throttleStatus */
+#define SL_BUDGET_QUOTA    4 /* calls a day: Sforce-Limit-Info */
+
+#define SL_BUDGET_MAX 1000000000000 /* figures above it are not believed */
+#define SL_COST_MAX   1000000       /* tokens of one batch */
+
+/** What a remote says is left for us, in whole calls, slots or points. */
+typedef struct sl_budget {
+    uint32_t size;
+    uint32_t kind;         /* SL_BUDGET_* */
+    int64_t limit;         /* how much there can be; 0: not said */
+    int64_t remaining;     /* how much was left when it was said; -1: not said */
+    int64_t restore_milli; /* thousandths that come back a second; 0: not said */
+    int64_t reset_ms;      /* from now until there is all of it again; -1: not said */
+} sl_budget;
+
 #define SL_LOG_ERROR 0
 #define SL_LOG_WARN  1
 #define SL_LOG_INFO  2
@@ -381,6 +399,12 @@ typedef struct sl_host {
      *  JSON object, says so. */
     sl_status (*transform)(void *ctx, sl_str program, sl_str input, sl_str vars, sl_transform_cb cb,
                            void *cb_ctx);
+
+    /** What the remote says is left: the lane's pace follows it, and so sees the use by others.
+     *  Call it from the callback of the answer that says so: what was sent since is taken off. An
+     *  endpoint's own limits are not raised by it, unless its `rate.kind` is the same. @since 0.2
+     */
+    void (*budget)(void *ctx, const sl_budget *budget);
 } sl_host;
 
 /* ---- the plugin ---------------------------------------------------------------------------- */
@@ -441,6 +465,10 @@ typedef struct sl_plugin {
     /** A key such that two records of one key never share a batch. NULL, or an empty view: none.
      *  The view stays valid until the next call. */
     sl_str (*row_key)(void *self, void *handle, sl_str body);
+    /** Tokens of the endpoint's rate that sending this record takes: points of a query, calls of a
+     *  job. Pure and quick; asked for once its request is frozen. NULL: 1 for a batch. @since 0.2
+     */
+    uint32_t (*cost)(void *self, void *handle, const sl_record *record);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

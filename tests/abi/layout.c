@@ -20,10 +20,16 @@
 CHECK_VALUE(SL_ABI_MAJOR, 0);
 CHECK_VALUE(SL_ACTION_IDEMPOTENT, 1);
 CHECK_VALUE(SL_ACTION_ONCE, 2);
+CHECK_VALUE(SL_BUDGET_LEAKY, 2);
+CHECK_VALUE(SL_BUDGET_MAX, 1000000000000);
+CHECK_VALUE(SL_BUDGET_POINTS, 3);
+CHECK_VALUE(SL_BUDGET_QUOTA, 4);
+CHECK_VALUE(SL_BUDGET_REQUESTS, 1);
 CHECK_VALUE(SL_CONFIRM_EARLY, 3);
 CHECK_VALUE(SL_CONFIRM_NO, 2);
 CHECK_VALUE(SL_CONFIRM_UNSURE, 4);
 CHECK_VALUE(SL_CONFIRM_YES, 1);
+CHECK_VALUE(SL_COST_MAX, 1000000);
 CHECK_VALUE(SL_DELIVERED, 1);
 CHECK_VALUE(SL_E_CANCELLED, -11);
 CHECK_VALUE(SL_E_DNS, -9);
@@ -236,7 +242,15 @@ CHECK_OFFSET(sl_http_answer, body, 32);
 CHECK_OFFSET(sl_http_answer, why, 48);
 CHECK_OFFSET(sl_http_answer, retry_after_ms, 64);
 
-CHECK_SIZE(sl_host, 112);
+CHECK_SIZE(sl_budget, 40);
+CHECK_OFFSET(sl_budget, size, 0);
+CHECK_OFFSET(sl_budget, kind, 4);
+CHECK_OFFSET(sl_budget, limit, 8);
+CHECK_OFFSET(sl_budget, remaining, 16);
+CHECK_OFFSET(sl_budget, restore_milli, 24);
+CHECK_OFFSET(sl_budget, reset_ms, 32);
+
+CHECK_SIZE(sl_host, 120);
 CHECK_OFFSET(sl_host, size, 0);
 CHECK_OFFSET(sl_host, abi_minor, 4);
 CHECK_OFFSET(sl_host, ctx, 8);
@@ -251,6 +265,7 @@ CHECK_OFFSET(sl_host, http, 80);
 CHECK_OFFSET(sl_host, timer, 88);
 CHECK_OFFSET(sl_host, timer_cancel, 96);
 CHECK_OFFSET(sl_host, transform, 104);
+CHECK_OFFSET(sl_host, budget, 112);
 
 CHECK_SIZE(sl_bind_in, 24);
 CHECK_OFFSET(sl_bind_in, size, 0);
@@ -258,7 +273,7 @@ CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 152);
+CHECK_SIZE(sl_plugin, 160);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -279,6 +294,7 @@ CHECK_OFFSET(sl_plugin, deliver, 120);
 CHECK_OFFSET(sl_plugin, resume, 128);
 CHECK_OFFSET(sl_plugin, confirm, 136);
 CHECK_OFFSET(sl_plugin, row_key, 144);
+CHECK_OFFSET(sl_plugin, cost, 152);
 /* to here */
 /* clang-format on */
 #endif

@@ -159,10 +159,10 @@ static void misplaced_keys_are_sent_to_their_place(void **state)
     expect("endpoints: { k: { adapter: kinds, rate: { concurrency: 5 } } }\n",
            "1:43: unknown key \"concurrency\"; it does not belong inside \"rate\" but beside it\n");
     expect("endpoints: { k: { adapter: kinds, rate: { wonders: 5 } } }\n",
-           "1:43: unknown key \"wonders\"; allowed here: per_second, burst\n");
+           "1:43: unknown key \"wonders\"; allowed here: per_second, burst, kind, reserve\n");
     expect(
         "endpoints: { k: { adapter: kinds, rate: 5 } }\n",
-        "1:41: \"rate\" wants a mapping, found a single value; allowed here: per_second, burst\n");
+        "1:41: \"rate\" wants a mapping, found a single value; allowed here: per_second, burst, kind, reserve\n");
 }
 
 static void adapters_are_held_to_their_tables(void **state)

@@ -1,0 +1,26 @@
+/*
+ * pace.h - what a lane may spend now: its bucket, its quotas, what is kept for critical work, and
+ * what the remote says of all that.
+ *
+ * A batch is promised its tokens when it sets out, takes them when it leaves, and each HTTP call of
+ * it is a departure with a ticket; the answer to that call is read against the ticket.
+ */
+#pragma once
+
+#include "flow/state.h"
+
+/** By the endpoint's configuration. Full buckets, unused quotas. */
+void pace_init(struct lane *l);
+/** Its configuration is another one: what was spent and learnt stays. */
+void pace_change(struct lane *l);
+/** Milliseconds until a batch of so many tokens may set out beside those that were promised
+ *  theirs; 0: now; UINT64_MAX: not before one of those has left. */
+uint64_t pace_wait(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now);
+/** It leaves: its tokens are taken, or milliseconds to wait. */
+uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now);
+/** The same for what cannot wait: it goes into debt. */
+void pace_charge(struct lane *l, uint32_t cost, uint64_t now);
+/** Something under way has ended: what it did not spend on calls is not spent by others' calls. */
+void pace_unused(struct lane *l);
+/** A call of `cost` tokens was refused for pace: the remote did not count it. */
+void pace_refused(struct lane *l, uint32_t cost, int64_t after_ms);

@@ -1,0 +1,320 @@
+/*
+ * pump.c - who leaves a lane now: priorities by weight, slots, tokens, breaker, park.
+ *
+ * lane_pump() is the only place that starts anything (what was left by the process before and is
+ * resumed aside). It runs when something may have changed and arms one timer for the next moment at
+ * which time alone changes something.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+#include "flow/pace.h"
+
+static const uint32_t weights[PRIORITY__COUNT] = { 8, 4, 2, 1 };
+
+#define NEVER           UINT64_MAX
+#define PACED_MOST_MS   5000 /* who would wait longer for its token is ready again, not in flight */
+#define OVERTAKEN_PACED 8    /* batches that pass one which waits for its token */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- whose turn is it ---- */
+
+/** Milliseconds until the pile may leave: 0 now, NEVER when it is empty. */
+static uint64_t pile_ripe_in(const struct pile *p, uint64_t now)
+{
+    if (p->n == 0)
+        return NEVER;
+    if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes))
+        return 0;
+    return now >= p->since_ms + p->age_ms ? 0 : p->since_ms + p->age_ms - now;
+}
+
+static uint64_t pile_head(const struct pile *p)
+{
+    return list_entry(p->ready.next, struct delivery, pile_node)->num;
+}
+
+/** May one of this priority have a slot? The last one is kept for what is critical, or a flood of
+ *  slow others would have them all. */
+static bool has_slot(const struct lane *l, uint8_t priority, uint32_t slots)
+{
+    uint32_t kept = l->has_critical && priority != PRIORITY_CRITICAL && slots > 1 ? 1 : 0;
+
+    return l->under_way < slots - kept;
+}
+
+/** The ripe pile whose turn it is: priorities by weight, the oldest head within one. Its credit is
+ *  spent when something leaves, not when it is looked at: a lane that waits for tokens looks as
+ *  often as it is woken, and who is last in the round would never have its turn. */
+static struct pile *choose_pile(struct lane *l, uint32_t slots, uint64_t now)
+{
+    struct pile *best[PRIORITY__COUNT] = { NULL };
+    bool any = false;
+
+    l->critical_waits = false;
+    list_each (i, &l->piles) {
+        struct pile *p = list_entry(i, struct pile, node);
+        if (pile_ripe_in(p, now) != 0)
+            continue;
+        l->critical_waits |= p->priority == PRIORITY_CRITICAL;
+        if (!has_slot(l, p->priority, slots))
+            continue;
+        if (!best[p->priority] || pile_head(p) < pile_head(best[p->priority]))
+            best[p->priority] = p;
+        any = true;
+    }
+    if (!any)
+        return NULL;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < PRIORITY__COUNT; i++)
+            if (best[i] && l->credits[i])
+                return best[i];
+        memcpy(l->credits, weights, sizeof(weights));
+    }
+    return NULL; /* not reached: full credits serve whoever is there */
+}
+
+static void start_batch(struct lane *l, struct pile *p)
+{
+    struct delivery **members = mem_array(p->n < p->max_records ? p->n : p->max_records,
+                                          sizeof(struct delivery *));
+    size_t n = 0;
+    uint64_t bytes = 0;
+
+    while (p->n && n < p->max_records) {
+        struct delivery *d = list_entry(p->ready.next, struct delivery, pile_node);
+        if (n && p->max_bytes && bytes + d->body_len > p->max_bytes)
+            break;
+        bytes += d->body_len;
+        pile_take(d);
+        lane_enter(d, DS_INFLIGHT);
+        members[n++] = d;
+    }
+    p->since_ms = uv_now(l->flow->loop);
+    budget_call(&l->budget, p->since_ms);
+    batch_start(l, members, n, p);
+    free(members);
+}
+
+/* ---- those that wait for a time ---- */
+
+/** The next one whose time has come; what is being moved or decided is put back by that. NULL:
+ * none; then *ret_wait says when. It stays in the heap. */
+static struct delivery *due(struct heap *h, int64_t wall, uint64_t *ret_wait)
+{
+    struct delivery *d;
+
+    while ((d = heap_first(h)) && d->next_ms <= wall) {
+        if (!d->settling && !d->deciding)
+            return d;
+        lane_timer_stop(d);
+    }
+    *ret_wait = d ? (uint64_t)(d->next_ms - wall) : NEVER;
+    return NULL;
+}
+
+/** A retry that the endpoint's budget does not bear waits on: nothing is burnt, in the log its time
+ *  stays as it was. While the breaker is not closed it decides who goes; where an action batches, a
+ *  retry is no call of its own. */
+static bool wait_for_budget(struct lane *l, struct delivery *d, int64_t wall)
+{
+    if (!d->attempts || !d->since_ms || l->breaker.state != BREAKER_CLOSED ||
+        lane_pile(d)->max_records > 1)
+        return false;
+    uint64_t wait = budget_take(&l->budget, uv_now(l->flow->loop));
+    if (!wait)
+        return false;
+    l->retries_delayed += !d->over_budget;
+    d->over_budget = true;
+    lane_timer_stop(d);
+    d->next_ms = wall + (int64_t)wait + (int64_t)rng_below(&l->flow->rng, 1000);
+    lane_timer_start(d, &l->waiting);
+    return true;
+}
+
+/** Those that waited for their next attempt. Returns the milliseconds until the next, or NEVER. */
+static uint64_t wake_waiting(struct lane *l, int64_t wall)
+{
+    struct delivery *d;
+    uint64_t wait;
+
+    while ((d = due(&l->waiting, wall, &wait))) {
+        if (wait_for_budget(l, d, wall))
+            continue;
+        lane_enter(d, DS_READY);
+        lane_place(d);
+    }
+    return wait;
+}
+
+/* ---- tokens ---- */
+
+/** May one more set out? Its tokens are only promised here and taken where it leaves: what lies
+ *  between - bodies, requests, the disk - takes now longer, now shorter, and the remote counts
+ *  arrivals. 0, or the milliseconds to wait. */
+static uint64_t take_leave(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now)
+{
+    uint64_t wait = pace_wait(l, cost, priority, now);
+
+    if (wait == 0)
+        wait = breaker_ask(&l->breaker, now);
+    if (wait)
+        return wait;
+    l->promised += cost;
+    return 0;
+}
+
+void lane_pace(struct batch *b)
+{
+    struct list *at = &b->lane->paced;
+
+    while (at->prev != &b->lane->paced) {
+        struct batch *before = list_entry(at->prev, struct batch, paced_node);
+        if (before->priority <= b->priority || before->overtaken >= OVERTAKEN_PACED)
+            break;
+        before->overtaken++;
+        at = at->prev;
+    }
+    list_insert_before(at, &b->paced_node);
+}
+
+/** Back to where they came from: nobody knows when they could leave. */
+static void put_off(struct lane *l, uint64_t wait)
+{
+    char why[80];
+
+    snprintf(why, sizeof(why), "no token for another %" PRIu64 " s", (wait + 999) / 1000);
+    lane_unsend(l, NULL, why);
+}
+
+/** Batches that are ready to leave do so as they get their tokens. Returns the milliseconds until
+ *  the next one can. */
+static uint64_t serve_paced(struct lane *l)
+{
+    uint64_t now = uv_now(l->flow->loop);
+
+    while (!list_empty(&l->paced)) {
+        struct batch *b = list_entry(l->paced.next, struct batch, paced_node);
+        uint64_t wait = pace_take(l, b->cost, now);
+        if (wait > PACED_MOST_MS) {
+            put_off(l, wait);
+            return NEVER;
+        }
+        if (wait)
+            return wait;
+        batch_go(b);
+    }
+    return NEVER;
+}
+
+void lane_unsend(struct lane *l, const char *route, const char *why)
+{
+    list_each_safe (i, tmp, &l->paced) {
+        struct batch *b = list_entry(i, struct batch, paced_node);
+        if (!route || strcmp(b->route->name, route) == 0)
+            batch_unsend(b, why);
+    }
+}
+
+/* ---- the pump ---- */
+
+/** Ask about unknown ones, as slots allow. Returns the milliseconds until there is more to do. */
+static uint64_t ask_unknown(struct lane *l, uint32_t slots, uint64_t now, int64_t wall)
+{
+    struct delivery *d;
+    uint64_t wait = NEVER;
+
+    while (l->under_way < slots && (d = due(&l->asking, wall, &wait))) {
+        wait = take_leave(l, 1, d->priority, now);
+        if (wait)
+            return wait;
+        lane_timer_stop(d);
+        confirm_start(d);
+        wait = NEVER;
+    }
+    return wait;
+}
+
+/** What is ripe leaves, as slots and tokens allow. Returns the milliseconds until more can. */
+static uint64_t start_ripe(struct lane *l, uint32_t slots, uint64_t now)
+{
+    struct pile *p;
+
+    while ((p = choose_pile(l, slots, now))) {
+        uint64_t wait = take_leave(l, p->cost, p->priority, now);
+        if (wait)
+            return wait;
+        l->credits[p->priority]--;
+        start_batch(l, p);
+    }
+    return NEVER;
+}
+
+/** Starts all that may leave now; returns the milliseconds until time changes something. */
+static uint64_t pump_once(struct lane *l)
+{
+    uint64_t now = uv_now(l->flow->loop);
+    int64_t wall = clock_wall_ms();
+    uint32_t slots = l->parked ? 1 : l->conf->concurrency;
+
+    if (l->parked && now < l->parked_until)
+        return l->parked_until - now;
+    if (l->parked && l->under_way)
+        return NEVER; /* the probe is out */
+    uint64_t next = wake_waiting(l, wall);
+    if (!l->parked)
+        next = least(next, ask_unknown(l, slots, now, wall));
+    next = least(next, start_ripe(l, slots, now));
+    if (l->parked) /* a question is a probe only where there is nothing to send */
+        next = least(next, ask_unknown(l, slots, now, wall));
+    list_each (i, &l->piles) {
+        uint64_t ripe = pile_ripe_in(list_entry(i, struct pile, node), now);
+        if (ripe) /* 0: it waits for a slot, not for time */
+            next = least(next, ripe);
+    }
+    return next;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    lane_pump(container_of(t, struct lane, timer));
+}
+
+void lane_pump(struct lane *l)
+{
+    if (l->flow->draining)
+        return;
+    if (!l->conf || l->removed || l->unread || !l->flow->started) {
+        lane_refill(l);
+        return;
+    }
+    if (l->pumping) {
+        l->pump_again = true;
+        return;
+    }
+    l->pumping = true;
+    uint64_t next;
+    do {
+        l->pump_again = false;
+        next = serve_paced(l);
+        next = least(next, pump_once(l));
+    } while (l->pump_again);
+    l->pumping = false;
+    if (next == NEVER)
+        uv_timer_stop(&l->timer);
+    else
+        uv_timer_start(&l->timer, on_timer, next ? next : 1, 0);
+    lane_refill(l);
+}
+
+void lane_pump_soon(struct lane *l)
+{
+    if (l->conf && l->flow->started && !l->flow->draining)
+        uv_timer_start(&l->timer, on_timer, 0, 0);
+}

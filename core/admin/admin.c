@@ -30,6 +30,8 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/issues/{}/reopen", api_issue_reopen },
     { "POST", "/v1/decide", api_decide },
     { "POST", "/v1/try", api_try },
+    { "GET", "/v1/places", api_places },
+    { "POST", "/v1/reload", api_reload },
     { "GET", "/v1/backup", api_backup_status },
     { "POST", "/v1/backup", api_backup },
     { "POST", "/v1/endpoints/{}/trip", api_trip },
@@ -356,6 +358,11 @@ int admin_open(struct admin **ret, const struct admin_conf *conf, struct fail *f
     else
         free(a);
     return r;
+}
+
+void admin_change(struct admin *a, const struct config *config)
+{
+    a->conf.config = config;
 }
 
 int admin_port(const struct admin *a)

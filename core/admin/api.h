@@ -127,6 +127,8 @@ void api_issue_ack(struct call *c);
 void api_issue_resolve(struct call *c);
 void api_issue_reopen(struct call *c);
 void api_try(struct call *c);
+void api_places(struct call *c);
+void api_reload(struct call *c);
 void api_backup(struct call *c);
 void api_backup_status(struct call *c);
 void api_trip(struct call *c);

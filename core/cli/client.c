@@ -154,6 +154,8 @@ int client_exit_code(int status)
         return EXIT_USAGE;
     case 404:
         return EXIT_NOT_FOUND;
+    case 422: /* a configuration, printed as `check` does */
+        return EXIT_CONFIG;
     case 401:
     case 403:
     case 409:
@@ -185,7 +187,8 @@ static int read_answer(int fd, struct answer *ret)
         r = EXIT_FAILED;
     } else if (r != EXIT_DONE) {
         const char *detail = json_string_value(json_object_get(ret->json, "detail"));
-        fprintf(stderr, "sluice: %s\n", detail ? detail : "the daemon refused without a reason");
+        fprintf(stderr, "%s%s\n", r == EXIT_CONFIG ? "" : "sluice: ",
+                detail ? detail : "the daemon refused without a reason");
     }
     if (r == EXIT_DONE)
         buf_str(&ret->text, body);

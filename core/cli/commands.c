@@ -69,6 +69,10 @@ OPTIONS(check_options) = {
 OPTIONS(reference_options) = {
     { "plugins", "FOLDER", "where the adapters are (default: as the configuration says)" }, { 0 }
 };
+OPTIONS(reload_options) = { { "dry-run", NULL,
+                              "say what it would change and what would be held, change nothing" },
+                            OPTION_SOCKET,
+                            { 0 } };
 OPTIONS(plain_options) = { OPTION_SOCKET, { 0 } };
 OPTIONS(events_options) = { { "duplicates", NULL,
                               "only what repeats another event: by its id or by what it says" },
@@ -173,6 +177,8 @@ OPTIONS(db_restore_options) = { { "replace", NULL, "there is a store already: mo
 const struct command commands[] = {
     { "run", NULL, "run the daemon in the foreground", NULL, command_run },
     { "check", NULL, "check the configuration, all of it", check_options, command_check },
+    { "reload", NULL, "the running daemon reads its configuration again, or says why not",
+      reload_options, command_reload },
     { "reference", "[ADAPTER...]", "every key of a configuration, commented", reference_options,
       command_reference },
     { "status", NULL, "how things stand: readiness, endpoints, alerts", plain_options,

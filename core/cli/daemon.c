@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/exit.h"
+#include "cli/reloader.h"
 #include "flow/flow.h"
 #include "host/host.h"
 #include "net/http_server.h"
@@ -29,7 +30,9 @@ struct daemon {
     struct http_server *intake;
     struct admin *admin;
     struct in_hand *in_hand;
-    uv_signal_t term, interrupt;
+    struct loaded_config *loaded;
+    struct reloader *reloader;
+    uv_signal_t term, interrupt, hangup;
     bool stopping;
 };
 
@@ -43,6 +46,7 @@ static void on_watch_closed(void *ctx)
 
     uv_close((uv_handle_t *)&d->term, NULL);
     uv_close((uv_handle_t *)&d->interrupt, NULL);
+    uv_close((uv_handle_t *)&d->hangup, NULL);
 }
 
 static void on_store_closed(void *ctx)
@@ -91,6 +95,23 @@ static void on_intake_closed(void *ctx)
     flow_drain(d->flow, (uint64_t)d->config->drain_ms, on_idle, d);
 }
 
+static void on_reloader_closed(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    d->reloader = NULL;
+    http_server_close(d->intake, 5000, on_intake_closed, d);
+}
+
+static void on_hangup(uv_signal_t *s, int number)
+{
+    struct daemon *d = s->data;
+
+    (void)number;
+    if (d->reloader)
+        reloader_hup(d->reloader);
+}
+
 static void on_signal(uv_signal_t *s, int number)
 {
     struct daemon *d = s->data;
@@ -103,7 +124,7 @@ static void on_signal(uv_signal_t *s, int number)
     log_info(&log_, "signal %d: draining for at most %lld ms", number,
              (long long)d->config->drain_ms);
     watch_draining(d->watch);
-    http_server_close(d->intake, 5000, on_intake_closed, d);
+    reloader_close(d->reloader, on_reloader_closed, d);
 }
 
 /* ---- up ---- */
@@ -115,6 +136,7 @@ static void secure_process(void)
     /* Secrets are in memory: no core file holds them. */
     setrlimit(RLIMIT_CORE, &none);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* until it can be followed; a terminal that goes ends nothing */
     mem_watch_deaths();
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -191,6 +213,21 @@ static uint32_t connections_possible(const struct config *c)
     return (uint32_t)room;
 }
 
+static void limits_of(const struct config *c, struct http_server_conf *conf)
+{
+    conf->max_body_bytes = c->max_body;
+    conf->max_connections = connections_possible(c);
+    conf->max_per_address = c->max_per_address;
+    conf->trust = (struct http_trust){
+        .nets = c->trusted,
+        .n_nets = c->n_trusted,
+        .unix_peers = c->trust_unix,
+        .header = c->forwarded == CONF_FORWARDED_X     ? HTTP_FORWARDED_X
+                  : c->forwarded == CONF_FORWARDED_RFC ? HTTP_FORWARDED_RFC
+                                                       : HTTP_FORWARDED_NONE,
+    };
+}
+
 static int open_intake(struct daemon *d, struct fail *fail)
 {
     static const char *const singletons[] = { "x-shopify-*", "shopify-*", "webhook-*",
@@ -201,26 +238,56 @@ static int open_intake(struct daemon *d, struct fail *fail)
     http_server_defaults(&conf);
     conf.listen = c->listen;
     conf.unix_mode = c->unix_mode;
-    conf.max_body_bytes = c->max_body;
-    conf.max_connections = connections_possible(c);
-    conf.max_per_address = c->max_per_address;
+    limits_of(c, &conf);
     /* Answers are a line, and a sender that gives up after 5 s takes none later. */
     conf.write_ms = 5000;
     conf.send_bytes = 4096;
     conf.receive_bytes = 131072;
-    conf.trust = (struct http_trust){
-        .nets = c->trusted,
-        .n_nets = c->n_trusted,
-        .unix_peers = c->trust_unix,
-        .header = c->forwarded == CONF_FORWARDED_X     ? HTTP_FORWARDED_X
-                  : c->forwarded == CONF_FORWARDED_RFC ? HTTP_FORWARDED_RFC
-                                                       : HTTP_FORWARDED_NONE,
-    };
     conf.singletons = singletons;
     int r = http_server_open(&d->intake, &d->loop, &conf, &flow_intake, d->flow, fail);
     if (r == 0)
         watch_attach_intake(d->watch, d->intake);
     return r;
+}
+
+/* ---- over to another configuration ---- */
+
+static void on_changed(void *ctx, const struct config *config)
+{
+    struct daemon *d = ctx;
+    struct http_server_conf conf;
+
+    d->config = config;
+    daemon_log(config);
+    http_server_defaults(&conf);
+    limits_of(config, &conf);
+    http_server_change(d->intake, &conf);
+    watch_change(d->watch, config);
+    admin_change(d->admin, config);
+}
+
+static void reload(void *ctx, bool dry_run, admin_reloaded *cb, void *cb_ctx)
+{
+    struct daemon *d = ctx;
+
+    if (d->reloader)
+        reloader_start(d->reloader, dry_run, cb, cb_ctx);
+    else
+        cb(cb_ctx, UV_ECANCELED, STR(""));
+}
+
+static void create_reloader(struct daemon *d)
+{
+    d->reloader = reloader_create(&(struct reloader_conf){
+        .loop = &d->loop,
+        .loaded = d->loaded,
+        .host = d->host,
+        .flow = d->flow,
+        .store = d->store,
+        .watch = d->watch,
+        .ctx = d,
+        .changed = on_changed,
+    });
 }
 
 static int open_all(struct daemon *d, struct fail *fail)
@@ -239,22 +306,34 @@ static int open_all(struct daemon *d, struct fail *fail)
         .flow = d->flow,
         .store = d->store,
         .watch = d->watch,
+        .reload = reload,
+        .reload_ctx = d,
     };
+    create_reloader(d);
     if ((r = open_intake(d, fail)) < 0)
         return r;
     return admin_open(&d->admin, &admin, fail);
 }
 
-static void watch_signal(struct daemon *d, uv_signal_t *s, int number)
+static void watch_signal(struct daemon *d, uv_signal_t *s, uv_signal_cb cb, int number)
 {
     uv_signal_init(&d->loop, s);
     s->data = d;
-    uv_signal_start(s, on_signal, number);
+    uv_signal_start(s, cb, number);
 }
 
-int daemon_run(const struct config *config)
+void daemon_log(const struct config *c)
 {
-    struct daemon d = { .config = config };
+    int level = log_level_of(c->log_level);
+
+    log_setup(level < 0 ? LOG_INFO : (enum log_level)level,
+              c->log_format && c->log_format[0] == 'j' ? LOG_JSON : LOG_TEXT);
+}
+
+int daemon_run(struct loaded_config *l)
+{
+    const struct config *config = l->config;
+    struct daemon d = { .loaded = l, .config = config };
     struct fail fail = { 0 };
 
     secure_process();
@@ -263,8 +342,9 @@ int daemon_run(const struct config *config)
         log_error(&log_, "cannot start: %s", fail.text);
         _exit(EXIT_FAILED); /* nothing was taken yet: the process's end closes and frees the rest */
     }
-    watch_signal(&d, &d.term, SIGTERM);
-    watch_signal(&d, &d.interrupt, SIGINT);
+    watch_signal(&d, &d.term, on_signal, SIGTERM);
+    watch_signal(&d, &d.interrupt, on_signal, SIGINT);
+    watch_signal(&d, &d.hangup, on_hangup, SIGHUP);
     int port = http_server_port(d.intake);
     log_info(&log_, "ready: intake on %s%s, pid %d", config->listen, port ? "" : " (unix)",
              getpid());

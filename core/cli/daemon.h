@@ -3,7 +3,11 @@
  */
 #pragma once
 
-#include "config/config.h"
+#include "cli/load.h"
 
-/** Runs until SIGTERM or SIGINT (a second one ends it at once). Returns the exit code. */
-int daemon_run(const struct config *config);
+/** Log as this configuration says. */
+void daemon_log(const struct config *c);
+/** Runs until SIGTERM or SIGINT (a second one ends it at once). SIGHUP, or who asks the admin,
+ * makes it read its configuration again: l->config may be another one afterwards. Returns the exit
+ * code. */
+int daemon_run(struct loaded_config *l);

@@ -27,10 +27,8 @@ int command_run(struct cli *cli)
 
     if (r != EXIT_DONE)
         return r;
-    int level = log_level_of(l.config->log_level);
-    log_setup(level < 0 ? LOG_INFO : (enum log_level)level,
-              l.config->log_format && l.config->log_format[0] == 'j' ? LOG_JSON : LOG_TEXT);
-    r = daemon_run(l.config);
+    daemon_log(l.config);
+    r = daemon_run(&l);
     unload_config(&l);
     return r;
 }

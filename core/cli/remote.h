@@ -35,6 +35,7 @@ int command_endpoints_reset(struct cli *cli);
 int command_endpoints_unpark(struct cli *cli);
 int command_routes_resume(struct cli *cli);
 int command_try(struct cli *cli);
+int command_reload(struct cli *cli);
 
 /** Tells what is wrong with the command line; EXIT_USAGE. */
 int command_usage(const struct cli *cli, const char *fmt, ...)

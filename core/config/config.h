@@ -287,6 +287,12 @@ void config_destroy(struct config *c);
 const struct config *config_ref(const struct config *c);
 void config_unref(const struct config *c); /* NULL is fine */
 
+#define CONFIG_RESTART_KEYS 13
+/** The keys of which a running daemon keeps what it was started with, and that are others in `b`.
+ *  Returns how many; the names are static. */
+size_t config_restart_keys(const struct config *a, const struct config *b,
+                           const char *ret[CONFIG_RESTART_KEYS]);
+
 /** Only the top-level `plugins:` folders, leniently: needed before adapters are known. 0 or
  *  UV_EINVAL / UV_ENOENT with `errors`. The array ends with NULL; own. */
 int config_plugin_dirs(const char *file, char ***ret, struct config_errors *errors);

@@ -483,6 +483,17 @@ static int open_plugin(struct instance *in, struct fail *fail)
     return 0;
 }
 
+/** Some other one that trusts the system's roots, so that they are read once. */
+static struct http_client *trusts_system(struct host *h)
+{
+    list_each (i, &h->instances) {
+        struct instance *in = list_entry(i, struct instance, node);
+        if (in->client && !in->closing && !in->ca_file)
+            return in->client;
+    }
+    return NULL;
+}
+
 /** NULL with `fail`: what of it was open is being closed. */
 static struct instance *instance_open(struct host *h, const struct conf_endpoint *e,
                                       struct fail *fail)
@@ -491,6 +502,8 @@ static struct instance *instance_open(struct host *h, const struct conf_endpoint
     struct http_client_conf conf;
 
     client_conf(e, &conf);
+    if (!e->ca_file)
+        conf.like = trusts_system(h);
     if (http_client_open(&in->client, h->loop, &conf, fail) < 0) {
         fail_prefix(fail, "endpoint %s: ", e->name);
         instance_free(in);

@@ -38,13 +38,17 @@ int http_client_open(struct http_client **ret, uv_loop_t *loop, const struct htt
 
     if (!c)
         return fail_set(fail, UV_ENOMEM, "no memory for an HTTP client");
-    if ((r = tls_ctx_create(&c->tls, conf->ca_file, fail)) < 0) {
+    if (conf->like) {
+        SSL_CTX_up_ref(conf->like->tls);
+        c->tls = conf->like->tls;
+    } else if ((r = tls_ctx_create(&c->tls, conf->ca_file, fail)) < 0) {
         free(c);
         return r;
     }
     c->loop = loop;
     c->conf = *conf;
     c->conf.ca_file = NULL; /* read, and not ours to keep */
+    c->conf.like = NULL;
     if (c->conf.max_connections == 0)
         c->conf.max_connections = 1;
     resolver_init(&c->resolver, loop, on_resolver_idle);
@@ -63,6 +67,7 @@ void http_client_change(struct http_client *c, const struct http_client_conf *co
 {
     c->conf = *conf;
     c->conf.ca_file = NULL;
+    c->conf.like = NULL;
     if (c->conf.max_connections == 0)
         c->conf.max_connections = 1;
     uv_idle_start(&c->turn, on_turn); /* what waits for a connection may get one */

@@ -102,6 +102,28 @@ static int report_summary(struct index *ix, struct query *q)
     return reply_finish(q, o, r);
 }
 
+static json_t *place_row(struct index *ix, sqlite3_stmt *st)
+{
+    json_t *o = json_object();
+
+    (void)ix;
+    reply_set_column(o, "endpoint", st, 0);
+    reply_set_column(o, "route", st, 1);
+    reply_set_state(o, st, 2);
+    reply_set_int(o, "deliveries", sqlite3_column_int64(st, 3));
+    return o;
+}
+
+static int report_places(struct index *ix, struct query *q)
+{
+    json_t *list = NULL;
+    int r = reply_rows(
+        ix, "SELECT endpoint, route, state, sum(n) FROM counts GROUP BY 1, 2, 3 HAVING sum(n) > 0",
+        NULL, 0, place_row, &list);
+
+    return reply_finish(q, list, r);
+}
+
 /* ---- events ---- */
 
 #define EVENT_COLUMNS                                                                           \
@@ -592,6 +614,8 @@ int index_report(struct index *ix, struct query *q)
         return report_replay(ix, q);
     case REPORT_REPLAYABLE:
         return report_replayable(ix, q);
+    case REPORT_PLACES:
+        return report_places(ix, q);
     }
     return UV_EINVAL;
 }

@@ -222,6 +222,8 @@ enum store_report {
     REPORT_REPLAY, /* what became of a replay (id): replayed, delivered, dead_again[] by issue */
     REPORT_REPLAYABLE, /* what a filter of deliveries matches: list of issue, route, endpoint,
                           count, the most first */
+    REPORT_PLACES,     /* how many deliveries stand where: list of endpoint, route, state,
+                          deliveries; cheap, however many they are */
 };
 
 struct store_filter {

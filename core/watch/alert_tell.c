@@ -63,7 +63,7 @@ static void alert_post(struct alert *a)
     struct buf body = { 0 };
     struct fail fail = { 0 };
 
-    if (!w->client) {
+    if (!w->client || !w->conf->url) {
         a->news = a->urgent = false;
         return;
     }

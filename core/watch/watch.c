@@ -10,6 +10,17 @@
 
 #define LOOK_MS 2000
 
+static void forget_headers(struct watch *w)
+{
+    for (size_t i = 0; i < w->n_headers; i++) {
+        free((char *)w->headers[i].name.ptr);
+        free((char *)w->headers[i].value.ptr);
+    }
+    free(w->headers);
+    w->headers = NULL;
+    w->n_headers = 0;
+}
+
 /** Content-Type, and what `alerts: { headers }` says. */
 static void read_headers(struct watch *w)
 {
@@ -28,7 +39,7 @@ static void read_headers(struct watch *w)
 int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config, struct fail *fail)
 {
     struct watch *w = mem_zero(sizeof(*w));
-    struct http_client_conf conf;
+    int r;
 
     w->loop = loop;
     w->conf = &config->alerts;
@@ -37,20 +48,41 @@ int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config,
     uv_timer_init(loop, &w->timer);
     uv_timer_init(loop, &w->look);
     w->timers = 2;
-    if (w->conf->url) {
-        http_client_defaults(&conf);
-        conf.total_ms = 10000;
-        conf.max_answer = 64 << 10;
-        conf.max_connections = 2;
-        int r = http_client_open(&w->client, loop, &conf, fail);
-        if (r < 0) {
-            fail_prefix(fail, "alerts: ");
-            return r; /* the process ends: see daemon_run */
-        }
-        read_headers(w);
-    }
+    if ((r = watch_prepare(w, config, fail)) < 0)
+        return r; /* the process ends: see daemon_run */
+    read_headers(w);
     *ret = w;
     return 0;
+}
+
+int watch_prepare(struct watch *w, const struct config *config, struct fail *fail)
+{
+    struct http_client_conf conf;
+    int r;
+
+    if (!config->alerts.url || w->client)
+        return 0;
+    http_client_defaults(&conf);
+    conf.total_ms = 10000;
+    conf.max_answer = 64 << 10;
+    conf.max_connections = 2;
+    r = http_client_open(&w->client, w->loop, &conf, fail);
+    if (r < 0)
+        fail_prefix(fail, "alerts: ");
+    return r;
+}
+
+void watch_change(struct watch *w, const struct config *config)
+{
+    w->conf = &config->alerts;
+    forget_headers(w);
+    read_headers(w);
+    list_each (i, &w->alerts) {
+        struct alert *a = list_entry(i, struct alert, node);
+        if (a->stands && ((a->endpoint[0] && !config_endpoint(config, str_of(a->endpoint))) ||
+                          (a->route[0] && !config_route(config, str_of(a->route)))))
+            alert_over(a, "over: it is no longer in the configuration");
+    }
 }
 
 /* ---- looking ---- */
@@ -153,11 +185,7 @@ void watch_check_closed(struct watch *w)
         return;
     void (*closed)(void *) = w->closed;
     void *ctx = w->ctx;
-    for (size_t i = 0; i < w->n_headers; i++) {
-        free((char *)w->headers[i].name.ptr);
-        free((char *)w->headers[i].value.ptr);
-    }
-    free(w->headers);
+    forget_headers(w);
     alert_look_finish(w);
     free(w);
     closed(ctx);

@@ -19,6 +19,11 @@ struct watch;
 
 /** Open the alert sender (its own HTTP client) if the configuration names a URL. */
 int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config, struct fail *fail);
+/** Before a reload: what `config` needs is opened, nothing else is changed. 0 or a code with
+ * `fail`. */
+int watch_prepare(struct watch *w, const struct config *config, struct fail *fail);
+/** Alerts go where this one says from now on; borrowed until the next. After watch_prepare(). */
+void watch_change(struct watch *w, const struct config *config);
 /** What the metrics read; all borrowed, until watch_close(). Call once all are open. */
 void watch_attach(struct watch *w, struct flow *flow, struct store *store, struct mapper *mapper);
 /** The intake listener, for its connections; borrowed until this is called with NULL. */

@@ -38,7 +38,7 @@ struct alert {
 struct watch {
     uv_loop_t *loop;
     const struct conf_alerts *conf;
-    struct http_client *client; /* NULL: no URL is configured */
+    struct http_client *client; /* NULL: no URL was ever configured */
     sl_header *headers;         /* own, with their strings */
     size_t n_headers;
     struct list alerts; /* struct alert: those that stand or were told lately */

@@ -190,7 +190,7 @@ static void check_hold(struct load *l, const struct conf_hold *h, const sl_value
                     "endpoint already");
     if (in_target && !h->to && h->then == HOLD_RELEASE)
         report_node(rd, at, "\"then\": release needs \"to\": where to send it");
-    if (in_target && !h->to && h->n_until && (h->when || !h->reject_when))
+    if (in_target && !h->to && h->n_until)
         report_node(rd, at, "\"until\" releases it, so it needs \"to\": where to send it");
 }
 
@@ -258,12 +258,14 @@ struct conf_hold *load_hold(struct load *l, const struct yaml_item *hold, bool i
 /** Where a hold sends is known when all endpoints are: the route must send there in some case. */
 void check_hold_targets(struct load *l, const struct conf_route *r, const struct conf_hold *h)
 {
+    const struct conf_target *t;
+
     for (size_t k = 0; h && k <= h->n_choices; k++) {
         const char *to = k < h->n_choices ? h->choices[k].to : h->to;
         bool found = !to;
 
-        for (size_t i = 0; i < r->n_targets && !found; i++)
-            found = r->targets[i].endpoint && strcmp(r->targets[i].endpoint->name, to) == 0;
+        for (size_t i = 0; !found && (t = conf_route_send(r, i)); i++)
+            found = strcmp(t->endpoint->name, to) == 0;
         if (!found)
             report_at(&l->rd.report, r->line, r->column,
                       "hold %s sends to \"%s\", and no case of route %s does", h->type, to,

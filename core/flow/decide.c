@@ -9,7 +9,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/deadline.h"
+#include "flow/due.h"
 #include "flow/failover.h"
+#include "flow/hold.h"
 #include "flow/routing.h"
 #include "flow/settle.h"
 
@@ -25,24 +28,30 @@ struct choice {
     bool remap; /* to be made again from its event */
     bool move;  /* `m` is to be written */
     struct rec_move m;
-    char *detail; /* own; of m */
+    char *detail;                /* own; of m */
+    struct hold_verdict verdict; /* of a held one; the texts of `m` */
+    enum decision what;
+    char *type;       /* own; only if it is still held so; NULL: whatever it is */
+    int64_t clock_ms; /* only while its clock says so; 0: whatever it says */
     struct remap again;
 };
 
 struct deciding {
     struct flow *flow;
     enum decision what;
-    char *who, *why, *endpoint;
+    char *who, *why, *endpoint, *chosen;
     bool remap, force, nothing_there;
     struct choice *choices;
     struct decided *results;
     size_t n, pending;
     void (*cb)(void *ctx, const struct decided *results, size_t n);
+    void (*prepared)(void *ctx, struct deciding *a, const struct rec_moves *moves);
     void *ctx;
 };
 
-static const char *const verbs[] = { "replayed",          "discarded", "released", "rejected",
-                                     "marked as arrived", "moved",     "held",     "sent again" };
+static const char *const verbs[] = { "replayed", "discarded",         "released",
+                                     "rejected", "marked as arrived", "moved",
+                                     "held",     "sent again",        "moved by its clock" };
 
 static void deciding_free(struct deciding *a)
 {
@@ -50,6 +59,8 @@ static void deciding_free(struct deciding *a)
         struct store_delivery *r = &a->choices[i].row;
         sl_str *texts[] = { &r->route, &r->piece,     &r->endpoint, &r->action,  &r->subject,
                             &r->topic, &r->hold_type, &r->reason,   &r->version, &r->detail };
+        hold_verdict_finish(&a->choices[i].verdict);
+        free(a->choices[i].type);
         for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
             free((char *)texts[k]->ptr);
         free(a->choices[i].detail);
@@ -59,6 +70,7 @@ static void deciding_free(struct deciding *a)
     free(a->who);
     free(a->why);
     free(a->endpoint);
+    free(a->chosen);
     free(a);
 }
 
@@ -142,11 +154,11 @@ static void release(struct choice *c)
 
 /* ---- is it allowed, and what does it mean ---- */
 
-static bool state_allows(const struct deciding *a, enum delivery_state s)
+static bool state_allows(enum decision what, bool force, enum delivery_state s)
 {
-    switch (a->what) {
+    switch (what) {
     case DECISION_REPLAY:
-        return s == DS_DEAD || s == DS_DISCARDED || (a->force && s == DS_DELIVERED);
+        return s == DS_DEAD || s == DS_DISCARDED || (force && s == DS_DELIVERED);
     case DECISION_DISCARD:
         return s == DS_DEAD || s == DS_HELD || s == DS_WAITING || s == DS_READY;
     case DECISION_MOVE: /* failover_check() says more of it */
@@ -175,7 +187,9 @@ static struct lane *lane_for(struct choice *c)
 {
     struct deciding *a = c->all;
     const struct conf_route *r = config_route(a->flow->config, c->row.route);
-    sl_str name = a->endpoint[0] ? str_of(a->endpoint) : c->row.endpoint;
+    sl_str name = c->verdict.to    ? str_of(c->verdict.to)
+                  : a->endpoint[0] ? str_of(a->endpoint)
+                                   : c->row.endpoint;
     struct lane *l = flow_lane(a->flow, name);
 
     if (!name.len)
@@ -252,13 +266,79 @@ static bool may_be_at_another(struct choice *c)
     return true;
 }
 
+/** Is it still the hold that was meant? Not if it was decided upon and is held again. */
+static bool is_meant(struct choice *c)
+{
+    if (c->type && !str_eq(c->row.hold_type, str_of(c->type)))
+        refuse(c, UV_EINVAL, "it is not held as %s any more", c->type);
+    else if (c->clock_ms && c->row.next_ms != c->clock_ms)
+        refuse(c, UV_EINVAL, "its clock was set anew");
+    else
+        return true;
+    return false;
+}
+
+static void take_verdict(struct choice *c)
+{
+    const struct hold_verdict *v = &c->verdict;
+
+    c->m.state = v->state;
+    c->m.next_ms = v->next_ms;
+    c->m.hold_type = str_of(v->hold_type);
+    c->m.detail = str_of(v->detail);
+    if (v->reason)
+        c->m.reason = str_of(v->reason);
+}
+
+/** What its hold makes of the decision. */
+static bool decide_hold(struct choice *c)
+{
+    struct deciding *a = c->all;
+    int64_t now = clock_wall_ms();
+    char text[160];
+
+    if (c->what == DECISION_CLOCK) {
+        hold_ran_out(a->flow, &c->row, now, "", &c->verdict);
+    } else if (c->what == DECISION_RELEASE || c->what == DECISION_REJECT) {
+        if (hold_chosen(&c->row, str_of(a->chosen), c->what == DECISION_RELEASE, now, &c->verdict,
+                        text) < 0) {
+            refuse(c, UV_EINVAL, "%s", text);
+            return false;
+        }
+    } else {
+        return true;
+    }
+    if (a->endpoint[0] && !a->chosen[0]) { /* a person's word goes before the hold's */
+        free(c->verdict.to);
+        c->verdict.to = NULL;
+    }
+    take_verdict(c);
+    return true;
+}
+
+/** Its clock says that it goes, and it has nowhere to go to: then a person decides after all. */
+static bool cannot_go(struct choice *c)
+{
+    struct decided *r = &c->all->results[c->index];
+    char text[160];
+
+    if (c->what != DECISION_CLOCK)
+        return false;
+    snprintf(text, sizeof(text), "%s", r->text);
+    r->status = 0;
+    hold_verdict_finish(&c->verdict);
+    hold_ran_out(c->all->flow, &c->row, clock_wall_ms(), text, &c->verdict);
+    take_verdict(c);
+    return true;
+}
+
 static void decide_one(struct choice *c)
 {
     struct deciding *a = c->all;
     struct delivery *d = flow_delivery(a->flow, c->row.num);
     enum delivery_state s = d ? d->state : c->row.state;
-    static const uint8_t after[] = { DS_READY,     DS_DISCARDED, DS_READY, DS_DEAD,
-                                     DS_DELIVERED, DS_READY,     DS_HELD,  DS_READY };
+    static const uint8_t after[] = { DS_READY, DS_DISCARDED, DS_READY, DS_DEAD, DS_DELIVERED,
+                                     DS_READY, DS_HELD,      DS_READY, DS_HELD };
 
     if (a->results[c->index].status < 0)
         return;
@@ -270,11 +350,13 @@ static void decide_one(struct choice *c)
         refuse(c, UV_EBUSY, "it is under way at this moment");
         return;
     }
-    if (!state_allows(a, s)) {
-        refuse(c, UV_EINVAL, "it is %s; %s", delivery_state_names[s], wanted(a->what));
+    if (!state_allows(c->what, a->force, s)) {
+        refuse(c, UV_EINVAL, "it is %s; %s", delivery_state_names[s], wanted(c->what));
         return;
     }
-    if (a->what == DECISION_ARRIVED && !c->row.first_sent_ms) {
+    if (!is_meant(c))
+        return;
+    if (c->what == DECISION_ARRIVED && !c->row.first_sent_ms) {
         refuse(c, UV_EINVAL, "it was never sent, so it cannot have arrived");
         return;
     }
@@ -289,7 +371,7 @@ static void decide_one(struct choice *c)
     }
     c->m = (struct rec_move){
         .num = c->row.num,
-        .state = after[a->what],
+        .state = after[c->what],
         .generation = c->row.generation,
         .reason = str_of(a->why),
     };
@@ -300,19 +382,27 @@ static void decide_one(struct choice *c)
             interlock_one(c);
         return;
     }
+    if (s == DS_HELD && !decide_hold(c))
+        return;
     if (c->m.state == DS_READY) {
         /* What never got a body or an endpoint is made again from its event. */
         c->remap = a->remap || str_eq(c->row.hold_type, STR("route-paused")) ||
                    (s == DS_DEAD && !c->row.endpoint.len);
-        if (!c->remap && (!lane_for(c) || may_be_at_another(c)))
+        if (!c->remap && !lane_for(c) && !cannot_go(c))
             return;
-        if (a->what == DECISION_RELEASE && settles_doubt(c))
+        if (!c->remap && c->m.state == DS_READY && may_be_at_another(c))
+            return;
+        if (c->what == DECISION_RELEASE && settles_doubt(c))
             c->m.arrival = ARRIVAL_NO;
-        if (!c->remap && a->endpoint[0])
+        if (!c->remap && c->m.state == DS_READY && c->verdict.to)
+            c->m.endpoint = str_of(c->verdict.to);
+        else if (!c->remap && c->m.state == DS_READY && a->endpoint[0])
             c->m.endpoint = str_of(a->endpoint);
     }
     c->move = !c->remap;
-    snprintf(a->results[c->index].text, sizeof(a->results[c->index].text), "%s", verbs[a->what]);
+    snprintf(a->results[c->index].text, sizeof(a->results[c->index].text), "%s",
+             c->m.state == DS_DEAD && c->what == DECISION_RELEASE ? verbs[DECISION_REJECT]
+                                                                  : verbs[c->what]);
 }
 
 /* ---- memory follows ---- */
@@ -342,15 +432,39 @@ static void follow_row(struct store_delivery *row, const struct rec_move *m)
     row->next_ms = m->next_ms;
 }
 
+/** It stays held, under another type, owner or clock. */
+static void follow_hold(struct choice *c)
+{
+    struct flow *f = c->all->flow;
+    struct delivery *d = flow_delivery(f, c->row.num);
+    struct delivery named = { .num = c->row.num, .subject = (char *)c->row.subject.ptr };
+
+    if (d)
+        d->next_ms = c->m.next_ms;
+    due_add(f, false, c->row.num, c->m.next_ms);
+    hold_notice(f, flow_lane(f, c->row.endpoint), d ? d : &named,
+                config_route(f->config, c->row.route), c->m.hold_type,
+                c->m.detail.len ? c->m.detail : c->row.detail, c->m.reason);
+}
+
 static void follow(struct choice *c)
 {
     struct flow *f = c->all->flow;
     struct delivery *d = flow_delivery(f, c->row.num);
     struct lane *l;
 
+    if (c->m.state == DS_HELD && c->row.state == DS_HELD) {
+        follow_hold(c);
+        return;
+    }
+
     l = lane_named(f, c->row.endpoint);
     if (!l)
         l = &f->nowhere;
+    if (c->m.state == DS_DEAD && (c->what == DECISION_CLOCK || c->all->prepared))
+        flow_notice(f, NOTICE_DEAD, l == &f->nowhere ? NULL : l,
+                    &(struct delivery){ .num = c->row.num, .subject = (char *)c->row.subject.ptr },
+                    config_route(f->config, c->row.route), c->m.reason);
     if (d)
         lane_remove(d);
     else /* a claim under way may still see it as it was */
@@ -378,11 +492,8 @@ static void finish(struct deciding *a)
     deciding_free(a);
 }
 
-static void on_decided(struct flow *f, struct commit *commit, int status)
+void flow_decided(struct deciding *a, int status)
 {
-    struct deciding *a = commit->ctx;
-
-    (void)f;
     for (size_t i = 0; i < a->n; i++) {
         struct choice *c = &a->choices[i];
         if (c->move && status == 0)
@@ -391,6 +502,29 @@ static void on_decided(struct flow *f, struct commit *commit, int status)
             refuse(c, status, "could not be recorded: %s", uv_strerror(status));
     }
     finish(a);
+}
+
+static void on_decided(struct flow *f, struct commit *commit, int status)
+{
+    if (status == 0)
+        deadline_recorded(f, commit);
+    flow_decided(commit->ctx, status);
+}
+
+/** What did arrive may have something to be followed by. */
+static void begin_deadlines(struct deciding *a, struct commit *commit)
+{
+    struct deadline_begin *begins = mem_array(a->n ? a->n : 1, sizeof(*begins));
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->n; i++) {
+        const struct choice *c = &a->choices[i];
+        if (c->move && c->m.state == DS_DELIVERED)
+            begins[n++] = (struct deadline_begin){ config_route(a->flow->config, c->row.route),
+                                                   c->row.num, c->row.subject, c->row.endpoint };
+    }
+    deadline_record(commit, begins, n);
+    free(begins);
 }
 
 static void write_moves(struct deciding *a)
@@ -404,6 +538,11 @@ static void write_moves(struct deciding *a)
     for (size_t i = 0; i < a->n; i++)
         if (a->choices[i].move)
             rec.moves[rec.n_moves++] = a->choices[i].m;
+    if (a->prepared) {
+        a->prepared(a->ctx, a, &rec);
+        free(rec.moves);
+        return;
+    }
     if (rec.n_moves == 0) {
         free(rec.moves);
         finish(a);
@@ -412,6 +551,7 @@ static void write_moves(struct deciding *a)
     struct commit *c = commit_new(a->flow, on_decided, a);
     rec_moves_encode(&commit_record(c, REC_DECISION)->payload, &rec);
     free(rec.moves);
+    begin_deadlines(a, c);
     commit_go(c);
 }
 
@@ -464,6 +604,14 @@ static void remap_or_write(struct deciding *a)
     }
     if (--a->pending == 0)
         write_moves(a);
+}
+
+bool flow_decide_busy(const struct deciding *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->results[i].status == UV_EBUSY)
+            return true;
+    return false;
 }
 
 /* ---- start ---- */
@@ -519,12 +667,16 @@ int flow_decide(struct flow *f, const struct decide *d,
     a->who = mem_dup(d->who);
     a->why = mem_dup(d->why);
     a->endpoint = mem_dup(d->endpoint);
+    a->chosen = mem_dup(d->choice);
+    a->prepared = d->prepared;
     a->choices = mem_array(d->n, sizeof(*a->choices));
     a->results = mem_array(d->n, sizeof(*a->results));
     a->pending = 1;
     for (size_t i = 0; i < d->n; i++) {
         struct choice *c = &a->choices[i];
-        *c = (struct choice){ .all = a, .index = i };
+        *c = (struct choice){ .all = a, .index = i, .what = d->each ? d->each[i] : d->what };
+        c->clock_ms = d->clocks ? d->clocks[i] : 0;
+        c->type = d->types ? mem_str(d->types[i]) : NULL;
         c->row.num = a->results[i].num = d->nums[i];
         if (!claim(c))
             continue;

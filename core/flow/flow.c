@@ -4,7 +4,10 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/await.h"
+#include "flow/due.h"
 #include "flow/group.h"
+#include "flow/hold.h"
 #include "flow/intake.h"
 #include "flow/state.h"
 
@@ -13,6 +16,7 @@ const char *const notice_names[NOTICE__COUNT] = {
     "endpoint-unparked", "held",         "route-paused",    "route-resumed",
     "intake-refusing",   "store-failed", "store-damaged",   "disk-low",
     "backlog",           "lag",          "hold-unattended", "bad-signatures",
+    "deadline",
 };
 
 /* ---- commits ---- */
@@ -89,6 +93,31 @@ void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
 {
     if (!route && d)
         route = d->route;
+    flow_notice_to(f, kind, lane, d, route, str_of(route ? route->owner : NULL), text);
+}
+
+void hold_notice(struct flow *f, const struct lane *lane, const struct delivery *d,
+                 const struct conf_route *route, sl_str type, sl_str detail, sl_str text)
+{
+    char *owner;
+
+    if (str_eq(type, STR(HOLD_WAIT_FOR)))
+        return;
+    owner = hold_owner(detail);
+    flow_notice_to(f, NOTICE_HELD, lane, d, route,
+                   str_of(owner   ? owner
+                          : route ? route->owner
+                                  : NULL),
+                   text);
+    free(owner);
+}
+
+void flow_notice_to(struct flow *f, enum notice_kind kind, const struct lane *lane,
+                    const struct delivery *d, const struct conf_route *route, sl_str owner,
+                    sl_str text)
+{
+    if (!route && d)
+        route = d->route;
     if (!lane && d)
         lane = d->lane;
     if (kind == NOTICE_BREAKER_OPEN || kind == NOTICE_BREAKER_CLOSED || kind == NOTICE_PARKED ||
@@ -100,7 +129,7 @@ void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
         .kind = kind,
         .endpoint = str_of(lane ? lane->name : NULL),
         .route = str_of(route ? route->name : NULL),
-        .owner = str_of(route ? route->owner : NULL),
+        .owner = owner,
         .subject = str_of(d ? d->subject : NULL),
         .num = d ? d->num : 0,
         .text = text,
@@ -161,6 +190,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     if (r < 0)
         return r;
     recover_start(f);
+    due_open(f);
     *ret = f;
     return 0;
 }
@@ -236,6 +266,8 @@ void flow_destroy(struct flow *f)
     HASH_ITER (hh, f->deliveries, d, tmp)
         lane_remove(d);
     recover_finish(f);
+    due_close(f);
+    await_close(f);
     router_close(&f->router);
     groups_close(f);
     for (size_t i = 0; i < f->n_all_lanes; i++)

@@ -41,11 +41,12 @@ enum notice_kind {
     NOTICE_STORE_FAILED,  /* latched: nothing more is acknowledged until a restart */
     NOTICE_STORE_DAMAGED, /* records that were durable cannot be read any more */
     /* what the watch finds itself, by looking */
-    NOTICE_DISK_LOW,    /* below the reserve: webhooks are refused */
-    NOTICE_BACKLOG,     /* an endpoint's oldest delivery is older than `alerts.backlog_age` */
-    NOTICE_LAG,         /* an event has waited for the router for longer than `alerts.lag` */
-    NOTICE_UNATTENDED,  /* a held delivery has waited for a person for too long */
-    NOTICE_SIGNATURES,  /* an endpoint's webhooks are refused for their signatures */
+    NOTICE_DISK_LOW,   /* below the reserve: webhooks are refused */
+    NOTICE_BACKLOG,    /* an endpoint's oldest delivery is older than `alerts.backlog_age` */
+    NOTICE_LAG,        /* an event has waited for the router for longer than `alerts.lag` */
+    NOTICE_UNATTENDED, /* a held delivery has waited for a person for too long */
+    NOTICE_SIGNATURES, /* an endpoint's webhooks are refused for their signatures */
+    NOTICE_DEADLINE,   /* what must follow a delivery has not come, or is near its end */
     NOTICE__COUNT
 };
 extern const char *const notice_names[NOTICE__COUNT];
@@ -101,15 +102,19 @@ extern const struct http_handler flow_intake; /* ctx: struct flow * */
 /* ---- decisions ---- */
 
 enum decision {
-    DECISION_REPLAY,   /* dead, discarded, delivered (with force) -> ready */
-    DECISION_DISCARD,  /* dead, held, waiting -> discarded */
-    DECISION_RELEASE,  /* held -> ready */
-    DECISION_REJECT,   /* held -> dead */
-    DECISION_ARRIVED,  /* held with an unknown outcome -> delivered: "it did arrive" */
-    DECISION_MOVE,     /* ready, waiting, held, unknown -> the same job at another member */
+    DECISION_REPLAY,    /* dead, discarded, delivered (with force) -> ready */
+    DECISION_DISCARD,   /* dead, held, waiting -> discarded */
+    DECISION_RELEASE,   /* held -> ready */
+    DECISION_REJECT,    /* held -> dead */
+    DECISION_ARRIVED,   /* held with an unknown outcome -> delivered: "it did arrive" */
+    DECISION_MOVE,      /* ready, waiting, held, unknown -> the same job at another member */
     DECISION_INTERLOCK, /* the group's: in doubt at a member that is out -> held */
-    DECISION_AGAIN      /* held with an unknown outcome -> ready: "it did not, send it again" */
+    DECISION_AGAIN,     /* held with an unknown outcome -> ready: "it did not, send it again" */
+    DECISION_CLOCK      /* held, and its clock ran out: as its hold says */
 };
+
+struct deciding;
+struct rec_moves;
 
 struct decide {
     enum decision what;
@@ -119,9 +124,21 @@ struct decide {
     bool remap;         /* REPLAY: run the route's program again on the original event */
     bool force;         /* REPLAY of what was delivered: send again, under the same key */
     bool nothing_there; /* MOVE: who decides knows that its endpoint has nothing of it */
+    sl_str choice;      /* RELEASE, REJECT: one of the choices its hold offers, which says which of
+                           the two it is, and where to; empty: the plain one */
     const uint64_t *nums;
     size_t n;
+    /* ---- of the flow's own decisions; else empty ---- */
+    const char *const *types;  /* one for each of nums: only what is still held so */
+    const enum decision *each; /* one for each of nums, instead of `what` */
+    const int64_t *clocks;     /* one for each of nums: only if its clock still says so */
+    /** All is decided and nothing written: the caller appends these moves (none: those refused
+     *  aside) as a decision, among others of his, and then calls flow_decided(), once; until then
+     *  nothing else moves them. */
+    void (*prepared)(void *ctx, struct deciding *a, const struct rec_moves *moves);
 };
+/** 0: the moves are durable; else they are not, and nothing has happened. `cb` runs from here. */
+void flow_decided(struct deciding *a, int status);
 
 /** One result for each num, in order: 0, UV_ENOENT, UV_EINVAL (its state does not allow it; text
  *  says what would be right), UV_EBUSY (under way). */
@@ -177,6 +194,7 @@ struct flow_stats {
     int64_t router_oldest_ms; /* wall time of the oldest that waits there in memory; 0: none */
     uint64_t emitted;
     uint64_t waiting_for_link;
+    uint64_t deadlines, deadlines_met, deadlines_missed; /* begun, and how they ended */
 };
 void flow_stats(const struct flow *f, struct flow_stats *ret);
 

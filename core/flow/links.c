@@ -170,9 +170,9 @@ static void on_links(void *ctx, int status, const sl_str *subjects, size_t n)
         rt->cancelled = true;
     if (!rt->waits || rt->cancelled)
         stop_waiting(rt->router, rt->event->id);
-    if (rt->waits)
+    if (rt->waits || rt->cancelled)
         router_store(rt);
-    else
+    else if (routing_turn(rt))
         routing_map(rt);
 }
 

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/await.h"
+#include "flow/due.h"
 #include "flow/routing.h"
 #include "store/restore.h"
 
@@ -13,7 +15,9 @@
 #define ROUTED_ROOM 255         /* bytes of the record of an event that made nothing, and some */
 #define KEEP_BYTES  (32u << 20) /* of bodies that stay in memory until they are sent */
 
-static void hold_type_of(const struct piece *p, struct rec_delivery *rd)
+/** What came of the event before a store was restored stays held until a person has looked: no
+ *  clock runs, no event releases it. */
+static void hold_plainly(const struct piece *p, struct rec_delivery *rd)
 {
     rd->state = DS_HELD;
     if (p->target->kind == TARGET_HOLD) {
@@ -25,9 +29,23 @@ static void hold_type_of(const struct piece *p, struct rec_delivery *rd)
     }
 }
 
-/** What was made of it before the store was lost and restored may have been sent. So may what
- *  follows from a delivery of that time, though it is learned only now that it had arrived. */
-static bool held_by_restore(const struct routing *rt)
+/** As await.c found. */
+static void hold(const struct piece *p, struct rec_delivery *rd)
+{
+    const struct conf_hold *h = p->held;
+
+    rd->state = DS_HELD;
+    rd->hold_type = str_of(h->type);
+    rd->detail = str_of(p->held_detail);
+    rd->next_ms = h->for_ms ? clock_wall_ms() + h->for_ms : 0;
+    if (p->said)
+        rd->reason = str_of(p->said);
+    else
+        rd->reason = p->target->kind == TARGET_HOLD ? STR("held by the route's choice")
+                                                    : STR("the route holds every delivery");
+}
+
+bool routing_restored(const struct routing *rt)
 {
     const struct event *e = rt->event;
     uint64_t first = e->cause ? delivery_event(e->cause) : e->id;
@@ -65,14 +83,21 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
     } else if (t->kind == TARGET_DEAD) {
         rd->state = DS_DEAD;
         rd->reason = str_of(t->text);
-    } else if (t->kind == TARGET_HOLD || p->route->hold) {
-        hold_type_of(p, rd);
-    } else if (held_by_restore(rt)) {
+    } else if (p->rejected) {
+        rd->state = DS_DEAD;
+        rd->reason = str_of(p->said);
+    } else if (p->held) {
+        hold(p, rd);
+    } else if (routing_restored(rt) && (t->kind == TARGET_HOLD || p->route->hold)) {
+        hold_plainly(p, rd);
+    } else if (routing_restored(rt)) {
         rd->state = DS_HELD;
         rd->hold_type = STR(RESTORE_HOLD);
         rd->reason = STR(
             "the event stood in the backup that was restored: what became of it since "
             "is not known");
+    } else {
+        rd->reason = str_of(p->said);
     }
 }
 
@@ -144,6 +169,7 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     d->priority = rd->priority;
     d->generation = rt->remap ? remap_generation(rt->remap, rd->piece) : 0;
     d->received_ms = rt->event->received_ms;
+    d->next_ms = rd->next_ms;
     d->route = p->route;
     d->target = p->target && p->target->kind == TARGET_SEND ? p->target : NULL;
     d->trial = p->turn.trial;
@@ -198,7 +224,12 @@ static void routed_apply(struct flow *f, struct routed_ctx *rc, const struct sto
         struct delivery named = { .num = rd->num, .subject = (char *)rd->subject.ptr };
         if (state == DS_DEAD)
             f->stats.routing_errors++;
-        if (state == DS_DEAD || state == DS_HELD)
+        if (state == DS_HELD)
+            due_add(f, false, rd->num, rd->next_ms);
+        if (state == DS_HELD && p->held)
+            hold_notice(f, rd->endpoint.len ? flow_lane(f, rd->endpoint) : NULL, &named, p->route,
+                        rd->hold_type, rd->detail, rd->reason);
+        else if (state == DS_DEAD || state == DS_HELD)
             flow_notice(f, state == DS_DEAD ? NOTICE_DEAD : NOTICE_HELD,
                         rd->endpoint.len ? flow_lane(f, rd->endpoint) : NULL, &named, p->route,
                         rd->reason);
@@ -223,6 +254,7 @@ static void on_routed(struct flow *f, struct commit *c, int status)
     const struct store_record *rec = &c->records[0];
 
     if (status == 0 && rec->refused) {
+        await_end(rt, c, status);
         routed_free(rc);
         store_duplicate(rt, rec->keys[0].value);
         return;
@@ -237,6 +269,7 @@ static void on_routed(struct flow *f, struct commit *c, int status)
         return;
     }
     /* Any other failure latched the store: it stays unrouted, and the next start routes it. */
+    await_end(rt, c, status);
     if (rt->remap)
         remap_routed(rt->remap, rc->routed.n_deliveries ? rc->routed.deliveries[0].num : 0, status);
     routed_free(rc);
@@ -332,6 +365,7 @@ static void on_map_again(void *ctx, bool closing)
 void router_store(struct routing *rt)
 {
     uint8_t key[16];
+    bool keyed;
 
     if (rt->no_memory && !rt->cancelled) {
         log_warn(&rt->router->log, "no memory to map event %" PRIu64 ": it waits for %d ms",
@@ -355,11 +389,13 @@ void router_store(struct routing *rt)
         routing_end(rt);
         return;
     }
-    struct routed_ctx *rc = mem_zero(sizeof(*rc));
-    rc->rt = rt;
     drop_pieces(rt);
     cut_pieces(rt);
     choose_members(rt);
+    if (await_ask(rt)) /* it comes here again */
+        return;
+    struct routed_ctx *rc = mem_zero(sizeof(*rc));
+    rc->rt = rt;
     fill_routed(rt, &rc->routed);
 
     struct commit *c = commit_new(rt->flow, on_routed, rc);
@@ -367,7 +403,8 @@ void router_store(struct routing *rt)
     buf_alloc(&rec->payload, ROUTED_ROOM);
     rec_routed_encode(&rec->payload, &rc->routed);
     rec->keys = mem_array(rc->routed.n_deliveries + 1, sizeof(*rec->keys));
-    if (!rt->waits && !rt->undescribed && routing_event_key(rt, key)) {
+    keyed = !rt->waits && !rt->undescribed && routing_event_key(rt, key);
+    if (keyed) {
         struct store_key *k = &rec->keys[rec->n_keys++];
         *k = (struct store_key){ .refuse = true, .value = rt->event->id };
         memcpy(k->hash, key, sizeof(key));
@@ -375,5 +412,6 @@ void router_store(struct routing *rt)
     add_once_keys(rt, &rc->routed, rec);
     if (rt->remap)
         remap_record(rt->remap, &rc->routed, &commit_record(c, REC_DECISION)->payload);
+    await_record(rt, c, keyed ? key : NULL);
     commit_go(c);
 }

@@ -483,6 +483,14 @@ static bool take_turn(struct routing *rt)
     return true;
 }
 
+bool routing_turn(struct routing *rt)
+{
+    if (rt->turn || take_turn(rt))
+        return true;
+    rt->router->under_way--;
+    return false;
+}
+
 /* ---- turns ---- */
 
 static bool may_begin(const struct router *r)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/await.h"
 #include "flow/program.h"
 
 #define MAX_REFS 32
@@ -39,6 +40,8 @@ void piece_free(struct piece *p)
     free(p->error);
     free(p->detail);
     group_chosen(&p->turn, false);
+    free(p->held_detail);
+    free(p->said);
 }
 
 /* What describe said, as if it had not. */
@@ -73,6 +76,7 @@ static void forget_pieces(struct routing *rt)
 
 void routing_free(struct routing *rt)
 {
+    await_free(rt);
     forget_description(rt);
     forget_pieces(rt);
     free(rt->turn);

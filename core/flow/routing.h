@@ -28,10 +28,14 @@ struct piece {
     char *key;
     char *body;
     size_t body_len;
-    char *error;            /* the program failed: a dead letter with this reason */
-    bool paused;            /* its route is paused: held with this reason */
-    char *detail;           /* its group's decision, as JSON; NULL: it went to none */
-    struct group_turn turn; /* to be given back if nothing comes of it */
+    char *error;                  /* the program failed: a dead letter with this reason */
+    bool paused;                  /* its route is paused: held with this reason */
+    char *detail;                 /* its group's decision, as JSON; NULL: it went to none */
+    const struct conf_hold *held; /* it is held by this; NULL: by none */
+    char *held_detail;            /* of the hold, and its group's decision; as JSON */
+    char *said;                   /* why it is held, rejected, or is not; may be NULL */
+    bool rejected;                /* by an event that came before */
+    struct group_turn turn;       /* to be given back if nothing comes of it */
 };
 
 struct routing {
@@ -55,9 +59,10 @@ struct routing {
     size_t n_run;
     struct piece *pieces;
     size_t n_pieces;
-    UT_hash_handle hh;  /* router.by_subject */
-    char *turn;         /* key of by_subject: its first subject; NULL: none */
-    struct list behind; /* routings of the same subject that wait for this one */
+    UT_hash_handle hh;   /* router.by_subject */
+    char *turn;          /* key of by_subject: its first subject; NULL: none */
+    struct list behind;  /* routings of the same subject that wait for this one */
+    struct await *await; /* await.c; NULL: nothing was asked */
     void (*done)(struct routing *rt);
     void *ctx;
     struct about abouts[MAX_ABOUTS]; /* as many as are counted; the rest is not even zero */
@@ -94,9 +99,17 @@ void remap_record(const struct remap *m, const struct rec_routed *routed, struct
 /** From the router: it is durable, or failed. */
 void remap_routed(struct remap *m, uint64_t first_num, int status);
 
+/* routed.c */
+/** What was made of it before the store was lost and restored may have been sent. So may what
+ *  follows from a delivery of that time, though it is learned only now that it had arrived. */
+bool routing_restored(const struct routing *rt);
+
 void piece_free(struct piece *p); /* what it owns */
 /* router.c */
 void routing_end(struct routing *rt); /* it is over: the next of its subject may begin */
+/** Only now it is known what it is about. False: it waits behind another of its subject, and begins
+ *  again after that. */
+bool routing_turn(struct routing *rt);
 
 /* links.c */
 /** Only references are known: ask their links what it is about; then it is mapped, or waits. False:

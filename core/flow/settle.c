@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/deadline.h"
 #include "flow/retry.h"
 
 #define STORE_AGAIN_MS 1000
@@ -307,6 +308,7 @@ static void on_settled(struct flow *f, struct commit *c, int status)
     if (status == 0) {
         for (size_t i = 0; i < s->n; i++)
             apply(f, &s->moves[i]);
+        deadline_recorded(f, c);
         for (size_t i = 0; i < s->extras.n_emits; i++) {
             f->stats.emitted++;
             router_submit(&f->router,
@@ -317,6 +319,21 @@ static void on_settled(struct flow *f, struct commit *c, int status)
                                 s->extras.links[i].id);
     }
     settle_end(s, status);
+}
+
+static void begin_deadlines(struct settle *s, struct commit *c)
+{
+    struct deadline_begin *begins = mem_array(s->n ? s->n : 1, sizeof(*begins));
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        const struct delivery *d = flow_delivery(s->flow, s->moves[i].num);
+        if (d && s->moves[i].state == DS_DELIVERED)
+            begins[n++] = (struct deadline_begin){ d->route, d->num, str_of(d->subject),
+                                                   str_of(d->lane->name) };
+    }
+    deadline_record(c, begins, n);
+    free(begins);
 }
 
 static void settle_commit(struct settle *s)
@@ -335,6 +352,7 @@ static void settle_commit(struct settle *s)
     rec_moves_encode(&commit_record(c, REC_OUTCOME)->payload, &rec);
     for (size_t i = 0; i < s->extras.n_emits; i++)
         rec_receipt_encode(&commit_record(c, REC_RECEIPT)->payload, &s->extras.emits[i]);
+    begin_deadlines(s, c);
     commit_go(c);
 }
 

@@ -221,6 +221,17 @@ struct route_state {
     bool paused;
 };
 
+/** The one clock of all that waits for a time: see due.h. */
+struct due {
+    struct heap heap; /* struct due_item */
+    struct due_item *items;
+    uv_timer_t timer;
+    int64_t
+        horizon_ms; /* up to here the heap has all that the store has; INT64_MAX: all there is */
+    bool reading;
+    size_t firing; /* questions and decisions under way */
+};
+
 struct flow {
     uv_loop_t *loop;
     struct store *store;
@@ -257,16 +268,26 @@ struct flow {
     struct list laters;      /* later.c */
     struct list remaps;      /* remap.c */
     struct choice *deciding; /* decide.c: hash by num */
-    size_t handles;          /* timers of the flow; the last one closed frees it */
-    bool closing;            /* being destroyed: the store is gone */
-    size_t appends;          /* under way with the store */
-    uint64_t kept_bytes;     /* bodies of deliveries that wait in memory */
-    uint64_t fetches;        /* fetch.c: serial number of the newest */
+    struct due due;
+    struct taken_deadline *deadlines;   /* deadline.c: hash by num */
+    struct hold_program *hold_programs; /* await.c: hash by text */
+    size_t handles;                     /* timers of the flow; the last one closed frees it */
+    bool closing;                       /* being destroyed: the store is gone */
+    size_t appends;                     /* under way with the store */
+    uint64_t kept_bytes;                /* bodies of deliveries that wait in memory */
+    uint64_t fetches;                   /* fetch.c: serial number of the newest */
 };
 
 /* flow.c */
 void flow_notice(struct flow *f, enum notice_kind kind, const struct lane *lane,
                  const struct delivery *d, const struct conf_route *route, sl_str text);
+/** With an owner of its own. */
+void flow_notice_to(struct flow *f, enum notice_kind kind, const struct lane *lane,
+                    const struct delivery *d, const struct conf_route *route, sl_str owner,
+                    sl_str text);
+/** It is held: its owner is told, as its detail names him. Nobody is of what waits for an event. */
+void hold_notice(struct flow *f, const struct lane *lane, const struct delivery *d,
+                 const struct conf_route *route, sl_str type, sl_str detail, sl_str text);
 void flow_check_idle(struct flow *f);
 /** One of flow.handles is closed; the last one frees the flow. */
 void flow_release(struct flow *f);
@@ -360,6 +381,7 @@ void settle_write(struct lane *l, uint64_t batch, const char *who, struct rec_mo
                   struct extras *x, void (*then)(struct flow *f, int status, void *ctx), void *ctx);
 
 /* decide.c */
+bool flow_decide_busy(const struct deciding *a); /* one is moved by somebody else just now */
 bool decide_under_way(const struct flow *f, uint64_t num); /* a decision about this delivery */
 
 /* confirm.c */

@@ -29,6 +29,10 @@
     " body_bytes = CASE WHEN ?13 = 0 THEN body_bytes ELSE ?13 END," \
     " arrival = CASE WHEN ?9 <> endpoint THEN 0 WHEN ?14 = 0 THEN arrival ELSE ?14 END"
 
+#define DEADLINE_COLUMNS                                                                    \
+    "l.num, l.state, l.next_ms, l.due_ms, l.expect, l.topic, l.owner, l.route, l.subject, " \
+    "l.endpoint, coalesce(d.piece, '') FROM deadlines l LEFT JOIN deliveries d ON d.num = l.num"
+
 const char *const index_sql[IX__COUNT] = {
     [IX_BEGIN] = "BEGIN IMMEDIATE",
     [IX_COMMIT] = "COMMIT",
@@ -90,6 +94,17 @@ const char *const index_sql[IX__COUNT] = {
     [IX_MOVE_ADD] =
         "INSERT OR REPLACE INTO moves(num, seq, n, at_ms, state, who, reason, endpoint)"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+    [IX_DEADLINE_BEGIN] =
+        "INSERT INTO deadlines(num, began_ms, next_ms, due_ms, expect, topic, owner, route,"
+        " subject, endpoint) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(num) DO UPDATE"
+        " SET state = 0, began_ms = excluded.began_ms, next_ms = excluded.next_ms,"
+        " due_ms = excluded.due_ms, expect = excluded.expect, topic = excluded.topic,"
+        " owner = excluded.owner, endpoint = excluded.endpoint, ended_ms = 0, event = 0"
+        " WHERE state <> 0",
+    [IX_DEADLINE_WARN] = "UPDATE deadlines SET next_ms = ?2 WHERE num = ?1 AND state = 0",
+    [IX_DEADLINE_END] =
+        "UPDATE deadlines SET state = ?2, ended_ms = ?3, event = ?4"
+        " WHERE num = ?1 AND state = 0",
     [IX_STATE_SET] =
         "INSERT OR REPLACE INTO state(space, key, value, at_ms, who, why)"
         " VALUES(?, ?, ?, ?, ?, ?)",
@@ -162,6 +177,24 @@ const char *const index_sql[IX__COUNT] = {
         " ORDER BY id LIMIT ?",
     [IX_LINK_GET] = "SELECT subject FROM links WHERE hash = ?",
     [IX_BATCH_GET] = "SELECT token, members FROM batches WHERE id = ?",
+    [IX_DUE_HELD] =
+        "SELECT next_ms, num FROM deliveries INDEXED BY deliveries_due"
+        " WHERE state = 5 AND next_ms > 0 ORDER BY next_ms, num LIMIT ?",
+    [IX_DUE_DEADLINES] =
+        "SELECT next_ms, num FROM deadlines INDEXED BY deadlines_due"
+        " WHERE state = 0 ORDER BY next_ms, num LIMIT ?",
+    [IX_HELD_ABOUT] = "SELECT " DELIVERY_COLUMNS
+                      " FROM deliveries INDEXED BY deliveries_held"
+                      " WHERE state = 5 AND subject = ? ORDER BY num LIMIT ?",
+    [IX_DEADLINE_GET] = "SELECT " DEADLINE_COLUMNS " WHERE l.num = ?",
+    [IX_DEADLINES_ABOUT] = "SELECT " DEADLINE_COLUMNS
+                           " WHERE l.state = 0 AND l.subject = ? ORDER BY l.due_ms, l.num LIMIT ?",
+    [IX_EVENT_CAUSE] = "SELECT cause FROM events WHERE id = ?",
+    [IX_PIECE_GET] = "SELECT piece FROM deliveries WHERE num = ?",
+    [IX_LINK_NUM] = "SELECT num FROM links WHERE hash = ?",
+    [IX_CAME] =
+        "SELECT id, topic FROM events WHERE routed = 1 AND duplicate_of = 0"
+        " AND id IN (" INDEX_EVENTS_ABOUT ") ORDER BY id DESC LIMIT ?2",
     [IX_STATE_LIST] = "SELECT key, value, at_ms, who, why FROM state WHERE space = ? ORDER BY key",
     [IX_BATCH_OPEN] = "SELECT 1 FROM deliveries WHERE num = ? AND state = 1 AND batch = ?",
 };

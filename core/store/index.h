@@ -101,6 +101,10 @@ enum query_type {
     QUERY_REPORT,
     QUERY_SELECT,
     QUERY_STATE,
+    QUERY_DUE,
+    QUERY_DEADLINES,
+    QUERY_ENDS,
+    QUERY_CAME,
 };
 
 /** A question on its way to the index thread and its answer on the way back. Everything it points
@@ -117,7 +121,11 @@ struct query {
     uint8_t priority;
     bool waiting;
     sl_str endpoint;
-    sl_str space;
+    sl_str space;    /* of states; CAME: the subject */
+    uint64_t *asked; /* DEADLINES */
+    size_t n_asked;
+    sl_str *about; /* ENDS: subjects; `id` is the cause */
+    size_t n_about;
     bool any_position; /* it need not be answered after what was appended before */
     struct rec_ref *refs;
     size_t n_refs;
@@ -131,7 +139,13 @@ struct query {
     struct store_delivery *deliveries;
     uint64_t *nums;
     struct store_state *states;
-    size_t n; /* of deliveries, nums or states */
+    struct store_due *dues;
+    struct store_came *came;
+    struct store_deadline *deadlines;
+    size_t n_deadlines;
+    int64_t horizon_ms; /* DUE */
+    bool linked;        /* ENDS: the event names deliveries */
+    size_t n;           /* of deliveries, nums or states */
     sl_str body, request, token;
     struct store_event event;
     sl_str *subjects; /* n_refs */
@@ -150,6 +164,10 @@ struct query {
         void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);
         void (*batch)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n);
         void (*report)(void *ctx, int status, sl_str json);
+        void (*due)(void *ctx, int status, const struct store_due *d, size_t n, int64_t horizon_ms);
+        void (*deadlines)(void *ctx, int status, const struct store_deadline *d, size_t n);
+        void (*ends)(void *ctx, int status, const struct store_ends *e);
+        void (*came)(void *ctx, int status, const struct store_came *c, size_t n);
         void (*states)(void *ctx, int status, const struct store_state *states, size_t n);
     } cb;
 };

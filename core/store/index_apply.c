@@ -673,6 +673,9 @@ int index_apply(struct index *ix, const struct reclog_record *rec)
     case REC_STATE:
         r = apply_state(ix, payload);
         break;
+    case REC_DEADLINE:
+        r = index_apply_deadlines(ix, payload);
+        break;
     case REC_VOID:
         r = 0;
         break;

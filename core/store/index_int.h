@@ -35,6 +35,9 @@ enum index_stmt {
     IX_BATCH_ADD,
     IX_BATCH_TOKEN,
     IX_BATCH_OVER,
+    IX_DEADLINE_BEGIN,
+    IX_DEADLINE_WARN,
+    IX_DEADLINE_END,
     IX_STATE_SET,
     IX_STATE_CLEAR,
     IX_ISSUE_ADD,
@@ -66,6 +69,15 @@ enum index_stmt {
     IX_BATCH_GET,
     IX_BATCH_OPEN,
     IX_STATE_LIST,
+    IX_DUE_HELD,
+    IX_DUE_DEADLINES,
+    IX_HELD_ABOUT,
+    IX_DEADLINE_GET,
+    IX_DEADLINES_ABOUT,
+    IX_EVENT_CAUSE,
+    IX_PIECE_GET,
+    IX_LINK_NUM,
+    IX_CAME,
     IX__COUNT
 };
 
@@ -80,6 +92,7 @@ enum index_retain_stmt {
     RETAIN_DELIVERIES,
     RETAIN_DELIVERIES_GO,
     RETAIN_BODIES_GO,
+    RETAIN_DEADLINES_GO,
     RETAIN_EVENTS_GO,
     RETAIN_BATCHES,
     RETAIN_BATCHES_GO,
@@ -243,3 +256,23 @@ int report_issues(struct index *ix, struct query *q);
 int report_issue(struct index *ix, struct query *q);
 int report_replay(struct index *ix, struct query *q);
 int report_replayable(struct index *ix, struct query *q);
+/* index_query.c: growing answers. Room for one more in an owned array of `n`; powers of two. */
+int index_grow(void **array, size_t n, size_t size);
+int index_push_delivery(struct query *q, sqlite3_stmt *st);
+
+/* index_wait.c: what waits for something */
+int index_apply_deadlines(struct index *ix, sl_str payload);
+int index_due(struct index *ix, struct query *q);
+int index_deadlines(struct index *ix, struct query *q);
+int index_ends(struct index *ix, struct query *q);
+int index_came(struct index *ix, struct query *q);
+int index_report_deadlines(struct index *ix, struct query *q);
+/* "deadline": the delivery's, or null. */
+int index_set_deadline(struct index *ix, json_t *o, uint64_t num);
+
+/* All events about one subject, span by span; the parameter's name is its number. */
+#define INDEX_EVENTS_ABOUT                                           \
+    INDEX_SPANS("events", "id", "16")                                \
+    "SELECT e.id FROM s CROSS JOIN events e"                         \
+    " WHERE e.id >> 16 = s.p AND e.subject = ?1 AND e.subject <> ''" \
+    " UNION SELECT a.event FROM s CROSS JOIN abouts a WHERE a.event >> 16 = s.p AND a.subject = ?1"

@@ -3,6 +3,7 @@
  */
 #include "store/index_int.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -15,6 +16,9 @@ void query_destroy(struct query *q)
     free(q->deliveries);
     free(q->nums);
     free(q->states);
+    free(q->dues);
+    free(q->deadlines);
+    free(q->came);
     free(q->json);
     arena_finish(&q->arena);
     free(q);
@@ -27,8 +31,7 @@ uint32_t index_limit(uint32_t limit)
 
 /* ---- growing answers ---- */
 
-/* Room for one more in an owned array of `n`; powers of two. */
-static int grow(void **array, size_t n, size_t size)
+int index_grow(void **array, size_t n, size_t size)
 {
     void *p;
 
@@ -43,7 +46,7 @@ static int grow(void **array, size_t n, size_t size)
 
 static int push_num(struct query *q, uint64_t num)
 {
-    int r = grow((void **)&q->nums, q->n, sizeof(*q->nums));
+    int r = index_grow((void **)&q->nums, q->n, sizeof(*q->nums));
 
     if (r == 0)
         q->nums[q->n++] = num;
@@ -96,9 +99,9 @@ void index_row_delivery(sqlite3_stmt *st, struct arena *arena, struct store_deli
         memcpy(d->id, id.ptr, id.len);
 }
 
-static int push_delivery(struct query *q, sqlite3_stmt *st)
+int index_push_delivery(struct query *q, sqlite3_stmt *st)
 {
-    int r = grow((void **)&q->deliveries, q->n, sizeof(*q->deliveries));
+    int r = index_grow((void **)&q->deliveries, q->n, sizeof(*q->deliveries));
 
     if (r == 0)
         index_row_delivery(st, &q->arena, &q->deliveries[q->n++]);
@@ -115,7 +118,7 @@ static int answer_claim(struct index *ix, struct query *q)
     sql_bind_u64(st, 3, q->after);
     sql_bind_u64(st, 4, q->limit);
     while ((r = sql_row(st)) > 0)
-        if ((r = push_delivery(q, st)) < 0)
+        if ((r = index_push_delivery(q, st)) < 0)
             break;
     sqlite3_reset(st);
     return r;
@@ -130,7 +133,7 @@ static int answer_delivery(struct index *ix, struct query *q)
     r = sql_row(st);
     if (r <= 0)
         return r < 0 ? r : UV_ENOENT;
-    r = push_delivery(q, st);
+    r = index_push_delivery(q, st);
     sqlite3_reset(st);
     if (r < 0)
         return r;
@@ -333,7 +336,7 @@ static int answer_state(struct index *ix, struct query *q)
 
     sql_bind_text(st, 1, q->space);
     while ((r = sql_row(st)) > 0) {
-        if ((r = grow((void **)&q->states, q->n, sizeof(*q->states))) < 0)
+        if ((r = index_grow((void **)&q->states, q->n, sizeof(*q->states))) < 0)
             break;
         q->states[q->n++] = (struct store_state){
             .key = arena_str(&q->arena, sql_view(st, 0)),
@@ -378,9 +381,13 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     const struct {
         const char *condition, *value;
     } equal[] = {
-        { "endpoint = ?", f->endpoint },   { "route = ?", f->route },
-        { SUBJECT_CONDITION, f->subject }, { "topic = ?", f->topic },
-        { "hold_type = ?", f->hold_type }, { "instr(lower(reason), lower(?))", f->error },
+        { "endpoint = ?", f->endpoint },
+        { "route = ?", f->route },
+        { SUBJECT_CONDITION, f->subject },
+        { "topic = ?", f->topic },
+        { "hold_type = ?", f->hold_type },
+        { "instr(lower(reason), lower(?))", f->error },
+        { "CASE WHEN json_valid(detail) THEN json_extract(detail, '$.owner') END = ?", f->owner },
     };
     const struct {
         const char *condition;
@@ -403,6 +410,14 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (numbers[i].n)
             buf_printf(&sql, " AND %s", numbers[i].condition);
+    if (f->overdue) /* the clock of what was escalated goes on */
+        buf_printf(&sql,
+                   " AND (next_ms BETWEEN 1 AND %" PRId64
+                   " OR CASE WHEN json_valid(detail)"
+                   " THEN json_extract(detail, '$.overdue') END)",
+                   clock_wall_ms());
+    if (f->for_people)
+        buf_cstr(&sql, " AND hold_type <> 'wait-for'");
     buf_printf(&sql, "%s LIMIT ?", order);
     r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, ret, sql.data);
     buf_finish(&sql);
@@ -444,11 +459,20 @@ void index_answer(struct index *ix, struct query *q)
 {
     uint64_t until_ms = clock_mono_ms() + ASKED_MS;
     static int (*const answer[])(struct index * ix, struct query * q) = {
-        [QUERY_CLAIM] = answer_claim,       [QUERY_DELIVERY] = answer_delivery,
-        [QUERY_BODIES] = answer_bodies,     [QUERY_EVENT] = answer_event,
-        [QUERY_UNROUTED] = answer_unrouted, [QUERY_LINKS] = answer_links,
-        [QUERY_BATCH] = answer_batch,       [QUERY_REPORT] = index_report,
-        [QUERY_SELECT] = answer_select,     [QUERY_STATE] = answer_state,
+        [QUERY_CLAIM] = answer_claim,
+        [QUERY_DELIVERY] = answer_delivery,
+        [QUERY_BODIES] = answer_bodies,
+        [QUERY_EVENT] = answer_event,
+        [QUERY_UNROUTED] = answer_unrouted,
+        [QUERY_LINKS] = answer_links,
+        [QUERY_BATCH] = answer_batch,
+        [QUERY_REPORT] = index_report,
+        [QUERY_SELECT] = answer_select,
+        [QUERY_STATE] = answer_state,
+        [QUERY_DUE] = index_due,
+        [QUERY_DEADLINES] = index_deadlines,
+        [QUERY_ENDS] = index_ends,
+        [QUERY_CAME] = index_came,
     };
 
     if (q->type == QUERY_REPORT || q->type == QUERY_SELECT)
@@ -458,5 +482,5 @@ void index_answer(struct index *ix, struct query *q)
     if (q->status == 0 && q->arena.failed)
         q->status = UV_ENOMEM;
     if (q->status < 0)
-        q->n = 0;
+        q->n = q->n_deadlines = 0;
 }

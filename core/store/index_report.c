@@ -180,13 +180,6 @@ static json_t *event_row(struct index *ix, sqlite3_stmt *st)
     return o;
 }
 
-/* All events about one subject, span by span; the parameter's name is its number. */
-#define EVENTS_ABOUT                                                 \
-    INDEX_SPANS("events", "id", "16")                                \
-    "SELECT e.id FROM s CROSS JOIN events e"                         \
-    " WHERE e.id >> 16 = s.p AND e.subject = ?1 AND e.subject <> ''" \
-    " UNION SELECT a.event FROM s CROSS JOIN abouts a WHERE a.event >> 16 = s.p AND a.subject = ?1"
-
 static int report_events(struct index *ix, struct query *q)
 {
     const struct store_filter *f = &q->filter;
@@ -201,7 +194,7 @@ static int report_events(struct index *ix, struct query *q)
     if (f->topic)
         buf_cstr(&sql, " AND topic = ?4");
     if (f->subject)
-        buf_cstr(&sql, " AND id IN (" EVENTS_ABOUT ")");
+        buf_cstr(&sql, " AND id IN (" INDEX_EVENTS_ABOUT ")");
     if (f->duplicates)
         buf_cstr(&sql, " AND duplicate_of <> 0");
     buf_cstr(&sql, " ORDER BY id DESC LIMIT ?5");
@@ -580,6 +573,8 @@ static int report_delivery(struct index *ix, struct query *q)
                            "SELECT seq, body FROM edits WHERE num = ? ORDER BY seq LIMIT 100", num,
                            0, edit_row);
     if (r == 0)
+        r = index_set_deadline(ix, o, num);
+    if (r == 0)
         r = reply_set_rows(ix, o, "links",
                            "SELECT endpoint, kind, id, subject FROM links WHERE num = ? LIMIT 1000",
                            num, 0, link_row);
@@ -604,6 +599,8 @@ int index_report(struct index *ix, struct query *q)
         return report_event(ix, q);
     case REPORT_DELIVERIES:
         return report_deliveries(ix, q);
+    case REPORT_DEADLINES:
+        return index_report_deadlines(ix, q);
     case REPORT_DELIVERY:
         return report_delivery(ix, q);
     case REPORT_ISSUES:

@@ -35,8 +35,10 @@ static const char *const retain_sql[RETAIN__COUNT] = {
         "SELECT id, routed, routed_ms, origin, duplicate_of, n_deliveries FROM events"
         " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
     [RETAIN_WANTED] =
-        "SELECT 1 FROM deliveries NOT INDEXED WHERE num BETWEEN ? AND ?"
-        " AND (state < 6 OR state = 7 OR updated_ms >= ?) LIMIT 1",
+        "SELECT 1 FROM deliveries NOT INDEXED WHERE num BETWEEN ?1 AND ?2"
+        " AND (state < 6 OR state = 7 OR updated_ms >= ?3)"
+        " UNION ALL SELECT 1 FROM deadlines NOT INDEXED WHERE num BETWEEN ?1 AND ?2"
+        " AND state = 0 LIMIT 1",
     [RETAIN_ABOUTS] = DELETE_SOME("abouts", "event, n", "event"),
     [RETAIN_WAITS] = DELETE_SOME("waits", "event, n", "event"),
     [RETAIN_MOVES] = DELETE_SOME("moves", "num, seq, n", "num"),
@@ -49,6 +51,7 @@ static const char *const retain_sql[RETAIN__COUNT] = {
         " WHERE num BETWEEN ? AND ? ORDER BY num LIMIT ?",
     [RETAIN_DELIVERIES_GO] = "DELETE FROM deliveries WHERE num BETWEEN ? AND ?",
     [RETAIN_BODIES_GO] = "DELETE FROM bodies WHERE num BETWEEN ? AND ?",
+    [RETAIN_DEADLINES_GO] = "DELETE FROM deadlines WHERE num BETWEEN ? AND ?",
     [RETAIN_EVENTS_GO] = "DELETE FROM events WHERE id BETWEEN ? AND ?",
     [RETAIN_BATCHES] =
         "SELECT id, members FROM batches WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
@@ -316,7 +319,8 @@ static int delete_deliveries(struct slice *s, uint64_t a, uint64_t b)
     if (r < 0 || n == 0)
         return r < 0 ? r : 1;
     if ((r = run(s, bind_range(s, RETAIN_DELIVERIES_GO, a, last))) < 0 ||
-        (r = run(s, bind_range(s, RETAIN_BODIES_GO, a, last))) < 0)
+        (r = run(s, bind_range(s, RETAIN_BODIES_GO, a, last))) < 0 ||
+        (r = run(s, bind_range(s, RETAIN_DEADLINES_GO, a, last))) < 0)
         return r;
     return n < most;
 }

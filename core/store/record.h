@@ -25,6 +25,7 @@ enum record_type {
     REC_DUPLICATE = 7,  /* a receipt whose key was known: that it came, not what */
     REC_VOID = 8,       /* in place of records that were damaged and written off; nothing follows */
     REC_STATE = 9,      /* small facts that outlive the process: pauses, acknowledgements ... */
+    REC_DEADLINE = 10,  /* deadlines that begin, are met or missed */
 };
 
 enum delivery_state {
@@ -237,6 +238,38 @@ void rec_routed_encode(struct buf *b, struct rec_routed *r);
 void rec_sent_encode(struct buf *b, const struct rec_sent *r);
 void rec_moves_encode(struct buf *b, const struct rec_moves *r);
 void rec_checkpoint_encode(struct buf *b, const struct rec_checkpoint *r);
+/** What becomes of a delivery's deadline. */
+enum deadline_what {
+    DEADLINE_BEGINS = 0, /* with its delivery's outcome; one that is open goes on instead */
+    DEADLINE_WARNED = 1, /* its owner was told that it is near */
+    DEADLINE_MET = 2,    /* what was expected has come */
+    DEADLINE_MISSED = 3, /* it has not; the event that says so is in the same append */
+    DEADLINE__COUNT
+};
+
+struct rec_deadline {
+    uint64_t num;    /* of its delivery */
+    uint8_t what;    /* enum deadline_what */
+    int64_t next_ms; /* BEGINS, WARNED: when there is something to do */
+    /* BEGINS: */
+    int64_t due_ms;
+    sl_str expect; /* topics, a line each */
+    sl_str topic;  /* of the event that says that it was missed */
+    sl_str owner, route, subject, endpoint;
+    /* MET: */
+    uint64_t event;
+};
+
+struct rec_deadlines {
+    int64_t at_ms;
+    struct rec_deadline *items;
+    size_t n_items;
+};
+
+void rec_deadlines_encode(struct buf *b, const struct rec_deadlines *r);
+int rec_deadlines_decode(sl_str s, struct rec_deadlines *ret);
+void rec_deadlines_finish(struct rec_deadlines *r);
+
 void rec_state_encode(struct buf *b, const struct rec_state *r);
 
 /* Decoding: 0, UV_EINVAL (not a whole, valid record) or UV_ENOMEM. Views borrow from `s`. */

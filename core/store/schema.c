@@ -99,6 +99,20 @@ static const char *const index_steps[] = {
     /* enum delivery_arrival */
     "ALTER TABLE deliveries ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;"
 
+    /* held ones by their clock, and by what they are about */
+    "CREATE INDEX deliveries_due ON deliveries(next_ms, num) WHERE state = 5 AND next_ms > 0;"
+    "CREATE INDEX deliveries_held ON deliveries(subject, num) WHERE state = 5;"
+
+    /* state: 0 open, else enum deadline_what; expect: topics, a line each */
+    "CREATE TABLE deadlines(num INTEGER PRIMARY KEY, state INTEGER NOT NULL DEFAULT 0,"
+    " began_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
+    " ended_ms INTEGER NOT NULL DEFAULT 0, event INTEGER NOT NULL DEFAULT 0,"
+    " expect TEXT NOT NULL, topic TEXT NOT NULL, owner TEXT NOT NULL, route TEXT NOT NULL,"
+    " subject TEXT NOT NULL, endpoint TEXT NOT NULL);"
+    "CREATE INDEX deadlines_due ON deadlines(next_ms, num) WHERE state = 0;"
+    "CREATE INDEX deadlines_subject ON deadlines(subject, due_ms) WHERE state = 0;"
+    "CREATE INDEX deadlines_missed ON deadlines(num) WHERE state = 3;"
+
     /* facts that outlive the process: who paused what, and why */
     "CREATE TABLE state(space TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
     " at_ms INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,"

@@ -193,6 +193,55 @@ int store_state_list(struct store *s, sl_str space,
                      void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
                      void *ctx);
 
+/* ---- what waits: see flow/due.h ---- */
+
+/** When the clock of a held delivery, or of a deadline, says that there is something to do. */
+struct store_due {
+    int64_t at_ms;
+    uint64_t num;
+    bool deadline;
+};
+
+/** Of each kind the first `limit`, not past ones alone. `horizon_ms`: further ones are due then at
+ *  the earliest; INT64_MAX: there are none. */
+int store_due(struct store *s, uint32_t limit,
+              void (*cb)(void *ctx, int status, const struct store_due *d, size_t n,
+                         int64_t horizon_ms),
+              void *ctx);
+
+struct store_deadline {
+    uint64_t num;
+    bool open;
+    bool linked; /* the event is known to come from this delivery, or to be about it */
+    int64_t next_ms, due_ms;
+    sl_str expect, topic, owner, route, subject, endpoint, piece; /* as in rec_deadline */
+};
+
+/** The deadlines of these deliveries; of those that have none there is none. */
+int store_deadlines(struct store *s, const uint64_t *nums, size_t n,
+                    void (*cb)(void *ctx, int status, const struct store_deadline *d, size_t n),
+                    void *ctx);
+
+/** What an event of these subjects, with this cause (0: none) and these references, may end. */
+struct store_ends {
+    const struct store_delivery *held; /* of the subjects, by num */
+    size_t n_held;
+    const struct store_deadline *deadlines; /* open: linked ones first, then the subjects', the
+                                               first due before the others */
+    size_t n_deadlines;
+};
+int store_ends(struct store *s, const sl_str *subjects, size_t n, uint64_t cause,
+               const struct rec_ref *refs, size_t n_refs,
+               void (*cb)(void *ctx, int status, const struct store_ends *e), void *ctx);
+
+/** Events about a subject that have been routed, the newest first. */
+struct store_came {
+    uint64_t id;
+    sl_str topic;
+};
+int store_came(struct store *s, sl_str subject, uint32_t limit,
+               void (*cb)(void *ctx, int status, const struct store_came *c, size_t n), void *ctx);
+
 /** Answers for people, as JSON text: the admin's only source. A list is an array. Times are RFC
  * 3339 strings or null, ids of events numbers, ids of deliveries strings. A body is a string of its
  * raw text, with "body_is_json" and "body_replaced" (bytes that are no UTF-8 were); "request" as
@@ -214,6 +263,9 @@ enum store_report {
                           moves[] with reason and who, links[], emitted[], edits[] (bodies as they
                           were before the move of that record); the number of attempts is
                           "attempts_burnt" here */
+    REPORT_DEADLINES,  /* list, the first due before the others: delivery, route, endpoint, subject,
+                          expect, topic, owner, state (open, met, missed), began_at, due_at,
+                          ended_at, event; of those that are open, or missed (`overdue`) */
     REPORT_ISSUES,     /* list, newest first (state: open, acknowledged, resolved; route, endpoint,
                           id): what dead letters have in common: id, state, route, endpoint, class,
                           reason, example, first_at, last_at, opened_at, count, dead, replaying,
@@ -233,9 +285,12 @@ struct store_filter {
     const char *error;          /* for DELIVERIES: stands in the reason, without regard to case */
     uint64_t issue;             /* for DELIVERIES: what they died of; 0: any */
     int64_t since_ms, until_ms; /* for DELIVERIES: last moved so; [since, until); 0: any */
-    bool duplicates;            /* for EVENTS: only what repeats another event */
-    uint64_t after; /* keyset paging: ids beyond this one (below, for newest-first lists) */
-    uint32_t limit; /* 1..1000 */
+    const char *owner;          /* for DELIVERIES: of a held one's detail; for DEADLINES */
+    bool overdue;    /* for DELIVERIES: held, and its clock ran out; for DEADLINES: missed */
+    bool for_people; /* for DELIVERIES: none that waits for another event, not for a person */
+    bool duplicates; /* for EVENTS: only what repeats another event */
+    uint64_t after;  /* keyset paging: ids beyond this one (below, for newest-first lists) */
+    uint32_t limit;  /* 1..1000 */
 };
 
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,

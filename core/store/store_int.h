@@ -117,5 +117,8 @@ int store_catch_up(struct store *s, struct fail *fail);
 void store_stage(struct store *s, struct list *staged, struct list *node);
 /** One that was staged has been called back. @thread loop */
 void store_settled(struct store *s);
+/** A question of the loop's; NULL: no memory. Submitting takes it over, also when it says no. */
+struct query *store_query_create(enum query_type type, void *ctx);
+int store_query_submit(struct store *s, struct query *q);
 /** Call the query's own callback and free it. @thread loop */
 void store_query_complete(struct query *q);

@@ -7,7 +7,7 @@
 
 /* ---- asking ---- */
 
-static struct query *query_create(enum query_type type, void *ctx)
+struct query *store_query_create(enum query_type type, void *ctx)
 {
     struct query *q = calloc(1, sizeof(*q));
 
@@ -19,8 +19,7 @@ static struct query *query_create(enum query_type type, void *ctx)
     return q;
 }
 
-/* Takes the query over; also when it says no. */
-static int submit(struct store *s, struct query *q)
+int store_query_submit(struct store *s, struct query *q)
 {
     int r = s->phase != STORE_OPEN ? UV_ECANCELED : q->arena.failed ? UV_ENOMEM : 0;
 
@@ -38,7 +37,7 @@ int store_claim(struct store *s, sl_str endpoint, uint8_t priority, uint64_t aft
                 void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
                 void *ctx)
 {
-    struct query *q = query_create(QUERY_CLAIM, ctx);
+    struct query *q = store_query_create(QUERY_CLAIM, ctx);
 
     if (!q)
         return UV_ENOMEM;
@@ -47,7 +46,7 @@ int store_claim(struct store *s, sl_str endpoint, uint8_t priority, uint64_t aft
     q->after = after_num;
     q->limit = limit;
     q->cb.claim = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_delivery_get(struct store *s, uint64_t num,
@@ -55,19 +54,19 @@ int store_delivery_get(struct store *s, uint64_t num,
                                   sl_str body, sl_str request),
                        void *ctx)
 {
-    struct query *q = query_create(QUERY_DELIVERY, ctx);
+    struct query *q = store_query_create(QUERY_DELIVERY, ctx);
 
     if (!q)
         return UV_ENOMEM;
     q->id = num;
     q->cb.delivery = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_bodies(struct store *s, const uint64_t *nums, size_t n, bool newest,
                  void (*cb)(void *ctx, int status, const struct store_body *b, size_t n), void *ctx)
 {
-    struct query *q = query_create(QUERY_BODIES, ctx);
+    struct query *q = store_query_create(QUERY_BODIES, ctx);
 
     if (!q)
         return UV_ENOMEM;
@@ -77,25 +76,25 @@ int store_bodies(struct store *s, const uint64_t *nums, size_t n, bool newest,
     q->n_bodies = n;
     q->any_position = !newest;
     q->cb.bodies = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_event_get(struct store *s, uint64_t id,
                     void (*cb)(void *ctx, int status, const struct store_event *e), void *ctx)
 {
-    struct query *q = query_create(QUERY_EVENT, ctx);
+    struct query *q = store_query_create(QUERY_EVENT, ctx);
 
     if (!q)
         return UV_ENOMEM;
     q->id = id;
     q->cb.event = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_unrouted(struct store *s, bool waiting, uint64_t after, uint32_t limit,
                    void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n), void *ctx)
 {
-    struct query *q = query_create(QUERY_UNROUTED, ctx);
+    struct query *q = store_query_create(QUERY_UNROUTED, ctx);
 
     if (!q)
         return UV_ENOMEM;
@@ -103,13 +102,13 @@ int store_unrouted(struct store *s, bool waiting, uint64_t after, uint32_t limit
     q->after = after;
     q->limit = limit;
     q->cb.nums = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_links(struct store *s, const struct rec_ref *refs, size_t n,
                 void (*cb)(void *ctx, int status, const sl_str *subjects, size_t n), void *ctx)
 {
-    struct query *q = query_create(QUERY_LINKS, ctx);
+    struct query *q = store_query_create(QUERY_LINKS, ctx);
 
     if (!q)
         return UV_ENOMEM;
@@ -122,33 +121,33 @@ int store_links(struct store *s, const struct rec_ref *refs, size_t n,
         };
     q->n_refs = n;
     q->cb.links = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_batch_get(struct store *s, uint64_t batch,
                     void (*cb)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n),
                     void *ctx)
 {
-    struct query *q = query_create(QUERY_BATCH, ctx);
+    struct query *q = store_query_create(QUERY_BATCH, ctx);
 
     if (!q)
         return UV_ENOMEM;
     q->id = batch;
     q->cb.batch = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_state_list(struct store *s, sl_str space,
                      void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
                      void *ctx)
 {
-    struct query *q = query_create(QUERY_STATE, ctx);
+    struct query *q = store_query_create(QUERY_STATE, ctx);
 
     if (!q)
         return UV_ENOMEM;
     q->space = arena_str(&q->arena, space);
     q->cb.states = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 static const char *copy(struct arena *a, const char *text)
@@ -166,6 +165,7 @@ static void set_filter(struct query *q, const struct store_filter *f)
     q->filter.route = copy(&q->arena, q->filter.route);
     q->filter.subject = copy(&q->arena, q->filter.subject);
     q->filter.topic = copy(&q->arena, q->filter.topic);
+    q->filter.owner = copy(&q->arena, q->filter.owner);
     q->filter.hold_type = copy(&q->arena, q->filter.hold_type);
     q->filter.error = copy(&q->arena, q->filter.error);
 }
@@ -173,26 +173,26 @@ static void set_filter(struct query *q, const struct store_filter *f)
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,
                  void (*cb)(void *ctx, int status, sl_str json), void *ctx)
 {
-    struct query *q = query_create(QUERY_REPORT, ctx);
+    struct query *q = store_query_create(QUERY_REPORT, ctx);
 
     if (!q)
         return UV_ENOMEM;
     q->what = what;
     set_filter(q, filter);
     q->cb.report = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 int store_select(struct store *s, const struct store_filter *filter,
                  void (*cb)(void *ctx, int status, const uint64_t *nums, size_t n), void *ctx)
 {
-    struct query *q = query_create(QUERY_SELECT, ctx);
+    struct query *q = store_query_create(QUERY_SELECT, ctx);
 
     if (!q)
         return UV_ENOMEM;
     set_filter(q, filter);
     q->cb.nums = cb;
-    return submit(s, q);
+    return store_query_submit(s, q);
 }
 
 /* ---- answered ---- */
@@ -225,6 +225,20 @@ void store_query_complete(struct query *q)
         break;
     case QUERY_BATCH:
         q->cb.batch(q->ctx, q->status, ok ? q->token : none, q->nums, q->n);
+        break;
+    case QUERY_DUE:
+        q->cb.due(q->ctx, q->status, q->dues, q->n, q->horizon_ms);
+        break;
+    case QUERY_DEADLINES:
+        q->cb.deadlines(q->ctx, q->status, q->deadlines, q->n_deadlines);
+        break;
+    case QUERY_ENDS:
+        q->cb.ends(q->ctx, q->status,
+                   ok ? &(struct store_ends){ q->deliveries, q->n, q->deadlines, q->n_deadlines }
+                      : NULL);
+        break;
+    case QUERY_CAME:
+        q->cb.came(q->ctx, q->status, q->came, q->n);
         break;
     case QUERY_STATE:
         q->cb.states(q->ctx, q->status, q->states, q->n);

@@ -96,6 +96,19 @@ static int state(sl_str s, struct buf *again)
     return 0;
 }
 
+static int deadlines(sl_str s, struct buf *again)
+{
+    struct rec_deadlines r;
+
+    if (rec_deadlines_decode(s, &r) < 0)
+        return -1;
+    for (size_t i = 0; i < r.n_items; i++)
+        PROMISE(within(r.items[i].expect, s) && r.items[i].what < DEADLINE__COUNT, "deadline");
+    rec_deadlines_encode(again, &r);
+    rec_deadlines_finish(&r);
+    return 0;
+}
+
 static bool older_form(sl_str s, const struct buf *again)
 {
     return s.len && again->len && s.ptr[0] < again->data[0];
@@ -131,7 +144,7 @@ static int name(sl_str s, struct buf *again)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int (*const decoders[])(sl_str, struct buf *) = {
-        receipt, routed, sent, moves, checkpoint, headers, name, duplicate, state,
+        receipt, routed, sent, moves, checkpoint, headers, name, duplicate, state, deadlines,
     };
     struct input in = { data, data + size };
     uint8_t chosen = take_u8(&in) % (sizeof(decoders) / sizeof(decoders[0]));

@@ -28,6 +28,10 @@ enum asked {
     ASK_LINKS,
     ASK_BATCH,
     ASK_STATE,
+    ASK_DUE,
+    ASK_DEADLINES,
+    ASK_ENDS,
+    ASK_CAME,
     ASK_SUMMARY
 };
 
@@ -45,6 +49,13 @@ struct query {
     sl_str body, request, token, *subjects;
     uint64_t *nums;
     struct store_state *states;
+    struct store_due *dues;
+    struct store_deadline *deadlines;
+    size_t n_deadlines;
+    struct store_came *came;
+    int64_t horizon_ms;
+    sl_str *about;
+    size_t n_about;
     struct store_event event;
     void *ctx;
     union {
@@ -57,6 +68,10 @@ struct query {
         void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);
         void (*batch)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n);
         void (*report)(void *ctx, int status, sl_str json);
+        void (*due)(void *ctx, int status, const struct store_due *d, size_t n, int64_t horizon_ms);
+        void (*deadlines)(void *ctx, int status, const struct store_deadline *d, size_t n);
+        void (*ends)(void *ctx, int status, const struct store_ends *e);
+        void (*came)(void *ctx, int status, const struct store_came *c, size_t n);
         void (*states)(void *ctx, int status, const struct store_state *states, size_t n);
     } cb;
 };
@@ -454,6 +469,148 @@ static void answer_state(struct store *s, struct query *q)
         qsort(q->states, n, sizeof(*q->states), by_key);
 }
 
+/* ---- what waits ---- */
+
+static int by_time(const void *a, const void *b)
+{
+    const struct store_due *x = a, *y = b;
+
+    if (x->at_ms != y->at_ms)
+        return x->at_ms < y->at_ms ? -1 : 1;
+    return x->num < y->num ? -1 : x->num > y->num;
+}
+
+/** The first of one kind; what is beyond a full page is not known. */
+static void due_page(struct query *q, struct store_due *all, size_t n)
+{
+    if (n)
+        qsort(all, n, sizeof(*all), by_time);
+    for (size_t i = 0; i < n && i < q->limit; i++)
+        q->dues[q->n++] = all[i];
+    if (n >= q->limit && all[q->limit - 1].at_ms < q->horizon_ms)
+        q->horizon_ms = all[q->limit - 1].at_ms;
+}
+
+static void answer_due(struct store *s, struct query *q)
+{
+    struct store_due *all = room(s, (s->t.n_rows + 1) * sizeof(*all));
+    size_t n = 0;
+
+    q->dues = room(s, (2 * q->limit + 1) * sizeof(*q->dues));
+    q->horizon_ms = INT64_MAX;
+    for (size_t i = 0; i < s->t.n_rows; i++)
+        if (s->t.rows[i]->state == DS_HELD && s->t.rows[i]->next_ms)
+            all[n++] = (struct store_due){ s->t.rows[i]->next_ms, s->t.rows[i]->num, false };
+    due_page(q, all, n);
+    n = 0;
+    for (struct deadline_row *d = s->t.deadlines; d; d = d->hh.next)
+        if (d->open)
+            all[n++] = (struct store_due){ d->next_ms, d->num, true };
+    due_page(q, all, n);
+}
+
+static void put_deadline(struct query *q, const struct deadline_row *d, bool linked)
+{
+    for (size_t i = 0; i < q->n_deadlines; i++)
+        if (q->deadlines[i].num == d->num)
+            return;
+    q->deadlines[q->n_deadlines++] = (struct store_deadline){ .num = d->num,
+                                                              .open = d->open,
+                                                              .linked = linked,
+                                                              .next_ms = d->next_ms,
+                                                              .due_ms = d->due_ms,
+                                                              .expect = d->expect,
+                                                              .topic = d->topic,
+                                                              .owner = d->owner,
+                                                              .route = d->route,
+                                                              .subject = d->subject,
+                                                              .endpoint = d->endpoint,
+                                                              .piece = STR("") };
+}
+
+static void answer_deadlines(struct store *s, struct query *q)
+{
+    q->deadlines = room(s, (q->n + 1) * sizeof(*q->deadlines));
+    for (size_t i = 0; i < q->n; i++)
+        if (tables_deadline(&s->t, q->nums[i]))
+            put_deadline(q, tables_deadline(&s->t, q->nums[i]), true);
+}
+
+static bool is_about(const struct query *q, sl_str subject)
+{
+    for (size_t i = 0; i < q->n_about; i++)
+        if (str_eq(q->about[i], subject))
+            return true;
+    return false;
+}
+
+static bool end_links(struct store *s, struct query *q, size_t n_refs)
+{
+    bool linked = false;
+
+    for (size_t i = 0; i < n_refs; i++) {
+        uint64_t num = tables_link_num(&s->t, &q->refs[i]);
+        struct deadline_row *d = tables_deadline(&s->t, num);
+        linked |= num != 0;
+        if (d && d->open)
+            put_deadline(q, d, true);
+    }
+    return linked;
+}
+
+static void end_causes(struct store *s, struct query *q)
+{
+    uint64_t num = q->id;
+
+    for (int i = 0; num && i < 16; i++) {
+        struct deadline_row *d = tables_deadline(&s->t, num);
+        const struct event_row *e = tables_event(&s->t, delivery_event(num));
+        if (d && d->open)
+            put_deadline(q, d, true);
+        num = e ? e->receipt.cause : 0;
+    }
+}
+
+static void answer_ends(struct store *s, struct query *q)
+{
+    size_t n_refs = q->n, first;
+
+    q->n = 0;
+    q->rows = room(s, (s->t.n_rows + 1) * sizeof(*q->rows));
+    q->deadlines = room(s, (HASH_COUNT(s->t.deadlines) + 1) * sizeof(*q->deadlines));
+    for (size_t i = 0; i < s->t.n_rows; i++)
+        if (s->t.rows[i]->state == DS_HELD && is_about(q, s->t.rows[i]->subject))
+            q->rows[q->n++] = delivery_of(s->t.rows[i]);
+    end_causes(s, q);
+    if (end_links(s, q, n_refs))
+        return;
+    first = q->n_deadlines;
+    for (struct deadline_row *d = s->t.deadlines; d; d = d->hh.next)
+        if (d->open && is_about(q, d->subject))
+            put_deadline(q, d, false);
+    for (size_t i = first + 1; i < q->n_deadlines; i++) /* few: by due_ms */
+        for (size_t k = i; k > first && q->deadlines[k].due_ms < q->deadlines[k - 1].due_ms; k--) {
+            struct store_deadline swap = q->deadlines[k];
+            q->deadlines[k] = q->deadlines[k - 1];
+            q->deadlines[k - 1] = swap;
+        }
+}
+
+static void answer_came(struct store *s, struct query *q)
+{
+    q->came = room(s, (q->limit + 1) * sizeof(*q->came));
+    for (uint64_t id = s->t.last; id > 0 && q->n < q->limit; id--) {
+        const struct event_row *e = s->t.events[id];
+        if (!e || e->routed != 1 || e->duplicate_of)
+            continue;
+        for (size_t i = 0; i < e->n_abouts; i++)
+            if (str_eq(e->abouts[i], q->endpoint)) {
+                q->came[q->n++] = (struct store_came){ id, e->receipt.topic };
+                break;
+            }
+    }
+}
+
 static int answer(struct store *s, struct query *q)
 {
     switch (q->what) {
@@ -474,6 +631,18 @@ static int answer(struct store *s, struct query *q)
         return answer_batch(s, q);
     case ASK_STATE:
         answer_state(s, q);
+        return 0;
+    case ASK_DUE:
+        answer_due(s, q);
+        return 0;
+    case ASK_DEADLINES:
+        answer_deadlines(s, q);
+        return 0;
+    case ASK_ENDS:
+        answer_ends(s, q);
+        return 0;
+    case ASK_CAME:
+        answer_came(s, q);
         return 0;
     case ASK_LINKS:
         q->subjects = room(s, q->n * sizeof(*q->subjects));
@@ -510,6 +679,20 @@ static void tell(struct query *q, int status)
         break;
     case ASK_BATCH:
         q->cb.batch(q->ctx, status, q->token, q->nums, n);
+        break;
+    case ASK_DUE:
+        q->cb.due(q->ctx, status, q->dues, n, q->horizon_ms);
+        break;
+    case ASK_DEADLINES:
+        q->cb.deadlines(q->ctx, status, q->deadlines, status < 0 ? 0 : q->n_deadlines);
+        break;
+    case ASK_ENDS:
+        q->cb.ends(q->ctx, status,
+                   status < 0 ? NULL
+                              : &(struct store_ends){ q->rows, n, q->deadlines, q->n_deadlines });
+        break;
+    case ASK_CAME:
+        q->cb.came(q->ctx, status, q->came, n);
         break;
     case ASK_STATE:
         q->cb.states(q->ctx, status, q->states, n);
@@ -668,6 +851,70 @@ int store_batch_get(struct store *s, uint64_t batch,
         return UV_ECANCELED;
     q->id = batch;
     q->cb.batch = cb;
+    return 0;
+}
+
+int store_due(struct store *s, uint32_t limit,
+              void (*cb)(void *ctx, int status, const struct store_due *d, size_t n,
+                         int64_t horizon_ms),
+              void *ctx)
+{
+    struct query *q = query_new(s, ASK_DUE, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->limit = limit;
+    q->cb.due = cb;
+    return 0;
+}
+
+int store_deadlines(struct store *s, const uint64_t *nums, size_t n,
+                    void (*cb)(void *ctx, int status, const struct store_deadline *d, size_t n),
+                    void *ctx)
+{
+    struct query *q = query_new(s, ASK_DEADLINES, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->nums = memcpy(room(s, n * sizeof(*nums)), nums, n * sizeof(*nums));
+    q->n = n;
+    q->cb.deadlines = cb;
+    return 0;
+}
+
+int store_ends(struct store *s, const sl_str *subjects, size_t n, uint64_t cause,
+               const struct rec_ref *refs, size_t n_refs,
+               void (*cb)(void *ctx, int status, const struct store_ends *e), void *ctx)
+{
+    struct query *q = query_new(s, ASK_ENDS, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->about = room(s, (n + 1) * sizeof(*q->about));
+    for (size_t i = 0; i < n; i++)
+        q->about[i] = arena_str(&s->t.arena, subjects[i]);
+    q->n_about = n;
+    q->refs = room(s, (n_refs + 1) * sizeof(*refs));
+    for (size_t i = 0; i < n_refs; i++)
+        q->refs[i] = (struct rec_ref){ arena_str(&s->t.arena, refs[i].endpoint),
+                                       arena_str(&s->t.arena, refs[i].kind),
+                                       arena_str(&s->t.arena, refs[i].id) };
+    q->n = n_refs;
+    q->id = cause;
+    q->cb.ends = cb;
+    return 0;
+}
+
+int store_came(struct store *s, sl_str subject, uint32_t limit,
+               void (*cb)(void *ctx, int status, const struct store_came *c, size_t n), void *ctx)
+{
+    struct query *q = query_new(s, ASK_CAME, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->endpoint = arena_str(&s->t.arena, subject);
+    q->limit = limit;
+    q->cb.came = cb;
     return 0;
 }
 

@@ -40,14 +40,28 @@ static void link_key(char out[200], sl_str endpoint, sl_str kind, sl_str id)
              STR_ARG(id));
 }
 
-sl_str tables_link(const struct tables *t, const struct rec_ref *r)
+static struct link_row *find_link(const struct tables *t, const struct rec_ref *r)
 {
     struct link_row *l;
     char key[200];
 
     link_key(key, r->endpoint, r->kind, r->id);
     HASH_FIND_STR(t->links, key, l);
+    return l;
+}
+
+sl_str tables_link(const struct tables *t, const struct rec_ref *r)
+{
+    struct link_row *l = find_link(t, r);
+
     return l ? l->subject : STR("");
+}
+
+uint64_t tables_link_num(const struct tables *t, const struct rec_ref *r)
+{
+    struct link_row *l = find_link(t, r);
+
+    return l ? l->num : 0;
 }
 
 /* ---- chains ---- */
@@ -167,6 +181,10 @@ static bool apply_routed(struct tables *t, sl_str payload, int64_t now_ms)
     if (e) {
         e->routed = rec.n_waits ? 2 : 1;
         e->duplicate_of = rec.duplicate_of;
+        e->n_abouts = rec.n_abouts;
+        e->abouts = make(t, (rec.n_abouts + 1) * sizeof(*e->abouts));
+        for (size_t i = 0; i < rec.n_abouts; i++)
+            e->abouts[i] = keep(t, rec.abouts[i].subject);
     }
     rec_routed_finish(&rec);
     return e != NULL;
@@ -255,6 +273,7 @@ static void link_add(struct tables *t, const struct rec_link *link)
         HASH_ADD_STR(t->links, key, l);
     }
     l->subject = keep(t, link->subject);
+    l->num = link->num;
 }
 
 static bool apply_moves(struct tables *t, sl_str payload, int64_t now_ms)
@@ -268,6 +287,54 @@ static bool apply_moves(struct tables *t, sl_str payload, int64_t now_ms)
     for (size_t i = 0; i < rec.n_links; i++)
         link_add(t, &rec.links[i]);
     rec_moves_finish(&rec);
+    return true;
+}
+
+struct deadline_row *tables_deadline(const struct tables *t, uint64_t num)
+{
+    struct deadline_row *d;
+
+    HASH_FIND(hh, t->deadlines, &num, sizeof(num), d);
+    return d;
+}
+
+static void deadline(struct tables *t, const struct rec_deadline *it)
+{
+    struct deadline_row *d = tables_deadline(t, it->num);
+
+    if (!d && it->what == DEADLINE_BEGINS) {
+        d = make(t, sizeof(*d));
+        d->num = it->num;
+        HASH_ADD(hh, t->deadlines, num, sizeof(d->num), d);
+    }
+    if (!d || (it->what == DEADLINE_BEGINS) == d->open)
+        return; /* the first one holds */
+    d->begun += it->what == DEADLINE_BEGINS;
+    d->met += it->what == DEADLINE_MET;
+    d->missed += it->what == DEADLINE_MISSED;
+    d->open = it->what == DEADLINE_BEGINS || it->what == DEADLINE_WARNED;
+    if (d->open)
+        d->next_ms = it->next_ms;
+    if (it->what != DEADLINE_BEGINS)
+        return;
+    d->due_ms = it->due_ms;
+    d->expect = keep(t, it->expect);
+    d->topic = keep(t, it->topic);
+    d->owner = keep(t, it->owner);
+    d->route = keep(t, it->route);
+    d->subject = keep(t, it->subject);
+    d->endpoint = keep(t, it->endpoint);
+}
+
+static bool apply_deadlines(struct tables *t, sl_str payload)
+{
+    struct rec_deadlines rec;
+
+    if (rec_deadlines_decode(payload, &rec) < 0)
+        return false;
+    for (size_t i = 0; i < rec.n_items; i++)
+        deadline(t, &rec.items[i]);
+    rec_deadlines_finish(&rec);
     return true;
 }
 
@@ -326,6 +393,8 @@ bool tables_apply(struct tables *t, uint8_t type, sl_str payload, int64_t now_ms
         return apply_moves(t, payload, now_ms);
     case REC_CHECKPOINT:
         return apply_checkpoint(t, payload);
+    case REC_DEADLINE:
+        return apply_deadlines(t, payload);
     case REC_STATE:
         return apply_state(t, payload);
     default:
@@ -337,6 +406,7 @@ void tables_finish(struct tables *t)
 {
     HASH_CLEAR(hh, t->chains);
     HASH_CLEAR(hh, t->links);
+    HASH_CLEAR(hh, t->deadlines);
     free(t->events);
     free(t->batches);
     free(t->rows);

@@ -44,6 +44,8 @@ struct event_row {
     uint8_t routed; /* 0 not yet, 1 done, 2 waits for a link */
     uint64_t duplicate_of;
     struct rec_receipt receipt;
+    sl_str *abouts;
+    size_t n_abouts;
     struct row **rows;
     uint32_t n_rows;
 };
@@ -58,7 +60,18 @@ struct batch_row {
 struct link_row {
     UT_hash_handle hh;
     sl_str subject;
+    uint64_t num;
     char key[];
+};
+
+/** A deadline, of the newest record about it. */
+struct deadline_row {
+    UT_hash_handle hh; /* tables.deadlines, by num */
+    uint64_t num;
+    bool open;
+    unsigned begun, met, missed; /* how often */
+    int64_t next_ms, due_ms;
+    sl_str expect, topic, owner, route, subject, endpoint;
 };
 
 /** A fact of REC_STATE; its value is empty when it was cleared. */
@@ -76,6 +89,7 @@ struct tables {
     size_t cap;
     struct chain_row *chains;
     struct link_row *links;
+    struct deadline_row *deadlines;
     struct state_row *states; /* in no order */
     struct row **rows;        /* by time of making */
     size_t n_rows, rows_cap;
@@ -85,7 +99,9 @@ struct tables {
 bool tables_apply(struct tables *t, uint8_t type, sl_str payload, int64_t now_ms);
 void tables_finish(struct tables *t);
 
-struct row *tables_row(const struct tables *t, uint64_t num);        /* NULL: none */
-struct event_row *tables_event(const struct tables *t, uint64_t id); /* NULL: none */
-struct batch_row *tables_batch(const struct tables *t, uint64_t id); /* NULL: none */
-sl_str tables_link(const struct tables *t, const struct rec_ref *r); /* empty: none */
+struct row *tables_row(const struct tables *t, uint64_t num);               /* NULL: none */
+struct event_row *tables_event(const struct tables *t, uint64_t id);        /* NULL: none */
+struct batch_row *tables_batch(const struct tables *t, uint64_t id);        /* NULL: none */
+struct deadline_row *tables_deadline(const struct tables *t, uint64_t num); /* NULL: none */
+sl_str tables_link(const struct tables *t, const struct rec_ref *r);        /* empty: none */
+uint64_t tables_link_num(const struct tables *t, const struct rec_ref *r);

@@ -138,8 +138,28 @@ static struct rec_state a_state(void)
     };
 }
 
+static struct rec_deadline ends[] = {
+    { .num = 4096,
+      .what = DEADLINE_BEGINS,
+      .next_ms = 7,
+      .due_ms = 8,
+      .expect = STR("supplier/tracking\nfulfillments/*"),
+      .topic = STR("sla/missing"),
+      .owner = STR("risk"),
+      .route = STR("r"),
+      .subject = STR("order:1"),
+      .endpoint = STR("byron") },
+    { .num = 4097, .what = DEADLINE_MET, .event = 9 },
+};
+
+static struct rec_deadlines some_deadlines(void)
+{
+    return (struct rec_deadlines){ .at_ms = 5, .items = ends, .n_items = 2 };
+}
+
 static void encode(enum record_type type, struct buf *b)
 {
+    struct rec_deadlines deadlines = some_deadlines();
     struct rec_state state = a_state();
     struct rec_receipt receipt = a_receipt();
     struct rec_routed routed = a_routed();
@@ -171,6 +191,9 @@ static void encode(enum record_type type, struct buf *b)
     case REC_STATE:
         rec_state_encode(b, &state);
         break;
+    case REC_DEADLINE:
+        rec_deadlines_encode(b, &deadlines);
+        break;
     case REC_VOID: /* has no content */
         break;
     }
@@ -187,6 +210,7 @@ static int decodes(enum record_type type, sl_str s)
     struct rec_checkpoint checkpoint;
     struct rec_duplicate duplicate;
     struct rec_state state = { 0 };
+    struct rec_deadlines deadlines = { 0 };
     int r = UV_EINVAL;
 
     switch (type) {
@@ -212,6 +236,10 @@ static int decodes(enum record_type type, sl_str s)
     case REC_STATE:
         r = rec_state_decode(s, &state);
         rec_state_finish(&state);
+        break;
+    case REC_DEADLINE:
+        r = rec_deadlines_decode(s, &deadlines);
+        rec_deadlines_finish(&deadlines);
         break;
     case REC_VOID:
         break;
@@ -419,6 +447,31 @@ static void state_comes_back_as_it_was(void **state)
 #define ROUTED_ADDED (8 + 4 + 4)
 #define MOVES_ADDED  (1 + 4 + 4 + 1)
 
+static void what_becomes_of_deadlines_comes_back_as_it_was(void **state)
+{
+    struct rec_deadlines r;
+    struct buf b = { 0 };
+
+    (void)state;
+    encode(REC_DEADLINE, &b);
+    CHECK_EQ(rec_deadlines_decode(buf_view(&b), &r), 0);
+    CHECK_EQ(r.at_ms, 5);
+    CHECK_EQ(r.n_items, 2);
+    CHECK_EQ(r.items[0].what, DEADLINE_BEGINS);
+    CHECK_EQ(r.items[0].next_ms, 7);
+    CHECK_EQ(r.items[0].due_ms, 8);
+    CHECK_VIEW(r.items[0].expect, "supplier/tracking\nfulfillments/*");
+    CHECK_VIEW(r.items[0].topic, "sla/missing");
+    CHECK_VIEW(r.items[0].owner, "risk");
+    CHECK_VIEW(r.items[0].route, "r");
+    CHECK_VIEW(r.items[0].subject, "order:1");
+    CHECK_VIEW(r.items[0].endpoint, "byron");
+    CHECK_EQ(r.items[1].num, 4097);
+    CHECK_EQ(r.items[1].event, 9);
+    rec_deadlines_finish(&r);
+    buf_finish(&b);
+}
+
 static void a_routed_record_of_the_first_form_is_still_read(void **state)
 {
     struct rec_delivery one = { .num = 4096, .state = DS_READY, .body = STR("{}") };
@@ -463,7 +516,7 @@ static void moves_of_the_first_form_are_still_read(void **state)
 static void a_record_cut_anywhere_is_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_STATE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_DEADLINE; type++) {
         if (type == REC_VOID)
             continue; /* has no content */
         struct buf b = { 0 };
@@ -485,7 +538,7 @@ static void a_record_cut_anywhere_is_an_error(void **state)
 static void bytes_left_over_or_another_version_are_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_STATE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_DEADLINE; type++) {
         if (type == REC_VOID)
             continue; /* has no content */
         struct buf b = { 0 };
@@ -506,7 +559,7 @@ static void no_byte_of_a_record_can_break_the_reader(void **state)
     static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
 
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_STATE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_DEADLINE; type++) {
         if (type == REC_VOID)
             continue; /* has no content */
         struct buf b = { 0 };
@@ -606,6 +659,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_comes_back_as_it_was),
         cmocka_unit_test(a_duplicate_comes_back_and_has_its_places_fixed),
         cmocka_unit_test(state_comes_back_as_it_was),
+        cmocka_unit_test(what_becomes_of_deadlines_comes_back_as_it_was),
         cmocka_unit_test(a_routed_record_of_the_first_form_is_still_read),
         cmocka_unit_test(moves_of_the_first_form_are_still_read),
         cmocka_unit_test(a_record_cut_anywhere_is_an_error),

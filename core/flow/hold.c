@@ -1,0 +1,325 @@
+/*
+ * hold.c - what a held delivery carries, and what it means when somebody or its clock decides.
+ */
+#include "flow/hold.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/units.h"
+
+static const char *const then_names[] = { "", "release", "reject", "escalate" };
+
+const char *hold_duration(int64_t ms, char out[24])
+{
+    units_format_duration(ms, out);
+    return out;
+}
+
+const struct conf_hold *hold_of(const struct conf_route *r, sl_str type)
+{
+    if (r && r->wait && str_eq(str_of(r->wait->type), type))
+        return r->wait;
+    if (r && r->hold && str_eq(str_of(r->hold->type), type))
+        return r->hold;
+    for (size_t i = 0; r && i < r->n_targets; i++)
+        if (r->targets[i].hold && str_eq(str_of(r->targets[i].hold->type), type))
+            return r->targets[i].hold;
+    return NULL;
+}
+
+/* ---- writing ---- */
+
+static void put_member(struct buf *b, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    buf_printf(b, ",\"%s\":", name);
+    buf_json_str(b, str_of(value));
+}
+
+static void put_choices(struct buf *b, const struct conf_hold *h)
+{
+    static const struct conf_choice usual[] = { { .name = (char *)"release", .release = true },
+                                                { .name = (char *)"reject" } };
+    const struct conf_choice *c = h->n_choices ? h->choices : usual;
+    size_t n = h->n_choices ? h->n_choices : 2;
+
+    buf_cstr(b, ",\"choices\":[");
+    for (size_t i = 0; i < n; i++) {
+        buf_cstr(b, i ? ",{\"name\":" : "{\"name\":");
+        buf_json_str(b, str_of(c[i].name));
+        put_member(b, "do", c[i].release ? "release" : "reject");
+        put_member(b, "to", c[i].to);
+        put_member(b, "text", c[i].text);
+        buf_char(b, '}');
+    }
+    buf_char(b, ']');
+}
+
+char *hold_detail(const struct conf_hold *h, const struct conf_route *r, sl_str before,
+                  sl_str evidence, sl_str lack, sl_str next)
+{
+    const char *owner = h->owner ? h->owner : r->owner;
+    struct buf b = { 0 };
+
+    if (before.len > 2) {
+        buf_append(&b, before.ptr, before.len - 1); /* without its bracket */
+        buf_cstr(&b, ",\"hold\":");
+    } else {
+        buf_cstr(&b, "{\"hold\":");
+    }
+    buf_json_str(&b, str_of(h->type));
+    put_member(&b, "owner", owner);
+    if (h->for_ms) {
+        put_member(&b, "then", then_names[h->then]);
+        buf_printf(&b, ",\"for_ms\":%" PRId64, h->for_ms);
+    }
+    put_member(&b, "escalate_to", h->escalate_to);
+    put_member(&b, "to", h->to);
+    if (h->n_until)
+        buf_cstr(&b, ",\"until\":[");
+    for (size_t i = 0; i < h->n_until; i++) {
+        buf_cstr(&b, i ? "," : "");
+        buf_json_str(&b, str_of(h->until[i]));
+    }
+    if (h->n_until)
+        buf_char(&b, ']');
+    if (strcmp(h->type, HOLD_WAIT_FOR) != 0)
+        put_choices(&b, h);
+    if (lack.len) {
+        buf_cstr(&b, ",\"evidence_lacks\":");
+        buf_json_str(&b, lack);
+    }
+    if (evidence.len) {
+        buf_cstr(&b, ",\"evidence\":");
+        buf_str(&b, evidence);
+    } else if (next.len) {
+        buf_cstr(&b, ",\"next\":");
+        buf_str(&b, next);
+    }
+    buf_char(&b, '}');
+    return buf_steal(&b, NULL);
+}
+
+/* ---- reading ---- */
+
+/** The raw text of the last member, which has this name; empty: there is none. Before it stand only
+ *  texts and numbers of our own, and a quote inside a text is written as \". */
+static sl_str last_member(sl_str detail, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i + n < detail.len; i++)
+        if (memcmp(detail.ptr + i, name, n) == 0)
+            return (sl_str){ detail.ptr + i + n, detail.len - i - n - 1 };
+    return STR("");
+}
+
+#define EVIDENCE ",\"evidence\":"
+#define NEXT     ",\"next\":"
+
+static json_t *read_detail(const struct store_delivery *row)
+{
+    json_t *j = row->detail.len ? json_loadb(row->detail.ptr, row->detail.len, 0, NULL) : NULL;
+    const char *type = json_string_value(json_object_get(j, "hold"));
+
+    if (type && str_eq(row->hold_type, str_of(type)))
+        return j;
+    json_decref(j); /* of an earlier hold */
+    return NULL;
+}
+
+static const char *text_in(const json_t *o, const char *name)
+{
+    return json_string_value(json_object_get(o, name));
+}
+
+static char *own(const char *text)
+{
+    return text ? mem_str(text) : NULL;
+}
+
+char *hold_owner(sl_str detail)
+{
+    json_t *j = detail.len ? json_loadb(detail.ptr, detail.len, 0, NULL) : NULL;
+    char *owner = own(text_in(j, "owner"));
+
+    json_decref(j);
+    return owner;
+}
+
+/* ---- verdicts ---- */
+
+void hold_verdict_finish(struct hold_verdict *v)
+{
+    free(v->to);
+    free(v->reason);
+    free(v->hold_type);
+    free(v->detail);
+    *v = (struct hold_verdict){ 0 };
+}
+
+/** What it waited for has come or not: the hold behind it begins. */
+static void next_hold(sl_str next, int64_t now_ms, struct hold_verdict *v)
+{
+    json_t *j = json_loadb(next.ptr, next.len, 0, NULL);
+    int64_t for_ms = json_integer_value(json_object_get(j, "for_ms"));
+    const char *type = text_in(j, "hold");
+
+    v->state = DS_HELD;
+    v->hold_type = mem_str(type ? type : "approval");
+    v->detail = mem_dup(next);
+    v->next_ms = for_ms ? now_ms + for_ms : 0;
+    v->reason = mem_str("the route holds every delivery");
+    json_decref(j);
+}
+
+static void release(const struct store_delivery *row, const json_t *says, const char *to,
+                    int64_t now_ms, struct hold_verdict *v)
+{
+    sl_str next = json_object_get(says, "next") ? last_member(row->detail, NEXT) : STR("");
+
+    if (next.len) {
+        next_hold(next, now_ms, v);
+        return;
+    }
+    v->state = DS_READY;
+    if (!to && !row->endpoint.len)
+        to = text_in(says, "to");
+    v->to = own(to);
+}
+
+/** The same detail under its new owner; evidence as it was. */
+static char *escalated(const struct store_delivery *row, json_t *says, const char *to)
+{
+    sl_str evidence = json_object_get(says, "evidence") ? last_member(row->detail, EVIDENCE)
+                                                        : STR("");
+    struct buf b = { 0 };
+
+    if (!says)
+        return NULL;
+    if (to)
+        json_object_set_new(says, "owner", json_string(to));
+    json_object_set_new(says, "overdue", json_true());
+    json_object_del(says, "evidence");
+    char *head = json_dumps(says, JSON_COMPACT);
+    if (!head)
+        return NULL; /* no memory: it stays as it was */
+    buf_cstr(&b, head);
+    free(head);
+    if (evidence.len) {
+        b.len--; /* its bracket */
+        buf_cstr(&b, EVIDENCE);
+        buf_str(&b, evidence);
+        buf_char(&b, '}');
+    }
+    return buf_steal(&b, NULL);
+}
+
+static void escalate(const struct flow *f, const struct store_delivery *row, json_t *says,
+                     int64_t now_ms, const char *cannot, struct hold_verdict *v)
+{
+    int64_t for_ms = json_integer_value(json_object_get(says, "for_ms"));
+    int64_t again_ms = f->config->alerts.repeat_ms > for_ms ? f->config->alerts.repeat_ms : for_ms;
+    const char *owner = text_in(says, "owner"), *to = text_in(says, "escalate_to");
+    struct buf reason = { 0 };
+    char text[24];
+
+    buf_cstr(&reason, "overdue");
+    if (for_ms)
+        buf_printf(&reason, ": nobody decided within %s", hold_duration(for_ms, text));
+    if (*cannot)
+        buf_printf(&reason, "; it cannot be released by itself: %s", cannot);
+    if (to || owner)
+        buf_printf(&reason, "; %s decides", to ? to : owner);
+    v->state = DS_HELD;
+    v->hold_type = mem_dup(row->hold_type);
+    v->detail = escalated(row, says, to);
+    v->reason = buf_steal(&reason, NULL);
+    v->next_ms = now_ms + (again_ms ? again_ms : 1000);
+    v->overdue = true;
+}
+
+/** "fraud: nobody decided within 2h", "orders/create has not come within 30s" */
+static char *late(const struct store_delivery *row, const json_t *says)
+{
+    int64_t for_ms = json_integer_value(json_object_get(says, "for_ms"));
+    const char *topic = json_string_value(json_array_get(json_object_get(says, "until"), 0));
+    struct buf b = { 0 };
+    char text[24];
+
+    hold_duration(for_ms, text);
+    if (topic && str_eq(row->hold_type, STR(HOLD_WAIT_FOR)))
+        buf_printf(&b, "%s has not come within %s", topic, text);
+    else
+        buf_printf(&b, STR_FMT ": nobody decided within %s", STR_ARG(row->hold_type), text);
+    return buf_steal(&b, NULL);
+}
+
+void hold_ran_out(const struct flow *f, const struct store_delivery *row, int64_t now_ms,
+                  const char *cannot, struct hold_verdict *v)
+{
+    json_t *says = read_detail(row);
+    const char *then = text_in(says, "then");
+
+    *v = (struct hold_verdict){ 0 };
+    if (!then || *cannot || !strcmp(then, then_names[HOLD_ESCALATE])) {
+        escalate(f, row, says, now_ms, cannot, v);
+    } else if (!strcmp(then, then_names[HOLD_REJECT])) {
+        v->state = DS_DEAD;
+        v->reason = late(row, says);
+    } else {
+        release(row, says, NULL, now_ms, v);
+        if (v->state == DS_READY)
+            v->reason = late(row, says);
+    }
+    json_decref(says);
+}
+
+static const json_t *find_choice(const json_t *choices, sl_str name)
+{
+    for (size_t i = 0; i < json_array_size(choices); i++) {
+        const json_t *c = json_array_get(choices, i);
+        if (str_eq(name, str_of(text_in(c, "name"))))
+            return c;
+    }
+    return NULL;
+}
+
+static void say_choices(const json_t *choices, sl_str name, char text[160])
+{
+    int n = snprintf(text, 160, "it has no choice \"%.*s\"", (int)(name.len < 40 ? name.len : 40),
+                     name.ptr);
+
+    for (size_t i = 0; i < json_array_size(choices) && n < 150; i++)
+        n += snprintf(text + n, 160 - (size_t)n, "%s%s",
+                      i ? ", " : "; there are: ", text_in(json_array_get(choices, i), "name"));
+}
+
+int hold_chosen(const struct store_delivery *row, sl_str choice, bool does_release, int64_t now_ms,
+                struct hold_verdict *v, char text[160])
+{
+    json_t *says = read_detail(row);
+    const json_t *choices = json_object_get(says, "choices"), *c = NULL;
+    const char *to = NULL;
+
+    *v = (struct hold_verdict){ 0 };
+    if (choice.len && !(c = find_choice(choices, choice))) {
+        say_choices(choices, choice, text);
+        json_decref(says);
+        return UV_EINVAL;
+    }
+    if (c) {
+        does_release = !strcmp(text_in(c, "do"), then_names[HOLD_RELEASE]);
+        to = text_in(c, "to");
+    }
+    if (does_release)
+        release(row, says, to, now_ms, v);
+    else
+        v->state = DS_DEAD;
+    json_decref(says);
+    return 0;
+}

@@ -1,0 +1,49 @@
+/*
+ * hold.h - what a held delivery carries (the detail of its row): who decides, what the choices are,
+ * what they rest on, and what happens when its clock runs out.
+ *
+ *   {"hold":"fraud","owner":"risk","then":"escalate","for_ms":7200000,"escalate_to":"lead",
+ *    "until":["orders/risk_assessment_changed"],"to":"byron",
+ *    "choices":[{"name":"release","do":"release"},{"name":"reject","do":"reject"}],
+ *    "evidence":{...}}
+ *
+ * It is made when the delivery is held and says all that is needed later: a changed configuration
+ * changes nothing of it. `evidence` stands last, so that no number in it is printed anew; of a
+ * delivery that waits for an event, `next` stands there: the hold that comes after.
+ */
+#pragma once
+
+#include "flow/state.h"
+
+#define HOLD_EVIDENCE_MAX (16u << 10) /* bytes; what is longer is left out, and that is said */
+
+/** Own text. `before`: a detail whose members go before, or empty; `evidence`: JSON, or empty;
+ * `lack`: why there is none, or empty; `next`: a detail. */
+char *hold_detail(const struct conf_hold *h, const struct conf_route *r, sl_str before,
+                  sl_str evidence, sl_str lack, sl_str next);
+
+/** What is to become of a held delivery. Texts are owned: hold_verdict_finish(). */
+struct hold_verdict {
+    enum delivery_state state;         /* READY, DEAD, or HELD: under another type, or escalated */
+    char *to;                          /* READY: the endpoint, if it has none; NULL: its own */
+    char *reason, *hold_type, *detail; /* NULL: as whoever decided says, none, unchanged */
+    int64_t next_ms;
+    bool overdue;
+};
+
+/** Its clock ran out. `cannot`: why it cannot be released; empty: try. */
+void hold_ran_out(const struct flow *f, const struct store_delivery *row, int64_t now_ms,
+                  const char *cannot, struct hold_verdict *ret);
+/** It is released, by its usual way (`choice` empty) or one of its choices; then perhaps the choice
+ *  rejects it. 0, or UV_EINVAL with `text`. */
+int hold_chosen(const struct store_delivery *row, sl_str choice, bool release, int64_t now_ms,
+                struct hold_verdict *ret, char text[160]);
+void hold_verdict_finish(struct hold_verdict *v);
+
+/** The owner its detail names, own; NULL: none. */
+char *hold_owner(sl_str detail);
+/** "2h", "90s": as people write it. */
+const char *hold_duration(int64_t ms, char out[24]);
+
+/** The hold of this type of a route or one of its targets; NULL: none. */
+const struct conf_hold *hold_of(const struct conf_route *r, sl_str type);

@@ -10,6 +10,10 @@
 #include "flow/mapper.h"
 #include "flow/program.h"
 
+#define KEPT                                                                             \
+    1000 /* good ones, though the configuration has them no more: it may be changed back \
+          */
+
 enum verdict { UNKNOWN, GOOD, BAD };
 
 struct known {
@@ -140,6 +144,6 @@ void programs_forget(struct programs *p)
     struct known *k, *tmp;
 
     HASH_ITER (hh, p->all, k, tmp)
-        if (!k->met || k->verdict != GOOD)
+        if (k->verdict != GOOD || (!k->met && HASH_COUNT(p->all) > KEPT))
             drop(p, k);
 }

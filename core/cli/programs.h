@@ -27,5 +27,5 @@ bool programs_unknown(const struct programs *p);
 void programs_compile(struct programs *p);
 /** Is one of those that the last load_again() met known to be bad? */
 bool programs_bad(const struct programs *p);
-/** Keep only what the last load_again() met and is good. */
+/** What is bad is asked for anew the next time; of the good ones not too many are kept. */
 void programs_forget(struct programs *p);

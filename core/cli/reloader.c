@@ -72,6 +72,8 @@ static void verdict(struct reloader *r, int code, sl_str json)
     r->next = NULL;
     r->orphans = (struct orphan_list){ 0 };
     programs_forget(r->conf.loaded->programs);
+    if (!r->dry_run && code != UV_ECANCELED)
+        watch_reloaded(r->conf.watch, code == 0);
     r->state = IDLE;
     tell_all(r, code, json);
     reloader_end(r);

@@ -173,6 +173,14 @@ void watch_metrics(struct watch *w, struct buf *out)
 
     head(out, "build_info", "gauge", "The running version.");
     buf_printf(out, "sluice_build_info{version=\"%s\"} 1\n", SLUICE_VERSION);
+    head(out, "config_reloads_total", "counter", "Reloads of the configuration by their verdict.");
+    buf_printf(out,
+               "sluice_config_reloads_total{result=\"done\"} %" PRIu64
+               "\n"
+               "sluice_config_reloads_total{result=\"refused\"} %" PRIu64 "\n",
+               w->reloads, w->reloads_refused);
+    head(out, "config_timestamp_seconds", "gauge", "When the configuration in force was read.");
+    buf_printf(out, "sluice_config_timestamp_seconds %.3f\n", (double)w->reloaded_ms / 1e3);
     if (!w->flow)
         return;
     flow_stats(w->flow, &fs);

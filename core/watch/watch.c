@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "watch/watch_int.h"
 
@@ -43,6 +44,7 @@ int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config,
 
     w->loop = loop;
     w->conf = &config->alerts;
+    w->reloaded_ms = clock_wall_ms();
     w->log = (struct logger){ .room = "watch" };
     list_init(&w->alerts);
     uv_timer_init(loop, &w->timer);
@@ -83,6 +85,14 @@ void watch_change(struct watch *w, const struct config *config)
                           (a->route[0] && !config_route(config, str_of(a->route)))))
             alert_over(a, "over: it is no longer in the configuration");
     }
+}
+
+void watch_reloaded(struct watch *w, bool done)
+{
+    w->reloads += done;
+    w->reloads_refused += !done;
+    if (done)
+        w->reloaded_ms = clock_wall_ms();
 }
 
 /* ---- looking ---- */

@@ -24,6 +24,8 @@ int watch_open(struct watch **ret, uv_loop_t *loop, const struct config *config,
 int watch_prepare(struct watch *w, const struct config *config, struct fail *fail);
 /** Alerts go where this one says from now on; borrowed until the next. After watch_prepare(). */
 void watch_change(struct watch *w, const struct config *config);
+/** Count a reload's verdict. */
+void watch_reloaded(struct watch *w, bool done);
 /** What the metrics read; all borrowed, until watch_close(). Call once all are open. */
 void watch_attach(struct watch *w, struct flow *flow, struct store *store, struct mapper *mapper);
 /** The intake listener, for its connections; borrowed until this is called with NULL. */

@@ -58,6 +58,8 @@ struct watch {
     struct store *store;
     struct mapper *mapper;
     const struct http_server *intake; /* NULL: not open */
+    uint64_t reloads, reloads_refused;
+    int64_t reloaded_ms; /* when the configuration in force was taken over */
     struct logger log;
     void (*closed)(void *ctx);
     void *ctx;

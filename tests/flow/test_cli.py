@@ -69,7 +69,7 @@ def test_version_is_said_in_both_forms():
 
 def test_a_good_configuration_is_0_and_a_bad_one_3_with_file_line_and_column(make_gateway):
     gateway = make_gateway(demo_config("http://127.0.0.1:1"), start=False)
-    assert gateway.cli("check").json == {"ok": True, "errors": []}
+    assert gateway.cli("check").json == {"ok": True, "errors": [], "orphans": []}
     gateway.file.write_text(gateway.file.read_text().replace("priority: critical", "priorty: critical"))
     done = gateway.cli("check", ok=False)
     assert done.code == 3

@@ -80,3 +80,14 @@ void answer_why(const sl_http_answer *a, const char *text, const json_t *reason,
 
 /** Milliseconds the answer asks to wait; 0: it does not say. */
 int64_t answer_wait(const sl_http_answer *a);
+
+/* ---- rest_budget.c: what the remote says is left ----------------------------------------------
+ */
+
+/** Pass on X-Shopify-Shop-Api-Call-Limit, RateLimit or X-RateLimit-*, if there are any. In the
+ *  callback of the answer, before its outcome is told. */
+void budget_of_headers(const sl_host *h, const sl_http_answer *a);
+/** The same for GraphQL's { currentlyAvailable, maximumAvailable, restoreRate }; NULL is fine. */
+void budget_of_points(const sl_host *h, const json_t *status);
+/** Does a GraphQL answer refuse for pace? Nothing was executed then. */
+int budget_throttled(json_t *root, const json_t *status, int64_t *ret_after_ms);

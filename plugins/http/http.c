@@ -38,6 +38,15 @@ static const sl_action actions[] = {
     { 0 },
 };
 
+static uint32_t http_cost(void *self, void *handle, const sl_record *record)
+{
+    const struct action *a = handle;
+
+    (void)self;
+    (void)record;
+    return a->cost;
+}
+
 static const sl_plugin plugin = {
     .size = sizeof(plugin),
     .abi_minor = 1,
@@ -54,6 +63,7 @@ static const sl_plugin plugin = {
     .prepare = http_prepare,
     .deliver = http_deliver,
     .confirm = http_confirm,
+    .cost = http_cost,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -70,8 +70,8 @@ struct http {
     struct signing_key keys[MAX_KEYS];
     size_t n_keys; /* 0: not signed */
     struct status_set accepted, duplicate, rejected;
-    sl_str ok, reference, reason; /* JSON Pointers; empty: not looked at */
-    int has_ok, has_reference, has_reason;
+    sl_str ok, reference, reason, points; /* JSON Pointers; empty: not looked at */
+    int has_ok, has_reference, has_reason, has_points;
 };
 
 /** A route's parameters. The views live as long as the binding. */
@@ -79,6 +79,7 @@ struct action {
     sl_str method, path; /* path may be empty: the endpoint's URL alone */
     sl_str body;         /* a jq program; empty: the record's body as it is */
     struct rest_headers headers;
+    uint32_t cost; /* tokens of the endpoint's rate */
     struct {
         sl_str method, path; /* path empty: it cannot be asked */
         sl_str found;        /* a jq program over the answer; empty: its status says it all */

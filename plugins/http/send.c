@@ -19,6 +19,8 @@ struct call {
     uint32_t attempt;
 };
 
+#define LITERAL(s) ((sl_str){ (s), sizeof(s) - 1 })
+
 /* ---- outcomes ------------------------------------------------------------------------------ */
 
 /* Tell the record's outcome and end the batch. */
@@ -154,13 +156,34 @@ static void on_status(struct call *c, const sl_http_answer *a)
         end_perhaps(c, a, "a status that accepted.status does not list");
 }
 
+/* GraphQL says in the body what is left, and refuses for pace there, too: then 1. */
+static int on_points(struct call *c, const sl_http_answer *a)
+{
+    json_t *root = c->h->has_points ? answer_parse(a) : NULL;
+    json_t *status = root ? answer_at(root, c->h->points) : NULL;
+    int64_t after_ms = 0;
+    int throttled;
+
+    budget_of_points(c->h->host, status);
+    throttled = budget_throttled(root, status, &after_ms);
+    json_decref(root);
+    if (throttled)
+        end(c->done, &(sl_outcome){ .size = sizeof(sl_outcome),
+                                    .kind = SL_THROTTLED,
+                                    .after_ms = after_ms,
+                                    .status = a->status,
+                                    .why = LITERAL("THROTTLED") });
+    return throttled;
+}
+
 static void on_http(void *ctx, const sl_http_answer *a)
 {
     struct call *c = ctx;
 
+    budget_of_headers(c->h->host, a);
     if (a->error < 0)
         on_error(c, a);
-    else
+    else if (!on_points(c, a))
         on_status(c, a);
     free(c);
 }
@@ -190,8 +213,6 @@ static void put(struct heads *to, sl_str name, sl_str value)
             return;
     to->list[to->n++] = (sl_header){ name, value };
 }
-
-#define LITERAL(s) ((sl_str){ (s), sizeof(s) - 1 })
 
 static sl_status put_signature(struct heads *to, const struct http *h, sl_str key, sl_str body)
 {

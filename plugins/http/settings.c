@@ -34,6 +34,9 @@ const sl_option http_settings[] = {
       "statuses that mean refused for good, beside 3xx and 4xx" },
     { "rejected.reason", SL_OPT_POINTER, 0, "/error/message", 0, 0, NULL,
       "where a refusal says why" },
+    { "points", SL_OPT_POINTER, 0, NULL, 0, 0, NULL,
+      "where an answer says what is left of a GraphQL API's points, such as "
+      "/extensions/cost/throttleStatus; with rate.kind: points" },
     { 0 },
 };
 
@@ -44,6 +47,8 @@ const sl_option http_params[] = {
       "of the body are filled in" },
     { "headers", SL_OPT_MAP, 0, NULL, 0, 0, NULL,
       "headers beside the endpoint's, with the same placeholders; values without may be secrets" },
+    { "cost", SL_OPT_INT, 0, "1", 1, SL_COST_MAX, NULL,
+      "how much of the endpoint's rate it takes: the points of a query" },
     { "body", SL_OPT_JQ, 0, NULL, 0, 0, NULL,
       "makes the request's JSON; $delivery holds key, subject, piece and topic; without it the "
       "body goes as it is" },
@@ -192,9 +197,13 @@ static sl_status read_action(struct action *a, const sl_bind_in *in, sl_fail *fa
     const sl_values_api *api = in->values;
     sl_status r = api->str(in->params, "method", &a->method);
     char setting[160];
+    int64_t cost = 1;
 
     if (r < 0)
         return r;
+    if ((r = api->num(in->params, "cost", &cost)) < 0)
+        return r;
+    a->cost = (uint32_t)cost;
     if (api->str(in->params, "path", &a->path) == SL_OK &&
         (r = check_path("path", a->path, fail)) < 0)
         return r;
@@ -276,6 +285,7 @@ static sl_status load_texts(struct http *h)
         { "accepted.ok", &h->ok, &h->has_ok },
         { "accepted.reference", &h->reference, &h->has_reference },
         { "rejected.reason", &h->reason, &h->has_reason },
+        { "points", &h->points, &h->has_points },
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -34,6 +34,13 @@ static void note_usage(struct salesforce *sf, const sl_http_answer *a)
     of = strtoull(end + 1, NULL, 10);
     if (of == 0 || of > 1000000000000 || used > 1000000000000)
         return;
+    if (SL_HAS(sl_host, sf->host, budget))
+        sf->host->budget(sf->host->ctx,
+                         &(sl_budget){ .size = sizeof(sl_budget),
+                                       .kind = SL_BUDGET_QUOTA,
+                                       .limit = (int64_t)of,
+                                       .remaining = used < of ? (int64_t)(of - used) : 0,
+                                       .reset_ms = -1 });
     if (used * 100 <= of * USAGE_CALM_PCT)
         sf->session.usage_warned = false;
     if (used * 100 <= of * USAGE_WARN_PCT || sf->session.usage_warned)

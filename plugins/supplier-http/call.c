@@ -123,6 +123,7 @@ static void on_http(void *ctx, const sl_http_answer *answer)
 {
     struct call *c = ctx;
 
+    budget_of_headers(c->s->host, answer);
     c->on_answer(c, answer);
 }
 

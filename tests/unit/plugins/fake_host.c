@@ -35,6 +35,7 @@ struct job {
 };
 
 struct fake_host {
+    sl_budget budget; /* the last one told; size 0: none */
     sl_host table;
     sl_values *values;
     int64_t now, wall_offset;
@@ -328,6 +329,21 @@ void fake_host_run_for(struct fake_host *f, int64_t ms)
     f->now = end;
 }
 
+/* ---- what the remote says is left ---------------------------------------------------------- */
+
+static void host_budget(void *ctx, const sl_budget *budget)
+{
+    struct fake_host *f = ctx;
+
+    CHECK_EQ(budget->size, sizeof(*budget));
+    f->budget = *budget;
+}
+
+const sl_budget *fake_host_budget(const struct fake_host *f)
+{
+    return f->budget.size ? &f->budget : NULL;
+}
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
@@ -360,6 +376,7 @@ struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
         .timer = host_timer,
         .timer_cancel = host_timer_cancel,
         .transform = host_transform,
+        .budget = host_budget,
     };
     return f;
 }

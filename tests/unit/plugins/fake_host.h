@@ -72,6 +72,7 @@ void fake_host_expect(struct fake_host *f, const struct fake_exchange *x);
 void fake_host_run(struct fake_host *f);
 void fake_host_run_for(struct fake_host *f, int64_t ms);
 
+const sl_budget *fake_host_budget(const struct fake_host *f); /* the last one told; NULL: none */
 int64_t fake_host_wall_ms(const struct fake_host *f);
 size_t fake_host_requests(const struct fake_host *f); /* made so far */
 size_t fake_host_pending(const struct fake_host *f);  /* callbacks not yet run, timers included */

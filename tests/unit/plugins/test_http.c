@@ -351,6 +351,74 @@ static void a_reference_that_is_asked_for_must_be_there(void **state)
                "accepted.reference");
 }
 
+/* ---- what is left ---------------------------------------------------------------------------- */
+
+static void check_budget(const char *headers, uint32_t kind, int64_t limit, int64_t remaining,
+                         int64_t reset_ms)
+{
+    struct fixture x = fixture_open(NULL, NULL);
+    struct fake_done d;
+
+    FAKE_EXPECT(x.host, .status = 200, .answer_headers = headers);
+    fixture_deliver(&x, REQUEST, &d, 1);
+    const sl_budget *b = fake_host_budget(x.host);
+    CHECK_EQ(b != NULL, kind != 0);
+    if (b) {
+        CHECK_EQ(b->kind, kind);
+        CHECK_EQ(b->limit, limit);
+        CHECK_EQ(b->remaining, remaining);
+        CHECK_EQ(b->reset_ms, reset_ms);
+    }
+    fake_done_finish(&d);
+    fixture_close(&x);
+}
+
+static void what_the_headers_say_is_left_is_passed_on(void **state)
+{
+    (void)state;
+    check_budget("X-Shopify-Shop-Api-Call-Limit: 32/40", SL_BUDGET_LEAKY, 40, 8, -1);
+    check_budget("X-Shopify-Shop-Api-Call-Limit: 41/40", SL_BUDGET_LEAKY, 40, 0, -1);
+    check_budget("X-Ratelimit-Limit: 120\nX-Ratelimit-Remaining: 119\nX-Ratelimit-Reset: 0.5",
+                 SL_BUDGET_REQUESTS, 120, 119, 500);
+    check_budget("X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1795166133", SL_BUDGET_REQUESTS, 0,
+                 0, 1000); /* a time: the fake's clock and one second */
+    check_budget("RateLimit-Limit: 100, 100;w=60\nRateLimit-Remaining: 7\nRateLimit-Reset: 30",
+                 SL_BUDGET_REQUESTS, 100, 7, 30000);
+    check_budget("RateLimit: \"default\";r=50;t=30\nRateLimit-Policy: \"default\";q=100;w=60",
+                 SL_BUDGET_REQUESTS, 100, 50, 30000);
+    check_budget("RateLimit: limit=100, remaining=50, reset=30", SL_BUDGET_REQUESTS, 100, 50,
+                 30000);
+    check_budget("X-RateLimit-Remaining: many", 0, 0, 0, 0);
+    check_budget("X-Shopify-Shop-Api-Call-Limit: 32", 0, 0, 0, 0);
+    check_budget("Server: x", 0, 0, 0, 0);
+}
+
+static void a_graphql_api_says_it_in_the_body_and_refuses_there(void **state)
+{
+    const struct fake_setting settings[] = { BASIC,
+                                             { "points", "/extensions/cost/throttleStatus" },
+                                             { 0 } };
+    struct fixture x = fixture_open(settings, NULL);
+    struct fake_done d;
+
+    (void)state;
+    FAKE_EXPECT(x.host, .status = 200,
+                .answer =
+                    "{\"errors\":[{\"extensions\":{\"code\":\"THROTTLED\"}}],\"extensions\":"
+                    "{\"cost\":{\"requestedQueryCost\":752,\"throttleStatus\":{"
+                    "\"maximumAvailable\":1000.0,\"currentlyAvailable\":602,"
+                    "\"restoreRate\":50}}}}");
+    fixture_deliver(&x, REQUEST, &d, 1);
+    CHECK_EQ(d.outcomes[0].kind, SL_THROTTLED);
+    CHECK_EQ(d.outcomes[0].after_ms, 3000);
+    CHECK_EQ(fake_host_budget(x.host)->kind, SL_BUDGET_POINTS);
+    CHECK_EQ(fake_host_budget(x.host)->limit, 1000);
+    CHECK_EQ(fake_host_budget(x.host)->remaining, 602);
+    CHECK_EQ(fake_host_budget(x.host)->restore_milli, 50000);
+    fake_done_finish(&d);
+    fixture_close(&x);
+}
+
 /* ---- the end and what comes after ---------------------------------------------------------- */
 
 static void closing_ends_what_is_under_way_as_unknown(void **state)
@@ -554,6 +622,8 @@ int main(void)
         cmocka_unit_test(a_conflict_on_a_resend_under_one_key_is_no_rejection),
         cmocka_unit_test(an_answer_that_must_say_ok_is_asked),
         cmocka_unit_test(a_reference_that_is_asked_for_must_be_there),
+        cmocka_unit_test(what_the_headers_say_is_left_is_passed_on),
+        cmocka_unit_test(a_graphql_api_says_it_in_the_body_and_refuses_there),
         cmocka_unit_test(closing_ends_what_is_under_way_as_unknown),
         cmocka_unit_test(after_a_crash_only_what_is_idempotent_goes_again),
         cmocka_unit_test(a_lost_answer_is_settled_by_the_configured_question),

@@ -3,8 +3,9 @@
  *
  * A remote in trouble is not to be buried under repetitions of what it could not do the first time.
  * So retries stay below `percent` of the calls of the last 60 s; BUDGET_FLOOR of them go in any
- * case within the newest slots (5 to 10 s), so that a quiet lane still retries. A remote that has done BUDGET_WELL calls in a row well,
- * or has closed its breaker, is in no trouble: what waits for its next attempt may all go.
+ * case within the newest slots (5 to 10 s), so that a quiet lane still retries. A remote that has
+ * done BUDGET_WELL calls in a row well, or has closed its breaker, is in no trouble: what waits for
+ * its next attempt may all go.
  *
  * Time is an argument, on the monotonic clock.
  */

@@ -30,7 +30,7 @@ static bool may_leave(const struct delivery *d)
 
 void pile_add(struct delivery *d)
 {
-    if (!may_leave(d) || !list_empty(&d->pile_node))
+    if (!may_leave(d) || !list_empty(&d->pile_node) || !earlier_clear(d))
         return;
     struct pile *p = lane_pile(d);
     if (p->n++ == 0)

@@ -26,9 +26,11 @@ struct delivery {
     bool settling;    /* a move of it is on its way to the log: leave it alone */
     bool over_budget; /* WAITING: it could go, but for its endpoint's retry budget */
     bool deciding;    /* a person's decision about it is under way: likewise */
-    bool doubt; /* its endpoint may have it although nobody said so: see enum delivery_arrival */
-    bool trial; /* sent to see whether its lane is well again: it stays there */
-    uint32_t attempts; /* burnt */
+    bool doubt;   /* its endpoint may have it although nobody said so: see enum delivery_arrival */
+    bool cleared; /* nothing earlier of its chain waits in the index alone: see earlier.c */
+    bool asked_earlier; /* ... which is being asked */
+    bool trial;         /* sent to see whether its lane is well again: it stays there */
+    uint32_t attempts;  /* burnt */
     uint32_t generation;
     uint32_t asked;  /* confirm: how often */
     int64_t next_ms; /* wall clock: WAITING, UNKNOWN */
@@ -58,11 +60,12 @@ struct delivery {
 
     struct chain *chain; /* NULL: its route is not ordered */
     struct list chain_node;
-    struct list pile_node; /* in its pile while ready and first of its chain */
-    struct heap *heap;     /* of its lane, while waiting or unknown ... */
-    size_t heap_at;        /* ... and its place there; 0: in none */
-    struct batch *batch;   /* INFLIGHT */
-    UT_hash_handle hh;     /* flow.deliveries, by num */
+    struct list earlier_node; /* in flow.earlier while it waits to be asked */
+    struct list pile_node;    /* in its pile while ready and first of its chain */
+    struct heap *heap;        /* of its lane, while waiting or unknown ... */
+    size_t heap_at;           /* ... and its place there; 0: in none */
+    struct batch *batch;      /* INFLIGHT */
+    UT_hash_handle hh;        /* flow.deliveries, by num */
 };
 
 void delivery_free(struct delivery *d); /* NULL is fine */

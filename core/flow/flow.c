@@ -169,6 +169,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->in_hand = conf->in_hand;
     f->log = (struct logger){ .room = "flow" };
     list_init(&f->laters);
+    list_init(&f->earlier);
     list_init(&f->remaps);
     if (seed == 0)
         rng_system(&seed, sizeof(seed));

@@ -146,6 +146,7 @@ void lane_add(struct lane *l, struct delivery *d)
     l->counts[d->state]++;
     l->windows[d->priority].n += d->state != DS_HELD;
     list_init(&d->pile_node);
+    list_init(&d->earlier_node);
     d->deciding = decide_under_way(f, d->num);
     HASH_ADD(hh, f->deliveries, num, sizeof(d->num), d);
     chain_join(d);
@@ -205,6 +206,7 @@ void lane_remove(struct delivery *d)
 {
     struct lane *l = d->lane;
 
+    earlier_forget(d);
     pile_take(d);
     lane_drop_bytes(d);
     lane_timer_stop(d);

@@ -265,6 +265,8 @@ struct flow {
     size_t unread;           /* windows whose first claim is not answered */
     bool started;            /* none is: lanes may send. Before, a chain could miss its first */
     struct left_batch *left; /* recover.c: batches that were out when the process ended */
+    struct list earlier;     /* struct delivery: earlier.c */
+    size_t earlier_asked;    /* questions under way */
     struct list laters;      /* later.c */
     struct list remaps;      /* remap.c */
     struct choice *deciding; /* decide.c: hash by num */
@@ -341,6 +343,12 @@ void lane_result(struct lane *l, uint64_t trips_then, bool good);
 struct pile *lane_pile(const struct delivery *d); /* made when there is none */
 /** What was allowed to leave says nothing of the remote's health: its probe is free again. */
 void lane_forget(struct lane *l, uint64_t trips_then);
+
+/* earlier.c: order over several lanes, where not all of it is in memory */
+/** Is nothing of its chain before this one, which is the first of it in memory? False: it is being
+ *  asked, and pile_add() is called again. */
+bool earlier_clear(struct delivery *d);
+void earlier_forget(struct delivery *d); /* it leaves memory */
 
 /* window.c */
 /** Shall this new delivery be kept in memory? No: the window is full, it is found by a claim later.

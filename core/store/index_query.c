@@ -388,13 +388,15 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
         { "hold_type = ?", f->hold_type },
         { "instr(lower(reason), lower(?))", f->error },
         { "CASE WHEN json_valid(detail) THEN json_extract(detail, '$.owner') END = ?", f->owner },
+        { "piece = ?", f->piece },
     };
     const struct {
         const char *condition;
         int64_t n;
     } numbers[] = { { "issue = ? AND issue <> 0", (int64_t)f->issue },
                     { "updated_ms >= ?", f->since_ms },
-                    { "updated_ms < ?", f->until_ms } };
+                    { "updated_ms < ?", f->until_ms },
+                    { "num < ?", (int64_t)f->before } };
     int state = f->state ? state_of(f->state) : -1, r, at = 1;
     struct buf sql = { 0 };
 
@@ -404,6 +406,8 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     if (state >= 0)
         buf_printf(&sql, " AND state = %d%s%s", state, state < DS_DELIVERED ? " AND state < 6" : "",
                    state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");
+    if (f->live)
+        buf_cstr(&sql, " AND state < 6");
     for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
         if (equal[i].value)
             buf_printf(&sql, " AND %s", equal[i].condition);

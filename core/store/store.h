@@ -286,11 +286,14 @@ struct store_filter {
     uint64_t issue;             /* for DELIVERIES: what they died of; 0: any */
     int64_t since_ms, until_ms; /* for DELIVERIES: last moved so; [since, until); 0: any */
     const char *owner;          /* for DELIVERIES: of a held one's detail; for DEADLINES */
-    bool overdue;    /* for DELIVERIES: held, and its clock ran out; for DEADLINES: missed */
-    bool for_people; /* for DELIVERIES: none that waits for another event, not for a person */
-    bool duplicates; /* for EVENTS: only what repeats another event */
-    uint64_t after;  /* keyset paging: ids beyond this one (below, for newest-first lists) */
-    uint32_t limit;  /* 1..1000 */
+    bool overdue;      /* for DELIVERIES: held, and its clock ran out; for DEADLINES: missed */
+    bool for_people;   /* for DELIVERIES: none that waits for another event, not for a person */
+    const char *piece; /* for DELIVERIES: exact; NULL: any */
+    bool live;         /* for DELIVERIES: those that are not final */
+    uint64_t before;   /* for DELIVERIES: nums below this one; 0: any */
+    bool duplicates;   /* for EVENTS: only what repeats another event */
+    uint64_t after;    /* keyset paging: ids beyond this one (below, for newest-first lists) */
+    uint32_t limit;    /* 1..1000 */
 };
 
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,

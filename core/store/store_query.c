@@ -167,6 +167,7 @@ static void set_filter(struct query *q, const struct store_filter *f)
     q->filter.topic = copy(&q->arena, q->filter.topic);
     q->filter.owner = copy(&q->arena, q->filter.owner);
     q->filter.hold_type = copy(&q->arena, q->filter.hold_type);
+    q->filter.piece = copy(&q->arena, q->filter.piece);
     q->filter.error = copy(&q->arena, q->filter.error);
 }
 

@@ -36,7 +36,7 @@ void check_begin(struct remote *r)
     r->refused_ms = r->refused_until = 0;
     r->parked_ms = r->parked_until = 0;
     r->opened_ms = 0;
-    r->probing = r->after_park = r->at_once = 0;
+    r->after_park = r->at_once = 0;
     memset(r->overtaken, 0, sizeof(r->overtaken));
 }
 
@@ -66,6 +66,18 @@ static void check_at_once(const struct remote *r)
         world_fail(&r->sim->w, "concurrency: %s has %u calls at once", r->conf->name, r->at_once);
 }
 
+/** One that is out for longer than the breaker stays open may be of its last opening but one. */
+static unsigned probes_out(const struct remote *r)
+{
+    unsigned n = 0;
+
+    list_each (i, &r->calls) {
+        const struct call *c = list_entry(i, struct call, node);
+        n += c->probe && world_now() < c->probe_ms + r->conf->breaker.open_ms;
+    }
+    return n;
+}
+
 /** Chosen when: a batch long ago perhaps, it has waited for its token since. */
 static void check_closed_lane(struct call *c, int64_t chosen_ms)
 {
@@ -85,16 +97,15 @@ static void check_closed_lane(struct call *c, int64_t chosen_ms)
         if (now < r->opened_ms + r->conf->breaker.open_ms)
             world_fail(&r->sim->w, "breaker: %s gets a call %" PRId64 " ms after it opened",
                        r->conf->name, now - r->opened_ms);
-        if (r->probing >= r->conf->breaker.probes)
-            world_fail(&r->sim->w, "breaker: probe %u at %s", r->probing + 1, r->conf->name);
+        if (probes_out(r) >= r->conf->breaker.probes)
+            world_fail(&r->sim->w, "breaker: probe %u at %s", probes_out(r) + 1, r->conf->name);
         c->probe = true;
-        r->probing++;
+        c->probe_ms = now;
     }
 }
 
 void check_call_over(struct call *c)
 {
-    c->remote->probing -= c->probe;
     c->remote->after_park -= c->after_park;
     c->probe = c->after_park = false;
 }
@@ -173,11 +184,14 @@ static void check_again(struct call *c, struct book *k, const sl_record *rec, co
         world_fail(w, "twice at once: " NAME_FMT " is in two batches", NAME(k->num));
     if (!k->arrivals++)
         return;
+    if (!k->leave && k->last_at != c->remote->index)
+        world_fail(w, "interlock: " NAME_FMT " goes to %s, and may be at another", NAME(k->num),
+                   c->remote->conf->name);
     if (!k->leave && !is_idempotent(row))
         world_fail(w, "unknown: " NAME_FMT " is sent again without leave", NAME(k->num));
     if (!is(rec->key, k->key) && !k->key_may_change)
         world_fail(w, "key: " NAME_FMT " has another key", NAME(k->num));
-    if (is(rec->key, k->key) && hash_of(rec->request) != k->request)
+    if (is(rec->key, k->key) && !k->bytes_may_change && hash_of(rec->request) != k->request)
         world_fail(w, "request: " NAME_FMT " has other bytes under the same key", NAME(k->num));
 }
 
@@ -213,7 +227,8 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
     check_again(c, k, rec, row);
     check_order(c, b, row);
     k->with_remote = true;
-    k->leave = k->key_may_change = false;
+    k->last_at = c->remote->index;
+    k->leave = k->key_may_change = k->bytes_may_change = false;
     k->idempotent = is_idempotent(row);
     k->request = hash_of(rec->request);
     snprintf(k->key, sizeof(k->key), STR_FMT, STR_ARG(rec->key));
@@ -257,6 +272,13 @@ void check_question(struct call *c)
     if (now < r->refused_until && now > r->refused_ms + SLACK_MS)
         world_fail(&r->sim->w, "Retry-After: %s is asked %" PRId64 " ms too early", r->conf->name,
                    r->refused_until - now);
+}
+
+/** Never accepted by two members, whatever was lost on the way; but a person may be wrong. */
+void check_effect(struct sim *s, const struct book *k)
+{
+    if (!k->human && (k->applied_at & (k->applied_at - 1)))
+        world_fail(&s->w, "interlock: " NAME_FMT " was accepted by two members", NAME(k->num));
 }
 
 void check_told(struct call *c)
@@ -317,8 +339,12 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
     world_say(&s->w, "record %" PRIu64 " of kind %d", seq, type);
     if (type != REC_DECISION || rec_moves_decode(payload, &rec) < 0)
         return;
-    for (size_t i = 0; i < rec.n_moves; i++) {
+    for (size_t i = 0; i < rec.n_moves; i++) /* at another endpoint they are made anew */
+        book_of(s, rec.moves[i].num)->bytes_may_change |= rec.moves[i].endpoint.len > 0;
+    for (size_t i = 0; i < rec.n_moves && !is(rec.who, "group"); i++) {
         struct book *k = book_of(s, rec.moves[i].num);
+        if (rec.moves[i].endpoint.len)
+            continue; /* a move without the word that nothing is there gives no leave */
         k->human = true;
         k->leave |= rec.moves[i].state == DS_READY;
     }
@@ -344,31 +370,63 @@ static bool is_behind_held(const struct sim *s, const struct row *r)
 }
 
 /** A known limit of the flow: what waits behind a held one keeps its place in the window, and when
- *  the window is full of such nothing else of the lane and priority is read from the index. */
-static bool is_crowded_out(const struct sim *s, const struct row *r)
-{
-    size_t behind = 0;
+ *  the window is full of such nothing else of the lane and priority is read from the index. Then
+ *  what waits behind one that is not read keeps its place likewise, in another lane perhaps. */
+struct crowds {
+    bool lanes[ENDPOINTS][PRIORITY__COUNT];
+};
 
-    if (s->config.window >= WIDE)
-        return false;
-    for (size_t i = 0; i < s->t->n_rows; i++) {
-        const struct row *other = s->t->rows[i];
-        behind += other->state == DS_READY && other->priority == r->priority &&
-                  str_eq(other->endpoint, r->endpoint) && is_behind_held(s, other);
+static bool *crowd_of(const struct sim *s, struct crowds *c, const struct row *r)
+{
+    static bool none;
+    const struct conf_endpoint *e = config_endpoint(&s->config, r->endpoint);
+
+    none = false;
+    return e ? &c->lanes[e->index][r->priority] : &none;
+}
+
+static bool is_behind_crowd(const struct sim *s, struct crowds *c, const struct row *r)
+{
+    return r->own && route_of(s, r)->ordered && r->own->head && r->own->head != r &&
+           *crowd_of(s, c, r->own->head);
+}
+
+static void find_crowds(const struct sim *s, struct crowds *c)
+{
+    bool more = s->config.window < WIDE;
+
+    *c = (struct crowds){ 0 };
+    while (more) {
+        size_t behind[ENDPOINTS][PRIORITY__COUNT] = { { 0 } };
+        more = false;
+        for (size_t i = 0; i < s->t->n_rows; i++) {
+            const struct row *r = s->t->rows[i];
+            const struct conf_endpoint *e = config_endpoint(&s->config, r->endpoint);
+            if (!e || r->state != DS_READY || (!is_behind_held(s, r) && !is_behind_crowd(s, c, r)))
+                continue;
+            bool *crowd = &c->lanes[e->index][r->priority];
+            if (++behind[e->index][r->priority] > s->config.window / 2 && !*crowd)
+                *crowd = more = true;
+        }
     }
-    return behind > s->config.window / 2;
 }
 
 bool check_crowded(const struct sim *s)
 {
+    struct crowds c;
+
+    find_crowds(s, &c);
     for (size_t i = 0; i < s->t->n_rows; i++)
-        if (!delivery_state_final(s->t->rows[i]->state) && is_crowded_out(s, s->t->rows[i]))
+        if (!delivery_state_final(s->t->rows[i]->state) && *crowd_of(s, &c, s->t->rows[i]))
             return true;
     return false;
 }
 
 bool check_quiet(const struct sim *s, char *why, size_t len)
 {
+    struct crowds crowds;
+
+    find_crowds(s, &crowds);
     for (uint64_t id = 1; id <= s->t->last; id++) {
         const struct event_row *e = tables_event(s->t, id);
         if (!e || e->routed == 1)
@@ -381,7 +439,7 @@ bool check_quiet(const struct sim *s, char *why, size_t len)
     for (size_t i = 0; i < s->t->n_rows; i++) {
         const struct row *r = s->t->rows[i];
         if (delivery_state_final(r->state) || r->state == DS_HELD || is_behind_held(s, r) ||
-            is_crowded_out(s, r))
+            is_behind_crowd(s, &crowds, r) || *crowd_of(s, &crowds, r))
             continue;
         snprintf(why, len, NAME_FMT " (" STR_FMT ", " STR_FMT ", to " STR_FMT ") is %s for ever",
                  NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject), STR_ARG(r->endpoint),
@@ -418,10 +476,25 @@ static void check_outcome(struct sim *s, const struct row *r)
         world_fail(&s->w, "doubled: " NAME_FMT " took effect %u times", NAME(r->num), k->applied);
 }
 
+/** What is not final, for whoever looks for the reason. */
+static void say_open(struct sim *s)
+{
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *r = s->t->rows[i];
+        if (!delivery_state_final(r->state))
+            world_say(&s->w, NAME_FMT " (" STR_FMT ", " STR_FMT ", %s, to " STR_FMT ") is %s",
+                      NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject),
+                      priority_names[r->priority], STR_ARG(r->endpoint),
+                      delivery_state_names[r->state]);
+    }
+}
+
 void check_end(struct sim *s)
 {
     char why[200];
 
+    if (!check_quiet(s, why, sizeof(why)))
+        say_open(s);
     if (!check_quiet(s, why, sizeof(why)))
         world_fail(&s->w, "stuck: %s", why);
     for (size_t i = 0; i < s->n_acked; i++)

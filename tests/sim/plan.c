@@ -57,6 +57,50 @@ static void plan_remote(struct sim *s, unsigned i)
 
 static struct conf_hold approval = { .type = "approval" };
 
+/** Endpoints that can do the same job; one of them may be dead for a while. */
+static void plan_group(struct sim *s)
+{
+    struct rng *g = &s->rng;
+    unsigned first = (unsigned)between(g, CRM, DESK);
+    size_t n = one_in(g, 3) ? 3 : 2;
+    struct remote *dead = &s->remotes[first];
+
+    for (size_t i = 0; i < n; i++)
+        s->members[i] =
+            (struct conf_member){ .endpoint = &s->endpoints[CRM + (first - CRM + i) % MEMBERS],
+                                  .weight = (uint32_t)PICK(g, 1, 1, 2, 5) };
+    s->group = (struct conf_group){
+        .name = "group",
+        .policy = (enum group_policy)rng_below(g, GROUP_POLICY__COUNT),
+        .members = s->members,
+        .n_members = n,
+        .failover_after_ms = PICK(g, 0, 1000, 10000),
+        .back_after_ms = PICK(g, 0, 2000, 20000),
+        .ask_after_ms = PICK(g, 0, 5000, 60000),
+    };
+    s->config.groups = &s->group;
+    s->config.n_groups = 1;
+    if (one_in(g, 3))
+        return;
+    dead->dead_from = world_now() + between(g, 0, s->span_ms);
+    dead->dead_until = dead->dead_from + between(g, 0, 2 * s->span_ms);
+}
+
+static void send_to_group(struct sim *s, size_t route)
+{
+    struct conf_target *t = &s->targets[route];
+
+    for (size_t i = 0; i < s->group.n_members; i++)
+        s->parts[route][i] = (struct conf_target){ .kind = TARGET_SEND,
+                                                   .endpoint = s->members[i].endpoint,
+                                                   .action = t->action,
+                                                   .group = &s->group };
+    *t = (struct conf_target){ .kind = TARGET_GROUP,
+                               .group = &s->group,
+                               .members = s->parts[route],
+                               .n_members = s->group.n_members };
+}
+
 static void add_route(struct sim *s, const char *endpoint, const char *topic)
 {
     struct rng *g = &s->rng;
@@ -90,6 +134,8 @@ static void add_route(struct sim *s, const char *endpoint, const char *topic)
         .hold = one_in(g, 20) ? &approval : NULL,
         .index = i,
     };
+    if (s->config.n_groups && strcmp(topic, "done") != 0 && one_in(g, 2))
+        send_to_group(s, i);
 }
 
 static void plan_routes(struct sim *s)
@@ -105,6 +151,16 @@ static void plan_routes(struct sim *s)
         add_route(s, s->endpoints[CRM].name, "ref");
     if (one_in(&s->rng, 2))
         add_route(s, s->endpoints[CRM].name, "done");
+}
+
+static void say_group(struct sim *s)
+{
+    for (size_t i = 0; i < s->group.n_members; i++) {
+        const struct conf_endpoint *e = s->members[i].endpoint;
+        world_say(&s->w, "group %s: %s, weight %u, dead from %" PRId64 " to %" PRId64,
+                  group_policy_names[s->group.policy], e->name, s->members[i].weight,
+                  s->remotes[e->index].dead_from, s->remotes[e->index].dead_until);
+    }
 }
 
 void plan_make(struct sim *s)
@@ -123,6 +179,9 @@ void plan_make(struct sim *s)
         plan_endpoint(s, i);
         plan_remote(s, i);
     }
+    s->span_ms = PICK(g, 500, 10000, 60000, 300000);
+    if (one_in(g, 2))
+        plan_group(s);
     plan_routes(s);
     store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),
                                  .full_per_mille = (unsigned)PICK(g, 0, 0, 0, 20),
@@ -131,17 +190,18 @@ void plan_make(struct sim *s)
               store.slow_ms, store.full_per_mille, store.deaf_per_mille);
     for (size_t i = 0; i < s->config.n_routes; i++) {
         const struct conf_route *r = &s->routes[i];
-        const struct conf_endpoint *e = r->targets->endpoint;
-        world_say(&s->w, "route %s: %s to %s %s, %s%s, rate %" PRIu64 " burst %u, concurrency %u",
-                  r->name, r->topics[0], e->name, sim_plugin.actions[r->targets->action].name,
-                  priority_names[r->priority], r->ordered ? ", ordered" : "", e->rate_milli_per_s,
-                  e->burst, e->concurrency);
+        const struct conf_target *t = conf_route_send(r, 0);
+        const struct conf_endpoint *e = t->endpoint;
+        world_say(&s->w, "route %s: %s to %s%s %s, %s%s, rate %" PRIu64 " burst %u, concurrency %u",
+                  r->name, r->topics[0], e->name, t->group ? " and its group" : "",
+                  sim_plugin.actions[t->action].name, priority_names[r->priority],
+                  r->ordered ? ", ordered" : "", e->rate_milli_per_s, e->burst, e->concurrency);
     }
+    say_group(s);
     s->store = store_sim_create(&s->w, &store, check_record, s);
     s->t = store_sim_tables(s->store);
     s->coming = (unsigned)PICK(g, 5, 20, 50, 100);
     s->subjects = (unsigned)PICK(g, 1, 3, 10, 40);
-    s->span_ms = PICK(g, 500, 10000, 60000, 300000);
     s->crashes = (unsigned)PICK(g, 0, 0, 1, 3);
     s->decisions = (unsigned)PICK(g, 0, 5, 20);
 }

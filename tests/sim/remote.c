@@ -55,9 +55,18 @@ static int64_t latency(struct remote *r)
                                : between(&r->rng, 0, r->slow_ms);
 }
 
+static bool is_dead(const struct remote *r)
+{
+    return !r->sim->healed && world_now() >= r->dead_from && world_now() < r->dead_until;
+}
+
 static enum deed choose(struct remote *r)
 {
+    static const enum deed dying[] = { DEED_RETRY, DEED_RETRY, DEED_CUT, DEED_LOST };
     uint64_t x = rng_below(&r->rng, 1000);
+
+    if (is_dead(r))
+        return dying[x % 4];
 
     for (int d = 1; d < DEED__COUNT && !r->sim->healed; d++) {
         if (x < r->deeds[d])
@@ -111,10 +120,13 @@ struct effect {
 static void on_effect(void *ctx)
 {
     struct effect *e = ctx;
+    unsigned at = 1u << e->remote->index;
 
-    e->book->effect_pending = false;
-    if (!e->book->applied || !e->book->idempotent) /* by its key it is known */
+    e->book->pending_at &= ~at;
+    if (!(e->book->applied_at & at) || !e->book->idempotent) /* by its key it is known there */
         e->book->applied++;
+    e->book->applied_at |= at;
+    check_effect(e->remote->sim, e->book);
 }
 
 static void effect_in(struct remote *r, struct book *b, int64_t ms)
@@ -122,7 +134,7 @@ static void effect_in(struct remote *r, struct book *b, int64_t ms)
     struct effect *e = arena_alloc(&r->sim->arena, sizeof(*e));
 
     *e = (struct effect){ r, b };
-    b->effect_pending = true;
+    b->pending_at |= 1u << r->index;
     world_in(&r->sim->w, ms, on_effect, e);
 }
 
@@ -137,6 +149,7 @@ static void tell_one(struct call *c, size_t i)
     sl_outcome o = { .size = sizeof(o),
                      .kind = kinds[c->deeds[i]],
                      .after_ms = c->after_ms,
+                     .not_sent = c->deeds[i] == DEED_RETRY && c->not_sent,
                      .why = STR("simulated") };
     sl_link link = { STR("po"), { 0 } };
     sl_emit emit = { STR("done"), STR("{}") };
@@ -203,6 +216,7 @@ static void do_records(struct call *c, int64_t ms)
     for (size_t i = 0; i < c->n && c->deeds[0] != DEED_PARK; i++)
         if (c->deeds[i] == DEED_WELL || c->deeds[i] == DEED_LOST)
             effect_in(r, c->books[i], between(&r->rng, 0, ms));
+    c->not_sent = one_in(&r->rng, 2);
     if (c->deeds[0] == DEED_THROTTLE || c->deeds[0] == DEED_PARK || one_in(&r->rng, 5))
         c->after_ms = between(&r->rng, 0, 5000);
 }
@@ -237,8 +251,9 @@ static void on_resumed(void *ctx)
     if (c->over)
         return;
     for (size_t i = 0; i < c->n; i++) {
-        c->deeds[i] = c->books[i]->applied ? DEED_WELL : DEED_RETRY;
-        if (c->books[i]->effect_pending)
+        unsigned at = 1u << c->remote->index;
+        c->deeds[i] = c->books[i]->applied_at & at ? DEED_WELL : DEED_RETRY;
+        if (c->books[i]->pending_at & at)
             c->deeds[i] = DEED_LOST;
     }
     on_answer(c);
@@ -262,11 +277,13 @@ static void sim_resume(void *self, void *handle, const sl_batch *b, sl_str token
 
 static uint32_t verdict(struct remote *r, const struct book *b)
 {
-    if (b->effect_pending)
+    unsigned at = 1u << r->index;
+
+    if ((b->pending_at & at) || is_dead(r))
         return SL_CONFIRM_EARLY;
     if (!r->sim->healed && per_mille(&r->rng, r->vague))
         return one_in(&r->rng, 3) ? SL_CONFIRM_UNSURE : SL_CONFIRM_EARLY;
-    return b->applied ? SL_CONFIRM_YES : SL_CONFIRM_NO;
+    return b->applied_at & at ? SL_CONFIRM_YES : SL_CONFIRM_NO;
 }
 
 static void on_verdict(void *ctx)

@@ -178,7 +178,7 @@ static void on_decided(void *ctx, const struct decided *results, size_t n)
 static void on_decide(void *ctx)
 {
     static const enum decision choices[] = { DECISION_RELEASE, DECISION_REJECT, DECISION_ARRIVED,
-                                             DECISION_DISCARD, DECISION_REPLAY };
+                                             DECISION_DISCARD, DECISION_REPLAY, DECISION_MOVE };
     struct sim *s = ctx;
     struct rng *g = &s->rng;
 
@@ -190,8 +190,10 @@ static void on_decide(void *ctx)
         const struct row *r = s->t->rows[(first + i) % s->t->n_rows];
         if (r->state != DS_HELD && r->state != DS_DEAD && !one_in(g, 20))
             continue;
-        enum decision what = r->state == DS_DEAD ? DECISION_REPLAY : choices[rng_below(g, 5)];
+        enum decision what = r->state == DS_DEAD ? DECISION_REPLAY : choices[rng_below(g, 6)];
         struct decide d = { .what = what, .who = STR("a person"), .nums = &r->num, .n = 1 };
+        if (what == DECISION_MOVE)
+            d.endpoint = str_of(s->endpoints[between(g, CRM, DESK)].name);
         world_say(&s->w, "a person decides %d of %" PRIu64 ".%u", what, delivery_event(r->num),
                   delivery_ordinal(r->num));
         flow_decide(s->flow, &d, on_decided, NULL);

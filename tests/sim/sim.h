@@ -14,6 +14,7 @@ enum { SHOP, CRM, SUPPLIER, DESK, ENDPOINTS };            /* the first one only 
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE, ACTIONS }; /* plain, idempotent, 10 at once, once */
 
 #define MAX_ROUTES 8
+#define MEMBERS    3    /* of a group, at most: all that take deliveries */
 #define WIDE       1000 /* a window that has room for all deliveries */
 /** From choosing a delivery to its `sent` record lie a question, a request and an append; what was
  *  chosen before something changed leaves within so many ms after. */
@@ -37,11 +38,13 @@ struct book {
     UT_hash_handle hh;
     uint64_t num;
     unsigned arrivals, applied;
-    bool with_remote;    /* a call that has it is open */
-    bool effect_pending; /* the remote is at it */
-    bool leave;          /* since the last arrival somebody said that it may be sent again */
-    bool human;          /* a person decided what became of an unknown outcome */
-    bool key_may_change; /* it was rejected */
+    unsigned applied_at, pending_at; /* bit by remote: it has it; it is at it */
+    unsigned last_at;                /* the remote that got it last */
+    bool with_remote;                /* a call that has it is open */
+    bool leave;            /* since the last arrival somebody said that it may be sent again */
+    bool human;            /* a person decided what became of an unknown outcome */
+    bool key_may_change;   /* it was rejected */
+    bool bytes_may_change; /* it moved to another endpoint, and perhaps back */
     bool idempotent;
     char key[40];
     uint64_t request;
@@ -56,6 +59,8 @@ struct call {
     enum call_kind kind;
     bool over; /* answered, or the process that asked is gone */
     bool probe, after_park;
+    int64_t probe_ms; /* since when it is one */
+    bool not_sent;    /* what is retried never left */
     const sl_done *done;
     sl_confirm_cb confirmed;
     sl_prepare_cb prepared;
@@ -76,7 +81,8 @@ struct remote {
     unsigned at_once;            /* batches and questions open */
     unsigned deeds[DEED__COUNT]; /* per mille */
     int64_t slow_ms;
-    unsigned vague; /* per mille of questions: too early, or cannot tell */
+    int64_t dead_from, dead_until; /* nobody is there; some of what is sent arrives all the same */
+    unsigned vague;                /* per mille of questions: too early, or cannot tell */
     bool emits, links;
     /* kept by the checks, since the process began */
     int64_t tokens, tokens_ms; /* millionths */
@@ -84,7 +90,6 @@ struct remote {
     int64_t parked_ms, parked_until;
     unsigned after_park;
     int64_t opened_ms; /* the breaker; 0: closed */
-    unsigned probing;
     unsigned overtaken[PRIORITY__COUNT];
 };
 
@@ -100,6 +105,9 @@ struct sim {
     struct conf_endpoint endpoints[ENDPOINTS];
     struct conf_route routes[MAX_ROUTES];
     struct conf_target targets[MAX_ROUTES];
+    struct conf_group group;
+    struct conf_member members[MEMBERS];
+    struct conf_target parts[MAX_ROUTES][MEMBERS];
     struct adapter adapters[ENDPOINTS];
     struct remote remotes[ENDPOINTS];
     struct book *books;
@@ -134,7 +142,8 @@ void check_begin(struct remote *r); /* a process begins */
 void check_call(struct call *c, const sl_batch *b);
 void check_question(struct call *c);
 void check_call_over(struct call *c);
-void check_told(struct call *c); /* right before the answer goes out */
+void check_effect(struct sim *s, const struct book *k); /* a remote has it now */
+void check_told(struct call *c);                        /* right before the answer goes out */
 void check_notice(void *sim, const struct notice *n);
 void check_record(void *sim, uint64_t seq, enum record_type type, sl_str payload);
 bool check_quiet(const struct sim *s, char *why, size_t len); /* nothing is left to do */

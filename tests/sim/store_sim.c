@@ -32,6 +32,7 @@ enum asked {
     ASK_DEADLINES,
     ASK_ENDS,
     ASK_CAME,
+    ASK_SELECT,
     ASK_SUMMARY
 };
 
@@ -42,6 +43,7 @@ struct query {
     uint32_t limit;
     uint8_t priority;
     bool waiting;
+    struct store_filter filter;
     struct rec_ref *refs;
     size_t n;
     struct store_delivery *rows;
@@ -611,6 +613,21 @@ static void answer_came(struct store *s, struct query *q)
     }
 }
 
+/** What the flow asks for: live ones of a chain. */
+static void answer_select(struct store *s, struct query *q)
+{
+    const struct store_filter *f = &q->filter;
+
+    q->nums = room(s, (s->t.n_rows + 1) * sizeof(*q->nums));
+    for (size_t i = 0; i < s->t.n_rows && q->n < f->limit; i++) {
+        const struct row *r = s->t.rows[i];
+        if (!delivery_state_final(r->state) && r->num < f->before &&
+            str_eq(r->route, str_of(f->route)) && str_eq(r->subject, str_of(f->subject)) &&
+            str_eq(r->piece, str_of(f->piece)))
+            q->nums[q->n++] = r->num;
+    }
+}
+
 static int answer(struct store *s, struct query *q)
 {
     switch (q->what) {
@@ -644,6 +661,9 @@ static int answer(struct store *s, struct query *q)
     case ASK_CAME:
         answer_came(s, q);
         return 0;
+    case ASK_SELECT:
+        answer_select(s, q);
+        return 0;
     case ASK_LINKS:
         q->subjects = room(s, q->n * sizeof(*q->subjects));
         for (size_t i = 0; i < q->n; i++)
@@ -672,6 +692,7 @@ static void tell(struct query *q, int status)
         q->cb.event(q->ctx, status, status < 0 ? NULL : &q->event);
         break;
     case ASK_NUMS:
+    case ASK_SELECT:
         q->cb.nums(q->ctx, status, q->nums, n);
         break;
     case ASK_LINKS:
@@ -928,6 +949,21 @@ int store_state_list(struct store *s, sl_str space,
         return UV_ECANCELED;
     q->endpoint = arena_str(&s->t.arena, space);
     q->cb.states = cb;
+    return 0;
+}
+
+int store_select(struct store *s, const struct store_filter *filter,
+                 void (*cb)(void *ctx, int status, const uint64_t *nums, size_t n), void *ctx)
+{
+    struct query *q = query_new(s, ASK_SELECT, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->filter = *filter;
+    q->filter.route = arena_str(&s->t.arena, str_of(filter->route)).ptr;
+    q->filter.subject = arena_str(&s->t.arena, str_of(filter->subject)).ptr;
+    q->filter.piece = arena_str(&s->t.arena, str_of(filter->piece)).ptr;
+    q->cb.nums = cb;
     return 0;
 }
 

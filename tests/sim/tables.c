@@ -243,6 +243,7 @@ static void move(struct tables *t, const struct rec_move *m, int64_t now_ms)
     r->hold_type = keep(t, m->hold_type);
     if (m->endpoint.len && !str_eq(m->endpoint, r->endpoint)) {
         r->endpoint = keep(t, m->endpoint);
+        r->ready_ms = now_ms;
         r->arrival = 0;
         r->first_sent_ms = 0;
         r->request = STR("");

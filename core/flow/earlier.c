@@ -1,0 +1,138 @@
+/*
+ * earlier.c - order over several lanes, where not all of it is in memory.
+ *
+ * A chain knows what is in memory, and a lane's window holds the lane's oldest. So in one lane the
+ * first in memory is the first of all; but a route that sends to several - a group, a choice - may
+ * have an earlier delivery of the same subject that waits in the index for another lane's window.
+ * Before the first of such a chain leaves, the index is asked, once; while there is an earlier one
+ * it is asked again from time to time. The oldest delivery of all is always in memory, so two
+ * lanes never wait for each other for ever.
+ */
+#include <stdlib.h>
+#include "base/mem.h"
+#include "flow/chain.h"
+
+#define ASKED_MOST 16
+#define AGAIN_MS   250
+
+/** Does the lane have deliveries of its priority that are older and not in memory? */
+static bool hides_older(const struct lane *l, const struct delivery *d)
+{
+    const struct window *w = &l->windows[d->priority];
+
+    return w->spilled && w->last < d->num;
+}
+
+/** Could an earlier one of its chain be in the index alone? */
+static bool is_in_doubt(const struct delivery *d)
+{
+    struct flow *f = d->lane->flow;
+    const struct conf_target *t;
+
+    if (!conf_route_send(d->route, 1) && d->route->n_targets == 1)
+        return hides_older(d->lane, d);
+    for (size_t i = 0; (t = conf_route_send(d->route, i)); i++) {
+        const struct lane *l = flow_lane(f, str_of(t->endpoint->name));
+        if (l && hides_older(l, d))
+            return true;
+    }
+    return hides_older(&f->nowhere, d);
+}
+
+struct question {
+    struct flow *flow;
+    uint64_t num;
+};
+
+static void ask_next(struct flow *f);
+
+/** Its pile takes it, or it is asked about anew. */
+static void look_again(struct question *q)
+{
+    struct delivery *d = flow_delivery(q->flow, q->num);
+
+    if (d) {
+        d->asked_earlier = false;
+        pile_add(d);
+        lane_pump_soon(d->lane);
+    }
+    free(q);
+}
+
+static void on_again(void *ctx, bool closing)
+{
+    if (closing)
+        free(ctx);
+    else
+        look_again(ctx);
+}
+
+static void on_answer(void *ctx, int status, const uint64_t *nums, size_t n)
+{
+    struct question *q = ctx;
+    struct flow *f = q->flow;
+    struct delivery *d = flow_delivery(f, q->num);
+
+    (void)nums;
+    f->earlier_asked--;
+    if (status == UV_ECANCELED) {
+        free(q);
+        return;
+    }
+    if (status == 0 && n == 0 && d) {
+        d->cleared = true;
+        look_again(q);
+    } else {
+        flow_later(f, AGAIN_MS, on_again, q);
+    }
+    ask_next(f);
+}
+
+static void ask(struct delivery *d)
+{
+    struct flow *f = d->lane->flow;
+    struct question *q = mem_zero(sizeof(*q));
+    struct store_filter filter = { .route = d->route->name,
+                                   .subject = d->subject,
+                                   .piece = d->piece,
+                                   .live = true,
+                                   .before = d->num,
+                                   .limit = 1 };
+
+    *q = (struct question){ f, d->num };
+    if (store_select(f->store, &filter, on_answer, q) == 0)
+        f->earlier_asked++;
+    else
+        flow_later(f, AGAIN_MS, on_again, q);
+}
+
+static void ask_next(struct flow *f)
+{
+    while (f->earlier_asked < ASKED_MOST && !list_empty(&f->earlier) && !f->draining) {
+        struct delivery *d = list_entry(f->earlier.next, struct delivery, earlier_node);
+        list_remove(&d->earlier_node);
+        ask(d);
+    }
+}
+
+bool earlier_clear(struct delivery *d)
+{
+    struct flow *f = d->lane->flow;
+
+    if (!d->chain || d->cleared)
+        return true;
+    if (d->asked_earlier)
+        return false;
+    /* What is decided just now may be between two lanes: neither knows of it. */
+    if (!is_in_doubt(d) && !(d->target->group && f->deciding))
+        return true;
+    d->asked_earlier = true;
+    list_append(&f->earlier, &d->earlier_node);
+    ask_next(f);
+    return false;
+}
+
+void earlier_forget(struct delivery *d)
+{
+    list_remove(&d->earlier_node);
+}

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "flow/state.h"
 
-#define CLAIM_MAX      5000
+#define CLAIM_MAX      1000 /* more would keep the loop from all else for too long */
 #define CLAIM_AGAIN_MS 1000
 
 /* ---- lists of nums ---- */
@@ -167,10 +167,11 @@ void lane_refill(struct lane *l)
 
     for (int p = 0; p < PRIORITY__COUNT; p++) {
         struct window *w = &l->windows[p];
-        if (!w->spilled || w->claiming || w->n > f->config->window / 2)
+        uint64_t room = w->n < f->config->window ? f->config->window - w->n : 0;
+        /* A claim has its price: it waits for half of the window, or for room for a whole one. */
+        if (!w->spilled || w->claiming || (room < CLAIM_MAX && w->n > f->config->window / 2))
             continue;
         struct claim *c = mem_zero(sizeof(*c));
-        uint64_t room = f->config->window - w->n;
         c->lane = l;
         c->priority = (uint8_t)p;
         c->limit = room < CLAIM_MAX ? (uint32_t)room : CLAIM_MAX;

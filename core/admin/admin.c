@@ -28,6 +28,7 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/issues/{}/ack", api_issue_ack },
     { "POST", "/v1/issues/{}/resolve", api_issue_resolve },
     { "POST", "/v1/issues/{}/reopen", api_issue_reopen },
+    { "GET", "/v1/deadlines", api_deadlines },
     { "POST", "/v1/decide", api_decide },
     { "POST", "/v1/try", api_try },
     { "GET", "/v1/places", api_places },

@@ -93,9 +93,12 @@ enum ask {
     ASK_UNTIL = 1 << 12,
     ASK_ISSUE = 1 << 13,
     ASK_ISSUE_STATE = 1 << 14,
+    ASK_OWNER = 1 << 20,
+    ASK_OVERDUE = 1 << 21,
+    ASK_FOR_PEOPLE = 1 << 22, /* none that waits for an event */
     /* what a list of deliveries is narrowed by */
     ASK_DELIVERIES = ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC |
-                     ASK_HOLD_TYPE | ASK_ERROR | ASK_ISSUE | ASK_SINCE | ASK_UNTIL,
+                     ASK_HOLD_TYPE | ASK_OWNER | ASK_OVERDUE | ASK_FOR_PEOPLE | ASK_ERROR | ASK_ISSUE | ASK_SINCE | ASK_UNTIL,
 };
 
 /** Percent-decoding; '+' is a space when `form`. Own text without NUL, or NULL: malformed. */
@@ -120,6 +123,7 @@ void api_events(struct call *c);
 void api_event(struct call *c);
 void api_deliveries(struct call *c);
 void api_delivery(struct call *c);
+void api_deadlines(struct call *c);
 void api_decide(struct call *c);
 void api_issues(struct call *c);
 void api_issue(struct call *c);

@@ -23,7 +23,7 @@ struct deciding {
     struct call *call;
     json_t *body; /* own; the texts below are its */
     enum decision what;
-    sl_str why, to;
+    sl_str why, to, choice;
     bool remap, force, dry_run, by_filter;
     struct store_filter filter; /* own texts */
     uint64_t *nums;             /* own; rising, each once: the ids, or a page of the filter's */
@@ -160,6 +160,8 @@ static int read_member(struct deciding *d, const char *name, json_t *value, stru
         return read_filter(d, value, fail);
     if (strcmp(name, "why") == 0)
         return read_text(value, name, &d->why, fail);
+    if (strcmp(name, "choice") == 0)
+        return read_text(value, name, &d->choice, fail);
     if (strcmp(name, "to") == 0)
         return read_text(value, name, &d->to, fail);
     if (strcmp(name, "remap") == 0)
@@ -168,10 +170,11 @@ static int read_member(struct deciding *d, const char *name, json_t *value, stru
         return read_flag(value, name, &d->force, fail);
     if (strcmp(name, "dry_run") == 0)
         return read_flag(value, name, &d->dry_run, fail);
-    return fail_set(fail, UV_EINVAL,
-                    "unknown member \"%.40s\"; there are: action, ids, filter, why, to, remap, "
-                    "force, dry_run",
-                    name);
+    return fail_set(
+        fail, UV_EINVAL,
+        "unknown member \"%.40s\"; there are: action, ids, filter, why, to, choice, remap, "
+        "force, dry_run",
+        name);
 }
 
 static int read_body(struct deciding *d, struct fail *fail)
@@ -197,6 +200,8 @@ static int read_body(struct deciding *d, struct fail *fail)
         return fail_set(fail, UV_EINVAL, "wanted either \"ids\" or \"filter\"");
     if (d->what != DECISION_REPLAY && (d->remap || d->force))
         return fail_set(fail, UV_EINVAL, "\"remap\" and \"force\" are for \"replay\"");
+    if (d->choice.len && d->what != DECISION_RELEASE && d->what != DECISION_REJECT)
+        return fail_set(fail, UV_EINVAL, "\"choice\" is for \"release\" and \"reject\"");
     if (d->to.len && d->what != DECISION_RELEASE)
         return fail_set(fail, UV_EINVAL, "\"to\" is for \"release\"");
     if (d->to.len && !config_endpoint(d->call->admin->conf.config, d->to))
@@ -287,6 +292,7 @@ static void decide_page(struct deciding *d)
         .who = str_of(d->call->who),
         .why = d->why,
         .endpoint = d->to,
+        .choice = d->choice,
         .remap = d->remap,
         .force = d->force,
         .nums = d->nums + d->at,
@@ -433,6 +439,8 @@ void api_decide(struct call *c)
     }
     if (!d->filter.state)
         d->filter.state = mem_str(usual_state[d->what]);
+    if (!d->filter.hold_type && strcmp(d->filter.state, "held") == 0)
+        d->filter.for_people = true; /* what waits for an event is meant only by its name */
     int64_t now = clock_wall_ms();
     if (!d->filter.until_ms || d->filter.until_ms > now)
         d->filter.until_ms = now + 1;

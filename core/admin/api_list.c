@@ -55,6 +55,13 @@ void api_deliveries(struct call *c)
     list(c, REPORT_DELIVERIES, ASK_DELIVERIES | ASK_AFTER_DELIVERY | ASK_LIMIT);
 }
 
+void api_deadlines(struct call *c)
+{
+    list(c, REPORT_DEADLINES,
+         ASK_OWNER | ASK_OVERDUE | ASK_ROUTE | ASK_ENDPOINT | ASK_SUBJECT | ASK_AFTER_DELIVERY |
+             ASK_LIMIT);
+}
+
 /* ---- one ---- */
 
 static void on_one(void *ctx, int status, sl_str json)

@@ -26,6 +26,9 @@ static const struct param {
     { "subject", ASK_SUBJECT, offsetof(struct store_filter, subject) },
     { "state", ASK_STATE, offsetof(struct store_filter, state) },
     { "hold_type", ASK_HOLD_TYPE, offsetof(struct store_filter, hold_type) },
+    { "owner", ASK_OWNER, offsetof(struct store_filter, owner) },
+    { "overdue", ASK_OVERDUE, 0 },
+    { "for_people", ASK_FOR_PEOPLE, 0 },
     { "error", ASK_ERROR, offsetof(struct store_filter, error) },
     { "issue", ASK_ISSUE, 0 },
     { "state", ASK_ISSUE_STATE, offsetof(struct store_filter, state) },
@@ -126,12 +129,12 @@ static int set_limit(struct store_filter *f, const char *value, struct fail *fai
     return 0;
 }
 
-static int set_duplicates(struct store_filter *f, const char *value, struct fail *fail)
+static int set_flag(bool *flag, const char *name, const char *value, struct fail *fail)
 {
     if (strcmp(value, "true") && strcmp(value, "false"))
-        return fail_set(fail, UV_EINVAL, "\"duplicates\" must be true or false, not \"%.40s\"",
+        return fail_set(fail, UV_EINVAL, "\"%s\" must be true or false, not \"%.40s\"", name,
                         value);
-    f->duplicates = *value == 't';
+    *flag = *value == 't';
     return 0;
 }
 
@@ -203,7 +206,11 @@ int ask_set(struct store_filter *f, unsigned allowed, const char *name, const ch
     if (p->bits & ASK_LIMIT)
         return set_limit(f, value, fail);
     if (p->bits & ASK_DUPLICATES)
-        return set_duplicates(f, value, fail);
+        return set_flag(&f->duplicates, name, value, fail);
+    if (p->bits & ASK_OVERDUE)
+        return set_flag(&f->overdue, name, value, fail);
+    if (p->bits & ASK_FOR_PEOPLE)
+        return set_flag(&f->for_people, name, value, fail);
     if (p->bits & ASK_ISSUE)
         return set_issue(f, value, fail);
     if (p->bits & (ASK_SINCE | ASK_UNTIL))

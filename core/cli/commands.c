@@ -103,9 +103,31 @@ OPTIONS(deliveries_options) = {
 OPTIONS(dead_options) = { OPTION_ENDPOINT, OPTION_ROUTE, OPTION_SUBJECT, OPTION_TOPIC,
                           OPTION_ERROR,    OPTION_ISSUE, OPTION_SINCE,   OPTION_UNTIL,
                           OPTION_AFTER,    OPTION_LIMIT, OPTION_SOCKET,  { 0 } };
-OPTIONS(held_options) = { OPTION_TYPE,  OPTION_ENDPOINT, OPTION_ROUTE, OPTION_SUBJECT, OPTION_TOPIC,
-                          OPTION_ERROR, OPTION_ISSUE,    OPTION_SINCE, OPTION_UNTIL,   OPTION_AFTER,
-                          OPTION_LIMIT, OPTION_SOCKET,   { 0 } };
+#define OPTION_OWNER                            \
+    {                                           \
+        "owner", "NAME", "only what he decides" \
+    }
+#define OPTION_CHOICE                                                            \
+    {                                                                            \
+        "choice", "NAME", "one of the choices its hold offers: see held show ID" \
+    }
+OPTIONS(deadlines_options) = { { "overdue", NULL, "those that were missed" },
+                               OPTION_OWNER,
+                               OPTION_ENDPOINT,
+                               OPTION_ROUTE,
+                               OPTION_SUBJECT,
+                               OPTION_AFTER,
+                               OPTION_LIMIT,
+                               OPTION_SOCKET,
+                               { 0 } };
+OPTIONS(held_options) = { OPTION_OWNER, { "overdue", NULL, "only those whose clock ran out" },
+                          OPTION_TYPE,  OPTION_ENDPOINT,
+                          OPTION_ROUTE, OPTION_SUBJECT,
+                          OPTION_TOPIC, OPTION_ERROR,
+                          OPTION_ISSUE, OPTION_SINCE,
+                          OPTION_UNTIL, OPTION_AFTER,
+                          OPTION_LIMIT, OPTION_SOCKET,
+                          { 0 } };
 OPTIONS(replay_options) = {
     OPTION_ALL,
     OPTION_ROUTE,
@@ -138,14 +160,15 @@ OPTIONS(release_options) = { OPTION_ALL,
                              OPTION_SINCE,
                              OPTION_UNTIL,
                              { "to", "ENDPOINT", "where to send what has no endpoint yet" },
+                             OPTION_CHOICE,
                              OPTION_WHY,
                              OPTION_DRY_RUN,
                              OPTION_SOCKET,
                              { 0 } };
-OPTIONS(reject_options) = { OPTION_ALL,     OPTION_TYPE,  OPTION_ROUTE, OPTION_ENDPOINT,
-                            OPTION_SUBJECT, OPTION_TOPIC, OPTION_ERROR, OPTION_ISSUE,
-                            OPTION_SINCE,   OPTION_UNTIL, OPTION_WHY,   OPTION_DRY_RUN,
-                            OPTION_SOCKET,  { 0 } };
+OPTIONS(reject_options) = { OPTION_CHOICE,   OPTION_ALL,     OPTION_TYPE,  OPTION_ROUTE,
+                            OPTION_ENDPOINT, OPTION_SUBJECT, OPTION_TOPIC, OPTION_ERROR,
+                            OPTION_ISSUE,    OPTION_SINCE,   OPTION_UNTIL, OPTION_WHY,
+                            OPTION_DRY_RUN,  OPTION_SOCKET,  { 0 } };
 OPTIONS(arrived_options) = { OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
 OPTIONS(issues_options) = { { "state", "STATE", "open, acknowledged or resolved" },
                             OPTION_ROUTE,
@@ -213,6 +236,8 @@ const struct command commands[] = {
     { "issues resolve", "ISSUE", "it is mended; it is open again when it comes again", why_options,
       command_issues_resolve },
     { "issues reopen", "ISSUE", "it is not mended after all", why_options, command_issues_reopen },
+    { "deadlines list", NULL, "what must follow deliveries, and has not come yet",
+      deadlines_options, command_deadlines_list },
     { "endpoints list", NULL, "endpoints with their breakers and queues", plain_options,
       command_endpoints_list },
     { "endpoints trip", "NAME", "open its breaker: stop sending", plain_options,

@@ -66,7 +66,7 @@ static int check_usage(const struct cli *cli)
 
 static json_t *question(const struct cli *cli, const struct verb *v)
 {
-    static const char *const texts[] = { "why", "to" };
+    static const char *const texts[] = { "why", "to", "choice" };
     static const char *const flags[][2] = { { "remap", "remap" },
                                             { "force", "force" },
                                             { "dry-run", "dry_run" } };
@@ -79,7 +79,7 @@ static json_t *question(const struct cli *cli, const struct verb *v)
         for (int i = 0; i < cli->argc; i++)
             json_array_append_new(ids, json_string(cli->argv[i]));
     }
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (cli_value(cli, texts[i]))
             json_object_set_new(q, texts[i], json_string(cli_value(cli, texts[i])));
     for (size_t i = 0; i < 3; i++)

@@ -125,11 +125,6 @@ int command_dead_list(struct cli *cli)
     return list(cli, "dead");
 }
 
-int command_held_list(struct cli *cli)
-{
-    return list(cli, "held");
-}
-
 /* ---- show ---- */
 
 static void print_attempts(json_t *attempts)
@@ -252,6 +247,8 @@ static void print_delivery(json_t *d)
     print_member(d, "next", "next_at");
     print_member(d, "reference", "reference");
     print_member(d, "key", "key");
+    print_hold(d);
+    print_deadline(d);
     print_choices(d);
     print_attempts(json_object_get(d, "attempts"));
     print_moves(json_object_get(d, "moves"));

@@ -18,6 +18,7 @@ int command_deliveries_list(struct cli *cli);
 int command_deliveries_show(struct cli *cli); /* "dead show" and "held show" as well */
 int command_dead_list(struct cli *cli);
 int command_held_list(struct cli *cli);
+int command_deadlines_list(struct cli *cli);
 int command_dead_replay(struct cli *cli);
 int command_dead_discard(struct cli *cli);
 int command_held_release(struct cli *cli);
@@ -52,5 +53,8 @@ void print_events(json_t *list);
 /** "name     value" lines; nothing for an empty or missing text. */
 void print_field(const char *name, const char *value);
 void print_member(json_t *o, const char *name, const char *member);
+/* held.c */
+void print_hold(json_t *d);     /* what a held delivery carries */
+void print_deadline(json_t *d); /* what must follow it, if anything */
 /** A heading and a body below it; nothing when it is empty. */
 void print_body(const char *heading, const char *body);

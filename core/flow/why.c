@@ -77,7 +77,10 @@ static bool held(struct delivery *d, struct why *w)
 {
     if (d->state != DS_HELD)
         return false;
-    why_say(w, 0, "a person decides what becomes of it");
+    if (d->next_ms)
+        why_say(w, d->next_ms, "what it is held for; its clock decides if nothing does before");
+    else
+        why_say(w, 0, "a person decides what becomes of it");
     return true;
 }
 

@@ -251,7 +251,7 @@ static void on_held(void *ctx, int status, sl_str json)
 
 static void ask_held(struct watch *w, int64_t now)
 {
-    struct store_filter oldest = { .state = "held", .limit = HELD_PAGE };
+    struct store_filter oldest = { .state = "held", .for_people = true, .limit = HELD_PAGE };
     int64_t every = w->conf->unattended_ms / 8;
 
     if (w->asking || now - w->asked_held_ms < (every < 60000 ? every : 60000))
@@ -281,6 +281,8 @@ static void look_rest(struct watch *w, int64_t now)
         struct alert *a = list_entry(i, struct alert, node);
         if (a->kind == NOTICE_REFUSING && now - a->last_ms > REFUSED_OVER_MS)
             alert_over(a, "over");
+        if (a->kind == NOTICE_DEADLINE && now - a->last_ms > w->conf->repeat_ms)
+            alert_over(a, "over: no further one is late");
         if (a->kind == NOTICE_ROUTE_PAUSED && !flow_route_fails(w->flow, str_of(a->route)))
             alert_over(a, "over");
     }

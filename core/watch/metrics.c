@@ -44,6 +44,11 @@ static void intake(struct buf *b, const struct flow_stats *s)
           s->routing_errors);
     plain(b, "router_events", "gauge", "Events in memory that are not routed yet.",
           s->router_queue);
+    plain(b, "deadlines_total", "counter", "Deadlines that began with a delivery.", s->deadlines);
+    plain(b, "deadlines_met_total", "counter", "Deadlines met by the event they expected.",
+          s->deadlines_met);
+    plain(b, "deadlines_missed_total", "counter", "Deadlines whose event did not come in time.",
+          s->deadlines_missed);
     plain(b, "events_waiting_for_link", "gauge", "Events whose subject is not known yet.",
           s->waiting_for_link);
 }

@@ -1,0 +1,114 @@
+"""Deadlines: what must follow a delivery in time, each parcel for itself, and what happens when it does not."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from flow.harness import byron_orders, demo_config, orders_of, route, wait_until
+from sandbox.client import Process
+from sandbox.orders import BYRON, NORD
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    with Process("receiver") as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(receiver):
+    receiver.reset()
+    return receiver
+
+
+def seconds(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def expecting(desk, byron, nord=None, **deadline):
+    config = demo_config(byron.url, nord.url if nord else None)
+    config["endpoints"]["desk"] = {"adapter": "http", "base_url": desk.url, "idempotent": True}
+    route(config, "order-to-supplier")["deadline"] = {
+        "expect": "orders/fulfilled", "within": "2s", "else": "sla/tracking-missing", **deadline}
+    config["routes"].append({"name": "late-to-desk", "from": {"endpoint": "byron", "topic": "sla/*"},
+                             "to": {"endpoint": "desk", "action": "request.send"}})
+    return config
+
+
+def fulfilled(order):
+    return json.dumps({"id": order.summary["id"], "updated_at": "2026-11-21T10:00:00Z"}).encode()
+
+
+def open_deadlines(gateway):
+    return gateway.cli("deadlines", "list").json
+
+
+def test_what_does_not_come_in_time_is_an_event_once(make_gateway, byron, desk):
+    gateway = make_gateway(expecting(desk, byron, warn="50%"))
+    order = byron_orders()[0]
+    gateway.post(order)
+    wait_until(lambda: open_deadlines(gateway), "it runs")
+    [row] = open_deadlines(gateway)
+    delivery = gateway.delivery(endpoint="byron")
+    assert row["delivery"] == delivery["id"] and row["owner"] == "fulfilment-team"
+    assert delivery["deadline"]["state"] == "open" and delivery["deadline"]["expect"] == ["orders/fulfilled"]
+    wait_until(lambda: gateway.states("desk") == {"delivered": 1}, "the desk is told")
+    said = json.loads(desk.books()["messages"][0]["raw"])
+    assert said["delivery"] == delivery["id"] and said["owner"] == "fulfilment-team"
+    assert said["expect"] == "orders/fulfilled" and said["due_at"] == row["due_at"]
+    [event] = gateway.get("/v1/events", topic="sla/tracking-missing")
+    assert event["subject"] == delivery["subject"] and event["cause"] == delivery["id"]
+    assert 0 <= seconds(event["received_at"]) - seconds(row["due_at"]) < 1
+    assert open_deadlines(gateway) == []
+    [missed] = gateway.cli("deadlines", "list", "--overdue").json
+    assert missed["state"] == "missed"
+    assert gateway.status()["intake"]["deadlines_missed"] == 1
+    assert any(one["alert"] == "deadline" and one["owner"] == "fulfilment-team" for one in gateway.alerts())
+
+
+def test_what_comes_in_time_meets_it_and_nothing_is_said(make_gateway, byron, desk):
+    gateway = make_gateway(expecting(desk, byron, within="30s"))
+    first, second = byron_orders(2)
+    gateway.post(first)
+    gateway.post(second)
+    wait_until(lambda: len(open_deadlines(gateway)) == 2)
+    gateway.post(fulfilled(first), topic="orders/fulfilled")
+    wait_until(lambda: len(open_deadlines(gateway)) == 1)
+    [left] = open_deadlines(gateway)
+    assert left["subject"].endswith(str(second.summary["id"]))
+    met = next(one for one in gateway.deliveries(endpoint="byron") if one["id"] != left["delivery"])
+    assert gateway.get(f"/v1/deliveries/{met['id']}")["deadline"]["state"] == "met"
+
+
+def test_one_parcel_s_event_does_not_clear_another_s(make_gateway, byron, nord, desk):
+    """Each supplier's acceptance comes of its own delivery; Nord takes the order and says nothing for a while."""
+    config = expecting(desk, byron, nord, expect="supplier/accepted", within="3s")
+    config["routes"][-1]["from"]["endpoint"] = "nord"
+    gateway = make_gateway(config)
+    nord.fault(action="cut_after", at="order", count=1)
+    order = orders_of(BYRON, NORD)[0]
+    gateway.post(order)
+    wait_until(lambda: gateway.states("byron") == {"delivered": 1})
+    one = gateway.delivery(endpoint="byron")
+    wait_until(lambda: gateway.get(f"/v1/deliveries/{one['id']}")["deadline"]["state"] == "met")
+    two = gateway.delivery(endpoint="nord")
+    assert two["deadline"] is None or two["deadline"]["state"] in ("open", "met")
+    assert not gateway.get("/v1/events", topic="sla/tracking-missing")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_it_fires_once_over_a_kill(make_gateway, byron, desk, when):
+    gateway = make_gateway(expecting(desk, byron))
+    gateway.post(byron_orders()[0])
+    wait_until(lambda: open_deadlines(gateway))
+    due = seconds(open_deadlines(gateway)[0]["due_at"])
+    if when == "after":
+        wait_until(lambda: not open_deadlines(gateway))
+    gateway.kill9()
+    gateway.start()
+    wait_until(lambda: gateway.states("desk").get("delivered") == 1)
+    [event] = gateway.get("/v1/events", topic="sla/tracking-missing")
+    assert 0 <= seconds(event["received_at"]) - due < 1.5
+    gateway.restart()
+    assert len(gateway.get("/v1/events", topic="sla/tracking-missing")) == 1

@@ -514,7 +514,7 @@ static bool read_list(struct reader *rd, const struct yaml_node *node, struct va
         return read_list_item(rd, node, v);
     if (node->kind != YAML_LIST)
         return refuse(rd, node, v->option, "");
-    if (v->option->type == OPT_TEXTS && node->n == 0)
+    if (v->option->type == OPT_TEXTS && node->n == 0 && !v->option->deflt) /* which would be [] */
         return refuse(rd, node, v->option, "it is empty");
     for (size_t i = 0; i < node->n; i++)
         ok = read_list_item(rd, node->items[i].value, v) && ok;

@@ -196,6 +196,8 @@ struct conf_target {
     bool has_retry;          /* it was settled: always, but in a configuration made by hand */
 };
 
+enum on_dead { ON_DEAD_GO, ON_DEAD_BLOCK };
+
 struct conf_route {
     char *name;
     char *from_endpoint;
@@ -213,6 +215,15 @@ struct conf_route {
     struct conf_deadline *deadline; /* NULL: none */
     struct conf_retry retry;        /* of its first target that sends */
     bool has_retry;
+    /* after: deliveries of these routes of the same event first. `rank`: the longest line of routes
+     * that go before it; an event's deliveries are numbered by it, so that none waits for a later
+     * number. */
+    struct conf_route **after;
+    size_t n_after;
+    uint32_t rank;
+    char **after_names;
+    unsigned after_line, after_column;
+    enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */
     unsigned line, column;
     size_t index;
 };

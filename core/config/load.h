@@ -54,6 +54,14 @@ struct conf_deadline *load_deadline(struct load *l, const sl_values *v, const st
 void hold_destroy(struct conf_hold *h); /* NULL is fine */
 void deadline_destroy(struct conf_deadline *d);
 
+/* ---- order.c: what a route says of the order of deliveries ---- */
+
+/** What names no other route; values as given. */
+void order_load(struct load *l, struct conf_route *r, const sl_values *v);
+/** All routes are there: resolve the names of others, and rank them. */
+void order_resolve(struct load *l);
+void order_finish(struct conf_route *r);
+
 /* ---- targets.c: a route's `to`, in two steps, since the keys that a route may hold are known
  * only when its actions are ---- */
 

@@ -286,6 +286,12 @@ const struct field options_route[] = {
     { { "deadline.warn", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
         "its owner is told before, after this share of the time, such as 80%" },
       BY_HAND },
+    { { "after", OPT_TEXTS, 0, "[]", 0, 0, NULL,
+        "a route or a list: go when their deliveries of the same event are delivered" },
+      BY_HAND },
+    { { "on_dead", SL_OPT_ENUM, 0, "go", 0, 0, "go|block",
+        "block: a dead letter holds back what comes after it of the same subject" },
+      MEMBER(struct conf_route, on_dead) },
     { { NULL }, BY_HAND },
 };
 
@@ -296,8 +302,8 @@ const char *const keys_route[] = { "to", "action", "hold", NULL };
 const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases",
                                 "else",     "hold",  "dead",   "drop",   NULL };
 
-const char *const keys_route_later[] = { "after",  "with",      "coalesce", "latest_by", "fallback",
-                                         "shadow", "overtakes", "batch",    "on_dead",   NULL };
+const char *const keys_route_later[] = { "with",   "coalesce",  "latest_by", "fallback",
+                                         "shadow", "overtakes", "batch",     NULL };
 const char *const keys_to_later[] = { "origin", NULL };
 
 /* clang-format on */

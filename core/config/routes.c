@@ -162,6 +162,7 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     targets_bind(&t);
     load_route_retry(l, r, v);
     settle_once(r, v);
+    order_load(l, r, v);
     values_destroy(v);
     targets_finish(&t);
 }
@@ -192,6 +193,7 @@ void load_routes(struct load *l, const struct yaml_item *routes)
         r->index = c->n_routes++;
         load_route(l, r, &list->items[i]);
     }
+    order_resolve(l);
 }
 
 /* ---- the end ---- */
@@ -217,6 +219,7 @@ void route_finish(struct conf_route *r)
     for (size_t i = 0; i < r->n_topics; i++)
         free(r->topics[i]);
     free(r->topics);
+    order_finish(r);
     free(r->name);
     free(r->from_endpoint);
     free(r->when);

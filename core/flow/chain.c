@@ -7,8 +7,9 @@
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/order.h"
 
-static void chain_key(const struct conf_route *r, sl_str subject, sl_str piece, uint8_t out[16])
+void chain_key(const struct conf_route *r, sl_str subject, sl_str piece, uint8_t out[16])
 {
     uint8_t full[DIGEST_SHA256];
     sl_str parts[] = { str_of(r->name), subject, piece };
@@ -22,10 +23,19 @@ static struct delivery *first_of(struct chain *c)
     return list_entry(c->members.next, struct delivery, chain_node);
 }
 
+/** By those of its route, subject and piece: live ones before it, or a dead one that blocks. */
+static bool is_its_turn(const struct delivery *d)
+{
+    const struct chain *c = d->chain;
+
+    return !c || (first_of(d->chain) == d &&
+                  !(c->dead && c->dead < d->num && d->route->on_dead == ON_DEAD_BLOCK));
+}
+
 static bool may_leave(const struct delivery *d)
 {
     return d->state == DS_READY && !d->settling && !d->deciding && d->target &&
-           (!d->chain || first_of(d->chain) == d);
+           d->gates_passed == GATE__COUNT && is_its_turn(d);
 }
 
 void pile_add(struct delivery *d)
@@ -64,6 +74,7 @@ void chain_join(struct delivery *d)
         c = mem_zero(sizeof(*c));
         memcpy(c->key, key, sizeof(key));
         list_init(&c->members);
+        c->dead = dead_first(f, key);
         HASH_ADD(hh, f->chains, key, sizeof(c->key), c);
     }
     d->chain = c;
@@ -106,4 +117,21 @@ void chain_leave(struct delivery *d)
     struct delivery *next = first_of(c);
     pile_add(next);
     lane_pump_soon(next->lane);
+}
+
+void chain_blocked(struct flow *f, const uint8_t key[16], uint64_t dead)
+{
+    struct chain *c;
+
+    HASH_FIND(hh, f->chains, key, 16, c);
+    if (!c || c->dead == dead)
+        return;
+    c->dead = dead;
+    struct delivery *first = first_of(c);
+    if (is_its_turn(first)) {
+        pile_add(first);
+        lane_pump_soon(first->lane);
+    } else {
+        pile_take(first);
+    }
 }

@@ -14,6 +14,11 @@ void chain_leave(struct delivery *d);
 const struct delivery *chain_last(const struct flow *f, const struct conf_route *r, sl_str subject,
                                   sl_str piece);
 
+/** 16 bytes that name a chain. */
+void chain_key(const struct conf_route *r, sl_str subject, sl_str piece, uint8_t out[16]);
+/** From now on this dead letter (its num; 0: none) holds back what comes after it. */
+void chain_blocked(struct flow *f, const uint8_t key[16], uint64_t dead);
+
 /** Into its pile, if it is ready and first of its chain; out of it. Both harmless when repeated. */
 void pile_add(struct delivery *d);
 void pile_take(struct delivery *d);

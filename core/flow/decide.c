@@ -13,6 +13,7 @@
 #include "flow/due.h"
 #include "flow/failover.h"
 #include "flow/hold.h"
+#include "flow/order.h"
 #include "flow/routing.h"
 #include "flow/settle.h"
 
@@ -447,7 +448,7 @@ static void follow_hold(struct choice *c)
                 c->m.detail.len ? c->m.detail : c->row.detail, c->m.reason);
 }
 
-static void follow(struct choice *c)
+static void place(struct choice *c)
 {
     struct flow *f = c->all->flow;
     struct delivery *d = flow_delivery(f, c->row.num);
@@ -462,7 +463,7 @@ static void follow(struct choice *c)
     if (!l)
         l = &f->nowhere;
     if (c->m.state == DS_DEAD && (c->what == DECISION_CLOCK || c->all->prepared))
-        flow_notice(f, NOTICE_DEAD, l == &f->nowhere ? NULL : l,
+        dead_notice(f, l == &f->nowhere ? NULL : l,
                     &(struct delivery){ .num = c->row.num, .subject = (char *)c->row.subject.ptr },
                     config_route(f->config, c->row.route), c->m.reason);
     if (d)
@@ -482,6 +483,18 @@ static void follow(struct choice *c)
     if (!l || !lane_admits(l, c->row.priority, c->row.num))
         return;
     recover_row(f, l, &c->row);
+}
+
+static void follow(struct choice *c)
+{
+    struct flow *f = c->all->flow;
+
+    place(c);
+    order_moved(f, &(struct order_move){ .num = c->row.num,
+                                         .route = config_route(f->config, c->row.route),
+                                         .subject = c->row.subject,
+                                         .piece = c->row.piece,
+                                         .state = c->m.state });
 }
 
 static void finish(struct deciding *a)

@@ -15,6 +15,7 @@ struct batch;
 struct batch_item;
 struct chain;
 struct event;
+struct gate;
 struct lane;
 struct pile;
 
@@ -60,6 +61,9 @@ struct delivery {
 
     struct chain *chain; /* NULL: its route is not ordered */
     struct list chain_node;
+    uint32_t gates_passed; /* gate.c; all of them: nothing but its chain is before it */
+    struct gate *gate;     /* where it waits; NULL: at none */
+    struct list gate_node;
     struct list earlier_node; /* in flow.earlier while it waits to be asked */
     struct list pile_node;    /* in its pile while ready and first of its chain */
     struct heap *heap;        /* of its lane, while waiting or unknown ... */

@@ -9,6 +9,7 @@
 #include "flow/group.h"
 #include "flow/hold.h"
 #include "flow/intake.h"
+#include "flow/order.h"
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
@@ -269,6 +270,7 @@ void flow_destroy(struct flow *f)
     recover_finish(f);
     due_close(f);
     await_close(f);
+    dead_finish(f);
     router_close(&f->router);
     groups_close(f);
     for (size_t i = 0; i < f->n_all_lanes; i++)

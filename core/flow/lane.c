@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/failover.h"
+#include "flow/order.h"
 #include "flow/pace.h"
 
 /* ---- life ---- */
@@ -147,6 +148,7 @@ void lane_add(struct lane *l, struct delivery *d)
     l->windows[d->priority].n += d->state != DS_HELD;
     list_init(&d->pile_node);
     list_init(&d->earlier_node);
+    list_init(&d->gate_node);
     d->deciding = decide_under_way(f, d->num);
     HASH_ADD(hh, f->deliveries, num, sizeof(d->num), d);
     chain_join(d);
@@ -180,7 +182,7 @@ void lane_place(struct delivery *d)
             recover_orphan(d);
         return;
     }
-    if (d->state == DS_READY)
+    if (d->state == DS_READY && gate_pass(d))
         pile_add(d);
     else
         pile_take(d);
@@ -208,6 +210,7 @@ void lane_remove(struct delivery *d)
 
     earlier_forget(d);
     pile_take(d);
+    gate_leave(d);
     lane_drop_bytes(d);
     lane_timer_stop(d);
     lane_gone(l, d->priority, d->num);

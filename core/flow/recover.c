@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/group.h"
+#include "flow/order.h"
 
 /** A batch that was out when the process ended. */
 struct left_batch {
@@ -56,6 +57,7 @@ void recover_start(struct flow *f)
         f->nowhere.windows[p].spilled = true;
     lane_refill(&f->nowhere);
     find_gone(f);
+    dead_load(f, NULL);
     recover_step_done(f);
 }
 
@@ -70,6 +72,11 @@ void recover_claimed(struct lane *l, struct window *w)
         l->unread--;
         return;
     }
+    recover_read(f);
+}
+
+void recover_read(struct flow *f)
+{
     if (--f->unread)
         return;
     f->started = true;

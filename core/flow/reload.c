@@ -15,6 +15,7 @@
 #include "flow/chain.h"
 #include "flow/group.h"
 #include "flow/intake.h"
+#include "flow/order.h"
 #include "flow/pace.h"
 
 #define HOLD_AT_ONCE 500 /* moves in a record */
@@ -313,6 +314,7 @@ int flow_reconfigure(struct flow *f, const struct config *next, struct adapter *
     change_lanes(f, adapters);
     groups_change(f);
     *ret_orphaned = go_over_all(&s);
+    order_change(f, s.before);
     put_piles(&s);
     intake_forget_keys(f); /* secrets may be others */
     config_unref(s.before);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "flow/await.h"
 #include "flow/due.h"
+#include "flow/order.h"
 #include "flow/routing.h"
 #include "store/restore.h"
 
@@ -153,6 +154,13 @@ static void routed_free(struct routed_ctx *rc)
     free(rc);
 }
 
+/** Made again, of an event whose deliveries fill the window, perhaps because they wait for it. All
+ *  that is older is in memory; a claim that finds it again knows its num. */
+static bool is_awaited(const struct routing *rt, const struct window *w, uint64_t num)
+{
+    return rt->remap && delivery_event(num) == delivery_event(w->last);
+}
+
 static void deliver_to_lane(struct flow *f, const struct routing *rt, const struct rec_delivery *rd,
                             const struct piece *p)
 {
@@ -160,7 +168,8 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
 
     if (flow_delivery(f, rd->num))
         return; /* a claim has seen it before we heard that it is durable */
-    if (!lane_admits(l, rd->priority, rd->num))
+    if (!is_awaited(rt, &l->windows[rd->priority], rd->num) &&
+        !lane_admits(l, rd->priority, rd->num))
         return;
     struct delivery *d = mem_zero(sizeof(*d));
     d->num = rd->num;
@@ -209,34 +218,53 @@ static void store_duplicate(struct routing *rt, uint64_t original)
     commit_go(c);
 }
 
-/** Deliveries of the record, in memory where there is room; `c` has what the log marked. */
+/** One of them, as the log marked it. */
+static void apply_one(struct flow *f, const struct routing *rt, const struct rec_delivery *rd,
+                      const struct piece *p, uint8_t state)
+{
+    struct lane *l = rd->endpoint.len ? flow_lane(f, rd->endpoint) : NULL;
+    struct delivery named = { .num = rd->num, .subject = (char *)rd->subject.ptr };
+
+    if (state == DS_DEAD) {
+        f->stats.routing_errors++;
+        dead_notice(f, l, &named, p->route, rd->reason);
+    }
+    if (state == DS_HELD)
+        due_add(f, false, rd->num, rd->next_ms);
+    if (state == DS_HELD && p->held)
+        hold_notice(f, l, &named, p->route, rd->hold_type, rd->detail, rd->reason);
+    else if (state == DS_HELD)
+        flow_notice(f, NOTICE_HELD, l, &named, p->route, rd->reason);
+    if (state == DS_READY || state == DS_HELD)
+        deliver_to_lane(f, rt, rd, p);
+    order_moved(f, &(struct order_move){ .num = rd->num,
+                                         .route = p->route,
+                                         .subject = rd->subject,
+                                         .piece = rd->piece,
+                                         .state = (enum delivery_state)state });
+}
+
+/** Deliveries of the record, in memory where there is room. */
 static void routed_apply(struct flow *f, struct routed_ctx *rc, const struct store_record *rec)
 {
     struct routing *rt = rc->rt;
+    struct gate *gate = NULL;
+    uint8_t *states;
 
     f->stats.routed++;
     if (rc->routed.duplicate_of)
         return; /* its pieces were delivered as the original's */
+    states = mem_array(rt->n_pieces + 1, 1);
+    for (size_t i = 0; i < rt->n_pieces; i++)
+        states[i] = (uint8_t)rec->payload.data[rc->routed.deliveries[i].state_at];
+    if (!rt->event->first_ordinal)
+        gate = gate_open(f, &rc->routed, states);
     for (size_t i = 0; i < rt->n_pieces; i++) {
-        const struct piece *p = &rt->pieces[i];
-        struct rec_delivery *rd = &rc->routed.deliveries[i];
-        uint8_t state = (uint8_t)rec->payload.data[rd->state_at];
-        struct delivery named = { .num = rd->num, .subject = (char *)rd->subject.ptr };
-        if (state == DS_DEAD)
-            f->stats.routing_errors++;
-        if (state == DS_HELD)
-            due_add(f, false, rd->num, rd->next_ms);
-        if (state == DS_HELD && p->held)
-            hold_notice(f, rd->endpoint.len ? flow_lane(f, rd->endpoint) : NULL, &named, p->route,
-                        rd->hold_type, rd->detail, rd->reason);
-        else if (state == DS_DEAD || state == DS_HELD)
-            flow_notice(f, state == DS_DEAD ? NOTICE_DEAD : NOTICE_HELD,
-                        rd->endpoint.len ? flow_lane(f, rd->endpoint) : NULL, &named, p->route,
-                        rd->reason);
-        if (state == DS_READY || state == DS_HELD)
-            deliver_to_lane(f, rt, rd, p);
-        group_chosen(&rt->pieces[i].turn, state == DS_READY || state == DS_HELD);
+        apply_one(f, rt, &rc->routed.deliveries[i], &rt->pieces[i], states[i]);
+        group_chosen(&rt->pieces[i].turn, states[i] == DS_READY || states[i] == DS_HELD);
     }
+    gate_opened(gate);
+    free(states);
 }
 
 static void on_again(void *ctx, bool closing)
@@ -290,6 +318,28 @@ static void drop_pieces(struct routing *rt)
             rt->pieces[n++] = *p;
     }
     rt->n_pieces = n;
+}
+
+/** Those that others wait for are numbered first: none waits for a later number, which may be
+ * beyond the window. */
+static void rank_pieces(struct routing *rt)
+{
+    struct piece *ranked;
+    size_t n = 0;
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < rt->n_pieces; i++)
+        if (rt->pieces[i].route->rank > most)
+            most = rt->pieces[i].route->rank;
+    if (!most)
+        return;
+    ranked = mem_array(rt->n_pieces, sizeof(*ranked));
+    for (uint32_t rank = 0; rank <= most; rank++)
+        for (size_t i = 0; i < rt->n_pieces; i++)
+            if (rt->pieces[i].route->rank == rank)
+                ranked[n++] = rt->pieces[i];
+    free(rt->pieces);
+    rt->pieces = ranked;
 }
 
 /** An event has room for so many deliveries; what is beyond is one dead letter, and seen. */
@@ -390,6 +440,7 @@ void router_store(struct routing *rt)
         return;
     }
     drop_pieces(rt);
+    rank_pieces(rt);
     cut_pieces(rt);
     choose_members(rt);
     if (await_ask(rt)) /* it comes here again */

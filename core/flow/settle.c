@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/deadline.h"
+#include "flow/order.h"
 #include "flow/retry.h"
 
 #define STORE_AGAIN_MS 1000
@@ -216,7 +217,7 @@ static void count_move(struct delivery *d, const struct rec_move *m)
         break;
     case DS_DEAD:
         l->dead++;
-        flow_notice(l->flow, NOTICE_DEAD, l, d, NULL, m->reason);
+        dead_notice(l->flow, l, d, NULL, m->reason);
         break;
     case DS_HELD:
         flow_notice(l->flow, NOTICE_HELD, l, d, NULL, m->reason);
@@ -251,6 +252,11 @@ static void apply(struct flow *f, const struct rec_move *m)
         lane_drop_bytes(d);
     delivery_set_why(d, m->state == DS_WAITING || m->state == DS_UNKNOWN ? m->reason : STR(""));
     count_move(d, m);
+    order_moved(f, &(struct order_move){ .num = m->num,
+                                         .route = d->route,
+                                         .subject = str_of(d->subject),
+                                         .piece = str_of(d->piece),
+                                         .state = m->state });
     lane_enter(d, m->state);
     lane_place(d);
 }

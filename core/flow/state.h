@@ -20,6 +20,7 @@
 struct chain {
     uint8_t key[16];
     struct list members;
+    uint64_t dead; /* on_dead: block - the oldest dead letter of it; 0: none */
     UT_hash_handle hh;
 };
 
@@ -251,6 +252,10 @@ struct flow {
     struct lane nowhere; /* deliveries without an endpoint: held by a route's choice, orphaned */
     struct delivery *deliveries; /* hash by num: every live one in memory */
     struct chain *chains;
+    struct gate *gates;             /* gate.c: hash by key */
+    struct dead_chain *dead_chains; /* dead.c: hash by key */
+    struct nums dead_taken;
+    size_t dead_loading;
     struct router router;
     struct flow_stats stats;
     struct key_ring *rings; /* intake.c: keyed HMACs by secret */
@@ -262,7 +267,7 @@ struct flow {
     uv_timer_t drain_timer;
     size_t recovering; /* steps of the start's recovery under way */
     bool recovered;
-    size_t unread;           /* windows whose first claim is not answered */
+    size_t unread;           /* windows whose first claim is not answered, and what dead.c reads */
     bool started;            /* none is: lanes may send. Before, a chain could miss its first */
     struct left_batch *left; /* recover.c: batches that were out when the process ended */
     struct list earlier;     /* struct delivery: earlier.c */
@@ -403,6 +408,8 @@ void recover_step(struct flow *f);      /* one more step of recovery is under wa
 void recover_step_done(struct flow *f); /* ... and done */
 /** A window's claim was answered; when it was the last first one, the lanes start. */
 void recover_claimed(struct lane *l, struct window *w);
+/** One of flow.unread was read. */
+void recover_read(struct flow *f);
 /** A live delivery found in the index: into memory, or whatever its state asks for. */
 void recover_row(struct flow *f, struct lane *l, const struct store_delivery *row);
 /** The route's target at this lane's endpoint; an empty action: the first one. NULL: none. */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "base/clock.h"
+#include "flow/order.h"
 
 void why_say(struct why *ret, int64_t until_ms, const char *fmt, ...)
 {
@@ -229,8 +230,8 @@ static bool turn(struct delivery *d, struct why *w)
 /* ---- all of them ---- */
 
 static why_cause *const causes[] = {
-    at_work, in_flight, held,    over_budget, next_attempt, next_question,
-    behind,  no_target, gateway, lane,        gathers,      turn,
+    at_work,  in_flight, held,      over_budget, next_attempt, next_question, behind,
+    why_dead, why_gate,  no_target, gateway,     lane,         gathers,       turn,
 };
 
 bool flow_why(struct flow *f, uint64_t num, struct why *ret)

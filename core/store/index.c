@@ -196,6 +196,20 @@ const char *const index_sql[IX__COUNT] = {
         "SELECT id, topic FROM events WHERE routed = 1 AND duplicate_of = 0"
         " AND id IN (" INDEX_EVENTS_ABOUT ") ORDER BY id DESC LIMIT ?2",
     [IX_STATE_LIST] = "SELECT key, value, at_ms, who, why FROM state WHERE space = ? ORDER BY key",
+    [IX_SIBLINGS] = "SELECT " DELIVERY_COLUMNS
+                    " FROM deliveries WHERE num BETWEEN ?1 AND ?2 ORDER BY num",
+    [IX_DEAD] = "SELECT " DELIVERY_COLUMNS
+                " FROM deliveries INDEXED BY deliveries_blocks"
+                " WHERE route = ? AND num > ? AND state = 7"
+                " ORDER BY num LIMIT ?",
+    [IX_SPANS] =
+        "SELECT (SELECT min(num) FROM deliveries) >> 28,"
+        " (SELECT max(num) FROM deliveries) >> 28",
+    /* one span, from its newest on */
+    [IX_ABOUT_ROUTE] = "SELECT " DELIVERY_COLUMNS
+                       " FROM deliveries WHERE num >> 28 = ?1 AND subject = ?2 AND route = ?3"
+                       " AND (?4 OR piece = ?5) AND (NOT ?6 OR state < 7)"
+                       " ORDER BY num DESC LIMIT ?7",
     [IX_BATCH_OPEN] = "SELECT 1 FROM deliveries WHERE num = ? AND state = 1 AND batch = ?",
 };
 

@@ -105,6 +105,9 @@ enum query_type {
     QUERY_DEADLINES,
     QUERY_ENDS,
     QUERY_CAME,
+    QUERY_SIBLINGS,
+    QUERY_DEAD,
+    QUERY_ABOUT,
 };
 
 /** A question on its way to the index thread and its answer on the way back. Everything it points
@@ -127,6 +130,7 @@ struct query {
     sl_str *about; /* ENDS: subjects; `id` is the cause */
     size_t n_about;
     bool any_position; /* it need not be answered after what was appended before */
+    struct store_about made;
     struct rec_ref *refs;
     size_t n_refs;
     struct store_body *bodies; /* only the nums; the answer takes their place */

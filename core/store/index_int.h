@@ -78,6 +78,10 @@ enum index_stmt {
     IX_PIECE_GET,
     IX_LINK_NUM,
     IX_CAME,
+    IX_SIBLINGS,
+    IX_DEAD,
+    IX_SPANS,
+    IX_ABOUT_ROUTE,
     IX__COUNT
 };
 
@@ -208,6 +212,13 @@ void index_link_hash(sl_str endpoint, sl_str kind, sl_str id, uint8_t out[16]);
 
 /** Fill `d` from a row of IX_CLAIM's columns, views copied into the arena. */
 void index_row_delivery(sqlite3_stmt *st, struct arena *arena, struct store_delivery *d);
+
+/** The statement's rows into the answer; resets it. */
+int index_collect(struct query *q, sqlite3_stmt *st);
+/* index_order.c */
+int index_siblings(struct index *ix, struct query *q);
+int index_dead(struct index *ix, struct query *q);
+int index_about(struct index *ix, struct query *q);
 
 /** The receipt of an event, its payload copied into the arena. 0; UV_ENOENT: it is not kept any
  *  more; UV_EILSEQ: damaged on disk; or a code. */

@@ -108,20 +108,26 @@ int index_push_delivery(struct query *q, sqlite3_stmt *st)
     return r;
 }
 
-static int answer_claim(struct index *ix, struct query *q)
+int index_collect(struct query *q, sqlite3_stmt *st)
 {
-    sqlite3_stmt *st = ix->st[IX_CLAIM];
     int r;
 
-    sql_bind_text(st, 1, q->endpoint);
-    sqlite3_bind_int(st, 2, q->priority);
-    sql_bind_u64(st, 3, q->after);
-    sql_bind_u64(st, 4, q->limit);
     while ((r = sql_row(st)) > 0)
         if ((r = index_push_delivery(q, st)) < 0)
             break;
     sqlite3_reset(st);
     return r;
+}
+
+static int answer_claim(struct index *ix, struct query *q)
+{
+    sqlite3_stmt *st = ix->st[IX_CLAIM];
+
+    sql_bind_text(st, 1, q->endpoint);
+    sqlite3_bind_int(st, 2, q->priority);
+    sql_bind_u64(st, 3, q->after);
+    sql_bind_u64(st, 4, q->limit);
+    return index_collect(q, st);
 }
 
 static int answer_delivery(struct index *ix, struct query *q)
@@ -477,6 +483,9 @@ void index_answer(struct index *ix, struct query *q)
         [QUERY_DEADLINES] = index_deadlines,
         [QUERY_ENDS] = index_ends,
         [QUERY_CAME] = index_came,
+        [QUERY_SIBLINGS] = index_siblings,
+        [QUERY_DEAD] = index_dead,
+        [QUERY_ABOUT] = index_about,
     };
 
     if (q->type == QUERY_REPORT || q->type == QUERY_SELECT)

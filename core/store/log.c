@@ -246,11 +246,14 @@ static int put_append(struct reclog *l, struct store_append *a, struct reclog_re
 
     for (size_t i = 0; i < a->n; i++) {
         struct store_record *rec = &a->records[i];
-        int r = decide(l, rec);
+        int r = 0;
 
-        if (r < 0)
+        if (rec->follows && i > 0 && a->records[i - 1].refused)
+            rec->refused = true;
+        else if ((r = decide(l, rec)) < 0)
             return r;
-        res->refused += rec->refused;
+        else
+            res->refused += rec->refused;
         if (is_written(rec)) {
             rec->seq = l->next++;
             res->records++;

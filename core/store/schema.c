@@ -147,7 +147,10 @@ static const char *const index_steps[] = {
 
     /* a batch of one goes with its outcome: nobody asks for it again */
     "DELETE FROM batches WHERE length(members) = 8"
-    " AND id IN (SELECT batch FROM attempts WHERE ended_ms <> 0);",
+    " AND id IN (SELECT batch FROM attempts WHERE ended_ms <> 0);"
+
+    /* dead letters of a route: what blocks, where it says so */
+    "CREATE INDEX deliveries_blocks ON deliveries(route, num) WHERE state = 7;",
 };
 
 const struct schema schema_index = {

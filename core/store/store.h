@@ -69,6 +69,7 @@ struct store_record {
     size_t n_keys;
     struct buf duplicate; /* own; when refused, this is appended instead, as REC_DUPLICATE, with its
                              original filled in. Empty: nothing is */
+    bool follows; /* refused if the record before it is: it says what follows from that one */
     /* results */
     uint64_t seq; /* 0 when refused and no duplicate was appended */
     bool refused; /* a `refuse` key was known */
@@ -158,6 +159,29 @@ struct store_body {
 int store_bodies(struct store *s, const uint64_t *nums, size_t n, bool newest,
                  void (*cb)(void *ctx, int status, const struct store_body *b, size_t n),
                  void *ctx);
+
+/** All deliveries of an event, final ones too, by rising num. */
+int store_siblings(struct store *s, uint64_t event,
+                   void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                   void *ctx);
+
+/** Dead letters of one route, by rising num, from after_num on. What other routes have costs
+ *  nothing. */
+int store_dead(struct store *s, sl_str route, uint64_t after_num, uint32_t limit,
+               void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+               void *ctx);
+
+/** What a route has made about a subject, the newest first. */
+struct store_about {
+    sl_str route, subject;
+    sl_str piece;
+    bool any_piece; /* of all pieces */
+    bool standing;  /* only what is live or delivered */
+    uint32_t limit;
+};
+int store_about(struct store *s, const struct store_about *about,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx);
 
 /** The event as stored; status UV_ENOENT. n_deliveries: how many it has (the next ordinal). */
 struct store_event {

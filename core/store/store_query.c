@@ -150,6 +150,51 @@ int store_state_list(struct store *s, sl_str space,
     return store_query_submit(s, q);
 }
 
+int store_siblings(struct store *s, uint64_t event,
+                   void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                   void *ctx)
+{
+    struct query *q = store_query_create(QUERY_SIBLINGS, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->id = event;
+    q->cb.claim = cb;
+    return store_query_submit(s, q);
+}
+
+int store_dead(struct store *s, sl_str route, uint64_t after_num, uint32_t limit,
+               void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+               void *ctx)
+{
+    struct query *q = store_query_create(QUERY_DEAD, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->made.route = arena_str(&q->arena, route);
+    q->after = after_num;
+    q->limit = limit;
+    q->cb.claim = cb;
+    return store_query_submit(s, q);
+}
+
+int store_about(struct store *s, const struct store_about *about,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx)
+{
+    struct query *q = store_query_create(QUERY_ABOUT, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->made = *about;
+    q->made.route = arena_str(&q->arena, about->route);
+    q->made.subject = arena_str(&q->arena, about->subject);
+    q->made.piece = arena_str(&q->arena, about->piece);
+    q->limit = about->limit;
+    q->cb.claim = cb;
+    return store_query_submit(s, q);
+}
+
 static const char *copy(struct arena *a, const char *text)
 {
     return text ? arena_str(a, str_of(text)).ptr : NULL;
@@ -205,6 +250,9 @@ void store_query_complete(struct query *q)
 
     switch (q->type) {
     case QUERY_CLAIM:
+    case QUERY_SIBLINGS:
+    case QUERY_DEAD:
+    case QUERY_ABOUT:
         q->cb.claim(q->ctx, q->status, q->deliveries, q->n);
         break;
     case QUERY_DELIVERY:

@@ -195,23 +195,6 @@ static void check_again(struct call *c, struct book *k, const sl_record *rec, co
         world_fail(w, "request: " NAME_FMT " has other bytes under the same key", NAME(k->num));
 }
 
-/** Nothing earlier of its route and subject may be live; but what came in late, or was brought back
- *  by a person, may have come after this one had been chosen. */
-static void check_order(struct call *c, const sl_batch *b, const struct row *row)
-{
-    const struct sim *s = c->remote->sim;
-    const struct batch_row *sent = tables_batch(s->t, b->id);
-
-    if (!row->own || !route_of(s, row)->ordered || !sent)
-        return;
-    for (const struct row *r = row->own->first; r != row; r = r->chain)
-        if (!delivery_state_final(r->state) &&
-            (r->live_ms < row->live_ms || r->live_ms + SLACK_MS < sent->at_ms))
-            world_fail(&c->remote->sim->w,
-                       "order: " NAME_FMT " overtakes " NAME_FMT ", which is %s", NAME(row->num),
-                       NAME(r->num), delivery_state_names[r->state]);
-}
-
 static void check_one(struct call *c, const sl_batch *b, size_t i)
 {
     struct sim *s = c->remote->sim;
@@ -225,7 +208,7 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
     }
     check_recorded(c, b, rec, row);
     check_again(c, k, rec, row);
-    check_order(c, b, row);
+    check_turn(s, b, row);
     k->with_remote = true;
     k->last_at = c->remote->index;
     k->leave = k->key_may_change = k->bytes_may_change = false;
@@ -362,71 +345,8 @@ static bool waits_in_vain(const struct sim *s, const struct event_row *e)
     return tables_link(s->t, &ref).len > 0;
 }
 
-/** A person has to decide about the first one of its subject. */
-static bool is_behind_held(const struct sim *s, const struct row *r)
-{
-    return r->own && route_of(s, r)->ordered && r->own->head && r->own->head != r &&
-           r->own->head->state == DS_HELD;
-}
-
-/** A known limit of the flow: what waits behind a held one keeps its place in the window, and when
- *  the window is full of such nothing else of the lane and priority is read from the index. Then
- *  what waits behind one that is not read keeps its place likewise, in another lane perhaps. */
-struct crowds {
-    bool lanes[ENDPOINTS][PRIORITY__COUNT];
-};
-
-static bool *crowd_of(const struct sim *s, struct crowds *c, const struct row *r)
-{
-    static bool none;
-    const struct conf_endpoint *e = config_endpoint(&s->config, r->endpoint);
-
-    none = false;
-    return e ? &c->lanes[e->index][r->priority] : &none;
-}
-
-static bool is_behind_crowd(const struct sim *s, struct crowds *c, const struct row *r)
-{
-    return r->own && route_of(s, r)->ordered && r->own->head && r->own->head != r &&
-           *crowd_of(s, c, r->own->head);
-}
-
-static void find_crowds(const struct sim *s, struct crowds *c)
-{
-    bool more = s->config.window < WIDE;
-
-    *c = (struct crowds){ 0 };
-    while (more) {
-        size_t behind[ENDPOINTS][PRIORITY__COUNT] = { { 0 } };
-        more = false;
-        for (size_t i = 0; i < s->t->n_rows; i++) {
-            const struct row *r = s->t->rows[i];
-            const struct conf_endpoint *e = config_endpoint(&s->config, r->endpoint);
-            if (!e || r->state != DS_READY || (!is_behind_held(s, r) && !is_behind_crowd(s, c, r)))
-                continue;
-            bool *crowd = &c->lanes[e->index][r->priority];
-            if (++behind[e->index][r->priority] > s->config.window / 2 && !*crowd)
-                *crowd = more = true;
-        }
-    }
-}
-
-bool check_crowded(const struct sim *s)
-{
-    struct crowds c;
-
-    find_crowds(s, &c);
-    for (size_t i = 0; i < s->t->n_rows; i++)
-        if (!delivery_state_final(s->t->rows[i]->state) && *crowd_of(s, &c, s->t->rows[i]))
-            return true;
-    return false;
-}
-
 bool check_quiet(const struct sim *s, char *why, size_t len)
 {
-    struct crowds crowds;
-
-    find_crowds(s, &crowds);
     for (uint64_t id = 1; id <= s->t->last; id++) {
         const struct event_row *e = tables_event(s->t, id);
         if (!e || e->routed == 1)
@@ -436,17 +356,13 @@ bool check_quiet(const struct sim *s, char *why, size_t len)
             return false;
         }
     }
-    for (size_t i = 0; i < s->t->n_rows; i++) {
-        const struct row *r = s->t->rows[i];
-        if (delivery_state_final(r->state) || r->state == DS_HELD || is_behind_held(s, r) ||
-            is_behind_crowd(s, &crowds, r) || *crowd_of(s, &crowds, r))
-            continue;
-        snprintf(why, len, NAME_FMT " (" STR_FMT ", " STR_FMT ", to " STR_FMT ") is %s for ever",
-                 NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject), STR_ARG(r->endpoint),
-                 delivery_state_names[r->state]);
-        return false;
-    }
-    return true;
+    const struct row *r = check_stuck(s);
+    if (!r)
+        return true;
+    snprintf(why, len, NAME_FMT " (" STR_FMT ", " STR_FMT ", to " STR_FMT ") is %s for ever",
+             NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject), STR_ARG(r->endpoint),
+             delivery_state_names[r->state]);
+    return false;
 }
 
 static void check_event(struct sim *s, const struct event_row *e)

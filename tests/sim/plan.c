@@ -153,6 +153,33 @@ static void plan_routes(struct sim *s)
         add_route(s, s->endpoints[CRM].name, "done");
 }
 
+/** Of two that take the same events the first in the file may wait for the second, or the other way
+ *  round: never both, so that no circle comes of it. */
+static void plan_order(struct sim *s)
+{
+    struct rng *g = &s->rng;
+    bool back = one_in(g, 2);
+    size_t n = s->config.n_routes;
+
+    for (size_t k = 0; k < n; k++) {
+        size_t i = back ? n - 1 - k : k;
+        struct conf_route *r = &s->routes[i];
+        if (r->ordered && one_in(g, 5))
+            r->on_dead = ON_DEAD_BLOCK;
+        for (size_t j = 0; j < n && one_in(g, 2); j++) {
+            struct conf_route *other = &s->routes[j];
+            if ((back ? j <= i : j >= i) || strcmp(other->from_endpoint, r->from_endpoint) != 0 ||
+                strcmp(other->topics[0], r->topics[0]) != 0)
+                continue;
+            s->after[i] = other;
+            r->after = &s->after[i];
+            r->n_after = 1;
+            r->rank = other->rank + 1;
+            break;
+        }
+    }
+}
+
 static void say_group(struct sim *s)
 {
     for (size_t i = 0; i < s->group.n_members; i++) {
@@ -183,6 +210,7 @@ void plan_make(struct sim *s)
     if (one_in(g, 2))
         plan_group(s);
     plan_routes(s);
+    plan_order(s);
     store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),
                                  .full_per_mille = (unsigned)PICK(g, 0, 0, 0, 20),
                                  .deaf_per_mille = (unsigned)PICK(g, 0, 0, 0, 20) };
@@ -192,10 +220,13 @@ void plan_make(struct sim *s)
         const struct conf_route *r = &s->routes[i];
         const struct conf_target *t = conf_route_send(r, 0);
         const struct conf_endpoint *e = t->endpoint;
-        world_say(&s->w, "route %s: %s to %s%s %s, %s%s, rate %" PRIu64 " burst %u, concurrency %u",
+        world_say(&s->w,
+                  "route %s: %s to %s%s %s, %s%s%s%s%s, rate %" PRIu64 " burst %u, concurrency %u",
                   r->name, r->topics[0], e->name, t->group ? " and its group" : "",
                   sim_plugin.actions[t->action].name, priority_names[r->priority],
-                  r->ordered ? ", ordered" : "", e->rate_milli_per_s, e->burst, e->concurrency);
+                  r->ordered ? ", ordered" : "", r->on_dead ? ", blocks" : "",
+                  r->n_after ? ", after " : "", r->n_after ? r->after[0]->name : "",
+                  e->rate_milli_per_s, e->burst, e->concurrency);
     }
     say_group(s);
     s->store = store_sim_create(&s->w, &store, check_record, s);

@@ -108,6 +108,7 @@ struct sim {
     struct conf_group group;
     struct conf_member members[MEMBERS];
     struct conf_target parts[MAX_ROUTES][MEMBERS];
+    struct conf_route *after[MAX_ROUTES];
     struct adapter adapters[ENDPOINTS];
     struct remote remotes[ENDPOINTS];
     struct book *books;
@@ -147,8 +148,12 @@ void check_told(struct call *c);                        /* right before the answ
 void check_notice(void *sim, const struct notice *n);
 void check_record(void *sim, uint64_t seq, enum record_type type, sl_str payload);
 bool check_quiet(const struct sim *s, char *why, size_t len); /* nothing is left to do */
-bool check_crowded(const struct sim *s); /* some wait for nothing but room in the window */
 void check_end(struct sim *s);
+
+/* check_order.c */
+void check_turn(struct sim *s, const sl_batch *b, const struct row *row); /* as it is sent */
+bool check_crowded(const struct sim *s); /* some wait for nothing but room in the window */
+const struct row *check_stuck(const struct sim *s); /* live, and nobody would ever say more of it */
 
 /* sim.c */
 void sim_run(struct sim *s, uint64_t seed, bool trace);

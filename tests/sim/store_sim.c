@@ -21,6 +21,9 @@ struct job { /* an append or a question, of the tables' memory */
 
 enum asked {
     ASK_CLAIM,
+    ASK_SIBLINGS,
+    ASK_DEAD,
+    ASK_ABOUT,
     ASK_DELIVERY,
     ASK_BODIES,
     ASK_EVENT,
@@ -39,6 +42,7 @@ enum asked {
 struct query {
     enum asked what;
     sl_str endpoint;
+    struct store_about made;
     uint64_t id, after;
     uint32_t limit;
     uint8_t priority;
@@ -249,12 +253,15 @@ static void put_original(struct buf *duplicate, uint64_t original)
         duplicate->data[REC_DUPLICATE_ORIGINAL_AT + i] = (char)(original >> 8 * i);
 }
 
-static void write_record(struct store *s, struct store_record *rec)
+static void write_record(struct store *s, struct store_record *rec, bool after_refused)
 {
     enum record_type type = rec->type;
     sl_str bytes;
 
-    decide_keys(s, rec);
+    if (rec->follows && after_refused)
+        rec->refused = true;
+    else
+        decide_keys(s, rec);
     if (rec->refused && !rec->duplicate.len)
         return;
     if (rec->refused) {
@@ -283,7 +290,7 @@ static void on_commit(void *ctx)
         return;
     }
     for (size_t i = 0; i < j->append->n; i++)
-        write_record(s, &j->append->records[i]);
+        write_record(s, &j->append->records[i], i > 0 && j->append->records[i - 1].refused);
     s->commits++;
     s->stopped = s->crash_at && s->commits >= s->crash_at;
 }
@@ -381,6 +388,50 @@ static void answer_claim(struct store *s, struct query *q)
                 q->rows[q->n++] = delivery_of(r);
         }
     }
+}
+
+static void answer_siblings(struct store *s, struct query *q)
+{
+    const struct event_row *e = tables_event(&s->t, q->id);
+
+    q->rows = room(s, (e ? e->n_rows : 0) * sizeof(*q->rows));
+    for (uint32_t i = 0; e && i < e->n_rows; i++)
+        if (e->rows[i])
+            q->rows[q->n++] = delivery_of(e->rows[i]);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    uint64_t x = ((const struct store_delivery *)a)->num;
+    uint64_t y = ((const struct store_delivery *)b)->num;
+
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/** Also the dead ones of a route, by rising num. */
+static void answer_about(struct store *s, struct query *q)
+{
+    bool dead = q->what == ASK_DEAD;
+
+    q->rows = room(s, s->t.n_rows * sizeof(*q->rows));
+    for (size_t i = 0; i < s->t.n_rows; i++) {
+        const struct row *r = s->t.rows[i];
+        if (!str_eq(r->route, q->made.route))
+            continue;
+        if (dead ? r->state == DS_DEAD && r->num > q->after
+                 : str_eq(r->subject, q->made.subject) &&
+                       (q->made.any_piece || str_eq(r->piece, q->made.piece)) &&
+                       (!q->made.standing || r->state <= DS_DELIVERED))
+            q->rows[q->n++] = delivery_of(r);
+    }
+    qsort(q->rows, q->n, sizeof(*q->rows), newest_first);
+    for (size_t i = 0; dead && i < q->n / 2; i++) {
+        struct store_delivery d = q->rows[i];
+        q->rows[i] = q->rows[q->n - 1 - i];
+        q->rows[q->n - 1 - i] = d;
+    }
+    if (q->n > q->limit)
+        q->n = q->limit;
 }
 
 static int answer_delivery(struct store *s, struct query *q)
@@ -634,6 +685,13 @@ static int answer(struct store *s, struct query *q)
     case ASK_CLAIM:
         answer_claim(s, q);
         return 0;
+    case ASK_SIBLINGS:
+        answer_siblings(s, q);
+        return 0;
+    case ASK_DEAD:
+    case ASK_ABOUT:
+        answer_about(s, q);
+        return 0;
     case ASK_DELIVERY:
         return answer_delivery(s, q);
     case ASK_BODIES:
@@ -680,6 +738,9 @@ static void tell(struct query *q, int status)
 
     switch (q->what) {
     case ASK_CLAIM:
+    case ASK_SIBLINGS:
+    case ASK_DEAD:
+    case ASK_ABOUT:
         q->cb.claim(q->ctx, status, q->rows, n);
         break;
     case ASK_DELIVERY:
@@ -816,6 +877,51 @@ int store_bodies(struct store *s, const uint64_t *nums, size_t n, bool newest,
         q->bodies[i] = (struct store_body){ .num = nums[i] };
     q->n = n;
     q->cb.bodies = cb;
+    return 0;
+}
+
+int store_siblings(struct store *s, uint64_t event,
+                   void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                   void *ctx)
+{
+    struct query *q = query_new(s, ASK_SIBLINGS, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->id = event;
+    q->cb.claim = cb;
+    return 0;
+}
+
+int store_dead(struct store *s, sl_str route, uint64_t after_num, uint32_t limit,
+               void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+               void *ctx)
+{
+    struct query *q = query_new(s, ASK_DEAD, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->made.route = arena_str(&s->t.arena, route);
+    q->after = after_num;
+    q->limit = limit;
+    q->cb.claim = cb;
+    return 0;
+}
+
+int store_about(struct store *s, const struct store_about *about,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx)
+{
+    struct query *q = query_new(s, ASK_ABOUT, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->made = *about;
+    q->made.route = arena_str(&s->t.arena, about->route);
+    q->made.subject = arena_str(&s->t.arena, about->subject);
+    q->made.piece = arena_str(&s->t.arena, about->piece);
+    q->limit = about->limit;
+    q->cb.claim = cb;
     return 0;
 }
 

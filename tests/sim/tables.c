@@ -158,6 +158,7 @@ static void add_row(struct tables *t, struct event_row *e, const struct rec_deli
         .request = STR(""),
         .ready_ms = now_ms,
         .live_ms = now_ms,
+        .moved_ms = now_ms,
     };
     memcpy(r->id, d->id, sizeof(r->id));
     if (t->n_rows == t->rows_cap) {
@@ -235,6 +236,8 @@ static void move(struct tables *t, const struct rec_move *m, int64_t now_ms)
         r->live_ms = now_ms;
     if (r->state != DS_READY)
         r->ready_ms = now_ms;
+    r->revived |= r->state > DS_DEAD;
+    r->moved_ms = now_ms;
     r->state = m->state == DS_PARKED ? DS_READY : m->state;
     r->attempts += m->burnt;
     r->generation = m->generation;

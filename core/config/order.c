@@ -1,0 +1,181 @@
+/*
+ * order.c - what a route says of the order of deliveries: those of other routes that go first, and
+ * what holds back what.
+ */
+#include "config/load.h"
+
+#include <stdlib.h>
+#include "base/mem.h"
+
+void order_load(struct load *l, struct conf_route *r, const sl_values *v)
+{
+    const struct value *after = values_get(v, "after"), *dead = values_get(v, "on_dead");
+
+    if (after->from == VALUE_GIVEN) {
+        r->after_names = value_list(after, &r->n_after);
+        r->after = mem_array(r->n_after + 1, sizeof(*r->after));
+        r->after_line = after->line;
+        r->after_column = after->column;
+    }
+    if (r->on_dead == ON_DEAD_BLOCK && !r->ordered)
+        report_at(&l->rd.report, dead->line, dead->column,
+                  "\"on_dead: block\" needs \"ordered: true\": without order nothing comes after "
+                  "a dead letter");
+}
+
+void order_finish(struct conf_route *r)
+{
+    for (size_t i = 0; r->after_names && i < r->n_after; i++)
+        free(r->after_names[i]);
+    free(r->after_names);
+    free(r->after);
+}
+
+/* ---- after ---- */
+
+/** "orders/create" and "orders/\*": can one topic be both? */
+static bool topics_meet(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "*"), m = strcspn(b, "*");
+
+    if (a[n] && b[m])
+        return strncmp(a, b, n < m ? n : m) == 0;
+    if (a[n])
+        return strncmp(a, b, n) == 0;
+    if (b[m])
+        return strncmp(a, b, m) == 0;
+    return strcmp(a, b) == 0;
+}
+
+/** Is there an event that both take? */
+static bool routes_meet(const struct conf_route *a, const struct conf_route *b)
+{
+    if (!a->from_endpoint || !b->from_endpoint || strcmp(a->from_endpoint, b->from_endpoint) != 0)
+        return false;
+    for (size_t i = 0; i < a->n_topics; i++)
+        for (size_t k = 0; k < b->n_topics; k++)
+            if (topics_meet(a->topics[i], b->topics[k]))
+                return true;
+    return false;
+}
+
+static void report_no_route(struct load *l, const struct conf_route *r, const char *name,
+                            const char *key, unsigned line, unsigned column)
+{
+    struct nearest near = { .given = str_of(name) };
+    const struct config *c = l->config;
+    char quoted[96];
+
+    for (size_t i = 0; i < c->n_routes; i++)
+        if (c->routes[i].name && &c->routes[i] != r)
+            nearest_offer(&near, str_of(c->routes[i].name));
+    report_quote(near.given, quoted);
+    if (near.name.len > 0)
+        report_at(&l->rd.report, line, column,
+                  "\"%s\": unknown route %s; did you mean \"" STR_FMT "\"?", key, quoted,
+                  STR_ARG(near.name));
+    else
+        report_at(&l->rd.report, line, column,
+                  "\"%s\": unknown route %s; it stands nowhere under \"routes\"", key, quoted);
+}
+
+/** NULL with a mistake reported. */
+static struct conf_route *after_one(struct load *l, const struct conf_route *r, const char *name)
+{
+    struct report *report = &l->rd.report;
+    struct conf_route *other = config_route(l->config, str_of(name));
+
+    if (!other)
+        report_no_route(l, r, name, "after", r->after_line, r->after_column);
+    else if (other == r)
+        report_at(report, r->after_line, r->after_column,
+                  "\"after\": a route cannot wait for itself; name another one");
+    else if (r->from_endpoint && other->from_endpoint && r->n_topics && other->n_topics &&
+             !routes_meet(r, other))
+        report_at(
+            report, r->after_line, r->after_column,
+            "\"after\": route \"%s\" takes none of this route's events, so nothing of it ever "
+            "goes before; both must take the same endpoint and topic",
+            name);
+    else
+        return other;
+    return NULL;
+}
+
+static void resolve_after(struct load *l, struct conf_route *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_after; i++) {
+        struct conf_route *other = after_one(l, r, r->after_names[i]);
+
+        free(r->after_names[i]);
+        if (other)
+            r->after[n++] = other;
+    }
+    r->n_after = n;
+    free(r->after_names);
+    r->after_names = NULL;
+}
+
+/* ---- ranks, and circles ---- */
+
+#define RANK_OPEN UINT32_MAX /* its line is being followed */
+
+struct line {
+    const struct conf_route **at;
+    size_t n;
+    bool *done;
+};
+
+static void report_circle(struct load *l, const struct line *line, const struct conf_route *r)
+{
+    struct buf text = { 0 };
+    size_t from = 0;
+
+    while (line->at[from] != r)
+        from++;
+    for (size_t i = from; i < line->n; i++)
+        buf_printf(&text, "%s -> ", line->at[i]->name ? line->at[i]->name : "?");
+    buf_cstr(&text, r->name ? r->name : "?");
+    report_at(&l->rd.report, r->after_line, r->after_column,
+              "\"after\" goes in a circle, so that none of them would ever go: %s; take one out",
+              text.data ? text.data : "");
+    buf_finish(&text);
+}
+
+static void rank(struct load *l, struct conf_route *r, struct line *line)
+{
+    uint32_t most = 0;
+
+    line->done[r->index] = true;
+    r->rank = RANK_OPEN;
+    line->at[line->n++] = r;
+    for (size_t i = 0; i < r->n_after; i++) {
+        struct conf_route *other = r->after[i];
+
+        if (!line->done[other->index])
+            rank(l, other, line);
+        if (other->rank == RANK_OPEN)
+            report_circle(l, line, other);
+        else if (other->rank + 1 > most)
+            most = other->rank + 1;
+    }
+    line->n--;
+    r->rank = most;
+}
+
+void order_resolve(struct load *l)
+{
+    struct config *c = l->config;
+    struct line line = { .at = mem_array(c->n_routes + 1, sizeof(*line.at)),
+                         .done = mem_array(c->n_routes + 1, sizeof(bool)) };
+
+    for (size_t i = 0; i < c->n_routes; i++)
+        resolve_after(l, &c->routes[i]);
+    for (size_t i = 0; i < c->n_routes; i++)
+        if (!line.done[i])
+            rank(l, &c->routes[i], &line);
+    free(line.at);
+    free(line.done);
+}

@@ -1,0 +1,53 @@
+/*
+ * after.c - `after: ROUTE`: a delivery goes when that route's deliveries of the same event are
+ * delivered, or out of the way: discarded, superseded, or never made. A dead one keeps it back.
+ */
+#include <string.h>
+#include "flow/order.h"
+
+bool after_wanted(const struct delivery *d)
+{
+    return d->route && d->route->n_after;
+}
+
+static bool goes_before(const struct delivery *d, const struct conf_route *r)
+{
+    for (size_t i = 0; r && i < d->route->n_after; i++)
+        if (!strcmp(d->route->after[i]->name, r->name)) /* not of one configuration, perhaps */
+            return true;
+    return false;
+}
+
+/** The first one that is in the way; NULL: none. */
+static const struct gate_row *in_the_way(const struct gate *g, const struct delivery *d)
+{
+    for (size_t i = 0; i < g->n_rows; i++) {
+        const struct gate_row *row = &g->rows[i];
+        if ((!delivery_state_final((enum delivery_state)row->state) || row->state == DS_DEAD) &&
+            goes_before(d, row->route))
+            return row;
+    }
+    return NULL;
+}
+
+bool after_clear(const struct gate *g, const struct delivery *d)
+{
+    return !in_the_way(g, d);
+}
+
+void after_say(const struct gate *g, const struct delivery *d, struct why *w)
+{
+    const struct gate_row *row = in_the_way(g, d);
+    char name[32];
+
+    if (!row) {
+        why_say(w, 0, "its turn");
+        return;
+    }
+    const struct delivery *other = flow_delivery(g->flow, row->num);
+    enum delivery_state state = other ? other->state : (enum delivery_state)row->state;
+    delivery_name(row->num, name);
+    why_say(w, other && state == DS_WAITING ? other->next_ms : 0,
+            "route %s, whose delivery %s is %s", row->route->name, name,
+            state == DS_DEAD ? "a dead letter: replay or discard it" : delivery_state_names[state]);
+}

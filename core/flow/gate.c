@@ -1,0 +1,300 @@
+/*
+ * gate.c - where ready deliveries wait for others: one question to the store for all that wait for
+ * the same, and an eye on what moves.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/digest.h"
+#include "base/mem.h"
+#include "flow/chain.h"
+#include "flow/order.h"
+
+#define ASK_AGAIN_MS 1000
+
+/** What one kind of gate is about. */
+struct kind {
+    bool (*wanted)(const struct delivery *d);
+    bool (*clear)(const struct gate *g, const struct delivery *d);
+    void (*say)(const struct gate *g, const struct delivery *d, struct why *w);
+};
+
+static const struct kind kinds[GATE__COUNT] = {
+    [GATE_AFTER] = { after_wanted, after_clear, after_say },
+};
+
+/* ---- life ---- */
+
+static void key_of(enum gate_kind kind, uint64_t event, uint8_t out[16])
+{
+    memset(out, 0, 16);
+    out[0] = (uint8_t)kind;
+    memcpy(out + 8, &event, sizeof(event));
+}
+
+static struct gate *gate_find(struct flow *f, const uint8_t key[16])
+{
+    struct gate *g;
+
+    HASH_FIND(hh, f->gates, key, 16, g);
+    return g;
+}
+
+static struct gate *gate_new(struct flow *f, enum gate_kind kind, uint64_t event)
+{
+    struct gate *g = mem_zero(sizeof(*g));
+
+    g->flow = f;
+    g->kind = kind;
+    g->event = event;
+    list_init(&g->waiting);
+    key_of(kind, event, g->key);
+    HASH_ADD(hh, f->gates, key, sizeof(g->key), g);
+    return g;
+}
+
+static void free_if_idle(struct gate *g)
+{
+    if (g->asking || g->kept || !list_empty(&g->waiting))
+        return;
+    HASH_DEL(g->flow->gates, g);
+    free(g->rows);
+    free(g);
+}
+
+void gate_leave(struct delivery *d)
+{
+    struct gate *g = d->gate;
+
+    if (!g)
+        return;
+    list_remove(&d->gate_node);
+    d->gate = NULL;
+    free_if_idle(g);
+}
+
+/* ---- passing ---- */
+
+static void gate_ask(struct gate *g);
+
+/** At its next gate: may it go on? */
+static bool pass_one(struct delivery *d)
+{
+    struct flow *f = d->lane->flow;
+    enum gate_kind kind = (enum gate_kind)d->gates_passed;
+    uint8_t key[16];
+
+    if (!kinds[kind].wanted(d))
+        return true;
+    key_of(kind, delivery_event(d->num), key);
+    struct gate *g = gate_find(f, key);
+    if (g && g->known && kinds[kind].clear(g, d))
+        return true;
+    if (!g)
+        g = gate_new(f, kind, delivery_event(d->num));
+    d->gate = g;
+    list_append(&g->waiting, &d->gate_node);
+    if (!g->known && !g->asking)
+        gate_ask(g);
+    return false;
+}
+
+bool gate_pass(struct delivery *d)
+{
+    if (d->first_sent_ms)
+        d->gates_passed = GATE__COUNT;
+    while (!d->gate && d->gates_passed < GATE__COUNT && pass_one(d))
+        d->gates_passed++;
+    return d->gates_passed == GATE__COUNT;
+}
+
+/** Those that need wait no more go on. */
+static void gate_look(struct gate *g)
+{
+    bool kept = g->kept;
+
+    g->kept = true;
+    list_each_safe (i, tmp, &g->waiting) {
+        struct delivery *d = list_entry(i, struct delivery, gate_node);
+        if (kinds[g->kind].wanted(d) && !(g->known && kinds[g->kind].clear(g, d)))
+            continue;
+        gate_leave(d);
+        d->gates_passed++;
+        if (gate_pass(d)) {
+            pile_add(d);
+            lane_pump_soon(d->lane);
+        }
+    }
+    g->kept = kept;
+    free_if_idle(g);
+}
+
+/* ---- asking ---- */
+
+static void on_ask_again(void *ctx, bool closing)
+{
+    struct gate *g = ctx;
+
+    g->asking = false;
+    if (closing)
+        free_if_idle(g);
+    else
+        gate_ask(g);
+}
+
+static void keep_rows(struct gate *g, const struct store_delivery *rows, size_t n)
+{
+    free(g->rows);
+    g->rows = mem_array(n ? n : 1, sizeof(*g->rows));
+    g->n_rows = n;
+    for (size_t i = 0; i < n; i++)
+        g->rows[i] = (struct gate_row){ .num = rows[i].num,
+                                        .route = config_route(g->flow->config, rows[i].route),
+                                        .state = (uint8_t)rows[i].state };
+    g->known = true;
+}
+
+static void on_rows(void *ctx, int status, const struct store_delivery *rows, size_t n)
+{
+    struct gate *g = ctx;
+
+    if (status < 0 && status != UV_ECANCELED) {
+        log_error(&g->flow->log, "cannot read what deliveries wait for, asking again: err=%s",
+                  uv_strerror(status));
+        flow_later(g->flow, ASK_AGAIN_MS, on_ask_again, g);
+        return;
+    }
+    g->asking = false;
+    if (status < 0) {
+        free_if_idle(g);
+    } else if (g->again) { /* something moved while it was asked */
+        gate_ask(g);
+    } else {
+        keep_rows(g, rows, n);
+        gate_look(g);
+    }
+}
+
+static void gate_ask(struct gate *g)
+{
+    int r = store_siblings(g->flow->store, g->event, on_rows, g);
+
+    g->again = false;
+    g->asking = r == 0;
+    if (r == UV_ECANCELED || r == 0)
+        return; /* closing: they stay where they are */
+    g->asking = true;
+    flow_later(g->flow, ASK_AGAIN_MS, on_ask_again, g);
+}
+
+/* ---- what moves ---- */
+
+static struct gate_row *find_row(struct gate *g, uint64_t num)
+{
+    for (size_t i = 0; i < g->n_rows; i++)
+        if (g->rows[i].num == num)
+            return &g->rows[i];
+    return NULL;
+}
+
+static void gate_moved(struct gate *g, const struct order_move *m)
+{
+    struct gate_row *row = find_row(g, m->num);
+
+    if (g->asking) {
+        g->again = true;
+    } else if (!row) { /* made meanwhile */
+        gate_ask(g);
+    } else if (row->state != m->state) {
+        row->state = (uint8_t)m->state;
+        if (delivery_state_final(m->state))
+            gate_look(g);
+    }
+}
+
+void order_moved(struct flow *f, const struct order_move *m)
+{
+    uint8_t key[16];
+    struct gate *g;
+
+    if (!m->route)
+        return;
+    dead_moved(f, m);
+    if (!f->gates)
+        return;
+    key_of(GATE_AFTER, delivery_event(m->num), key);
+    if ((g = gate_find(f, key)))
+        gate_moved(g, m);
+}
+
+/* ---- another configuration ---- */
+
+void order_change(struct flow *f, const struct config *before)
+{
+    struct delivery *d, *more;
+    struct gate *g, *tmp;
+
+    HASH_ITER (hh, f->gates, g, tmp)
+        for (size_t i = 0; i < g->n_rows; i++)
+            if (g->rows[i].route)
+                g->rows[i].route = config_route(f->config, str_of(g->rows[i].route->name));
+    HASH_ITER (hh, f->gates, g, tmp)
+        gate_look(g);
+    HASH_ITER (hh, f->deliveries, d, more) {
+        if (d->state != DS_READY || d->gate)
+            continue;
+        d->gates_passed = 0;
+        if (gate_pass(d))
+            pile_add(d);
+    }
+    dead_load(f, before);
+}
+
+/* ---- what is known from the start ---- */
+
+struct gate *gate_open(struct flow *f, const struct rec_routed *routed, const uint8_t *states)
+{
+    bool wanted = false;
+    uint8_t key[16];
+
+    for (size_t i = 0; i < routed->n_deliveries; i++) {
+        const struct conf_route *r = config_route(f->config, routed->deliveries[i].route);
+        wanted |= r && r->n_after;
+    }
+    key_of(GATE_AFTER, routed->event, key);
+    if (!wanted || gate_find(f, key))
+        return NULL;
+    struct gate *g = gate_new(f, GATE_AFTER, routed->event);
+    g->rows = mem_array(routed->n_deliveries, sizeof(*g->rows));
+    g->n_rows = routed->n_deliveries;
+    for (size_t i = 0; i < g->n_rows; i++)
+        g->rows[i] = (struct gate_row){
+            .num = routed->deliveries[i].num,
+            .route = config_route(f->config, routed->deliveries[i].route),
+            .state = states[i],
+        };
+    g->known = g->kept = true;
+    return g;
+}
+
+void gate_opened(struct gate *g)
+{
+    if (!g)
+        return;
+    g->kept = false;
+    free_if_idle(g);
+}
+
+/* ---- why ---- */
+
+bool why_gate(struct delivery *d, struct why *w)
+{
+    struct gate *g = d->gate;
+
+    if (!g)
+        return false;
+    if (g->known)
+        kinds[g->kind].say(g, d, w);
+    else
+        why_say(w, 0, "what goes before it is being looked for");
+    return true;
+}

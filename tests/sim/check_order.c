@@ -1,0 +1,157 @@
+/*
+ * check_order.c - the properties of order: what may not leave before what, and what may stay back
+ * for ever, since it waits for a person.
+ */
+#include <inttypes.h>
+#include "sim.h"
+
+#define NAME(num) (num) >> DELIVERY_ORDINAL_BITS, (unsigned)((num)&DELIVERY_ORDINAL_MAX)
+#define NAME_FMT  "%" PRIu64 ".%u"
+
+static const struct conf_route *route_of(const struct sim *s, const struct row *r)
+{
+    return config_route(&s->config, r->route);
+}
+
+static bool blocks(const struct sim *s, const struct row *r)
+{
+    return r->state == DS_DEAD && route_of(s, r)->on_dead == ON_DEAD_BLOCK;
+}
+
+/** Does this one go first by `after`? */
+static bool goes_before(const struct sim *s, const struct row *r, const struct row *other)
+{
+    const struct conf_route *route = route_of(s, r);
+
+    for (size_t i = 0; i < route->n_after; i++)
+        if (str_eq(str_of(route->after[i]->name), other->route))
+            return true;
+    return false;
+}
+
+static bool in_the_way(const struct row *r)
+{
+    return r->state <= DS_DEAD && r->state != DS_DELIVERED;
+}
+
+/* ---- what leaves ---- */
+
+/** Nothing earlier of its route and subject may be live, or dead where that blocks; but what came
+ * in late, or was brought back by a person, may have come after this one had been chosen. */
+static void check_chain(struct sim *s, const struct batch_row *sent, const struct row *row)
+{
+    if (!row->own || !route_of(s, row)->ordered)
+        return;
+    for (const struct row *r = row->own->first; r != row; r = r->chain) {
+        if (!delivery_state_final(r->state) &&
+            (r->live_ms < row->live_ms || r->live_ms + SLACK_MS < sent->at_ms))
+            world_fail(&s->w, "order: " NAME_FMT " overtakes " NAME_FMT ", which is %s",
+                       NAME(row->num), NAME(r->num), delivery_state_names[r->state]);
+        if (blocks(s, r) && r->moved_ms + SLACK_MS < sent->at_ms)
+            world_fail(&s->w, "on_dead: " NAME_FMT " passes " NAME_FMT ", which is dead",
+                       NAME(row->num), NAME(r->num));
+    }
+}
+
+/** At its first attempt. What was discarded and brought back may come too late. */
+static void check_after(struct sim *s, const struct batch_row *sent, const struct row *row)
+{
+    const struct event_row *e = tables_event(s->t, delivery_event(row->num));
+
+    if (row->attempts || !e)
+        return;
+    for (uint32_t i = 0; i < e->n_rows; i++) {
+        const struct row *r = e->rows[i];
+        if (!r || !goes_before(s, row, r) || !in_the_way(r) || r->revived)
+            continue;
+        if (r->live_ms + SLACK_MS < sent->at_ms)
+            world_fail(&s->w, "after: " NAME_FMT " goes before " NAME_FMT ", which is %s",
+                       NAME(row->num), NAME(r->num), delivery_state_names[r->state]);
+    }
+}
+
+void check_turn(struct sim *s, const sl_batch *b, const struct row *row)
+{
+    const struct batch_row *sent = tables_batch(s->t, b->id);
+
+    if (!sent)
+        return;
+    check_chain(s, sent, row);
+    check_after(s, sent, row);
+}
+
+/* ---- what may stay ---- */
+
+/** What is before it waits for a person, or for what does. */
+static bool is_kept_back(const struct sim *s, const struct row *r)
+{
+    const struct event_row *e = tables_event(s->t, delivery_event(r->num));
+
+    if (r->state == DS_HELD)
+        return true;
+    for (uint32_t i = 0; e && i < e->n_rows && !r->first_sent_ms; i++) {
+        const struct row *other = e->rows[i];
+        if (other && goes_before(s, r, other) && in_the_way(other) &&
+            (other->state == DS_DEAD || other->stays))
+            return true;
+    }
+    if (!r->own || !route_of(s, r)->ordered)
+        return false;
+    for (const struct row *other = r->own->first; other != r; other = other->chain)
+        if (blocks(s, other))
+            return true;
+    return r->own->head && r->own->head != r && r->own->head->stays;
+}
+
+/** A known limit of the flow: what is kept back keeps its place in the window, and when the window
+ *  is full of such nothing else of the lane and priority is read from the index. */
+static bool is_crowded_out(const struct sim *s, const struct row *r)
+{
+    size_t kept = 0;
+
+    if (s->config.window >= WIDE)
+        return false;
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *other = s->t->rows[i];
+        kept += other->state == DS_READY && other->stays && other->priority == r->priority &&
+                str_eq(other->endpoint, r->endpoint);
+    }
+    return kept > s->config.window / 2;
+}
+
+/** One thing leads to another: until nothing more follows. */
+static void mark(const struct sim *s)
+{
+    bool more = true;
+
+    for (size_t i = 0; i < s->t->n_rows; i++)
+        s->t->rows[i]->stays = false;
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < s->t->n_rows; i++) {
+            struct row *r = s->t->rows[i];
+            if (r->stays || delivery_state_final(r->state) ||
+                !(is_kept_back(s, r) || is_crowded_out(s, r)))
+                continue;
+            r->stays = more = true;
+        }
+    }
+}
+
+bool check_crowded(const struct sim *s)
+{
+    mark(s);
+    for (size_t i = 0; i < s->t->n_rows; i++)
+        if (!delivery_state_final(s->t->rows[i]->state) && is_crowded_out(s, s->t->rows[i]))
+            return true;
+    return false;
+}
+
+const struct row *check_stuck(const struct sim *s)
+{
+    mark(s);
+    for (size_t i = 0; i < s->t->n_rows; i++)
+        if (!delivery_state_final(s->t->rows[i]->state) && !s->t->rows[i]->stays)
+            return s->t->rows[i];
+    return NULL;
+}

@@ -1,0 +1,272 @@
+/*
+ * What goes before what: `after`, `on_dead`.
+ */
+#include "flow_rig.h"
+
+static struct flow_rig *rig_new(void)
+{
+    struct flow_rig *rig = mem_zero(sizeof(*rig));
+
+    rig_init(rig);
+    return rig;
+}
+
+static void teardown(struct flow_rig *rig)
+{
+    rig_finish(rig);
+    free(rig);
+}
+
+static const char *why_of(struct flow_rig *rig, uint64_t num)
+{
+    static struct why why;
+
+    return flow_why(rig->flow, num, &why) ? why.text : "(not in memory)";
+}
+
+#define CHECK_WHY(rig, num, part)                                                              \
+    do {                                                                                       \
+        UNTIL(rig,                                                                             \
+              strstr(why_of(rig, num), part) || !strcmp(why_of(rig, num), "(not in memory)")); \
+        CHECK(strstr(why_of(rig, num), part) != NULL);                                         \
+    } while (0)
+
+/* ---- after ---- */
+
+/** Route "b", to OTHER, after route "a", to CRM; `b` stands first in the file. */
+static struct flow_rig *setup_after(void)
+{
+    static struct conf_route *before[2];
+    struct flow_rig *rig = rig_new();
+    struct conf_route *b = rig_route(rig, "b", "t", OTHER, ACT_SEND);
+    struct conf_route *a = rig_route(rig, "a", "t", CRM, ACT_SEND);
+
+    before[0] = a;
+    b->after = before;
+    b->n_after = 1;
+    b->rank = 1;
+    return rig;
+}
+
+static void test_a_route_waits_for_another_ones_delivery_of_the_same_event(void **state)
+{
+    struct flow_rig *rig = setup_after();
+    uint64_t a, other;
+
+    (void)state;
+    rig_up(rig);
+    a = rig_event(rig, "t", "x 1");
+    other = rig_event(rig, "t", "y 1");
+    struct call *call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], "1.0"); /* numbered first, though its route stands second */
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_WHY(rig, a + 1, "route a, whose delivery 1.0 is inflight");
+    rig_answer(call, SL_RETRY);
+    CHECK(rig_quiet(rig, OTHER));
+    rig->fakes[CRM].auto_kind = rig->fakes[OTHER].auto_kind = SL_DELIVERED;
+    while (!list_empty(&rig->fakes[CRM].calls))
+        rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, other + 1) == DS_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
+    CHECK(rig->flow->gates == NULL);
+    teardown(rig);
+}
+
+static void
+test_a_dead_one_before_it_keeps_it_back_over_a_restart_until_it_is_replayed(void **state)
+{
+    struct flow_rig *rig = setup_after();
+    uint64_t a;
+
+    (void)state;
+    rig_up(rig);
+    a = rig_event(rig, "t", "x 1");
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_WHY(rig, a + 1, "route a, whose delivery 1.0 is a dead letter");
+    rig_crash(rig);
+    rig_up(rig);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_WHY(rig, a + 1, "route a, whose delivery 1.0 is a dead letter");
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, a, NULL), 0);
+    struct call *call = rig_call(rig, CRM);
+    CHECK(rig_quiet(rig, OTHER));
+    rig_answer(call, SL_DELIVERED);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
+    teardown(rig);
+}
+
+static void test_what_is_discarded_is_out_of_the_way_and_so_is_what_was_never_made(void **state)
+{
+    struct flow_rig *rig = setup_after();
+    uint64_t a;
+
+    (void)state;
+    struct conf_route *c = rig_route(rig, "c", "u", OTHER, ACT_SEND);
+    c->after = rig->routes[0].after;
+    c->n_after = 1;
+    rig_up(rig);
+    a = rig_event(rig, "t", "x 1");
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, a, NULL), 0);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
+
+    a = rig_event(rig, "u", "x 2");
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
+    teardown(rig);
+}
+
+static void test_it_waits_for_what_a_dead_one_is_mapped_to_again(void **state)
+{
+    struct flow_rig *rig = setup_after();
+    uint64_t a;
+
+    (void)state;
+    rig->config.window = 1;
+    rig->targets[0].endpoint = &rig->endpoints[CRM]; /* both in one lane, whose window is full */
+    rig_up(rig);
+    a = rig_event(rig, "t", "x 1");
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    UNTIL(rig, flow_delivery(rig->flow, a + 1));
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, a, &(struct decide){ .remap = true }), 0);
+    struct call *call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], "1.2");
+    CHECK_WHY(rig, a + 1, "route a, whose delivery 1.2 is inflight");
+    rig_answer(call, SL_DELIVERED);
+    call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], "1.1");
+    rig_answer(call, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
+    teardown(rig);
+}
+
+static void test_a_window_of_one_is_not_filled_by_what_waits(void **state)
+{
+    struct flow_rig *rig = setup_after();
+    char body[16];
+    uint64_t last = 0;
+
+    (void)state;
+    rig->config.window = 1;
+    rig->targets[0].endpoint = &rig->endpoints[CRM];
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    rig_up(rig);
+    for (int i = 0; i < 10; i++) {
+        snprintf(body, sizeof(body), "x %d", i);
+        last = rig_event(rig, "t", body);
+    }
+    UNTIL(rig, rig_state(rig, last + 1) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].records, 20);
+    teardown(rig);
+}
+
+/* ---- on_dead ---- */
+
+static struct flow_rig *setup_block(void)
+{
+    struct flow_rig *rig = rig_new();
+
+    rig_route(rig, "r", "t", CRM, ACT_SEND)->on_dead = ON_DEAD_BLOCK;
+    rig_route(rig, "s", "s", CRM, ACT_SEND);
+    return rig;
+}
+
+static void test_a_dead_letter_blocks_its_own_subject_alone_until_it_is_discarded(void **state)
+{
+    struct flow_rig *rig = setup_block();
+    uint64_t a1, a2, b, s;
+
+    (void)state;
+    rig_up(rig);
+    a1 = rig_event(rig, "t", "a 1");
+    a2 = rig_event(rig, "t", "a 2");
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a1) == DS_DEAD);
+    CHECK(rig_quiet(rig, CRM));
+    CHECK_WHY(rig, a2, "1.0 of the same subject is a dead letter");
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    b = rig_event(rig, "t", "b 1");
+    s = rig_event(rig, "s", "a 3");
+    UNTIL(rig, rig_state(rig, b) == DS_DELIVERED && rig_state(rig, s) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, a2), DS_READY);
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, a1, NULL), 0);
+    UNTIL(rig, rig_state(rig, a2) == DS_DELIVERED);
+    CHECK(rig->flow->dead_chains == NULL);
+    teardown(rig);
+}
+
+static void test_a_restart_finds_what_blocks_and_a_replay_goes_first(void **state)
+{
+    struct flow_rig *rig = setup_block();
+    uint64_t a1, a2, a3;
+
+    (void)state;
+    rig_up(rig);
+    a1 = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a1) == DS_DEAD);
+    a2 = rig_event(rig, "t", "a 2");
+    UNTIL(rig, rig_state(rig, a2) == DS_READY);
+    rig_crash(rig);
+    rig_up(rig);
+    CHECK(rig_quiet(rig, CRM));
+    CHECK_WHY(rig, a2, "1.0 of the same subject is a dead letter");
+    a3 = rig_event(rig, "t", "a 3");
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, a1, NULL), 0);
+    struct call *call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], "1.0");
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    rig_answer(call, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, a2), DS_DELIVERED);
+    teardown(rig);
+}
+
+static void test_more_dead_letters_of_one_subject_block_until_the_last_of_them_is_gone(void **state)
+{
+    struct flow_rig *rig = setup_block();
+    uint64_t a1, a2, a3;
+
+    (void)state;
+    rig->routes[0].hold = mem_zero(sizeof(*rig->routes[0].hold));
+    rig->routes[0].hold->type = "approval";
+    rig_up(rig);
+    a1 = rig_event(rig, "t", "a 1");
+    a2 = rig_event(rig, "t", "a 2");
+    a3 = rig_event(rig, "t", "a 3");
+    UNTIL(rig, rig_state(rig, a3) == DS_HELD);
+    CHECK_EQ(rig_decide(rig, DECISION_REJECT, a2, NULL), 0);
+    CHECK_EQ(rig_decide(rig, DECISION_REJECT, a1, NULL), 0);
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, a3, NULL), 0);
+    CHECK(rig_quiet(rig, CRM));
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, a1, NULL), 0);
+    CHECK(rig_quiet(rig, CRM));
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, a2, NULL), 0);
+    rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
+    free(rig->routes[0].hold);
+    teardown(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_route_waits_for_another_ones_delivery_of_the_same_event),
+        cmocka_unit_test(
+            test_a_dead_one_before_it_keeps_it_back_over_a_restart_until_it_is_replayed),
+        cmocka_unit_test(test_what_is_discarded_is_out_of_the_way_and_so_is_what_was_never_made),
+        cmocka_unit_test(test_it_waits_for_what_a_dead_one_is_mapped_to_again),
+        cmocka_unit_test(test_a_window_of_one_is_not_filled_by_what_waits),
+        cmocka_unit_test(test_a_dead_letter_blocks_its_own_subject_alone_until_it_is_discarded),
+        cmocka_unit_test(test_a_restart_finds_what_blocks_and_a_replay_goes_first),
+        cmocka_unit_test(
+            test_more_dead_letters_of_one_subject_block_until_the_last_of_them_is_gone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

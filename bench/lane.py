@@ -7,6 +7,7 @@ Ends with 1 if a floor is missed, and names it. docs/benchmarks.md says how to r
 """
 
 import argparse
+import concurrent.futures
 import copy
 import shutil
 import statistics
@@ -172,7 +173,7 @@ def p99_of_healthy(folder, load, dead, args):
     with Sink() as healthy, Sink() as other:
         if dead:
             other.tell("hang")
-        with Lane(folder / "lane", neighbours(healthy.url, other.url)) as lane:
+        with Lane(folder, neighbours(healthy.url, other.url)) as lane:
             lane.wait_ready()
             lane.port, lane.first, lane.sent, lane.name = lane.gateway.port, 0, 0, "Sluice"
             load.run(lane, 2, rate=args.orders_per_s)  # files get their first bytes; its breaker opens
@@ -182,7 +183,7 @@ def p99_of_healthy(folder, load, dead, args):
             arrivals = {}
 
             def all_arrived():
-                arrivals.update(healthy.arrivals(folder / "arrivals"))
+                arrivals.update(healthy.arrivals(folder / "arrivals"))  # all that came since the start
                 return len(arrivals) >= last
 
             end = time.monotonic() + 30
@@ -196,15 +197,18 @@ def p99_of_healthy(folder, load, dead, args):
 
 
 def one_dead(folder, core, args):
-    """(p99 ms beside a healthy neighbour, beside a dead one): alternated."""
-    load, with_good, with_dead = Load(folder, core, 16), [], []
+    """(p99 ms beside a healthy neighbour, beside a dead one): two gateways at the same time, so that what the
+    machine does to one of them it does to the other."""
+    load, good, dead = Load(folder, core, 16), [], []
     load.sign(args.orders_per_s * (args.neighbour_s + 3))
     for turn in range(args.pairs):
-        step(f"pair {turn + 1} of {args.pairs}: beside a healthy endpoint, beside a dead one")
-        pair = [(with_good, False), (with_dead, True)]
-        for found, dead in pair if turn % 2 == 0 else reversed(pair):
-            found.append(p99_of_healthy(folder, load, dead, args))
-    return statistics.median(with_good), statistics.median(with_dead)
+        step(f"pair {turn + 1} of {args.pairs}: beside a healthy endpoint and beside a dead one")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(p99_of_healthy, folder / f"lane-{is_dead}", load, is_dead, args)
+                    for is_dead in (False, True)]
+            good.append(both[0].result())
+            dead.append(both[1].result())
+    return statistics.median(good), statistics.median(dead)
 
 
 # ---- the result ----
@@ -282,19 +286,19 @@ def options():
     parser.add_argument("--peer-count", type=int, help="a peer's deliveries of a measurement (20000)")
     parser.add_argument("--backlog", type=int, help="ready deliveries of the large store (5000000)")
     parser.add_argument("--bucket-s", type=int, help="seconds at the bucket (60)")
-    parser.add_argument("--pairs", type=int, help="runs beside a healthy and a dead endpoint (3)")
+    parser.add_argument("--pairs", type=int, help="runs beside a healthy and a dead endpoint (5)")
     parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=f"one of {', '.join(PARTS)}")
     parser.add_argument("--cores", type=int, default=2, help="how many are used")
     parser.add_argument("--work", default=BUILD, metavar="DIR", help="where everything is stored meanwhile")
     parser.add_argument("--json", metavar="FILE", help="the result as one object")
     args = parser.parse_args()
     quick = {"runs": 1, "count": 2000, "peer_count": 1000, "backlog": 20_000, "bucket_s": 3, "pairs": 1}
-    whole = {"runs": 3, "count": 50_000, "peer_count": 20_000, "backlog": BACKLOG, "bucket_s": 60, "pairs": 3}
+    whole = {"runs": 3, "count": 50_000, "peer_count": 20_000, "backlog": BACKLOG, "bucket_s": 60, "pairs": 5}
     for name, value in (quick if args.quick else whole).items():
         if getattr(args, name) is None:
             setattr(args, name, value)
     args.warm, args.few = (200, 1000) if args.quick else (2000, FEW)
-    args.orders_per_s, args.neighbour_s = (100, 2) if args.quick else (300, 10)
+    args.orders_per_s, args.neighbour_s = (100, 2) if args.quick else (300, 15)
     args.only = args.only or PARTS
     return args
 

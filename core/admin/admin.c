@@ -30,6 +30,7 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/issues/{}/reopen", api_issue_reopen },
     { "GET", "/v1/deadlines", api_deadlines },
     { "POST", "/v1/decide", api_decide },
+    { "GET", "/v1/groups", api_groups },
     { "POST", "/v1/try", api_try },
     { "GET", "/v1/places", api_places },
     { "POST", "/v1/reload", api_reload },

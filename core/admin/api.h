@@ -125,6 +125,7 @@ void api_deliveries(struct call *c);
 void api_delivery(struct call *c);
 void api_deadlines(struct call *c);
 void api_decide(struct call *c);
+void api_groups(struct call *c);
 void api_issues(struct call *c);
 void api_issue(struct call *c);
 void api_issue_ack(struct call *c);

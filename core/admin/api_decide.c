@@ -24,7 +24,7 @@ struct deciding {
     json_t *body; /* own; the texts below are its */
     enum decision what;
     sl_str why, to, choice;
-    bool remap, force, dry_run, by_filter;
+    bool remap, force, dry_run, by_filter, not_arrived;
     struct store_filter filter; /* own texts */
     uint64_t *nums;             /* own; rising, each once: the ids, or a page of the filter's */
     size_t n, at;               /* at: the first that is not decided yet */
@@ -44,12 +44,17 @@ struct planned {
 
 static const struct logger log_ = { .room = "admin" };
 
-static const char *const actions[] = { "replay", "discard", "release",
-                                       "reject", "arrived", "send-again" };
+static const char *const actions[] = {
+    [DECISION_REPLAY] = "replay",    [DECISION_DISCARD] = "discard", [DECISION_RELEASE] = "release",
+    [DECISION_REJECT] = "reject",    [DECISION_ARRIVED] = "arrived", [DECISION_MOVE] = "move",
+    [DECISION_INTERLOCK] = NULL, /* nobody's but the group's */
+    [DECISION_AGAIN] = "send-again",
+};
 #define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
 /** The state that an action's filter means when it names none. */
-static const char *const usual_state[] = { "dead", "dead", "held", "held", "held", "held" };
+static const char *const usual_state[] = { "dead", "dead",  "held", "held",
+                                           "held", "ready", "held", "held" };
 
 static void deciding_free(struct deciding *d)
 {
@@ -90,13 +95,13 @@ static int read_action(struct deciding *d, json_t *value, struct fail *fail)
     const char *name = json_string_value(value);
 
     for (size_t i = 0; name && i < N_ACTIONS; i++)
-        if (strcmp(actions[i], name) == 0) {
+        if (actions[i] && strcmp(actions[i], name) == 0) {
             d->what = (enum decision)i;
             return 0;
         }
-    return fail_set(
-        fail, UV_EINVAL,
-        "\"action\" must be one of replay, discard, release, reject, arrived, send-again");
+    return fail_set(fail, UV_EINVAL,
+                    "\"action\" must be one of replay, discard, release, reject, arrived, "
+                    "send-again, move");
 }
 
 static int compare(const void *a, const void *b)
@@ -168,12 +173,14 @@ static int read_member(struct deciding *d, const char *name, json_t *value, stru
         return read_flag(value, name, &d->remap, fail);
     if (strcmp(name, "force") == 0)
         return read_flag(value, name, &d->force, fail);
+    if (strcmp(name, "not_arrived") == 0)
+        return read_flag(value, name, &d->not_arrived, fail);
     if (strcmp(name, "dry_run") == 0)
         return read_flag(value, name, &d->dry_run, fail);
     return fail_set(
         fail, UV_EINVAL,
         "unknown member \"%.40s\"; there are: action, ids, filter, why, to, choice, remap, "
-        "force, dry_run",
+        "force, not_arrived, dry_run",
         name);
 }
 
@@ -202,8 +209,12 @@ static int read_body(struct deciding *d, struct fail *fail)
         return fail_set(fail, UV_EINVAL, "\"remap\" and \"force\" are for \"replay\"");
     if (d->choice.len && d->what != DECISION_RELEASE && d->what != DECISION_REJECT)
         return fail_set(fail, UV_EINVAL, "\"choice\" is for \"release\" and \"reject\"");
-    if (d->to.len && d->what != DECISION_RELEASE)
-        return fail_set(fail, UV_EINVAL, "\"to\" is for \"release\"");
+    if (d->to.len && d->what != DECISION_RELEASE && d->what != DECISION_MOVE)
+        return fail_set(fail, UV_EINVAL, "\"to\" is for \"release\" and \"move\"");
+    if (!d->to.len && d->what == DECISION_MOVE)
+        return fail_set(fail, UV_EINVAL, "\"move\" wants \"to\": the endpoint");
+    if (d->not_arrived && d->what != DECISION_MOVE)
+        return fail_set(fail, UV_EINVAL, "\"not_arrived\" is for \"move\"");
     if (d->to.len && !config_endpoint(d->call->admin->conf.config, d->to))
         return fail_set(fail, UV_EINVAL, "to: there is no endpoint \"%.80s\"", d->to.ptr);
     return 0;
@@ -295,6 +306,7 @@ static void decide_page(struct deciding *d)
         .choice = d->choice,
         .remap = d->remap,
         .force = d->force,
+        .nothing_there = d->not_arrived,
         .nums = d->nums + d->at,
         .n = n,
     };

@@ -170,6 +170,14 @@ OPTIONS(reject_options) = { OPTION_CHOICE,   OPTION_ALL,     OPTION_TYPE,  OPTIO
                             OPTION_ISSUE,    OPTION_SINCE,   OPTION_UNTIL, OPTION_WHY,
                             OPTION_DRY_RUN,  OPTION_SOCKET,  { 0 } };
 OPTIONS(arrived_options) = { OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
+OPTIONS(move_options) = { { "to", "ENDPOINT", "another member of its group" },
+                          { "not-arrived", NULL,
+                            "you know that the one before has nothing of it; else it only moves "
+                            "when that is certain" },
+                          OPTION_WHY,
+                          OPTION_DRY_RUN,
+                          OPTION_SOCKET,
+                          { 0 } };
 OPTIONS(issues_options) = { { "state", "STATE", "open, acknowledged or resolved" },
                             OPTION_ROUTE,
                             OPTION_ENDPOINT,
@@ -213,6 +221,8 @@ const struct command commands[] = {
       command_deliveries_list },
     { "deliveries show", "ID", "one delivery: attempts, moves, body, request", plain_options,
       command_deliveries_show },
+    { "deliveries move", "ID...", "to another member of its group", move_options,
+      command_deliveries_move },
     { "dead list", NULL, "dead letters: not tried again by themselves", dead_options,
       command_dead_list },
     { "dead show", "ID", "one of them, with every attempt's error", plain_options,
@@ -238,6 +248,8 @@ const struct command commands[] = {
     { "issues reopen", "ISSUE", "it is not mended after all", why_options, command_issues_reopen },
     { "deadlines list", NULL, "what must follow deliveries, and has not come yet",
       deadlines_options, command_deadlines_list },
+    { "groups", NULL, "groups: how their members are, what each has and got", plain_options,
+      command_groups },
     { "endpoints list", NULL, "endpoints with their breakers and queues", plain_options,
       command_endpoints_list },
     { "endpoints trip", "NAME", "open its breaker: stop sending", plain_options,

@@ -69,6 +69,7 @@ static json_t *question(const struct cli *cli, const struct verb *v)
     static const char *const texts[] = { "why", "to", "choice" };
     static const char *const flags[][2] = { { "remap", "remap" },
                                             { "force", "force" },
+                                            { "not-arrived", "not_arrived" },
                                             { "dry-run", "dry_run" } };
     json_t *q = json_pack("{s:s}", "action", v->action), *ids;
 
@@ -82,7 +83,7 @@ static json_t *question(const struct cli *cli, const struct verb *v)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (cli_value(cli, texts[i]))
             json_object_set_new(q, texts[i], json_string(cli_value(cli, texts[i])));
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
         if (cli_value(cli, flags[i][0]))
             json_object_set_new(q, flags[i][1], json_true());
     return q;
@@ -207,6 +208,13 @@ int command_held_reject(struct cli *cli)
 int command_held_arrived(struct cli *cli)
 {
     return decide(cli, &(struct verb){ "arrived", "held", "marked as arrived", NULL });
+}
+
+int command_deliveries_move(struct cli *cli)
+{
+    if (!cli_value(cli, "to"))
+        return command_usage(cli, "wants --to ENDPOINT: another member of its group");
+    return decide(cli, &(struct verb){ "move", "ready", "moved", "sluice deliveries show" });
 }
 
 int command_held_again(struct cli *cli)

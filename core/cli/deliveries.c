@@ -215,6 +215,23 @@ static void print_choices(json_t *d)
     table_finish(&t);
 }
 
+/** Which member of its group has it, and why. */
+static void print_group(json_t *d)
+{
+    json_t *detail = json_object_get(d, "detail"), *o;
+    struct buf text = { 0 };
+    size_t i;
+
+    if (!*json_text(detail, "group"))
+        return;
+    buf_printf(&text, "%s: %s, %s", json_text(detail, "group"), json_text(detail, "chosen"),
+               json_text(detail, "because"));
+    json_array_foreach(json_object_get(detail, "others"), i, o) buf_printf(
+        &text, "%s%s: %s", i ? ", " : "; ", json_text(o, "endpoint"), json_text(o, "why"));
+    print_field("group", text.data);
+    buf_finish(&text);
+}
+
 static void print_waits(json_t *d)
 {
     struct buf text = { 0 };
@@ -239,6 +256,9 @@ static void print_delivery(json_t *d)
     print_member(d, "route", "route");
     print_member(d, "piece", "piece");
     print_member(d, "endpoint", "endpoint");
+    print_group(d);
+    if (json_is_true(json_object_get(d, "may_have_arrived")))
+        print_field("may be there", "yes: it was sent, and nobody said that it did not arrive");
     print_member(d, "action", "action");
     print_member(d, "priority", "priority");
     print_member(d, "received", "received_at");

@@ -15,6 +15,8 @@ int command_status(struct cli *cli);
 int command_events_list(struct cli *cli);
 int command_events_show(struct cli *cli);
 int command_deliveries_list(struct cli *cli);
+int command_deliveries_move(struct cli *cli);
+int command_groups(struct cli *cli);
 int command_deliveries_show(struct cli *cli); /* "dead show" and "held show" as well */
 int command_dead_list(struct cli *cli);
 int command_held_list(struct cli *cli);

@@ -85,7 +85,7 @@ static void hold(struct confirm *c, sl_str why)
     struct buf detail = { 0 };
 
     if (t && t->group) { /* between its members, not only yes and no */
-        failover_choices(&detail, t, m.num, why);
+        failover_choices(&detail, t, why);
         m.detail.ptr = buf_steal(&detail, &m.detail.len);
         m.hold_type = (sl_str){ mem_str(HOLD_INTERLOCK), strlen(HOLD_INTERLOCK) };
         m.reason = (sl_str){ mem_dup(why), why.len };

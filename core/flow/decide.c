@@ -240,7 +240,7 @@ static void interlock_one(struct choice *c)
         refuse(c, UV_EINVAL, "it is with no group");
         return;
     }
-    failover_choices(&detail, t, c->row.num, str_of(a->why));
+    failover_choices(&detail, t, str_of(a->why));
     c->detail = buf_steal(&detail, NULL);
     c->m.detail = str_of(c->detail);
     c->m.hold_type = STR(HOLD_INTERLOCK);
@@ -258,8 +258,10 @@ static bool settles_doubt(const struct choice *c)
  */
 static bool may_be_at_another(struct choice *c)
 {
-    if (!c->all->endpoint[0] || str_eq(str_of(c->all->endpoint), c->row.endpoint) ||
-        !store_in_doubt(&c->row) || settles_doubt(c))
+    const char *to = c->verdict.to ? c->verdict.to : c->all->endpoint;
+
+    if (!to[0] || str_eq(str_of(to), c->row.endpoint) || !store_in_doubt(&c->row) ||
+        settles_doubt(c))
         return false;
     refuse(c, UV_EINVAL,
            STR_FMT " may have it; if you know that it has nothing: sluice deliveries move",
@@ -393,7 +395,7 @@ static void decide_one(struct choice *c)
             return;
         if (!c->remap && c->m.state == DS_READY && may_be_at_another(c))
             return;
-        if (c->what == DECISION_RELEASE && settles_doubt(c))
+        if ((c->what == DECISION_RELEASE || c->what == DECISION_AGAIN) && settles_doubt(c))
             c->m.arrival = ARRIVAL_NO;
         if (!c->remap && c->m.state == DS_READY && c->verdict.to)
             c->m.endpoint = str_of(c->verdict.to);

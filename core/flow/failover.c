@@ -274,26 +274,22 @@ void failover_again(struct lane *l)
 
 /* ---- the interlock ---- */
 
-void failover_choices(struct buf *b, const struct conf_target *t, uint64_t num, sl_str why)
+void failover_choices(struct buf *b, const struct conf_target *t, sl_str why)
 {
     const char *first = t->endpoint->name;
-    char name[32];
 
-    delivery_name(num, name);
     buf_printf(b, "{\"group\":\"%s\",\"chosen\":\"%s\",\"because\":", t->group->name, first);
     buf_json_str(b, why);
     buf_printf(b,
-               ",\"choices\":[{\"text\":\"%s has it\",\"command\":\"sluice held arrived %s\"},"
-               "{\"text\":\"%s has nothing: send to %s\",\"command\":\"sluice held release %s\"}",
-               first, name, first, first, name);
+               ",\"choices\":[{\"name\":\"arrived\",\"text\":\"%s has it: it counts as "
+               "delivered\"},"
+               "{\"name\":\"release\",\"text\":\"%s has nothing: send to %s\"}",
+               first, first, first);
     for (size_t i = 0; i < t->group->n_members; i++) {
         const char *other = t->group->members[i].endpoint->name;
         if (strcmp(other, first) != 0)
-            buf_printf(
-                b,
-                ",{\"text\":\"%s has nothing: send to %s\",\"command\":\"sluice held release "
-                "%s --to %s\"}",
-                first, other, name, other);
+            buf_printf(b, ",{\"name\":\"release --to %s\",\"text\":\"%s has nothing: send to %s\"}",
+                       other, first, other);
     }
     buf_cstr(b, "]}");
 }

@@ -227,6 +227,9 @@ struct why {
 /** False: it is not in memory: it is final, or waits on disk for room in its lane's window. */
 bool flow_why(struct flow *f, uint64_t num, struct why *ret);
 
+/** Groups and how their members are, as a JSON array. */
+void flow_groups_json(const struct flow *f, struct buf *b);
+
 /** By hand: open or close a lane's breaker, unpark an endpoint. UV_ENOENT: no such endpoint. */
 int flow_breaker(struct flow *f, sl_str endpoint, bool open);
 int flow_unpark(struct flow *f, sl_str endpoint);

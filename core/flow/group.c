@@ -90,7 +90,7 @@ static void look_at(const struct group *g, struct member *m, uint64_t now)
     }
 }
 
-static void look(struct group *g)
+void group_look(struct group *g)
 {
     uint64_t now = uv_now(g->flow->loop);
 
@@ -123,7 +123,7 @@ static void on_timer(uv_timer_t *t)
     for (size_t i = 0; i < f->n_groups; i++) {
         struct group *g = f->groups[i];
 
-        look(g);
+        group_look(g);
         for (size_t k = 0; k < g->n; k++) {
             next = least(next, changes_in(g, &g->members[k], now));
             if (g->members[k].out &&
@@ -214,7 +214,7 @@ static uint32_t who_may(struct group *g, uint32_t *ret_trial)
     uint64_t now = uv_now(g->flow->loop);
     uint32_t well = 0, back = 0, trial = 0;
 
-    look(g);
+    group_look(g);
     for (size_t i = 0; i < g->n; i++) {
         const struct member *m = &g->members[i];
 
@@ -497,7 +497,7 @@ size_t group_next(struct group *g, const struct member *from, sl_str subject, sl
     struct group_ask ask = { .subject = subject, .piece = piece, .id = id };
     uint32_t well = 0;
 
-    look(g);
+    group_look(g);
     for (size_t i = 0; i < g->n; i++)
         if (g->members[i].usable && !g->members[i].was_bad && &g->members[i] != from)
             well |= 1u << i;

@@ -42,6 +42,7 @@ void groups_change(struct flow *f);
 /** The health of some lane may have changed: look at the next turn of the loop. */
 void groups_wake(struct flow *f);
 
+void group_look(struct group *g);                                 /* how its members are now */
 struct group *group_find(const struct flow *f, const char *name); /* NULL: none */
 
 /** Can this lane be used now? If not, `why` (may be NULL) is filled: everything that counts against

@@ -332,7 +332,7 @@ const struct conf_target *conf_route_send(const struct conf_route *r, size_t i)
             return &r->targets[k].members[i];
         i -= r->targets[k].n_members;
     }
-    return NULL;
+    return i == 0 && r->fallback && r->fallback->endpoint ? r->fallback : NULL;
 }
 
 bool conf_topic_matches(char *const *topics, size_t n, sl_str topic)

@@ -198,6 +198,10 @@ struct conf_target {
 
 enum on_dead { ON_DEAD_GO, ON_DEAD_BLOCK };
 
+/** When a delivery goes to its route's fallback. */
+#define FALLBACK_EXHAUSTED 1u
+#define FALLBACK_REJECTED  2u
+
 struct conf_route {
     char *name;
     char *from_endpoint;
@@ -224,25 +228,27 @@ struct conf_route {
     char **after_names;
     unsigned after_line, after_column;
     enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */
+    struct conf_target *fallback; /* own: where it goes when all is spent; NULL: nowhere */
+    unsigned fallback_on;         /* FALLBACK_* */
     unsigned line, column;
     size_t index;
 };
 
 /** The endpoint that events of the gateway's own come from: alerts. No other has this name. */
 #define CONFIG_SELF  "sluice"
-#define CONFIG_ALERT "alert/" /* the beginning of their topics */
+#define CONFIG_ALERT "alert/"            /* the beginning of their topics */
 extern const char *const alert_topics[]; /* all; NULL ends */
 
 struct conf_alerts {
-    char *url;          /* NULL: none */
-    char *headers_json; /* JSON object text; NULL: none */
-    int64_t repeat_ms;  /* the same alert again at the earliest after: 15 min */
-    char *owner;        /* of what no route answers for; NULL: nobody */
-    int64_t breaker_open_ms;      /* a breaker is told when it is open for so long: 1 min */
-    int64_t backlog_ms;           /* 15 min */
-    int64_t lag_ms;               /* 1 min */
-    int64_t unattended_ms;        /* 4 h */
-    uint32_t signature_failures;  /* of one endpoint in five minutes: 10; 0: never told */
+    char *url;                   /* NULL: none */
+    char *headers_json;          /* JSON object text; NULL: none */
+    int64_t repeat_ms;           /* the same alert again at the earliest after: 15 min */
+    char *owner;                 /* of what no route answers for; NULL: nobody */
+    int64_t breaker_open_ms;     /* a breaker is told when it is open for so long: 1 min */
+    int64_t backlog_ms;          /* 15 min */
+    int64_t lag_ms;              /* 1 min */
+    int64_t unattended_ms;       /* 4 h */
+    uint32_t signature_failures; /* of one endpoint in five minutes: 10; 0: never told */
 };
 
 /** Which header names the client behind a trusted proxy. */
@@ -316,7 +322,7 @@ struct conf_endpoint *config_endpoint(const struct config *c, sl_str name); /* N
 struct conf_route *config_route(const struct config *c, sl_str name);       /* NULL: none */
 struct conf_group *config_group(const struct config *c, sl_str name);       /* NULL: none */
 /** The i-th target of a route that sends, a group's members counted one by one; NULL past the
- *  last. Those outside groups come first. */
+ *  last. Those outside groups come first, its fallback last. */
 const struct conf_target *conf_route_send(const struct conf_route *r, size_t i);
 bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic);
 /** Is it one of these, exact or a prefix before "*"? */

@@ -214,7 +214,8 @@ static void load_endpoint(struct load *l, struct conf_endpoint *e, const struct 
                     report_quote(item->key, quoted));
     if (str_eq(item->key, STR(CONFIG_SELF)))
         report_node(&l->rd, item,
-                    "an endpoint cannot be named \"" CONFIG_SELF "\": that is where alerts come "
+                    "an endpoint cannot be named \"" CONFIG_SELF
+                    "\": that is where alerts come "
                     "from");
     if (item->value->kind != YAML_MAP) {
         yaml_describe(item->value, quoted);

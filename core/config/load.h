@@ -69,6 +69,7 @@ struct draft {
     const struct yaml_item *item; /* where it stands: a case, `else`, or `to` itself */
     struct table *params;         /* own; of its action, or one for each member of its group */
     size_t n_params;              /* 0: no target that sends, or not known */
+    bool alone;                   /* nothing of `to` and of the route is its as well */
 };
 
 struct targets {
@@ -79,7 +80,8 @@ struct targets {
     struct draft *drafts;         /* one for each of route->targets */
     struct table *tables; /* the route's options, then the parameters of each action found */
     size_t n_tables;
-    bool open; /* an action is not known, so neither are all keys */
+    bool open;             /* an action is not known, so neither are all keys */
+    struct draft fallback; /* of route->fallback */
 };
 
 /** Find the targets, their endpoints and actions. Fills `t`; targets_finish() it. */

@@ -306,7 +306,10 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
         "    # mapping: { type, owner, evidence: JQ, until: TOPIC, when: JQ, reject_when: JQ,\n"
         "    # for: DURATION, then: release, reject or escalate, escalate_to,\n"
         "    # choices: [{ name, do: release or reject, to: ENDPOINT, text }] }\n"
-        "    #hold: fraud\n");
+        "    #hold: fraud\n"
+        "    # another endpoint for what is given up at its own; only what has definitely not arrived\n"
+        "    # goes there: fallback: { endpoint: NAME, action: ACTION, on: [exhausted, rejected],\n"
+        "    # and its parameters }; on: [exhausted] without it\n");
     print_block(&page, STR(""), 2);
 }
 

@@ -215,6 +215,9 @@ void route_finish(struct conf_route *r)
 {
     for (size_t i = 0; i < r->n_targets; i++)
         target_finish(&r->targets[i]);
+    if (r->fallback)
+        target_finish(r->fallback);
+    free(r->fallback);
     free(r->targets);
     for (size_t i = 0; i < r->n_topics; i++)
         free(r->topics[i]);

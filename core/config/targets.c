@@ -48,7 +48,7 @@ static const struct yaml_item *given_action(const struct targets *t, const struc
 {
     const struct yaml_node *maps[] = { d->item->value, t->to->value, t->item->value };
 
-    for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+    for (size_t i = 0; i < (d->alone ? 1 : sizeof(maps) / sizeof(maps[0])); i++) {
         const struct yaml_item *action = yaml_get(maps[i], STR("action"));
 
         if (action)
@@ -151,7 +151,8 @@ static bool fill_send(struct targets *t, struct conf_target *target, struct draf
         }
     d->params = mem_grow(d->params, (d->n_params + 1) * sizeof(*d->params));
     d->params[d->n_params++] = params;
-    add_table(t, params);
+    if (!d->alone)
+        add_table(t, params);
     return true;
 }
 
@@ -349,6 +350,77 @@ static void find_single(struct targets *t)
     add_target(t, t->to, NULL);
 }
 
+/* ---- fallback ---- */
+
+static const char *const keys_fallback[] = { "endpoint", "action", "on", NULL };
+
+/** `on: [exhausted, rejected]`, or one of them. */
+static unsigned read_on(struct targets *t, const struct yaml_node *node)
+{
+    static const sl_option option = { .name = "fallback.on", .type = OPT_TEXTS };
+    static const char *const names[] = { "exhausted", "rejected" };
+    struct value v = { .option = &option };
+    unsigned on = 0;
+    char found[96];
+
+    if (!node)
+        return FALLBACK_EXHAUSTED;
+    if (!value_read(&t->load->rd, node, &v))
+        return 0;
+    for (size_t i = 0; i < v.n_items; i++) {
+        struct nearest near = { .given = str_of(v.items[i].data) };
+        unsigned bit = 0;
+
+        for (unsigned k = 0; k < 2; k++) {
+            nearest_offer(&near, str_of(names[k]));
+            bit |= str_eq(near.given, str_of(names[k])) ? 1u << k : 0;
+        }
+        if (!bit)
+            report_node(&t->load->rd, node,
+                        "\"fallback.on\" knows exhausted and rejected, not %s%s" STR_FMT "%s",
+                        report_quote(near.given, found), near.name.len ? "; did you mean \"" : "",
+                        STR_ARG(near.name), near.name.len ? "\"?" : "");
+        on |= bit;
+    }
+    value_clear(&v);
+    return on;
+}
+
+/** Where a delivery goes when its endpoint has done with it; of another adapter, nothing of `to` is
+ *  meant for it as well. */
+static void find_fallback(struct targets *t)
+{
+    const struct yaml_item *item = yaml_get(t->item->value, STR("fallback")), *endpoint;
+    const struct conf_target *first = conf_route_send(t->route, 0);
+    struct conf_endpoint *e;
+    char found[96];
+
+    if (!item)
+        return;
+    endpoint = yaml_get(item->value, STR("endpoint"));
+    if (!endpoint) {
+        yaml_describe(item->value, found);
+        report_node(&t->load->rd, item->value,
+                    "\"fallback\" wants { endpoint: NAME, on: [exhausted, rejected] }, found %s",
+                    found);
+        return;
+    }
+    t->fallback.item = item;
+    t->route->fallback_on = read_on(t, yaml_find(item->value, "on"));
+    e = load_endpoint_named(t->load, endpoint->value);
+    if (!e || !first)
+        return;
+    t->fallback.alone = first->endpoint->plugin != e->plugin;
+    struct conf_target *target = mem_zero(sizeof(*target));
+    if (fill_send(t, target, &t->fallback, e, NULL))
+        t->route->fallback = target;
+    else
+        free(target);
+    if (t->route->n_targets == 1 && t->route->targets[0].endpoint == e)
+        report_node(&t->load->rd, endpoint->value,
+                    "\"fallback\" leads to \"%s\", where the route sends already", e->name);
+}
+
 void targets_find(struct targets *t, struct load *l, struct conf_route *r,
                   const struct yaml_item *route)
 {
@@ -376,6 +448,7 @@ void targets_find(struct targets *t, struct load *l, struct conf_route *r,
         find_single(t);
     for (size_t i = 0; i < r->n_targets; i++)
         find_target(t, &r->targets[i], &t->drafts[i]);
+    find_fallback(t);
 }
 
 /* ---- keys ---- */
@@ -383,6 +456,17 @@ void targets_find(struct targets *t, struct load *l, struct conf_route *r,
 static const char *const keys_case[] = {
     "endpoint", "group", "action", "hold", "dead", "drop", NULL
 };
+
+static void check_fallback_keys(struct targets *t)
+{
+    struct keys keys = { .tables = t->fallback.params,
+                         .n_tables = t->fallback.n_params,
+                         .others = keys_fallback,
+                         .open = !t->route->fallback };
+
+    if (t->fallback.item)
+        keys_check(&t->load->rd, t->fallback.item->value, &keys);
+}
 
 void targets_check_keys(struct targets *t)
 {
@@ -395,6 +479,7 @@ void targets_check_keys(struct targets *t)
     if (!t->to)
         return;
     keys_check(&t->load->rd, t->to->value, &keys);
+    check_fallback_keys(t);
     for (size_t i = 0; i < t->route->n_targets; i++) {
         struct draft *d = &t->drafts[i];
         enum target_kind kind = t->route->targets[i].kind;
@@ -448,7 +533,7 @@ static bool bind_one(struct targets *t, struct conf_target *target, const struct
         { .map = t->item->value, .not_from = &route, .not_names = keys_route }
     };
 
-    target->params = values_read(&t->load->rd, params, sources, 3, d->item);
+    target->params = values_read(&t->load->rd, params, sources, d->alone ? 1 : 3, d->item);
     if (!target->params->bad)
         bind(t, target, d);
     return t->load->rd.report.n == before;
@@ -474,6 +559,8 @@ void targets_bind(struct targets *t)
         else if (t->drafts[i].n_params)
             bind_one(t, target, &t->drafts[i]);
     }
+    if (t->fallback.n_params)
+        bind_one(t, t->route->fallback, &t->fallback);
 }
 
 void targets_finish(struct targets *t)
@@ -481,5 +568,6 @@ void targets_finish(struct targets *t)
     for (size_t i = 0; t->drafts && i < t->route->n_targets; i++)
         free(t->drafts[i].params);
     free(t->drafts);
+    free(t->fallback.params);
     free(t->tables);
 }

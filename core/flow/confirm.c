@@ -143,6 +143,28 @@ static void answered(struct confirm *c)
         lane_unpark(c->lane);
 }
 
+/** The same again does no harm there. But no other endpoint gets what this one may have. */
+static void again(struct confirm *c, const sl_confirmed *a)
+{
+    struct delivery *d = c->d;
+    struct extras none = { 0 };
+    struct rec_move m = { .num = d->num, .generation = d->generation, .arrival = ARRIVAL_PERHAPS };
+
+    if (sent_before_restore(d)) {
+        lane_forget(c->lane, c->breaker_trips);
+        hold_restored(c, STR("it may have arrived; held, since the store was restored"));
+        return;
+    }
+    settle_retry(d, d->attempts, a->after_ms, a->why, &m);
+    if (m.state == DS_UNKNOWN) { /* given up, and only this question stands before its fallback */
+        move_free(&m);
+        hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
+        return;
+    }
+    lane_forget(c->lane, c->breaker_trips);
+    confirm_write(c, &m, &none);
+}
+
 static void on_confirmed(void *ctx, const sl_confirmed *a)
 {
     struct confirm *c = ctx;
@@ -167,10 +189,13 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
             hold_restored(c, STR("it had not arrived; held, since the store was restored"));
             break;
         }
+        m.arrival = ARRIVAL_NO;
         settle_retry(d, d->attempts, a->after_ms,
                      a->why.len ? a->why : STR("confirmed: it had not arrived"), &m);
-        m.arrival = ARRIVAL_NO;
         confirm_write(c, &m, &x);
+        break;
+    case SL_CONFIRM_AGAIN:
+        again(c, a);
         break;
     case SL_CONFIRM_EARLY:
         if (clock_wall_ms() - d->unknown_ms > d->lane->conf->confirm_for_ms)

@@ -67,5 +67,6 @@ void delivery_free(struct delivery *d)
     free(d->piece);
     free(d->topic);
     free(d->why);
+    free(d->fallen);
     free(d);
 }

@@ -41,6 +41,7 @@ struct delivery {
     int64_t since_ms;   /* of the retry policy's age: first sent, sent again after a decision; 0 */
     int64_t unknown_ms; /* since when it is unknown */
     uint64_t batch_id;  /* the newest that it was sent with */
+    char *fallen;       /* own: where it was before, and why it left; NULL: it is no fallback's */
     char *why;          /* own: of what it waits since, WAITING and UNKNOWN; NULL: nothing to say */
     const struct conf_route *route;   /* NULL: it is gone from the configuration */
     const struct conf_target *target; /* NULL: held without an endpoint, or the route is gone */

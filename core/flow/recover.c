@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/fallback.h"
 #include "flow/group.h"
 #include "flow/order.h"
 
@@ -114,6 +115,8 @@ const struct conf_target *find_group_target(const struct conf_route *r, const st
         if (!found || (t->group && str_eq(str_of(t->group->name), group)))
             found = t;
     }
+    if (!found && r && r->fallback && r->fallback->endpoint == l->conf)
+        found = r->fallback; /* by another action than the route's */
     return found;
 }
 
@@ -146,6 +149,9 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
         delivery_set_why(d, row->reason);
     d->route = config_route(f->config, row->route);
     d->target = find_group_target(d->route, l, row->action, group_of_detail(row->detail));
+    if (d->route && d->route->fallback && d->route->fallback->endpoint == l->conf &&
+        (d->fallen = fallback_story(row->detail)))
+        d->target = d->route->fallback;
     return d;
 }
 

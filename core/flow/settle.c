@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/deadline.h"
+#include "flow/fallback.h"
 #include "flow/order.h"
 #include "flow/retry.h"
 
@@ -95,6 +96,18 @@ static const struct conf_retry *retry_of(const struct delivery *d)
     return d->target && d->target->has_retry ? &d->target->retry : &d->route->retry;
 }
 
+/** A dead letter; after a fallback it names both. */
+static void settle_dead(const struct delivery *d, sl_str why, struct rec_move *m)
+{
+    struct buf text = { 0 };
+
+    buf_str(&text, why);
+    if (d->fallen)
+        buf_printf(&text, "; before at %s", d->fallen);
+    m->state = DS_DEAD;
+    m->reason.ptr = buf_steal(&text, &m->reason.len);
+}
+
 /** Not done, may be tried again: when, or is it enough? */
 void settle_retry(const struct delivery *d, uint32_t attempts, int64_t after_ms, sl_str why,
                   struct rec_move *m)
@@ -112,8 +125,9 @@ void settle_retry(const struct delivery *d, uint32_t attempts, int64_t after_ms,
     }
     struct buf text = { 0 };
     buf_printf(&text, "given up after %u attempts: " STR_FMT, attempts, STR_ARG(why));
-    m->state = DS_DEAD;
-    m->reason.ptr = buf_steal(&text, &m->reason.len);
+    if (!fallback_take(d, false, buf_view(&text), m))
+        settle_dead(d, buf_view(&text), m);
+    buf_finish(&text);
 }
 
 static void settle_unknown(struct delivery *d, const sl_outcome *o, struct rec_move *m)
@@ -175,9 +189,12 @@ void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, u
         d->lane->throttled++;
         break;
     case SL_REJECTED:
-        m->state = DS_DEAD;
+        if (d->doubt && fallback_of(d)) /* what an earlier attempt did is not known by this */
+            m->arrival = ARRIVAL_PERHAPS;
+        if (fallback_take(d, true, o->why, m))
+            break;
+        settle_dead(d, o->why, m);
         m->generation = d->generation + 1; /* definitely not done: a replay gets a new key */
-        m->reason = own(o->why);
         m->reference = own(o->reference);
         break;
     case SL_REVIEW:
@@ -241,7 +258,7 @@ static void apply(struct flow *f, const struct rec_move *m)
         return;
     d->settling = false;
     d->batch = NULL;
-    d->attempts += m->burnt;
+    d->attempts = m->burnt == BURNT_ANEW ? 0 : d->attempts + m->burnt;
     if (m->arrival)
         d->doubt = m->arrival == ARRIVAL_PERHAPS;
     d->generation = m->generation;
@@ -257,6 +274,10 @@ static void apply(struct flow *f, const struct rec_move *m)
                                          .subject = str_of(d->subject),
                                          .piece = str_of(d->piece),
                                          .state = m->state });
+    if (m->endpoint.len && !str_eq(m->endpoint, str_of(d->lane->name))) {
+        fallback_follow(d, m);
+        return;
+    }
     lane_enter(d, m->state);
     lane_place(d);
 }

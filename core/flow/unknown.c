@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/fallback.h"
 #include "flow/settle.h"
 #include "flow/state.h"
 
@@ -47,6 +48,16 @@ void unknown_hold(const struct delivery *d, sl_str why, struct rec_move *m)
     put_choice(&detail, "send-again",
                "it is not at %s: the same request goes out again, under the same key %s", endpoint,
                key);
+    if (fallback_of(d)) {
+        char name[32];
+        const char *to = fallback_of(d)->endpoint->name;
+
+        delivery_name(d->num, name);
+        buf_printf(&detail,
+                   ",{\"name\":\"hand-over\",\"text\":\"it is not at %s: it goes to %s instead\","
+                   "\"command\":\"sluice held release %s --to %s\"}",
+                   endpoint, to, name, to);
+    }
     buf_cstr(&detail, "],");
     put_evidence(&detail, d, key);
     buf_char(&detail, '}');

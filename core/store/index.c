@@ -20,7 +20,8 @@
     " version, detail, arrival"
 
 #define DELIVERY_MOVE                                               \
-    "UPDATE deliveries SET state = ?2, attempts = attempts + ?3,"   \
+    "UPDATE deliveries SET state = ?2,"                             \
+    " attempts = CASE ?3 WHEN 2 THEN 0 ELSE attempts + ?3 END,"     \
     " generation = ?4, next_ms = ?5, updated_ms = ?6, reason = ?7," \
     " hold_type = ?8, endpoint = ?9,"                               \
     " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END,"  \

@@ -427,7 +427,7 @@ static void move_decode(struct unpack *u, uint8_t version, struct rec_move *m)
 {
     m->num = unpack_u64(u);
     m->state = unpack_upto(u, DS__COUNT - 1);
-    m->burnt = unpack_upto(u, 1);
+    m->burnt = unpack_upto(u, BURNT_ANEW);
     m->attempt = unpack_u32(u);
     m->generation = unpack_u32(u);
     m->status = unpack_u32(u);

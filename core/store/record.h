@@ -161,10 +161,13 @@ enum delivery_arrival {
     ARRIVAL_PERHAPS = 2,
 };
 
+#define BURNT_ANEW 2
+
 struct rec_move {
     uint64_t num;
     uint8_t state;       /* after it */
-    uint8_t burnt;       /* 1: counts as an attempt; 0: the attempt's number is used again */
+    uint8_t burnt;       /* 1: counts as an attempt; 0: the attempt's number is used again;
+                            BURNT_ANEW: its attempts count from 0 again, at another endpoint */
     uint32_t attempt;    /* which it ends; 0: none was under way */
     uint32_t generation; /* after it */
     uint32_t status;     /* protocol's status; 0: none */

@@ -294,6 +294,7 @@ typedef struct sl_done {
 #define SL_CONFIRM_NO     2 /* it did not: may be sent again */
 #define SL_CONFIRM_EARLY  3 /* ask again after `after_ms` */
 #define SL_CONFIRM_UNSURE 4 /* cannot tell: a human decides */
+#define SL_CONFIRM_AGAIN  5 /* cannot tell, but there the same again does no harm: send it */
 
 /** The answer of confirm(); exactly once. outcome fields as in sl_outcome (links and emits count
  *  for YES only). */

@@ -180,7 +180,7 @@ void http_confirm(void *self, void *handle, const sl_record *record, sl_confirm_
     if (a->confirm.path.len > 0)
         ask(h, a, record, cb, cb_ctx);
     else if (h->idempotent)
-        tell(cb, cb_ctx, SL_CONFIRM_NO, "a repetition does no harm");
+        tell(cb, cb_ctx, SL_CONFIRM_AGAIN, "a repetition does no harm");
     else
         tell(cb, cb_ctx, SL_CONFIRM_UNSURE,
              "confirm.path is not set: whether it arrived cannot be asked");

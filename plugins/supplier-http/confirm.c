@@ -126,7 +126,7 @@ static void on_confirmed(struct call *c, const sl_http_answer *a)
     /* Not asked: a crash between sending and answer. Sent again it is the same order, or the answer
      * to the first. */
     if (a->error == SL_E_UNSUPPORTED && s->submit.idempotency_header.len > 0)
-        confirm_plain(c, a, SL_CONFIRM_NO, "the supplier honours a repeated key", 0);
+        confirm_plain(c, a, SL_CONFIRM_AGAIN, "the supplier honours a repeated key", 0);
     else if (a->error == SL_E_UNSUPPORTED)
         confirm_plain(c, a, SL_CONFIRM_UNSURE, "", 0);
     else if (a->error < 0)

@@ -327,6 +327,29 @@ static void a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it(voi
     config_destroy(c);
 }
 
+static void a_fallback_is_one_more_target_with_its_own_action_and_policy(void **state)
+{
+    struct config *c = load_good(
+        TWO_ENDS
+        "- name: r\n"
+        "  from: { endpoint: k, topic: a }\n"
+        "  to: { endpoint: crm, action: upsert, object: Account, external_id: A__c }\n"
+        "  fallback: { endpoint: byron, on: [exhausted, rejected], urgent: true }\n"
+        "- { name: s, from: { endpoint: k, topic: a }, to: { endpoint: crm, action: upsert,"
+        " object: Account, external_id: A__c }, fallback: { endpoint: byron } }\n");
+    const struct conf_target *t = c->routes[0].fallback;
+
+    (void)state;
+    CHECK_STR(t->endpoint->name, "byron");
+    CHECK_EQ(c->routes[0].fallback_on, FALLBACK_EXHAUSTED | FALLBACK_REJECTED);
+    CHECK_EQ(c->routes[1].fallback_on, FALLBACK_EXHAUSTED);
+    CHECK_EQ(t->retry.first_ms, 2000); /* of its own endpoint */
+    CHECK(t->has_retry);
+    CHECK(conf_route_send(&c->routes[0], 1) == t);
+    CHECK(conf_route_send(&c->routes[0], 2) == NULL);
+    config_destroy(c);
+}
+
 static void a_route_may_leave_out_the_only_action_there_is(void **state)
 {
     struct config *c = load_good(TWO_ENDS
@@ -599,6 +622,7 @@ int main(void)
         cmocka_unit_test(what_is_given_takes_the_place_of_the_default),
         cmocka_unit_test(paths_are_relative_to_the_configurations_folder),
         cmocka_unit_test(a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it),
+        cmocka_unit_test(a_fallback_is_one_more_target_with_its_own_action_and_policy),
         cmocka_unit_test(a_route_may_leave_out_the_only_action_there_is),
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
         cmocka_unit_test(a_group_is_its_members_in_the_order_of_the_file),

@@ -609,7 +609,7 @@ void fake_on_confirmed(void *ctx, const sl_confirmed *answer)
 
     CHECK_EQ(c->calls, 0);
     CHECK(answer->size == sizeof(*answer));
-    CHECK(answer->verdict >= SL_CONFIRM_YES && answer->verdict <= SL_CONFIRM_UNSURE);
+    CHECK(answer->verdict >= SL_CONFIRM_YES && answer->verdict <= SL_CONFIRM_AGAIN);
     if (c->host)
         fake_values_check_no_secret(c->host->values, answer->why, "a confirm's why");
     c->calls++;

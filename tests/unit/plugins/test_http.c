@@ -460,9 +460,9 @@ static void after_a_crash_only_what_is_idempotent_goes_again(void **state)
 {
     (void)state;
     check_confirm(NULL, SL_CONFIRM_UNSURE);
-    check_confirm((const struct fake_setting[]){ BASIC, KEYED, { 0 } }, SL_CONFIRM_NO);
+    check_confirm((const struct fake_setting[]){ BASIC, KEYED, { 0 } }, SL_CONFIRM_AGAIN);
     check_confirm((const struct fake_setting[]){ BASIC, { "idempotent", "true" }, { 0 } },
-                  SL_CONFIRM_NO);
+                  SL_CONFIRM_AGAIN);
 }
 
 #define ASKED                                             \

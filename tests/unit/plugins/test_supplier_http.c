@@ -517,7 +517,7 @@ static void with_an_idempotency_key_what_cannot_be_asked_goes_again(void **state
     const struct fake_setting no_lookup[] = { BASIC, KEYED, { 0 } };
 
     (void)state;
-    check_confirm(no_lookup, NULL, 0, SL_CONFIRM_NO, 0, "honours a repeated key");
+    check_confirm(no_lookup, NULL, 0, SL_CONFIRM_AGAIN, 0, "honours a repeated key");
 }
 
 static void what_the_settings_do_not_name_is_for_a_person(void **state)

@@ -1,0 +1,125 @@
+/*
+ * fallback.c - a route's other endpoint.
+ */
+#include "flow/fallback.h"
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/settle.h"
+
+const struct conf_target *fallback_of(const struct delivery *d)
+{
+    const struct conf_target *t = d->route ? d->route->fallback : NULL;
+
+    return t && t->endpoint && !d->fallen && d->lane->conf != t->endpoint ? t : NULL;
+}
+
+static sl_str text_of(struct buf *b)
+{
+    sl_str s;
+
+    s.ptr = buf_steal(b, &s.len);
+    return s;
+}
+
+/** Definitely not done: it goes there, under the same id and key. */
+static void go(const struct delivery *d, const struct conf_target *t, sl_str why,
+               struct rec_move *m)
+{
+    const char *from = d->lane->conf->name, *to = t->endpoint->name;
+    struct buf reason = { 0 }, detail = { 0 };
+
+    buf_printf(&reason, "it goes to %s instead; %s: " STR_FMT, to, from, STR_ARG(why));
+    buf_printf(&detail, "{\"fallback\":{\"from\":\"%s\",\"to\":\"%s\",\"because\":", from, to);
+    buf_json_str(&detail, why);
+    buf_cstr(&detail, "}}");
+    m->state = DS_READY;
+    m->burnt = BURNT_ANEW;
+    m->generation = d->generation;
+    m->next_ms = 0;
+    m->endpoint = (sl_str){ mem_str(to), strlen(to) };
+    m->reason = text_of(&reason);
+    m->detail = text_of(&detail);
+}
+
+/** It may be there: no other gets it before that is known. */
+static void ask_first(const struct delivery *d, const struct conf_target *t, sl_str why,
+                      struct rec_move *m)
+{
+    struct buf reason = { 0 };
+
+    if (!d->lane->adapter || !d->lane->adapter->plugin->confirm) {
+        unknown_hold(d, why, m);
+        return;
+    }
+    buf_printf(&reason, STR_FMT "; before it goes to %s, %s is asked whether it arrived",
+               STR_ARG(why), t->endpoint->name, d->lane->conf->name);
+    m->state = DS_UNKNOWN;
+    m->next_ms = clock_wall_ms() + d->lane->conf->confirm_after_ms;
+    m->reason = text_of(&reason);
+}
+
+bool fallback_take(const struct delivery *d, bool rejected, sl_str why, struct rec_move *m)
+{
+    const struct conf_target *t = fallback_of(d);
+
+    if (!t || !(d->route->fallback_on & (rejected ? FALLBACK_REJECTED : FALLBACK_EXHAUSTED)))
+        return false;
+    if (m->arrival == ARRIVAL_NO)
+        go(d, t, why, m);
+    else
+        ask_first(d, t, why, m);
+    return true;
+}
+
+/* ---- memory follows ---- */
+
+void fallback_follow(struct delivery *d, const struct rec_move *m)
+{
+    struct flow *f = d->lane->flow;
+    struct lane *to = flow_lane(f, m->endpoint);
+    const struct conf_target *t = fallback_of(d);
+    char *route = mem_str(d->route ? d->route->name : ""), *subject = mem_str(d->subject);
+    char *piece = mem_str(d->piece), *topic = mem_str(d->topic);
+    struct store_delivery row = {
+        .num = d->num,
+        .state = m->state,
+        .priority = d->priority,
+        .generation = m->generation,
+        .received_ms = d->received_ms,
+        .body_bytes = (uint32_t)d->body_len,
+        .route = str_of(route),
+        .piece = str_of(piece),
+        .endpoint = m->endpoint,
+        .action = str_of(t ? t->endpoint->plugin->actions[t->action].name : NULL),
+        .subject = str_of(subject),
+        .topic = str_of(topic),
+        .detail = m->detail,
+    };
+    memcpy(row.id, d->id, sizeof(row.id));
+    lane_remove(d);
+    if (to) { /* whether its window has room or not: others of its subject wait behind it */
+        recover_row(f, to, &row);
+        lane_pump_soon(to);
+    }
+    free(route);
+    free(subject);
+    free(piece);
+    free(topic);
+}
+
+char *fallback_story(sl_str detail)
+{
+    json_t *root = detail.len ? json_loadb(detail.ptr, detail.len, 0, NULL) : NULL;
+    json_t *f = json_object_get(root, "fallback");
+    const char *from = json_string_value(json_object_get(f, "from"));
+    const char *because = json_string_value(json_object_get(f, "because"));
+    struct buf b = { 0 };
+
+    if (from && because)
+        buf_printf(&b, "%s: %s", from, because);
+    json_decref(root);
+    return buf_steal(&b, NULL);
+}

@@ -60,6 +60,24 @@ size_t percent_encode(sl_str s, char *to);
 
 /* ---- rest_answer.c -------------------------------------------------------------------------- */
 
+/* ---- rest_meaning.c: can the remote have acted? ---------------------------------------------- */
+
+#define MEANS_PARK    100 /* the endpoint cannot be used; no outcome of the record */
+#define MEANS_PERHAPS 101 /* the remote may have acted */
+#define MEANS_BUSY    102 /* 503 that says when to come again: it says that it does nothing now */
+#define MEANS_INVALID 103 /* the request could not be made at all */
+
+/** SL_RETRY (not sent, or not done for certain), SL_THROTTLED, SL_REJECTED, or MEANS_*. */
+struct rest_meaning {
+    uint32_t kind;
+    const char *text; /* static; may be empty */
+};
+
+/** Of an answer with `error` < 0: there is none. */
+struct rest_meaning rest_meaning_of_error(const sl_http_answer *a);
+/** Of a status that no setting names. */
+struct rest_meaning rest_meaning_of_status(const sl_http_answer *a);
+
 /** Answers 401, 402, 403, 423, 430: the account, not the record. */
 int status_means_account(uint32_t status);
 

@@ -117,14 +117,28 @@ static void end_accepted(struct call *c, const sl_http_answer *a)
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-static void on_error(struct call *c, const sl_http_answer *a)
+/* 503 with Retry-After is no outcome here: the remote says that it does nothing now. */
+static void on_meaning(struct call *c, const sl_http_answer *a, struct rest_meaning m)
 {
-    if (a->sent)
-        end_perhaps(c, a, "no whole answer");
-    else if (a->error == SL_E_TLS)
-        end_park(c, a, "TLS");
-    else
-        end_kind(c, a, SL_RETRY, "");
+    switch (m.kind) {
+    case MEANS_PARK:
+        end_park(c, a, m.text);
+        break;
+    case MEANS_PERHAPS:
+        end_perhaps(c, a, m.text);
+        break;
+    case MEANS_BUSY:
+        end_kind(c, a, SL_THROTTLED, m.text);
+        break;
+    case MEANS_INVALID: /* one request that cannot be made is no reason to park all others */
+        end_kind(c, a, SL_REJECTED, "the request cannot be made: see base_url, path, headers");
+        break;
+    case SL_REJECTED:
+        end_rejected(c, a, m.text);
+        break;
+    default:
+        end_kind(c, a, m.kind, m.text);
+    }
 }
 
 /* What the operator configured stands before what HTTP says in general - but for one case: a
@@ -142,18 +156,8 @@ static void on_status(struct call *c, const sl_http_answer *a)
         end_perhaps(c, a, "the remote knows the key");
     else if (status_in(&h->rejected, status))
         end_rejected(c, a, "");
-    else if (status_means_account(status))
-        end_park(c, a, "the account may not be used");
-    else if (status == 429 || (status == 503 && a->retry_after_ms >= 0))
-        end_kind(c, a, SL_THROTTLED, "");
-    else if (status == 408 || status == 425 || status >= 500)
-        end_perhaps(c, a, "");
-    else if (status >= 300 && status < 400)
-        end_rejected(c, a, "redirects are not followed: correct base_url or path");
-    else if (status >= 400)
-        end_rejected(c, a, "");
     else
-        end_perhaps(c, a, "a status that accepted.status does not list");
+        on_meaning(c, a, rest_meaning_of_status(a));
 }
 
 /* GraphQL says in the body what is left, and refuses for pace there, too: then 1. */
@@ -182,7 +186,7 @@ static void on_http(void *ctx, const sl_http_answer *a)
 
     budget_of_headers(c->h->host, a);
     if (a->error < 0)
-        on_error(c, a);
+        on_meaning(c, a, rest_meaning_of_error(a));
     else if (!on_points(c, a))
         on_status(c, a);
     free(c);

@@ -71,52 +71,25 @@ void supplier_prepare(void *self, void *handle, const sl_record *record, sl_prep
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-#define MEANS_PARK      100 /* the endpoint cannot be used; no outcome of the order */
-#define MEANS_ACCEPTED  101 /* if its body is understood */
-#define MEANS_DUPLICATE 102
-#define MEANS_PERHAPS   103 /* the supplier may have acted */
-
-struct meaning {
-    uint32_t kind; /* SL_* or MEANS_* */
-    const char *text;
-};
-
-static struct meaning meaning_of_error(const sl_http_answer *a)
-{
-    if (a->sent)
-        return (struct meaning){ MEANS_PERHAPS, "no whole answer" };
-    if (a->error == SL_E_TLS)
-        return (struct meaning){ MEANS_PARK, "TLS" };
-    if (a->error == SL_E_INVALID)
-        return (struct meaning){ MEANS_PARK, "" };
-    return (struct meaning){ SL_RETRY, "" };
-}
+#define MEANS_ACCEPTED  110 /* if its body is understood */
+#define MEANS_DUPLICATE 111
 
 /* What the operator configured stands before what HTTP says in general - but for one case: a
  * supplier that honours keys may answer a resend with 409 while it still works on the first. */
-static struct meaning meaning_of_status(const struct call *c, uint32_t status)
+static struct rest_meaning meaning_of_status(const struct call *c, const sl_http_answer *a)
 {
     const struct supplier *s = c->s;
+    uint32_t status = a->status;
 
     if (status_in(&s->submit.accepted, status))
-        return (struct meaning){ MEANS_ACCEPTED, "" };
+        return (struct rest_meaning){ MEANS_ACCEPTED, "" };
     if (status_in(&s->submit.duplicate, status))
-        return (struct meaning){ MEANS_DUPLICATE, "the order is there already" };
+        return (struct rest_meaning){ MEANS_DUPLICATE, "the order is there already" };
     if (status == 409 && c->attempt > 1 && s->submit.idempotency_header.len > 0)
-        return (struct meaning){ MEANS_PERHAPS, "the supplier knows the key" };
+        return (struct rest_meaning){ MEANS_PERHAPS, "the supplier knows the key" };
     if (status_in(&s->submit.rejected, status))
-        return (struct meaning){ SL_REJECTED, "" };
-    if (status_means_account(status))
-        return (struct meaning){ MEANS_PARK, "the account may not be used" };
-    if (status == 429)
-        return (struct meaning){ SL_THROTTLED, "" };
-    if (status == 408 || status == 425 || status >= 500)
-        return (struct meaning){ MEANS_PERHAPS, "" };
-    if (status >= 300 && status < 400)
-        return (struct meaning){ SL_REJECTED, "redirects are not followed: correct base_url" };
-    if (status >= 400)
-        return (struct meaning){ SL_REJECTED, "" };
-    return (struct meaning){ MEANS_PERHAPS, "a status that submit.accepted.status does not list" };
+        return (struct rest_meaning){ SL_REJECTED, "" };
+    return rest_meaning_of_status(a);
 }
 
 /* Tell the record's outcome and end the batch. */
@@ -216,10 +189,11 @@ static void submit_accepted(struct call *c, const sl_http_answer *a)
 
 static void on_submitted(struct call *c, const sl_http_answer *a)
 {
-    struct meaning m = a->error < 0 ? meaning_of_error(a) : meaning_of_status(c, a->status);
+    struct rest_meaning m = a->error < 0 ? rest_meaning_of_error(a) : meaning_of_status(c, a);
 
     switch (m.kind) {
     case MEANS_PARK:
+    case MEANS_INVALID: /* all of its orders go to the same place */
         submit_park(c, a, m.text);
         break;
     case MEANS_ACCEPTED:
@@ -229,6 +203,7 @@ static void on_submitted(struct call *c, const sl_http_answer *a)
         submit_again(c, a, SL_UNKNOWN, m.text);
         break;
     case MEANS_PERHAPS:
+    case MEANS_BUSY: /* an order is worth a question: proxies say it for what they passed on */
         submit_perhaps(c, a, m.text);
         break;
     case SL_REJECTED:

@@ -268,7 +268,7 @@ static const struct row {
     { { .status = 200, .answer = "{\"id\":1.5}" }, SL_UNKNOWN, SL_RETRY, "accepted.reference" },
     { { .status = 200, .answer = "{\"id\":\"\"}" }, SL_UNKNOWN, SL_RETRY, "accepted.reference" },
     { { .status = 200, .answer = "{\"id\":1,\"id\":2}" }, SL_UNKNOWN, SL_RETRY, "not JSON" },
-    { { .status = 204 }, SL_UNKNOWN, SL_RETRY, "submit.accepted.status" },
+    { { .status = 204 }, SL_UNKNOWN, SL_RETRY, "accepted.status does not list" },
     { { .status = 301 }, SL_REJECTED, SL_REJECTED, "redirects are not followed" },
     { { .status = 308 }, SL_REJECTED, SL_REJECTED, "redirects are not followed" },
     { { .status = 400 }, SL_REJECTED, SL_REJECTED, "HTTP 400" },
@@ -347,7 +347,7 @@ static void configured_statuses_stand_before_the_general_rules(void **state)
                                              { 0 } };
     const struct row own[] = {
         { { .status = 503, .answer = ACCEPTED }, SL_DELIVERED, 0, "" },
-        { { .status = 200, .answer = ACCEPTED }, SL_UNKNOWN, 0, "submit.accepted.status" },
+        { { .status = 200, .answer = ACCEPTED }, SL_UNKNOWN, 0, "accepted.status does not list" },
         { { .status = 401 }, SL_REJECTED, 0, "HTTP 401" },
         { { .status = 409 }, SL_UNKNOWN, 0, "there already" }, /* confirm() finds which */
         { { .status = 422 }, SL_REJECTED, 0, "HTTP 422" },

@@ -195,6 +195,19 @@ static void check_again(struct call *c, struct book *k, const sl_record *rec, co
         world_fail(w, "request: " NAME_FMT " has other bytes under the same key", NAME(k->num));
 }
 
+/** A policy's attempts are its own at each endpoint; what a person decided may have more. */
+static void check_attempts(struct call *c, const struct book *k, const sl_record *rec,
+                           const struct row *row)
+{
+    const struct conf_route *r = route_of(c->remote->sim, row);
+    bool fell = r->fallback && r->fallback->endpoint == c->remote->conf;
+    uint32_t most = fell ? r->fallback->retry.max_attempts : r->retry.max_attempts;
+
+    if (most && rec->attempt > most && !k->human)
+        world_fail(&c->remote->sim->w, "attempts: " NAME_FMT " gets its attempt %u of %u",
+                   NAME(k->num), rec->attempt, most);
+}
+
 static void check_one(struct call *c, const sl_batch *b, size_t i)
 {
     struct sim *s = c->remote->sim;
@@ -208,6 +221,7 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
     }
     check_recorded(c, b, rec, row);
     check_again(c, k, rec, row);
+    check_attempts(c, k, rec, row);
     check_turn(s, b, row);
     k->with_remote = true;
     k->last_at = c->remote->index;
@@ -320,11 +334,12 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
     struct rec_moves rec;
 
     world_say(&s->w, "record %" PRIu64 " of kind %d", seq, type);
-    if (type != REC_DECISION || rec_moves_decode(payload, &rec) < 0)
+    if ((type != REC_DECISION && type != REC_OUTCOME) || rec_moves_decode(payload, &rec) < 0)
         return;
     for (size_t i = 0; i < rec.n_moves; i++) /* at another endpoint they are made anew */
         book_of(s, rec.moves[i].num)->bytes_may_change |= rec.moves[i].endpoint.len > 0;
-    for (size_t i = 0; i < rec.n_moves && !is(rec.who, "group"); i++) {
+    bool decided = type == REC_DECISION && !is(rec.who, "group");
+    for (size_t i = 0; i < rec.n_moves && decided; i++) {
         struct book *k = book_of(s, rec.moves[i].num);
         if (rec.moves[i].endpoint.len)
             continue; /* a move without the word that nothing is there gives no leave */

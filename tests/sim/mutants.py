@@ -33,6 +33,8 @@ MUTANTS = {
     "an emitted event is not routed": ("settle", "router_submit(&f->router,", "if (0) router_submit(&f->router,"),
     "a restart sends what was out": ("recover", "now_unknown(members[i]);",
                                      "lane_enter(members[i], DS_READY), lane_place(members[i]);"),
+    "a fallback gets what may have arrived": ("fallback", "if (m->arrival == ARRIVAL_NO)", "if (1)"),
+    "a policy's attempts have no end": ("retry", "attempts >= conf->max_attempts", "attempts > 1000"),
     "slots are not counted": ("lane", "l->under_way < slots && (p =", "(p ="),
 }
 

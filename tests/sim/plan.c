@@ -138,6 +138,37 @@ static void add_route(struct sim *s, const char *endpoint, const char *topic)
         send_to_group(s, i);
 }
 
+/** Retry budgets, and another endpoint for what is given up: from a source of their own, so that
+ *  what else a seed brings stays as it was. */
+static void plan_retries(struct sim *s)
+{
+    struct rng own, *g = &own;
+
+    world_rng(&s->w, 40, g);
+    for (unsigned i = CRM; i < ENDPOINTS; i++)
+        s->endpoints[i].retry_percent = (uint32_t)PICK(g, 0, 20, 20, 50);
+    for (size_t i = 0; i < s->config.n_routes; i++) {
+        struct conf_route *r = &s->routes[i];
+        unsigned to = (unsigned)between(g, CRM, DESK);
+        bool some = one_in(g, 3);
+        if (!some || r->targets->kind != TARGET_SEND || !strcmp(r->topics[0], "done") ||
+            r->targets->endpoint == &s->endpoints[to])
+            continue;
+        s->fallbacks[i] = (struct conf_target){ .kind = TARGET_SEND,
+                                                .endpoint = &s->endpoints[to],
+                                                .action = r->targets->action,
+                                                .retry = r->retry,
+                                                .has_retry = true };
+        r->fallback = &s->fallbacks[i];
+        r->fallback_on = (unsigned)PICK(g, FALLBACK_EXHAUSTED, FALLBACK_REJECTED,
+                                        FALLBACK_EXHAUSTED | FALLBACK_REJECTED);
+        r->retry.max_attempts = (uint32_t)PICK(g, 2, 3);
+        s->fallbacks[i].retry.max_attempts = (uint32_t)PICK(g, 0, 2);
+        world_say(&s->w, "route %s falls back to %s on %u after %u", r->name,
+                  s->fallbacks[i].endpoint->name, r->fallback_on, r->retry.max_attempts);
+    }
+}
+
 static void plan_routes(struct sim *s)
 {
     int n = (int)between(&s->rng, 1, 6);
@@ -211,6 +242,7 @@ void plan_make(struct sim *s)
         plan_group(s);
     plan_routes(s);
     plan_order(s);
+    plan_retries(s);
     store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),
                                  .full_per_mille = (unsigned)PICK(g, 0, 0, 0, 20),
                                  .deaf_per_mille = (unsigned)PICK(g, 0, 0, 0, 20) };

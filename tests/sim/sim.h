@@ -105,6 +105,7 @@ struct sim {
     struct conf_endpoint endpoints[ENDPOINTS];
     struct conf_route routes[MAX_ROUTES];
     struct conf_target targets[MAX_ROUTES];
+    struct conf_target fallbacks[MAX_ROUTES];
     struct conf_group group;
     struct conf_member members[MEMBERS];
     struct conf_target parts[MAX_ROUTES][MEMBERS];

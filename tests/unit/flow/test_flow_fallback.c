@@ -2,6 +2,7 @@
  * A route's other endpoint: what is given up at its own goes there, once it is known not to be
  * done.
  */
+#include "base/clock.h"
 #include "flow_rig.h"
 
 static struct conf_target backup;
@@ -182,6 +183,56 @@ static void test_a_dead_end_after_the_fallback_names_both_also_over_a_restart(vo
     teardown(rig);
 }
 
+/* ---- a policy's end, which is what leads there ---- */
+
+static void test_attempts_count_on_over_restarts(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, 0);
+
+    (void)state;
+    rig->routes[0].retry.max_attempts = 3;
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct call *c = rig_call(rig, CRM);
+        CHECK_EQ(c->kind, CALL_DELIVER);
+        CHECK_EQ(c->attempt, i);
+        not_sent(c);
+        if (i == 3) {
+            UNTIL(rig, rig_state(rig, num) == DS_DEAD);
+        } else {
+            UNTIL(rig, rig->flow->lanes[CRM]->retries == 1); /* it waits, in the log too */
+            rig_crash(rig);
+            rig_up(rig);
+        }
+    }
+    CHECK(strstr(rig->reason, "given up after 3 attempts: ") != NULL);
+    teardown(rig);
+}
+
+static void test_the_age_counts_from_the_first_attempt_also_over_a_restart(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, 0);
+
+    (void)state;
+    rig->routes[0].retry = (struct conf_retry){ .first_ms = 400, .cap_ms = 400, .max_age_ms = 900 };
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    int64_t first = clock_wall_ms();
+    not_sent(c);
+    UNTIL(rig, rig_state(rig, num) == DS_WAITING);
+    rig_crash(rig);
+    rig_up(rig);
+    c = rig_call(rig, CRM);
+    while (clock_wall_ms() < first + 900) /* the policy is at its end while this one is out */
+        rig_turn(rig);
+    not_sent(c);
+    UNTIL(rig, rig_state(rig, num) == DS_DEAD);
+    CHECK(strstr(rig->reason, "given up after 2 attempts: ") != NULL);
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +241,8 @@ int main(void)
         cmocka_unit_test(test_where_nobody_can_tell_a_person_hands_it_over),
         cmocka_unit_test(test_what_is_rejected_moves_where_that_is_configured),
         cmocka_unit_test(test_a_rejection_after_a_lost_answer_does_not_say_that_nothing_arrived),
+        cmocka_unit_test(test_attempts_count_on_over_restarts),
+        cmocka_unit_test(test_the_age_counts_from_the_first_attempt_also_over_a_restart),
         cmocka_unit_test(test_a_dead_end_after_the_fallback_names_both_also_over_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

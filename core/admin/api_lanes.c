@@ -1,6 +1,7 @@
 /*
  * api_lanes.c - breakers, parked endpoints and paused routes by hand.
  */
+#include <jansson.h>
 #include <string.h>
 #include "admin/api.h"
 #include "base/log.h"
@@ -34,12 +35,22 @@ static void answer_lane(struct call *c, int r, const char *done)
 
 void api_trip(struct call *c)
 {
-    answer_lane(c, flow_breaker(c->admin->conf.flow, str_of(c->name), true), "breaker opened");
+    sl_str body = http_body(c->request);
+    json_t *root = body.len ? json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const char *why = json_string_value(json_object_get(root, "why"));
+
+    if (body.len && !json_is_object(root))
+        call_problem(c, 400, "the body may say {\"why\": \"...\"}, or be left out");
+    else
+        answer_lane(c, flow_trip(c->admin->conf.flow, str_of(c->name), str_of(c->who), str_of(why)),
+                    "breaker opened");
+    json_decref(root);
 }
 
 void api_reset(struct call *c)
 {
-    answer_lane(c, flow_breaker(c->admin->conf.flow, str_of(c->name), false), "breaker closed");
+    answer_lane(c, flow_reset(c->admin->conf.flow, str_of(c->name), str_of(c->who)),
+                "breaker closed");
 }
 
 void api_unpark(struct call *c)

@@ -65,6 +65,27 @@ static void put_time(struct buf *b, const char *name, int64_t ms)
     put_field(b, name, ms ? text : NULL);
 }
 
+static void put_rate(struct buf *b, const struct lane_stats *s)
+{
+    buf_cstr(b, ",\"rate\":");
+    if (s->rate_milli)
+        buf_printf(b,
+                   "{\"kind\":\"%s\",\"per_second\":%.3f,\"size\":%.3f,\"left\":%.3f,"
+                   "\"others_per_second\":%.3f}",
+                   s->rate_kind, (double)s->rate_milli / 1000, (double)s->rate_capacity / 1000,
+                   (double)s->rate_level / 1000, (double)s->rate_others / 1000);
+    else
+        buf_cstr(b, "null");
+    buf_cstr(b, ",\"quota\":");
+    if (!s->quota_limit) {
+        buf_cstr(b, "null");
+        return;
+    }
+    buf_printf(b, "{\"limit\":%" PRId64 ",\"used\":%" PRId64, s->quota_limit, s->quota_used);
+    put_time(b, "reset_at", s->quota_reset);
+    buf_char(b, '}');
+}
+
 void api_lane_json(struct buf *b, const struct lane_stats *s)
 {
     uint64_t done = 0;
@@ -77,6 +98,20 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
     buf_printf(b, ",\"spilled\":%s,\"parked\":%s", s->spilled ? "true" : "false",
                s->parked ? "true" : "false");
     put_field(b, "park_why", s->park_why);
+    put_time(b, "parked_until", s->parked_until);
+    put_time(b, "breaker_until", s->breaker_until);
+    put_time(b, "blocked_until", s->blocked_until);
+    buf_cstr(b, ",\"tripped\":");
+    if (s->tripped) {
+        buf_cstr(b, "{\"by\":");
+        buf_json_str(b, str_of(s->trip_who));
+        put_field(b, "why", s->trip_why);
+        put_time(b, "at", s->tripped_ms);
+        buf_char(b, '}');
+    } else {
+        buf_cstr(b, "null");
+    }
+    put_rate(b, s);
     put_time(b, "oldest_at", s->oldest_ms);
     buf_char(b, ',');
     PUT_NUMBERS(b, { "ready", s->ready }, { "inflight", s->inflight }, { "waiting", s->waiting },

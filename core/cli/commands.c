@@ -169,6 +169,7 @@ OPTIONS(reject_options) = { OPTION_CHOICE,   OPTION_ALL,     OPTION_TYPE,  OPTIO
                             OPTION_ENDPOINT, OPTION_SUBJECT, OPTION_TOPIC, OPTION_ERROR,
                             OPTION_ISSUE,    OPTION_SINCE,   OPTION_UNTIL, OPTION_WHY,
                             OPTION_DRY_RUN,  OPTION_SOCKET,  { 0 } };
+OPTIONS(trip_options) = { OPTION_WHY, OPTION_SOCKET, { 0 } };
 OPTIONS(arrived_options) = { OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
 OPTIONS(move_options) = { { "to", "ENDPOINT", "another member of its group" },
                           { "not-arrived", NULL,
@@ -252,7 +253,7 @@ const struct command commands[] = {
       command_groups },
     { "endpoints list", NULL, "endpoints with their breakers and queues", plain_options,
       command_endpoints_list },
-    { "endpoints trip", "NAME", "open its breaker: stop sending", plain_options,
+    { "endpoints trip", "NAME", "open its breaker until it is reset: stop sending", trip_options,
       command_endpoints_trip },
     { "endpoints reset", "NAME", "close its breaker: send again", plain_options,
       command_endpoints_reset },

@@ -67,10 +67,23 @@ static void print_head(json_t *a)
 
 static void lane_note(struct buf *b, json_t *lane)
 {
-    if (json_is_true(json_object_get(lane, "parked")))
+    json_t *tripped = json_object_get(lane, "tripped"), *quota = json_object_get(lane, "quota");
+    const char *blocked = json_text(lane, "blocked_until");
+    char when[32];
+
+    if (json_is_object(tripped))
+        buf_printf(b, "breaker opened by hand by %s%s%s", json_text(tripped, "by"),
+                   *json_text(tripped, "why") ? ": " : "", json_text(tripped, "why"));
+    else if (json_is_true(json_object_get(lane, "parked")))
         buf_printf(b, "parked: %s", json_text(lane, "park_why"));
     else if (strcmp(json_text(lane, "breaker"), "closed") != 0)
         buf_printf(b, "breaker %s", json_text(lane, "breaker"));
+    else if (json_is_object(quota) && number(quota, "used") >= number(quota, "limit"))
+        buf_printf(b, "quota of %" PRId64 " is spent, goes on %s", number(quota, "limit"),
+                   *json_text(quota, "reset_at") ? short_time(json_text(quota, "reset_at"), when)
+                                                 : "when there is some again");
+    else if (*blocked)
+        buf_printf(b, "asked to wait until %s", short_time(blocked, when));
     else
         buf_cstr(b, "ok");
 }
@@ -243,7 +256,8 @@ static int by_hand(struct cli *cli, const char *kind, const char *verb, const ch
     buf_printf(&target, "/v1/%s/", kind);
     target_segment(&target, name);
     buf_printf(&target, "/%s", verb);
-    r = client_post(cli, target.data, NULL, &a);
+    const char *why = cli_value(cli, "why");
+    r = client_post(cli, target.data, why ? json_pack("{s:s}", "why", why) : NULL, &a);
     buf_finish(&target);
     if (r != EXIT_DONE)
         return r;
@@ -257,7 +271,7 @@ static int by_hand(struct cli *cli, const char *kind, const char *verb, const ch
 
 int command_endpoints_trip(struct cli *cli)
 {
-    return by_hand(cli, "endpoints", "trip", "its breaker is open, nothing is sent until it probes",
+    return by_hand(cli, "endpoints", "trip", "its breaker is open by hand, nothing is sent",
                    "close it: sluice endpoints reset ");
 }
 

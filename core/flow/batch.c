@@ -389,6 +389,8 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
         batch_unsend(b, "the gateway was stopped");
     else if (b->lane->removed)
         batch_unsend(b, "its endpoint was removed from the configuration");
+    else if (lane_closed_for(b))
+        batch_unsend(b, lane_closed_for(b));
     else
         lane_pump(b->lane);
 }
@@ -412,7 +414,6 @@ static void count_cost(struct batch *b)
 
 static void batch_freeze(struct batch *b)
 {
-    struct commit *c = commit_new(b->lane->flow, on_sent_durable, b);
     struct rec_sent sent = {
         .at_ms = clock_wall_ms(),
         .endpoint = str_of(b->lane->name),
@@ -421,6 +422,16 @@ static void batch_freeze(struct batch *b)
         .n_items = b->n,
     };
 
+    if (lane_closed_for(b)) { /* nothing is written of it yet */
+        for (size_t i = 0; i < b->n; i++) {
+            if (b->items[i].freeze)
+                lane_drop_bytes(b->items[i].d);
+            put_back(&b->items[i]);
+        }
+        batch_compact(b);
+        return;
+    }
+    struct commit *c = commit_new(b->lane->flow, on_sent_durable, b);
     batch_enter(b, BATCH_SENDING);
     fill_records(b);
     count_cost(b);

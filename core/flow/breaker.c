@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define BY_HAND_MS (3600 * 1000) /* nothing to wait for; it is looked at again all the same */
+
 const char *const breaker_state_names[BREAKER__COUNT] = { "closed", "open", "half-open" };
 
 static const unsigned legal_moves[BREAKER__COUNT] = {
@@ -88,6 +90,8 @@ static void open_now(struct breaker *b, uint64_t now_ms, struct rng *rng)
 
 uint64_t breaker_ask(struct breaker *b, uint64_t now_ms)
 {
+    if (b->by_hand)
+        return BY_HAND_MS;
     if (b->state == BREAKER_OPEN) {
         if (now_ms < b->open_until)
             return b->open_until - now_ms;
@@ -136,8 +140,26 @@ void breaker_trip(struct breaker *b, uint64_t now_ms, struct rng *rng)
     open_now(b, now_ms, rng);
 }
 
+void breaker_hold(struct breaker *b)
+{
+    if (b->state != BREAKER_OPEN)
+        enter(b, BREAKER_OPEN);
+    if (!b->by_hand)
+        b->trips++;
+    b->by_hand = true;
+}
+
+void breaker_restore(struct breaker *b, uint64_t open_until, uint32_t trips_in_row)
+{
+    enter(b, BREAKER_OPEN);
+    b->open_until = open_until;
+    b->trips_in_row = trips_in_row < 32 ? trips_in_row : 32;
+    b->trips++;
+}
+
 void breaker_reset(struct breaker *b)
 {
+    b->by_hand = false;
     if (b->state != BREAKER_CLOSED)
         enter(b, BREAKER_CLOSED);
 }

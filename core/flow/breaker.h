@@ -7,7 +7,7 @@
  * once; as many successes close it, one failure trips it again.
  *
  * Only moves along closed -> open -> half-open -> (closed | open) are legal; reset() closes by
- * hand, trip() opens by hand.
+ * hand, hold() opens by hand and until then.
  */
 #pragma once
 
@@ -39,6 +39,7 @@ struct breaker {
     uint32_t trips_in_row;
     uint32_t probes_out, probes_good;
     uint64_t trips; /* in all */
+    bool by_hand;   /* open until it is reset by hand */
 };
 
 void breaker_init(struct breaker *b, const struct breaker_conf *conf);
@@ -52,4 +53,8 @@ bool breaker_result(struct breaker *b, bool good, uint64_t now_ms, struct rng *r
 /** An allowed call that says nothing of the remote's health (429, cancelled): frees the probe. */
 void breaker_forget(struct breaker *b);
 void breaker_trip(struct breaker *b, uint64_t now_ms, struct rng *rng);
+/** By hand: nothing passes until breaker_reset(). */
+void breaker_hold(struct breaker *b);
+/** A process before left it open until then. */
+void breaker_restore(struct breaker *b, uint64_t open_until, uint32_t trips_in_row);
 void breaker_reset(struct breaker *b);

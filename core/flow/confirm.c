@@ -227,6 +227,11 @@ static void ask(struct confirm *c)
         .last_sent_ms = d->last_sent_ms,
     };
 
+    if (c->lane->breaker.by_hand || (c->lane->parked && !c->probe) ||
+        c->breaker_trips != c->lane->breaker.trips) { /* the lane closed meanwhile */
+        ask_later(c, 0);
+        return;
+    }
     keep_promise(c);
     pace_charge(c->lane, 1, uv_now(c->lane->flow->loop));
     c->lane->confirms++;

@@ -326,6 +326,34 @@ static int64_t lane_oldest(const struct lane *l)
     return oldest;
 }
 
+static int64_t wall_after(const struct lane *l, uint64_t mono_ms)
+{
+    uint64_t now = uv_now(l->flow->loop);
+
+    return mono_ms > now ? clock_wall_ms() + (int64_t)(mono_ms - now) : 0;
+}
+
+/** What its pace and its health say. */
+static void lane_pace_stats(const struct lane *l, struct lane_stats *ret)
+{
+    ret->parked_until = l->parked ? wall_after(l, l->parked_until) : 0;
+    ret->tripped = l->breaker.by_hand;
+    ret->trip_who = l->trip_who;
+    ret->trip_why = l->trip_why;
+    ret->tripped_ms = l->tripped_ms;
+    if (l->breaker.state == BREAKER_OPEN && !l->breaker.by_hand)
+        ret->breaker_until = wall_after(l, l->breaker.open_until);
+    ret->blocked_until = wall_after(l, l->bucket.blocked_until);
+    ret->rate_kind = bucket_kind_names[l->conf->rate_kind];
+    ret->rate_milli = l->bucket.rate_milli;
+    ret->rate_level = l->bucket.level;
+    ret->rate_capacity = l->bucket.capacity;
+    ret->rate_others = l->bucket.foreign;
+    ret->quota_limit = l->day.limit;
+    ret->quota_used = l->day.used;
+    ret->quota_reset = l->day.reset_ms;
+}
+
 void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
 {
     const struct lane *l = f->lanes[i];
@@ -356,43 +384,13 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
     ret->retries_delayed = l->retries_delayed;
     ret->retry_percent = l->budget.percent;
     budget_counts(&l->budget, uv_now(f->loop), &ret->window_retries, &ret->window_calls);
+    lane_pace_stats(l, ret);
     for (int p = 0; p < PRIORITY__COUNT; p++)
         ret->spilled |= l->windows[p].spilled;
     memcpy(ret->lag_ms_buckets, l->lag_ms_buckets, sizeof(ret->lag_ms_buckets));
 }
 
 /* ---- by hand ---- */
-
-int flow_breaker(struct flow *f, sl_str endpoint, bool open)
-{
-    struct lane *l = flow_lane(f, endpoint);
-
-    if (!l)
-        return UV_ENOENT;
-    if (open)
-        breaker_trip(&l->breaker, uv_now(f->loop), &f->rng);
-    else
-        breaker_reset(&l->breaker);
-    if (!open)
-        budget_relax(&l->budget);
-    if (!open)
-        flow_notice(f, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR("closed by hand"));
-    groups_wake(f);
-    log_info(&l->log, "breaker %s by hand", open ? "opened" : "closed");
-    lane_pump(l);
-    return 0;
-}
-
-int flow_unpark(struct flow *f, sl_str endpoint)
-{
-    struct lane *l = flow_lane(f, endpoint);
-
-    if (!l)
-        return UV_ENOENT;
-    lane_unpark(l);
-    lane_pump(l);
-    return 0;
-}
 
 int flow_resume_route(struct flow *f, sl_str route)
 {

@@ -210,7 +210,18 @@ struct lane_stats {
     const char *breaker; /* closed, open, half-open */
     uint64_t breaker_trips;
     bool parked;
-    const char *park_why;        /* "" when not parked */
+    const char *park_why; /* "" when not parked */
+    int64_t parked_until; /* wall clock: the next probe; 0: not parked */
+    bool tripped;         /* the breaker was opened by hand ... */
+    const char *trip_who, *trip_why;
+    int64_t tripped_ms;    /* ... then */
+    int64_t breaker_until; /* wall clock: an open one is probed then; 0: not, or by hand */
+    int64_t blocked_until; /* wall clock: the remote asked to be left alone; 0: not */
+    const char *rate_kind;
+    uint64_t rate_milli;               /* tokens a second, thousandths; 0: no limit */
+    int64_t rate_level, rate_capacity; /* thousandths */
+    uint64_t rate_others;              /* thousandths a second that others use, as learnt */
+    int64_t quota_limit, quota_used, quota_reset; /* limit 0: none; reset: wall clock, 0: unknown */
     int64_t oldest_ms;           /* wall time of the oldest ready one's event; 0: none */
     uint64_t lag_ms_buckets[16]; /* event received -> delivered: <= 2^i * 10 ms */
     uint64_t lag_ms_sum;
@@ -230,8 +241,10 @@ bool flow_why(struct flow *f, uint64_t num, struct why *ret);
 /** Groups and how their members are, as a JSON array. */
 void flow_groups_json(const struct flow *f, struct buf *b);
 
-/** By hand: open or close a lane's breaker, unpark an endpoint. UV_ENOENT: no such endpoint. */
-int flow_breaker(struct flow *f, sl_str endpoint, bool open);
+/** By hand: open a lane's breaker until it is closed by hand; unpark an endpoint. What was decided
+ *  holds over a restart. UV_ENOENT: no such endpoint. */
+int flow_trip(struct flow *f, sl_str endpoint, sl_str who, sl_str why);
+int flow_reset(struct flow *f, sl_str endpoint, sl_str who);
 int flow_unpark(struct flow *f, sl_str endpoint);
 /** A paused route goes on. UV_ENOENT. */
 int flow_resume_route(struct flow *f, sl_str route);

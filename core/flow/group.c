@@ -23,6 +23,8 @@ bool lane_usable(const struct lane *l, char why[200])
     why = why ? why : unused;
     if (l->parked)
         snprintf(why, 200, "it is parked: %.180s", l->park_why);
+    else if (l->breaker.by_hand)
+        snprintf(why, 200, "its breaker was opened by hand by %s", l->trip_who);
     else if (l->breaker.state == BREAKER_OPEN)
         snprintf(why, 200, "its breaker is open");
     else if (l->breaker.state == BREAKER_HALF_OPEN)
@@ -51,7 +53,7 @@ static bool spilled(const struct lane *l)
  *  would. A person's pause is no reason to try. */
 static bool may_be_tried(const struct lane *l, uint64_t now)
 {
-    if (lane_backlog(l) || spilled(l) || l->under_way)
+    if (lane_backlog(l) || spilled(l) || l->under_way || l->breaker.by_hand)
         return false;
     if (l->parked)
         return now >= l->parked_until;

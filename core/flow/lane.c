@@ -1,6 +1,6 @@
 /*
- * lane.c - what stands before one endpoint: piles by priority, the places of deliveries, breaker,
- * park. Who leaves when is pump.c's, tokens are pace.c's.
+ * lane.c - what stands before one endpoint: piles by priority, the places of deliveries. Who leaves
+ * when is pump.c's, tokens are pace.c's, park and breaker health.c's.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -67,6 +67,7 @@ void lane_finish(struct lane *l)
     free(l->waiting.at);
     free(l->asking.at);
     free(l->name);
+    free(l->kept);
     config_unref(l->config);
     uv_close((uv_handle_t *)&l->timer, flow_on_closed);
 }
@@ -219,59 +220,4 @@ void lane_remove(struct delivery *d)
     chain_leave(d);
     HASH_DELETE(hh, l->flow->deliveries, d);
     delivery_free(d);
-}
-
-/* ---- park ---- */
-
-void lane_park(struct lane *l, sl_str why, int64_t ms)
-{
-    bool before = l->parked;
-
-    l->parked = true;
-    l->parked_until = uv_now(l->flow->loop) + (uint64_t)(ms > 0 ? ms : l->conf->park_probe_ms);
-    snprintf(l->park_why, sizeof(l->park_why), STR_FMT, STR_ARG(why));
-    if (before)
-        return;
-    log_warn(&l->log, "parked: %s", l->park_why);
-    flow_notice(l->flow, NOTICE_PARKED, l, NULL, NULL, str_of(l->park_why));
-}
-
-void lane_park_on(struct lane *l)
-{
-    l->parked_until = uv_now(l->flow->loop) + (uint64_t)l->conf->park_probe_ms;
-}
-
-void lane_unpark(struct lane *l)
-{
-    if (!l->parked)
-        return;
-    l->parked = false;
-    log_info(&l->log, "no longer parked");
-    flow_notice(l->flow, NOTICE_UNPARKED, l, NULL, NULL, str_of(l->park_why));
-}
-
-/* ---- the breaker ---- */
-
-void lane_forget(struct lane *l, uint64_t trips_then)
-{
-    if (l->breaker.trips == trips_then)
-        breaker_forget(&l->breaker);
-}
-
-void lane_result(struct lane *l, uint64_t trips_then, bool good)
-{
-    if (l->breaker.trips != trips_then)
-        return; /* it left before the breaker last opened */
-    enum breaker_state before = l->breaker.state;
-    if (breaker_result(&l->breaker, good, uv_now(l->flow->loop), &l->flow->rng)) {
-        log_warn(&l->log, "breaker opened, next try in %" PRIu64 " ms",
-                 l->breaker.open_until - uv_now(l->flow->loop));
-        if (before == BREAKER_CLOSED)
-            flow_notice(l->flow, NOTICE_BREAKER_OPEN, l, NULL, NULL,
-                        STR("too many failures or slow answers"));
-    } else if (before == BREAKER_HALF_OPEN && l->breaker.state == BREAKER_CLOSED) {
-        log_info(&l->log, "breaker closed");
-        budget_relax(&l->budget);
-        flow_notice(l->flow, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR(""));
-    }
 }

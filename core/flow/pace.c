@@ -3,9 +3,10 @@
 #include "base/clock.h"
 
 #define TOKEN         1000
-#define JITTER_MS     10  /* between departures and arrivals, at least */
-#define JITTER_MAX_MS 200 /* and at most: a connection that must be made first */
-#define LEAKS_IN_S    20  /* Shopify's plans: a bucket of n slots leaks n / 20 a second */
+#define JITTER_MS     10   /* between departures and arrivals, at least */
+#define JITTER_MAX_MS 200  /* and at most: a connection that must be made first */
+#define KEEP_AGAIN_MS 5000 /* a wait that grows by less is not written down again */
+#define LEAKS_IN_S    20   /* Shopify's plans: a bucket of n slots leaks n / 20 a second */
 
 /** Does any route send critical work here? Without it nothing is kept for it. */
 static bool has_critical(const struct lane *l)
@@ -109,10 +110,12 @@ void pace_unused(struct lane *l)
 
 void pace_refused(struct lane *l, uint32_t cost, int64_t after_ms)
 {
-    uint64_t now = uv_now(l->flow->loop);
+    uint64_t now = uv_now(l->flow->loop), kept = l->bucket.blocked_until;
 
     bucket_refused(&l->bucket, cost);
     bucket_block(&l->bucket, now + (uint64_t)(after_ms > 0 ? after_ms : 1000), now);
+    if (l->bucket.blocked_until > kept + KEEP_AGAIN_MS)
+        lane_keep(l, STR("adapter"), STR("asked to be left alone"));
 }
 
 /* ---- calls ---- */

@@ -49,6 +49,7 @@ void recover_start(struct flow *f)
 {
     recover_step(f);
     f->unread = (f->n_lanes + 1) * PRIORITY__COUNT;
+    lane_states_read(f);
     for (size_t i = 0; i < f->n_lanes; i++) {
         for (int p = 0; p < PRIORITY__COUNT; p++)
             f->lanes[i]->windows[p].spilled = true;

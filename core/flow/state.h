@@ -92,6 +92,9 @@ struct lane {
     bool parked;             /* one batch at a time goes as a probe after parked_until */
     uint64_t parked_until;   /* monotonic */
     char park_why[240];
+    char trip_who[40], trip_why[160]; /* the breaker was opened by hand */
+    int64_t tripped_ms;               /* wall clock */
+    char *kept;                       /* own: what is written of its state; NULL: nothing */
     struct list batches;
     struct list confirming;          /* struct confirm: questions under way */
     uint64_t counts[DS__COUNT];      /* in memory, by state */
@@ -267,8 +270,8 @@ struct flow {
     uv_timer_t drain_timer;
     size_t recovering; /* steps of the start's recovery under way */
     bool recovered;
-    size_t unread;           /* windows whose first claim is not answered, and what dead.c reads */
-    bool started;            /* none is: lanes may send. Before, a chain could miss its first */
+    size_t unread; /* first claims of windows not answered, and what dead.c and health.c read */
+    bool started;  /* none is: lanes may send. Before, a chain could miss its first */
     struct left_batch *left; /* recover.c: batches that were out when the process ended */
     struct list earlier;     /* struct delivery: earlier.c */
     size_t earlier_asked;    /* questions under way */
@@ -341,6 +344,7 @@ void lane_timer_start(struct delivery *d, struct heap *h);
 void lane_pump_soon(struct lane *l); /* at the loop's next turn */
 /** Forget a delivery's body and request: they are read again when they are needed. */
 void lane_drop_bytes(struct delivery *d);
+/* health.c */
 void lane_park(struct lane *l, sl_str why, int64_t ms);
 void lane_park_on(struct lane *l); /* the probe said nothing: the next one after the usual time */
 void lane_unpark(struct lane *l);
@@ -354,6 +358,18 @@ void lane_forget(struct lane *l, uint64_t trips_then);
  *  asked, and pile_add() is called again. */
 bool earlier_clear(struct delivery *d);
 void earlier_forget(struct delivery *d); /* it leaves memory */
+
+/** Has the lane closed since this batch was chosen? Why it must not leave; NULL: it may. */
+const char *lane_closed_for(const struct batch *b);
+/** What outlives the process - park, breaker, what a remote asked for, the day's quota - as JSON;
+ *  own, "": nothing. And back, into a lane that is as new. */
+char *lane_state_save(const struct lane *l);
+void lane_state_restore(struct lane *l, sl_str json);
+void lane_keep(struct lane *l, sl_str who, sl_str why); /* write it down, if it has changed */
+void lane_states_read(struct flow *f);                  /* at the start; no lane starts before */
+#define LANE_RESTORED                                                          \
+    "open since before the start" /* the notice of a breaker that was restored \
+                                   */
 
 /* window.c */
 /** Shall this new delivery be kept in memory? No: the window is full, it is found by a claim later.

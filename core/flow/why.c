@@ -180,6 +180,9 @@ bool why_lane(struct lane *l, struct why *w)
     if (l->parked)
         why_say(w, why_wall(l->flow, l->parked_until > now ? l->parked_until : now),
                 "%s is parked: %s", l->conf->name, l->park_why);
+    else if (l->breaker.by_hand)
+        why_say(w, 0, "the breaker of %s was opened by hand by %s%s%s", l->conf->name, l->trip_who,
+                l->trip_why[0] ? ": " : "", l->trip_why);
     else if (l->breaker.state == BREAKER_OPEN)
         why_say(w, why_wall(l->flow, l->breaker.open_until),
                 "the breaker of %s is open: too many calls failed or were slow", l->conf->name);

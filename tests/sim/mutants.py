@@ -19,15 +19,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # what is broken: (source, what stands there, what is put in its place)
 MUTANTS = {
     "order is ignored": ("chain", "(!d->chain || first_of(d->chain) == d)", "true"),
-    "tokens are not waited for": ("lane", "uint64_t wait = bucket_take(&l->bucket, 1, now);",
+    "tokens are not waited for": ("pace", "uint64_t wait = bucket_take(&l->bucket, cost, now);",
                                   "uint64_t wait = 0; (void)now;"),
     "what may have arrived is sent again": ("settle", "SL_ACTION_IDEMPOTENT) {", "SL_ACTION_IDEMPOTENT || 1) {"),
-    "a 429 is not heard": ("batch", "bucket_block(&b->lane->bucket,", "if (0) bucket_block(&b->lane->bucket,"),
-    "an open breaker lets pass": ("lane", "wait = breaker_ask(&l->breaker, now);", "wait = 0;"),
-    "a parked lane sends": ("lane", "if (l->parked && now < l->parked_until)", "if (0)"),
+    "a 429 is not heard": ("pace", "    bucket_block(&l->bucket, now", "    if (0) bucket_block(&l->bucket, now"),
+    "an open breaker lets pass": ("pump", "wait = breaker_ask(&l->breaker, now);", "wait = 0;"),
+    "a parked lane sends": ("pump", "if (l->parked && now < l->parked_until)", "if (0)"),
     "each attempt has another key": ("delivery", '"%s-%u", id, d->generation', '"%s-%u", id, d->attempts'),
     "a request is made anew each time": ("batch", "if (b->items[i].d->request)", "if (0)"),
-    "a turn is not counted": ("lane", "l->credits[p->priority]--;", ";"),
+    "a turn is not counted": ("pump", "l->credits[p->priority]--;", ";"),
     "what is skipped while reading is forgotten": ("window", "nums_add(&w->missed, num);", ";"),
     "what went while reading comes back": ("window", "nums_add(&w->gone, num);", ";"),
     "an emitted event is not routed": ("settle", "router_submit(&f->router,", "if (0) router_submit(&f->router,"),
@@ -35,7 +35,10 @@ MUTANTS = {
                                      "lane_enter(members[i], DS_READY), lane_place(members[i]);"),
     "a fallback gets what may have arrived": ("fallback", "if (m->arrival == ARRIVAL_NO)", "if (1)"),
     "a policy's attempts have no end": ("retry", "attempts >= conf->max_attempts", "attempts > 1000"),
-    "slots are not counted": ("lane", "l->under_way < slots && (p =", "(p ="),
+    "slots are not counted": ("pump", "return l->under_way < slots - kept;", "return true;"),
+    "what waits for its token leaves a lane that was parked": ("health", "if (l->parked && !b->probe)", "if (0)"),
+    "what waits for its token passes a breaker that opened": ("health", "if (b->breaker_trips != l->breaker.trips)",
+                                                              "if (0)"),
 }
 
 

@@ -231,7 +231,8 @@ static void test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_i
     rig_up(&g->rig);
     uint64_t a = rig_event(&g->rig, "t", "a 1");
     struct call *c = rig_call(&g->rig, CRM);
-    flow_breaker(g->rig.flow, STR("crm"), true);
+    breaker_trip(&lane(g, CRM)->breaker, uv_now(&g->rig.loop), &g->rig.flow->rng);
+    flow_notice(g->rig.flow, NOTICE_BREAKER_OPEN, lane(g, CRM), NULL, NULL, STR("the test"));
     not_sent(c, 1);
     CHECK(rig_quiet(&g->rig, OTHER)); /* not at once */
     rig_answer(rig_call(&g->rig, OTHER), SL_DELIVERED);

@@ -81,7 +81,7 @@ static void test_an_open_breaker_is_why_also_for_what_waits_for_less(void **stat
     uint64_t num = rig_event(rig, "t", "a 1");
     rig_answer(rig_call(rig, CRM), SL_RETRY);
     UNTIL(rig, rig_state(rig, num) == DS_WAITING);
-    CHECK_EQ(flow_breaker(rig->flow, STR("crm"), true), 0);
+    breaker_trip(&rig->flow->lanes[CRM]->breaker, uv_now(&rig->loop), &rig->flow->rng);
     struct why w = says(rig, num, "the breaker of crm is open");
     CHECK(w.until_ms > clock_wall_ms() + 400000);
     teardown(rig);

@@ -1,0 +1,293 @@
+/*
+ * health.c - may anything leave a lane at all? Park, breaker, a breaker opened by hand; and what of
+ * that outlives the process.
+ *
+ * What was chosen before and waits for its token when the lane closes goes back, unburnt.
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/state.h"
+
+#define SPACE         "lane"
+#define BLOCK_KEPT_MS 5000 /* a shorter wait that a remote asked for is not worth a record */
+
+/* ---- those that wait for their token ---- */
+
+const char *lane_closed_for(const struct batch *b)
+{
+    const struct lane *l = b->lane;
+
+    if (l->parked && !b->probe)
+        return "its endpoint was parked meanwhile";
+    if (l->breaker.by_hand)
+        return "the breaker was opened by hand meanwhile";
+    if (b->breaker_trips != l->breaker.trips)
+        return "the breaker opened meanwhile";
+    return NULL;
+}
+
+static void unsend_closed(struct lane *l)
+{
+    list_each_safe (i, tmp, &l->paced) {
+        struct batch *b = list_entry(i, struct batch, paced_node);
+        const char *why = lane_closed_for(b);
+        if (why)
+            batch_unsend(b, why);
+    }
+}
+
+/* ---- park ---- */
+
+void lane_park(struct lane *l, sl_str why, int64_t ms)
+{
+    bool before = l->parked;
+
+    l->parked = true;
+    l->parked_until = uv_now(l->flow->loop) + (uint64_t)(ms > 0 ? ms : l->conf->park_probe_ms);
+    snprintf(l->park_why, sizeof(l->park_why), STR_FMT, STR_ARG(why));
+    lane_keep(l, STR("adapter"), why);
+    if (before)
+        return;
+    log_warn(&l->log, "parked: %s", l->park_why);
+    flow_notice(l->flow, NOTICE_PARKED, l, NULL, NULL, str_of(l->park_why));
+    unsend_closed(l);
+}
+
+void lane_park_on(struct lane *l)
+{
+    l->parked_until = uv_now(l->flow->loop) + (uint64_t)l->conf->park_probe_ms;
+}
+
+void lane_unpark(struct lane *l)
+{
+    if (!l->parked)
+        return;
+    l->parked = false;
+    log_info(&l->log, "no longer parked");
+    flow_notice(l->flow, NOTICE_UNPARKED, l, NULL, NULL, str_of(l->park_why));
+    lane_keep(l, STR("lane"), STR(""));
+}
+
+/* ---- the breaker ---- */
+
+void lane_forget(struct lane *l, uint64_t trips_then)
+{
+    if (l->breaker.trips == trips_then)
+        breaker_forget(&l->breaker);
+}
+
+void lane_result(struct lane *l, uint64_t trips_then, bool good)
+{
+    if (l->breaker.trips != trips_then)
+        return; /* it left before the breaker last opened */
+    enum breaker_state before = l->breaker.state;
+    if (breaker_result(&l->breaker, good, uv_now(l->flow->loop), &l->flow->rng)) {
+        log_warn(&l->log, "breaker opened, next try in %" PRIu64 " ms",
+                 l->breaker.open_until - uv_now(l->flow->loop));
+        if (before == BREAKER_CLOSED)
+            flow_notice(l->flow, NOTICE_BREAKER_OPEN, l, NULL, NULL,
+                        STR("too many failures or slow answers"));
+        lane_keep(l, STR("lane"), STR("too many failures or slow answers"));
+        unsend_closed(l);
+    } else if (before == BREAKER_HALF_OPEN && l->breaker.state == BREAKER_CLOSED) {
+        log_info(&l->log, "breaker closed");
+        budget_relax(&l->budget);
+        flow_notice(l->flow, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR(""));
+        lane_keep(l, STR("lane"), STR(""));
+    }
+}
+
+/* ---- by hand ---- */
+
+int flow_trip(struct flow *f, sl_str endpoint, sl_str who, sl_str why)
+{
+    struct lane *l = flow_lane(f, endpoint);
+    char text[sizeof(l->trip_why) + sizeof(l->trip_who) + 32];
+
+    if (!l)
+        return UV_ENOENT;
+    bool before = l->breaker.state != BREAKER_CLOSED;
+    breaker_hold(&l->breaker);
+    snprintf(l->trip_who, sizeof(l->trip_who), STR_FMT, STR_ARG(who));
+    snprintf(l->trip_why, sizeof(l->trip_why), STR_FMT, STR_ARG(why));
+    l->tripped_ms = clock_wall_ms();
+    snprintf(text, sizeof(text), "opened by hand by %s%s%s", l->trip_who, why.len ? ": " : "",
+             l->trip_why);
+    log_warn(&l->log, "breaker %s", text);
+    if (!before)
+        flow_notice(f, NOTICE_BREAKER_OPEN, l, NULL, NULL, str_of(text));
+    lane_keep(l, who, why);
+    unsend_closed(l);
+    lane_pump(l);
+    return 0;
+}
+
+int flow_reset(struct flow *f, sl_str endpoint, sl_str who)
+{
+    struct lane *l = flow_lane(f, endpoint);
+
+    if (!l)
+        return UV_ENOENT;
+    if (l->breaker.state != BREAKER_CLOSED)
+        flow_notice(f, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR("closed by hand"));
+    breaker_reset(&l->breaker);
+    log_info(&l->log, "breaker closed by hand");
+    lane_keep(l, who, STR("closed by hand"));
+    lane_pump(l);
+    return 0;
+}
+
+int flow_unpark(struct flow *f, sl_str endpoint)
+{
+    struct lane *l = flow_lane(f, endpoint);
+
+    if (!l)
+        return UV_ENOENT;
+    lane_unpark(l);
+    lane_pump(l);
+    return 0;
+}
+
+/* ---- what outlives the process ---- */
+
+static json_int_t wall_of(const struct lane *l, uint64_t mono_ms)
+{
+    return clock_wall_ms() + (int64_t)(mono_ms - uv_now(l->flow->loop));
+}
+
+char *lane_state_save(const struct lane *l)
+{
+    uint64_t now = uv_now(l->flow->loop);
+    json_t *o = json_object();
+    char *text = NULL;
+
+    if (l->breaker.by_hand)
+        json_object_set_new(o, "tripped",
+                            json_pack("{s:s,s:s,s:I}", "by", l->trip_who, "why", l->trip_why, "at",
+                                      (json_int_t)l->tripped_ms));
+    else if (l->breaker.state == BREAKER_OPEN)
+        json_object_set_new(o, "breaker",
+                            json_pack("{s:I,s:i}", "until", wall_of(l, l->breaker.open_until),
+                                      "trips", (int)l->breaker.trips_in_row));
+    if (l->parked)
+        json_object_set_new(
+            o, "parked",
+            json_pack("{s:s,s:I}", "why", l->park_why, "until", wall_of(l, l->parked_until)));
+    if (l->bucket.blocked_until > now + BLOCK_KEPT_MS)
+        json_object_set_new(o, "blocked_until", json_integer(wall_of(l, l->bucket.blocked_until)));
+    if (l->day.limit && l->day.used)
+        json_object_set_new(o, "quota",
+                            json_pack("{s:I,s:I,s:I}", "limit", (json_int_t)l->day.limit, "used",
+                                      (json_int_t)l->day.used, "reset",
+                                      (json_int_t)l->day.reset_ms));
+    if (json_object_size(o))
+        text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(o);
+    return text ? text : mem_str("");
+}
+
+void lane_keep(struct lane *l, sl_str who, sl_str why)
+{
+    char *text;
+
+    if (!l->conf || l->flow->closing)
+        return;
+    text = lane_state_save(l);
+    if (strcmp(text, l->kept ? l->kept : "") == 0) {
+        free(text);
+        return;
+    }
+    free(l->kept);
+    l->kept = text;
+    flow_fact(l->flow,
+              &(struct flow_fact){ .space = STR(SPACE),
+                                   .key = str_of(l->name),
+                                   .value = str_of(text),
+                                   .who = who,
+                                   .why = why },
+              NULL, NULL);
+}
+
+/** Of the wall clock, as the loop's; now at the earliest, and `most` ms from now at the latest: the
+ *  clock may have been put back. */
+static uint64_t mono_of(const struct lane *l, const json_t *wall, int64_t most)
+{
+    int64_t in = json_integer_value(wall) - clock_wall_ms();
+
+    in = in < 0 ? 0 : in < most ? in : most;
+    return uv_now(l->flow->loop) + (uint64_t)in;
+}
+
+static void copy_text(const json_t *o, const char *name, char *to, size_t size)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+
+    snprintf(to, size, "%s", s ? s : "");
+}
+
+void lane_state_restore(struct lane *l, sl_str json)
+{
+    const struct conf_endpoint *e = l->conf;
+    json_t *root = json_loadb(json.ptr, json.len, 0, NULL), *o;
+    uint64_t now = uv_now(l->flow->loop);
+
+    if ((o = json_object_get(root, "tripped"))) {
+        copy_text(o, "by", l->trip_who, sizeof(l->trip_who));
+        copy_text(o, "why", l->trip_why, sizeof(l->trip_why));
+        l->tripped_ms = json_integer_value(json_object_get(o, "at"));
+        breaker_hold(&l->breaker);
+    } else if ((o = json_object_get(root, "breaker"))) {
+        breaker_restore(&l->breaker,
+                        mono_of(l, json_object_get(o, "until"), e->breaker.open_max_ms * 2),
+                        (uint32_t)json_integer_value(json_object_get(o, "trips")));
+    }
+    if (l->breaker.state != BREAKER_CLOSED)
+        flow_notice(l->flow, NOTICE_BREAKER_OPEN, l, NULL, NULL, STR(LANE_RESTORED));
+    if ((o = json_object_get(root, "parked"))) {
+        l->parked = true;
+        copy_text(o, "why", l->park_why, sizeof(l->park_why));
+        l->parked_until = mono_of(l, json_object_get(o, "until"), QUOTA_DAY_MS);
+        flow_notice(l->flow, NOTICE_PARKED, l, NULL, NULL, str_of(l->park_why));
+    }
+    if ((o = json_object_get(root, "blocked_until")))
+        bucket_block(&l->bucket, mono_of(l, o, QUOTA_DAY_MS), now);
+    if ((o = json_object_get(root, "quota"))) {
+        if (!l->day.limit)
+            l->day.limit = json_integer_value(json_object_get(o, "limit"));
+        l->day.used = json_integer_value(json_object_get(o, "used"));
+        l->day.reset_ms = json_integer_value(json_object_get(o, "reset"));
+    }
+    free(l->kept);
+    l->kept = mem_dup(json);
+    json_decref(root);
+}
+
+static void on_states(void *ctx, int status, const struct store_state *states, size_t n)
+{
+    struct flow *f = ctx;
+
+    if (status == UV_ECANCELED)
+        return;
+    if (status < 0)
+        log_error(&f->log, "cannot read how the endpoints stood: err=%s", uv_strerror(status));
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        struct lane *l = flow_lane(f, states[i].key);
+        if (l && states[i].value.len)
+            lane_state_restore(l, states[i].value);
+    }
+    recover_read(f);
+    recover_step_done(f);
+}
+
+void lane_states_read(struct flow *f)
+{
+    f->unread++; /* nothing leaves before */
+    if (store_state_list(f->store, STR(SPACE), on_states, f) == 0)
+        recover_step(f);
+    else
+        f->unread--;
+}

@@ -1,0 +1,148 @@
+/*
+ * What closes a lane: by hand, by the remote, by failures; that nothing leaves then, not even what
+ * waits for its token already; and that it outlives the process.
+ */
+#include "flow_rig.h"
+
+static struct flow_rig *setup(void)
+{
+    static struct flow_rig rig;
+
+    rig_init(&rig);
+    rig_route(&rig, "r", "t", CRM, ACT_SEND)->ordered = false;
+    return &rig;
+}
+
+static struct lane *crm(struct flow_rig *rig)
+{
+    return rig->flow->lanes[CRM];
+}
+
+static void says(struct flow_rig *rig, uint64_t num, const char *part)
+{
+    struct why w;
+
+    CHECK(flow_why(rig->flow, num, &w));
+    if (!strstr(w.text, part))
+        fail_msg("\"%s\" does not say \"%s\"", w.text, part);
+}
+
+static void again(struct flow_rig *rig)
+{
+    rig_crash(rig);
+    rig_up(rig);
+}
+
+static void a_trip_by_hand_holds_until_it_is_reset_by_hand_and_over_a_restart(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig_up(rig);
+    CHECK_EQ(flow_trip(rig->flow, STR("crm"), STR("uid 7"), STR("their stock count")), 0);
+    CHECK_EQ(flow_trip(rig->flow, STR("nobody"), STR("uid 7"), STR("")), UV_ENOENT);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    CHECK(rig_quiet(rig, CRM)); /* 60 ms; an ordinary one would be tried after 50 */
+    says(rig, num, "opened by hand by uid 7: their stock count");
+    again(rig);
+    CHECK(crm(rig)->breaker.by_hand);
+    CHECK(rig_quiet(rig, CRM));
+    says(rig, num, "opened by hand by uid 7: their stock count");
+    CHECK_EQ(rig->notices[NOTICE_BREAKER_OPEN], 2);
+    CHECK_EQ(flow_reset(rig->flow, STR("crm"), STR("uid 7")), 0);
+    rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    CHECK_EQ(rig->row.attempts, 1); /* nothing was burnt */
+    again(rig);
+    CHECK_EQ(crm(rig)->breaker.state, BREAKER_CLOSED);
+    rig_finish(rig);
+}
+
+static void a_park_and_what_a_remote_asked_for_outlive_the_process(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    c->done->park(c->done->ctx, STR("HTTP 401"), 600000);
+    rig_end(c);
+    UNTIL(rig, rig_state(rig, num) == DS_READY);
+    CHECK_EQ(rig->row.attempts, 0);
+    again(rig);
+    CHECK(crm(rig)->parked);
+    CHECK(rig_quiet(rig, CRM));
+    says(rig, num, "crm is parked: HTTP 401");
+    CHECK_EQ(flow_unpark(rig->flow, STR("crm")), 0);
+    c = rig_call(rig, CRM);
+    rig_outcome(c, 0, SL_THROTTLED, 600000);
+    rig_end(c);
+    UNTIL(rig, rig_state(rig, num) == DS_READY);
+    CHECK_EQ(rig->row.attempts, 0); /* a 429 burns none */
+    again(rig);
+    CHECK(!crm(rig)->parked);
+    CHECK(rig_quiet(rig, CRM));
+    says(rig, num, "asked to be left alone");
+    rig_finish(rig);
+}
+
+static void an_open_breaker_is_open_after_a_restart(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig->endpoints[CRM].breaker = (struct conf_breaker){ .window_ms = 60000,
+                                                         .min_calls = 1,
+                                                         .failure_percent = 50,
+                                                         .open_ms = 600000,
+                                                         .open_max_ms = 600000,
+                                                         .probes = 1 };
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_RETRY);
+    UNTIL(rig, rig_state(rig, num) == DS_WAITING);
+    again(rig);
+    CHECK_EQ(crm(rig)->breaker.state, BREAKER_OPEN);
+    CHECK(crm(rig)->breaker.open_until > uv_now(&rig->loop) + 500000);
+    CHECK(rig_quiet(rig, CRM));
+    rig_finish(rig);
+}
+
+static void what_waits_for_its_token_goes_back_when_the_lane_closes(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig->endpoints[CRM].rate_milli_per_s = 500;
+    rig->endpoints[CRM].burst = 1;
+    rig_up(rig);
+    uint64_t first = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    /* One more gets leave, and then its token is spent by a call nobody counted upon. */
+    crm(rig)->bucket.level = crm(rig)->bucket.capacity;
+    uint64_t second = rig_event(rig, "t", "b 1");
+    UNTIL(rig, crm(rig)->leaving == 1);
+    bucket_charge(&crm(rig)->bucket, 1, uv_now(&rig->loop));
+    UNTIL(rig, !list_empty(&crm(rig)->paced));
+    CHECK_EQ(rig_state(rig, second), DS_INFLIGHT);
+    c->done->park(c->done->ctx, STR("HTTP 403"), 600000);
+    rig_end(c);
+    UNTIL(rig, rig_state(rig, second) == DS_READY);
+    CHECK_EQ(rig->row.attempts, 0);
+    UNTIL(rig, rig_state(rig, first) == DS_READY);
+    CHECK(rig_quiet(rig, CRM));
+    says(rig, second, "parked");
+    rig_finish(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trip_by_hand_holds_until_it_is_reset_by_hand_and_over_a_restart),
+        cmocka_unit_test(a_park_and_what_a_remote_asked_for_outlive_the_process),
+        cmocka_unit_test(an_open_breaker_is_open_after_a_restart),
+        cmocka_unit_test(what_waits_for_its_token_goes_back_when_the_lane_closes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

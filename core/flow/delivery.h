@@ -57,6 +57,7 @@ struct delivery {
     size_t request_len;
     bool indexed;   /* claimed, and nothing was written of it since: the index has all of it */
     bool fetch_on;  /* when it sets out, the bodies of those behind it are asked for; see fetch.c */
+    size_t ahead;   /* bytes of its body that count in flow.ahead_bytes: it was read ahead */
     uint64_t fetch; /* its body is asked for by this fetch; 0: by none */
     struct batch_item *loading; /* INFLIGHT: its batch waits for its body; else NULL */
 

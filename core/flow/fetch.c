@@ -5,7 +5,8 @@
  * A fetch asks for at most FETCH_MOST bodies. Half way through what is there the next is asked for:
  * the delivery that stands there carries the mark (`fetch_on`). What was asked for is known by the
  * fetch's serial number (`fetch`): an answer that comes after the delivery changed, or for one that
- * is gone, means nothing.
+ * is gone, means nothing. What all lanes have ahead of its time is bounded: where a lane finds no
+ * room for that - many stand still with theirs - it asks only for what it sends.
  */
 #include <stdlib.h>
 #include "base/mem.h"
@@ -13,6 +14,7 @@
 
 #define FETCH_MOST  512
 #define FETCH_BYTES (2u << 20)
+#define AHEAD_BYTES (64u << 20) /* of all lanes */
 
 struct fetch {
     struct flow *flow;
@@ -28,6 +30,12 @@ static bool has_bytes(const struct delivery *d)
     return d->body && (d->request || !d->first_sent_ms);
 }
 
+void fetch_over(struct delivery *d)
+{
+    d->lane->flow->ahead_bytes -= d->ahead;
+    d->ahead = 0;
+}
+
 /* ---- answered ---- */
 
 static void take(struct delivery *d, const struct store_body *row)
@@ -37,6 +45,11 @@ static void take(struct delivery *d, const struct store_body *row)
     d->fetch = 0;
     if (!it && (d->state != DS_READY || row->body.len != d->body_len))
         return; /* its pile has counted another length: it reads for itself when it sets out */
+    fetch_over(d);
+    if (!it) {
+        d->ahead = row->body.len;
+        d->lane->flow->ahead_bytes += d->ahead;
+    }
     delivery_set_body(d, row->body);
     if (row->request.len)
         delivery_set_request(d, row->request);
@@ -103,7 +116,7 @@ static struct fetch *ahead(struct flow *f, struct fetch *x, struct pile *p)
         struct delivery *d = list_entry(i, struct delivery, pile_node);
         if (n == FETCH_MOST || (bytes += d->body_len) > FETCH_BYTES)
             break;
-        if (!d->fetch && !has_bytes(d) && !d->first_sent_ms)
+        if (!d->fetch && !has_bytes(d) && !d->first_sent_ms && f->ahead_bytes + bytes < AHEAD_BYTES)
             x = add(f, x, d);
         if (n++ % 2 == 0) /* half as fast, so it ends in the middle */
             middle = middle ? list_entry(middle->pile_node.next, struct delivery, pile_node) : d;
@@ -123,6 +136,7 @@ void fetch_batch(struct batch *b)
         struct delivery *d = b->items[i].d;
         on |= d->fetch_on;
         d->fetch_on = false;
+        fetch_over(d);
         if (has_bytes(d))
             continue;
         b->pending++;

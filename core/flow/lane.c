@@ -200,6 +200,7 @@ void lane_drop_bytes(struct delivery *d)
     if (d->kept)
         d->lane->flow->kept_bytes -= d->body_len;
     d->kept = false;
+    fetch_over(d);
     if (!d->loading)
         d->fetch = 0; /* what is under way may be what it was before */
     delivery_drop_bytes(d);

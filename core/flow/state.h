@@ -285,6 +285,7 @@ struct flow {
     bool closing;                       /* being destroyed: the store is gone */
     size_t appends;                     /* under way with the store */
     uint64_t kept_bytes;                /* bodies of deliveries that wait in memory */
+    uint64_t ahead_bytes;               /* fetch.c: of bodies that were read ahead of their time */
     uint64_t fetches;                   /* fetch.c: serial number of the newest */
 };
 
@@ -394,6 +395,7 @@ void batch_free(struct batch *b);
 /** Ask for the bodies that the batch has not got, batch.pending raised by as many; batch_loaded()
  *  follows for each, perhaps at once. What leaves next of its pile is asked for with them. */
 void fetch_batch(struct batch *b);
+void fetch_over(struct delivery *d); /* its body no longer counts as read ahead */
 
 /* settle.c: from an adapter's answer to durable moves */
 void extras_link(struct extras *x, const struct delivery *d, const sl_link *links, size_t n);

@@ -61,6 +61,30 @@ test_a_backlog_is_read_in_few_questions_and_each_goes_out_with_its_own_body(void
     teardown(rig);
 }
 
+static void test_what_is_read_ahead_is_counted_and_bounded(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    struct delivery *d, *tmp;
+
+    (void)state;
+    rig->endpoints[CRM].concurrency = 1;
+    with_backlog(rig, 10);
+    rig_call(rig, CRM);
+    CHECK_EQ(rig->flow->ahead_bytes, 9 * strlen("s1 1"));
+    HASH_ITER (hh, rig->flow->deliveries, d, tmp)
+        if (d->state == DS_READY)
+            lane_drop_bytes(d);
+    CHECK_EQ(rig->flow->ahead_bytes, 0);
+    rig->flow->ahead_bytes = UINT32_MAX; /* other lanes have taken all the room */
+    uint64_t before = rig->flow->fetches;
+    for (int i = 0; i < 10; i++)
+        rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 10);
+    CHECK_EQ(rig->flow->fetches, before + 9); /* each for itself */
+    CHECK_EQ(rig->flow->ahead_bytes, UINT32_MAX);
+    teardown(rig);
+}
+
 static void test_a_batch_asks_for_all_its_bodies_at_once(void **state)
 {
     struct flow_rig *rig = setup(ACT_BULK);
@@ -141,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             test_a_backlog_is_read_in_few_questions_and_each_goes_out_with_its_own_body),
+        cmocka_unit_test(test_what_is_read_ahead_is_counted_and_bounded),
         cmocka_unit_test(test_a_batch_asks_for_all_its_bodies_at_once),
         cmocka_unit_test(test_bytes_that_were_dropped_are_read_again),
         cmocka_unit_test(test_an_answer_from_before_a_change_means_nothing),

@@ -15,6 +15,7 @@
 #include "flow/hold.h"
 #include "flow/order.h"
 #include "flow/routing.h"
+#include "flow/row.h"
 #include "flow/settle.h"
 
 /** One delivery to decide about. While it is, nothing else may move the delivery (`deciding` of it
@@ -35,13 +36,15 @@ struct choice {
     char *type;       /* own; only if it is still held so; NULL: whatever it is */
     int64_t clock_ms; /* only while its clock says so; 0: whatever it says */
     struct remap again;
+    char *edited; /* own; EDIT: the reason, with the old body's digest */
 };
 
 struct deciding {
     struct flow *flow;
     enum decision what;
-    char *who, *why, *endpoint, *chosen;
-    bool remap, force, nothing_there;
+    char *who, *why, *endpoint, *chosen, *body;
+    size_t body_len;
+    bool remap, force, nothing_there, low;
     struct choice *choices;
     struct decided *results;
     size_t n, pending;
@@ -50,21 +53,19 @@ struct deciding {
     void *ctx;
 };
 
-static const char *const verbs[] = { "replayed", "discarded",         "released",
-                                     "rejected", "marked as arrived", "moved",
-                                     "held",     "sent again",        "moved by its clock" };
+static const char *const verbs[] = {
+    "replayed", "discarded", "released",   "rejected",           "marked as arrived",
+    "moved",    "held",      "sent again", "moved by its clock", "edited and replayed"
+};
 
 static void deciding_free(struct deciding *a)
 {
     for (size_t i = 0; i < a->n; i++) {
-        struct store_delivery *r = &a->choices[i].row;
-        sl_str *texts[] = { &r->route, &r->piece,     &r->endpoint, &r->action,  &r->subject,
-                            &r->topic, &r->hold_type, &r->reason,   &r->version, &r->detail };
         hold_verdict_finish(&a->choices[i].verdict);
         free(a->choices[i].type);
-        for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
-            free((char *)texts[k]->ptr);
+        row_free(&a->choices[i].row);
         free(a->choices[i].detail);
+        free(a->choices[i].edited);
     }
     free(a->choices);
     free(a->results);
@@ -72,27 +73,8 @@ static void deciding_free(struct deciding *a)
     free(a->why);
     free(a->endpoint);
     free(a->chosen);
+    free(a->body);
     free(a);
-}
-
-static void keep(sl_str *s)
-{
-    s->ptr = mem_dup(*s);
-}
-
-static void keep_row(struct choice *c, const struct store_delivery *row)
-{
-    c->row = *row;
-    keep(&c->row.route);
-    keep(&c->row.piece);
-    keep(&c->row.endpoint);
-    keep(&c->row.action);
-    keep(&c->row.subject);
-    keep(&c->row.topic);
-    keep(&c->row.hold_type);
-    keep(&c->row.reason);
-    keep(&c->row.version);
-    keep(&c->row.detail);
 }
 
 static void refuse(struct choice *c, int status, const char *fmt, ...)
@@ -160,6 +142,8 @@ static bool state_allows(enum decision what, bool force, enum delivery_state s)
     switch (what) {
     case DECISION_REPLAY:
         return s == DS_DEAD || s == DS_DISCARDED || (force && s == DS_DELIVERED);
+    case DECISION_EDIT:
+        return s == DS_DEAD || s == DS_HELD;
     case DECISION_DISCARD:
         return s == DS_DEAD || s == DS_HELD || s == DS_WAITING || s == DS_READY;
     case DECISION_MOVE: /* failover_check() says more of it */
@@ -176,6 +160,8 @@ static const char *wanted(enum decision what)
     switch (what) {
     case DECISION_REPLAY:
         return "only dead or discarded ones can be replayed (delivered ones with --force)";
+    case DECISION_EDIT:
+        return "only dead or held ones can be edited";
     case DECISION_DISCARD:
         return "only dead, held, ready or waiting ones can be discarded";
     default:
@@ -337,11 +323,12 @@ static bool cannot_go(struct choice *c)
 
 static void decide_one(struct choice *c)
 {
+    char text[160];
     struct deciding *a = c->all;
     struct delivery *d = flow_delivery(a->flow, c->row.num);
     enum delivery_state s = d ? d->state : c->row.state;
     static const uint8_t after[] = { DS_READY, DS_DISCARDED, DS_READY, DS_DEAD, DS_DELIVERED,
-                                     DS_READY, DS_HELD,      DS_READY, DS_HELD };
+                                     DS_READY, DS_HELD,      DS_READY, DS_HELD, DS_READY };
 
     if (a->results[c->index].status < 0)
         return;
@@ -372,6 +359,10 @@ static void decide_one(struct choice *c)
         refuse(c, UV_EINVAL, "it was mapped again: replay the delivery that was made of it");
         return;
     }
+    if (a->what == DECISION_EDIT && edit_check(&c->row, a->force, text) < 0) {
+        refuse(c, UV_EINVAL, "%s", text);
+        return;
+    }
     c->m = (struct rec_move){
         .num = c->row.num,
         .state = after[c->what],
@@ -385,12 +376,21 @@ static void decide_one(struct choice *c)
             interlock_one(c);
         return;
     }
+    if (a->low)
+        c->m.set_priority = 1 + PRIORITY_LOW;
+    if (a->what == DECISION_EDIT) { /* a new key for what is another request */
+        c->m.generation++;
+        c->m.arrival = ARRIVAL_NO;
+        c->m.reason = str_of(c->edited);
+        c->m.body = (sl_str){ a->body, a->body_len };
+    }
     if (s == DS_HELD && !decide_hold(c))
         return;
     if (c->m.state == DS_READY) {
         /* What never got a body or an endpoint is made again from its event. */
-        c->remap = a->remap || str_eq(c->row.hold_type, STR("route-paused")) ||
-                   (s == DS_DEAD && !c->row.endpoint.len);
+        c->remap = a->what != DECISION_EDIT &&
+                   (a->remap || str_eq(c->row.hold_type, STR("route-paused")) ||
+                    (s == DS_DEAD && !c->row.endpoint.len));
         if (!c->remap && !lane_for(c) && !cannot_go(c))
             return;
         if (!c->remap && c->m.state == DS_READY && may_be_at_another(c))
@@ -409,31 +409,6 @@ static void decide_one(struct choice *c)
 }
 
 /* ---- memory follows ---- */
-
-static void replace(sl_str *s, sl_str by)
-{
-    char *fresh = mem_dup(by);
-
-    free((char *)s->ptr);
-    *s = (sl_str){ fresh, by.len };
-}
-
-/** The row as the move leaves it. */
-static void follow_row(struct store_delivery *row, const struct rec_move *m)
-{
-    if (m->arrival)
-        row->arrival = m->arrival;
-    if (m->endpoint.len && !str_eq(m->endpoint, row->endpoint)) {
-        row->first_sent_ms = 0;
-        row->arrival = 0;
-        replace(&row->endpoint, m->endpoint);
-    }
-    if (m->detail.len)
-        replace(&row->detail, m->detail);
-    replace(&row->hold_type, m->hold_type);
-    row->state = m->state;
-    row->next_ms = m->next_ms;
-}
 
 /** It stays held, under another type, owner or clock. */
 static void follow_hold(struct choice *c)
@@ -477,7 +452,7 @@ static void place(struct choice *c)
         return;
     if (c->all->what == DECISION_MOVE)
         l->moved_away++;
-    follow_row(&c->row, &c->m);
+    row_follow(&c->row, &c->m);
     l = lane_named(
         f, c->row.endpoint); /* perhaps of an endpoint removed meanwhile: it is held there */
     if (l && c->all->what == DECISION_MOVE)
@@ -585,7 +560,7 @@ static void on_remapped(struct remap *m)
     char name[32];
 
     if (m->status == UV_ENOENT) {
-        refuse(c, UV_ENOENT, "its event or its route is no longer there");
+        refuse(c, UV_ENOENT, "its event, its route or the link that it needs is no longer there");
     } else if (m->status < 0) {
         refuse(c, m->status, "could not be mapped again: %s", uv_strerror(m->status));
     } else {
@@ -613,6 +588,7 @@ static void remap_or_write(struct deciding *a)
             .row = &c->row,
             .who = str_of(a->who),
             .why = str_of(a->why),
+            .low = a->low,
             .done = on_remapped,
         };
         remap_start(&c->again);
@@ -645,10 +621,11 @@ static void on_row(void *ctx, int status, const struct store_delivery *row, sl_s
 {
     struct choice *c = ctx;
 
-    (void)body;
     (void)request;
     if (status == 0) {
-        keep_row(c, row);
+        row_keep(&c->row, row);
+        if (c->all->what == DECISION_EDIT)
+            c->edited = edit_reason(str_of(c->all->why), body);
         c->found = true;
     } else if (status != UV_ENOENT) {
         refuse(c, status, "cannot be read: %s", uv_strerror(status));
@@ -684,6 +661,10 @@ int flow_decide(struct flow *f, const struct decide *d,
     a->endpoint = mem_dup(d->endpoint);
     a->chosen = mem_dup(d->choice);
     a->prepared = d->prepared;
+    a->body = mem_dup(d->body);
+    a->body_len = d->body.len;
+    a->low = d->low;
+    f->lowered |= d->low;
     a->choices = mem_array(d->n, sizeof(*a->choices));
     a->results = mem_array(d->n, sizeof(*a->results));
     a->pending = 1;

@@ -3,7 +3,8 @@
  *
  * A chain knows what is in memory, and a lane's window holds the lane's oldest. So in one lane the
  * first in memory is the first of all; but a route that sends to several - a group, a choice - may
- * have an earlier delivery of the same subject that waits in the index for another lane's window.
+ * have an earlier delivery of the same subject that waits in the index for another lane's window,
+ * and what a replay has lowered waits for another window of the same lane.
  * Before the first of such a chain leaves, the index is asked, once; while there is an earlier one
  * it is asked again from time to time. The oldest delivery of all is always in memory, so two
  * lanes never wait for each other for ever.
@@ -15,12 +16,21 @@
 #define ASKED_MOST 16
 #define AGAIN_MS   250
 
-/** Does the lane have deliveries of its priority that are older and not in memory? */
+static bool window_hides(const struct lane *l, int priority, uint64_t num)
+{
+    const struct window *w = &l->windows[priority];
+
+    return w->spilled && w->last < num;
+}
+
+/** Does the lane have deliveries that may be of its chain, are older and not in memory? Those have
+ *  its priority, unless a replay has lowered them, or it. */
 static bool hides_older(const struct lane *l, const struct delivery *d)
 {
-    const struct window *w = &l->windows[d->priority];
-
-    return w->spilled && w->last < d->num;
+    if (window_hides(l, d->priority, d->num))
+        return true;
+    return l->flow->lowered && (window_hides(l, PRIORITY_LOW, d->num) ||
+                                window_hides(l, (int)d->route->priority, d->num));
 }
 
 /** Could an earlier one of its chain be in the index alone? */

@@ -10,6 +10,7 @@
 #include "flow/hold.h"
 #include "flow/intake.h"
 #include "flow/order.h"
+#include "flow/replay.h"
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
@@ -172,6 +173,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     list_init(&f->laters);
     list_init(&f->earlier);
     list_init(&f->remaps);
+    list_init(&f->replays);
     if (seed == 0)
         rng_system(&seed, sizeof(seed));
     rng_seed(&f->rng, seed);
@@ -191,6 +193,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     int r = router_open(&f->router, f, fail);
     if (r < 0)
         return r;
+    replays_open(f); /* asked for before the lanes' deliveries, so answered before they set out */
     recover_start(f);
     due_open(f);
     *ret = f;
@@ -271,6 +274,7 @@ void flow_destroy(struct flow *f)
     due_close(f);
     await_close(f);
     dead_finish(f);
+    replays_close(f);
     router_close(&f->router);
     groups_close(f);
     for (size_t i = 0; i < f->n_all_lanes; i++)

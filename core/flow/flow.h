@@ -110,7 +110,8 @@ enum decision {
     DECISION_MOVE,      /* ready, waiting, held, unknown -> the same job at another member */
     DECISION_INTERLOCK, /* the group's: in doubt at a member that is out -> held */
     DECISION_AGAIN,     /* held with an unknown outcome -> ready: "it did not, send it again" */
-    DECISION_CLOCK      /* held, and its clock ran out: as its hold says */
+    DECISION_CLOCK,     /* held, and its clock ran out: as its hold says */
+    DECISION_EDIT       /* dead or held, and nowhere -> ready, with another body */
 };
 
 struct deciding;
@@ -122,10 +123,13 @@ struct decide {
     sl_str why;         /* may be empty */
     sl_str endpoint;    /* RELEASE: where to, if not where it is; MOVE: where to; else empty */
     bool remap;         /* REPLAY: run the route's program again on the original event */
-    bool force;         /* REPLAY of what was delivered: send again, under the same key */
+    bool force;         /* REPLAY of what was delivered: send again, under the same key. EDIT
+                           of what may have arrived: somebody knows that it did not */
     bool nothing_there; /* MOVE: who decides knows that its endpoint has nothing of it */
     sl_str choice;      /* RELEASE, REJECT: one of the choices its hold offers, which says which of
                            the two it is, and where to; empty: the plain one */
+    sl_str body;        /* EDIT: JSON */
+    bool low;           /* REPLAY: below live traffic; for a replay as a job alone, see earlier.c */
     const uint64_t *nums;
     size_t n;
     /* ---- of the flow's own decisions; else empty ---- */
@@ -151,6 +155,29 @@ struct decided {
 /** `cb` runs once all decisions are durable. */
 int flow_decide(struct flow *f, const struct decide *d,
                 void (*cb)(void *ctx, const struct decided *results, size_t n), void *ctx);
+
+/** A replay as a job: what a filter of dead letters matches at this moment, or events that a route
+ *  was not given. See replay.h. */
+struct replay_ask {
+    struct store_filter filter; /* dead letters; for a route: since_ms, until_ms alone */
+    const char *route;          /* old events for this route; NULL: dead letters */
+    bool remap;                 /* dead letters are made again from their events */
+    uint32_t rate;              /* per second; 0: as fast as they are decided */
+    uint64_t max_failures;      /* more of them dead again: it stops; 0: no bound */
+    sl_str who, why;
+};
+/** `cb` runs once the job is durable. UV_EBUSY: 8 are running; UV_ENOENT: no such route. */
+int flow_replay(struct flow *f, const struct replay_ask *ask,
+                void (*cb)(void *ctx, int status, uint64_t id), void *ctx);
+/** 0; UV_ENOENT; UV_EALREADY: it has ended. */
+int flow_replay_cancel(struct flow *f, uint64_t id, sl_str who);
+/** Append one as JSON, or all (id 0) as an array, oldest first. UV_ENOENT. */
+int flow_replay_show(const struct flow *f, uint64_t id, struct buf *out);
+/** A dry run: what would go out where, and what would be skipped. Nothing is written or sent. At
+ *  most `limit` are looked at; `json`: see replay_plan.c. */
+int flow_replay_plan(struct flow *f, const struct replay_ask *ask, const uint64_t *nums,
+                     size_t n_nums, uint32_t limit, void (*cb)(void *ctx, int status, sl_str json),
+                     void *ctx);
 
 /** Write a small fact that outlives the process (REC_STATE): an issue's acknowledgement, say. `cb`
  *  (may be NULL) comes once it is durable, or with the error; never before this returned. */

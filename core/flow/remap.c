@@ -48,7 +48,8 @@ static void route_it(struct remap *m)
     struct event *e = m->event;
 
     m->event = NULL;
-    flow_resume_route(m->flow, m->row->route);
+    if (!m->backfill)
+        flow_resume_route(m->flow, m->row->route);
     e->only = mem_dup(m->row->route);
     e->again = true;
     e->first_ordinal = (uint32_t)m->n_siblings;
@@ -59,6 +60,8 @@ static void one_read(struct remap *m)
 {
     if (--m->pending)
         return;
+    if (m->status == 0 && m->there)
+        m->status = UV_EEXIST;
     if (m->status == 0) {
         route_it(m);
         return;
@@ -78,6 +81,8 @@ static void on_sibling(void *ctx, int status, const struct store_delivery *row, 
     (void)request;
     if (status < 0 && status != UV_ENOENT)
         m->status = status;
+    else if (status == 0 && m->backfill)
+        m->there |= str_eq(row->route, m->row->route);
     else if (status == 0 && str_eq(row->route, m->row->route) &&
              (row->endpoint.len || row->state == DS_HELD))
         s->piece = mem_dup(row->piece);
@@ -147,14 +152,36 @@ bool remap_wants(const struct remap *m, const char *piece)
     return true;
 }
 
+bool remap_takes_once(const struct remap *m, sl_str piece)
+{
+    return m->backfill || !str_eq(m->row->piece, piece) ||
+           (m->row->state == DS_DEAD && !m->row->endpoint.len);
+}
+
 uint32_t remap_generation(const struct remap *m, sl_str piece)
 {
-    return str_eq(m->row->piece, piece) ? m->row->generation : 0;
+    return !m->backfill && str_eq(m->row->piece, piece) ? m->row->generation : 0;
 }
 
 const char *remap_sent_to(const struct remap *m, sl_str piece)
 {
     return m->row->first_sent_ms && str_eq(m->row->piece, piece) ? m->row->endpoint.ptr : NULL;
+}
+
+/* Who gave the event to the route, in the timeline of what came of it. */
+static void backfill_moves(const struct remap *m, const struct rec_routed *routed,
+                           struct rec_moves *rec)
+{
+    for (size_t i = 0; i < routed->n_deliveries; i++) {
+        const struct rec_delivery *rd = &routed->deliveries[i];
+        rec->moves[rec->n_moves++] = (struct rec_move){
+            .num = rd->num,
+            .state = rd->state,
+            .next_ms = rd->next_ms,
+            .reason = rd->reason.len ? rd->reason : m->why,
+            .hold_type = rd->hold_type,
+        };
+    }
 }
 
 void remap_record(const struct remap *m, const struct rec_routed *routed, struct buf *out)
@@ -163,8 +190,15 @@ void remap_record(const struct remap *m, const struct rec_routed *routed, struct
         .at_ms = clock_wall_ms(),
         .who = m->who,
         .moves = mem_array(routed->n_deliveries + 1, sizeof(struct rec_move)),
-        .n_moves = 1,
     };
+
+    if (m->backfill) {
+        backfill_moves(m, routed, &rec);
+        rec_moves_encode(out, &rec);
+        free(rec.moves);
+        return;
+    }
+    rec.n_moves = 1;
 
     rec.moves[0] = (struct rec_move){
         .num = m->row->num,

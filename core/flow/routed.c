@@ -62,7 +62,7 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
     *rd = (struct rec_delivery){
         .num = delivery_num(rt->event->id, ordinal),
         .state = DS_READY,
-        .priority = (uint8_t)p->route->priority,
+        .priority = rt->remap && rt->remap->low ? PRIORITY_LOW : (uint8_t)p->route->priority,
         .route = str_of(p->route->name),
         .piece = str_of(p->key),
         .subject = str_of(routing_subject(rt)),
@@ -132,7 +132,8 @@ static void add_once_keys(struct routing *rt, const struct rec_routed *routed,
         const struct conf_route *r = rt->pieces[i].route;
         uint8_t full[DIGEST_SHA256];
         sl_str parts[] = { STR("once"), rd->route, rd->subject, rd->piece };
-        if (!r->once || !rd->subject.len || rd->state == DS_DEAD || rt->event->again)
+        if (!r->once || !rd->subject.len || rd->state == DS_DEAD ||
+            (rt->event->again && !(rt->remap && remap_takes_once(rt->remap, rd->piece))))
             continue;
         digest_parts(parts, 4, full);
         struct store_key *k = &rec->keys[rec->n_keys++];
@@ -426,6 +427,11 @@ void router_store(struct routing *rt)
     if (rt->cancelled) { /* closing: it is routed at the next start */
         if (rt->remap)
             remap_routed(rt->remap, 0, UV_ECANCELED);
+        routing_end(rt);
+        return;
+    }
+    if (rt->waits && rt->remap) { /* it was routed once: the link that it needs has gone since */
+        remap_routed(rt->remap, 0, UV_ENOENT);
         routing_end(rt);
         return;
     }

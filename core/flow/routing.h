@@ -72,15 +72,20 @@ struct routing {
  */
 #define REMAPPED "remapped"
 
-/** One delivery to be made again from its event. In its owner's memory until `done`. */
+/** One delivery to be made again from its event; or, as a `backfill`, an event to be given to a
+ *  route that it never was given to. In its owner's memory until `done`. */
 struct remap {
     struct flow *flow;
-    const struct store_delivery *row; /* the old one; alive until `done` */
+    const struct store_delivery *row; /* the old one, alive until `done`. Of a backfill: `route`,
+                                         and `num` is past all of the event's deliveries */
     sl_str who, why;                  /* likewise */
-    void (*done)(struct remap *m);    /* once; `status` says how it went */
+    bool backfill;
+    bool low;                      /* what is made gives way to live traffic */
+    void (*done)(struct remap *m); /* once; `status` says how it went */
     int status;
     uint64_t made; /* the first delivery that came of it; 0: none */
     /* its own */
+    bool there;       /* backfill: the event has a delivery of the route */
     struct list node; /* flow.remaps: the first is under way */
     struct event *event;
     struct sibling *siblings;
@@ -91,6 +96,8 @@ struct remap {
 void remap_start(struct remap *m);
 /** Shall this piece be made? Not if a sibling of the old one is it. */
 bool remap_wants(const struct remap *m, const char *piece);
+/** Does `once` apply? Not to what has the key already, since the old one took it. */
+bool remap_takes_once(const struct remap *m, sl_str piece);
 uint32_t remap_generation(const struct remap *m, sl_str piece);
 /** Where the old one was sent: it may have arrived there. NULL: nowhere. */
 const char *remap_sent_to(const struct remap *m, sl_str piece);

@@ -277,6 +277,8 @@ struct flow {
     size_t earlier_asked;    /* questions under way */
     struct list laters;      /* later.c */
     struct list remaps;      /* remap.c */
+    struct list replays;     /* replay.c */
+    bool lowered;            /* a delivery may be low though its route is not: a replay's */
     struct choice *deciding; /* decide.c: hash by num */
     struct due due;
     struct taken_deadline *deadlines;   /* deadline.c: hash by num */

@@ -108,6 +108,7 @@ enum query_type {
     QUERY_SIBLINGS,
     QUERY_DEAD,
     QUERY_ABOUT,
+    QUERY_BACKFILL,
 };
 
 /** A question on its way to the index thread and its answer on the way back. Everything it points
@@ -137,6 +138,7 @@ struct query {
     size_t n_bodies;
     enum store_report what;
     struct store_filter filter;
+    struct store_backfill backfill;
 
     /* the answer; arrays and json owned */
     int status;
@@ -149,6 +151,7 @@ struct query {
     size_t n_deadlines;
     int64_t horizon_ms; /* DUE */
     bool linked;        /* ENDS: the event names deliveries */
+    uint64_t next;      /* of a backfill */
     size_t n;           /* of deliveries, nums or states */
     sl_str body, request, token;
     struct store_event event;
@@ -165,6 +168,7 @@ struct query {
         void (*bodies)(void *ctx, int status, const struct store_body *b, size_t n);
         void (*event)(void *ctx, int status, const struct store_event *e);
         void (*nums)(void *ctx, int status, const uint64_t *nums, size_t n);
+        void (*backfill)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next);
         void (*links)(void *ctx, int status, const sl_str *subjects, size_t n);
         void (*batch)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n);
         void (*report)(void *ctx, int status, sl_str json);

@@ -538,6 +538,9 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
 
     if (r <= 0)
         return r == 0 && sent ? write_sent(ix, sent) : r;
+    /* `once` has marked what a replay made, in the same append: it stays as it is. */
+    if (from.state == DS_SUPERSEDED && index_replay_of(rec->who))
+        return 0;
     endpoint = m->endpoint.len ? m->endpoint : from.endpoint;
     line.endpoint = endpoint;
     r = move_count(ix, &from, endpoint, state);

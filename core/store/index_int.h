@@ -232,6 +232,10 @@ uint32_t index_limit(uint32_t limit); /* 1..1000 */
 
 int index_report(struct index *ix, struct query *q);
 
+/** All rows' first column into the answer's nums; resets the statement. */
+int index_collect_nums(struct query *q, sqlite3_stmt *st);
+int index_backfill(struct index *ix, struct query *q); /* index_backfill.c */
+
 /* ---- index_issues.c: within a transaction; 0 or a code ---- */
 
 /** A delivery that is dead now and was not before. */

@@ -207,8 +207,9 @@ int index_replay_moved(struct index *ix, const struct index_move *m)
     if (m->remapped)
         r = hand_over(ix, m);
     if (r == 0 && m->by_job && m->by_job != m->job) {
-        r = set_job(ix, m->num, m->by_job);
-        return r < 0 ? r : count(ix, m->by_job, REPLAYED);
+        if ((r = set_job(ix, m->num, m->by_job)) < 0 || (r = count(ix, m->by_job, REPLAYED)) < 0)
+            return r;
+        return is_dead(m->from) && is_dead(m->to) ? count(ix, m->by_job, (int64_t)m->issue) : 0;
     }
     if (r < 0 || !m->job || m->by_job)
         return r;

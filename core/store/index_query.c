@@ -53,8 +53,7 @@ static int push_num(struct query *q, uint64_t num)
     return r;
 }
 
-/* All rows' first column into the answer; resets the statement. */
-static int collect_nums(struct query *q, sqlite3_stmt *st)
+int index_collect_nums(struct query *q, sqlite3_stmt *st)
 {
     int r;
 
@@ -269,7 +268,7 @@ static int answer_unrouted(struct index *ix, struct query *q)
 
     sql_bind_u64(st, 1, q->after);
     sql_bind_u64(st, 2, q->limit);
-    return collect_nums(q, st);
+    return index_collect_nums(q, st);
 }
 
 /* ---- links, batches ---- */
@@ -428,6 +427,9 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
                    clock_wall_ms());
     if (f->for_people)
         buf_cstr(&sql, " AND hold_type <> 'wait-for'");
+    if (f->event)
+        buf_printf(&sql, " AND num BETWEEN %" PRIu64 " AND %" PRIu64, delivery_num(f->event, 0),
+                   delivery_num(f->event, DELIVERY_ORDINAL_MAX));
     buf_printf(&sql, "%s LIMIT ?", order);
     r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, ret, sql.data);
     buf_finish(&sql);
@@ -450,7 +452,7 @@ static int answer_select(struct index *ix, struct query *q)
     int r = index_filter_deliveries(ix, "num", &q->filter, &st, " ORDER BY num");
 
     if (r == 0)
-        r = collect_nums(q, st);
+        r = index_collect_nums(q, st);
     sqlite3_finalize(st);
     return r;
 }
@@ -486,9 +488,10 @@ void index_answer(struct index *ix, struct query *q)
         [QUERY_SIBLINGS] = index_siblings,
         [QUERY_DEAD] = index_dead,
         [QUERY_ABOUT] = index_about,
+        [QUERY_BACKFILL] = index_backfill,
     };
 
-    if (q->type == QUERY_REPORT || q->type == QUERY_SELECT)
+    if (q->type == QUERY_BACKFILL || q->type == QUERY_REPORT || q->type == QUERY_SELECT)
         sqlite3_progress_handler(ix->db, LOOK_STEPS, is_late, &until_ms);
     q->status = answer[q->type](ix, q);
     sqlite3_progress_handler(ix->db, 0, NULL, NULL);

@@ -92,6 +92,7 @@ static int slice_begin(struct slice *s, struct index *ix, int64_t before_ms)
     for (int i = 0; i < RETAIN__COUNT; i++)
         if (!ix->retain[i] && (r = sql_prepare(ix->db, &ix->retain[i], retain_sql[i])) < 0)
             return r;
+    s->until_us = clock_mono_us() + SLICE_US; /* preparing is no part of it */
     return index_begin(ix);
 }
 

@@ -306,6 +306,7 @@ struct store_filter {
     uint64_t id;       /* for EVENT: event id; for DELIVERY: num */
     const char *state; /* for DELIVERIES: a state's name; NULL: any */
     const char *endpoint, *route, *subject, *topic, *hold_type; /* exact; NULL: any */
+    uint64_t event;             /* for DELIVERIES: of this one; 0: any */
     const char *error;          /* for DELIVERIES: stands in the reason, without regard to case */
     uint64_t issue;             /* for DELIVERIES: what they died of; 0: any */
     int64_t since_ms, until_ms; /* for DELIVERIES: last moved so; [since, until); 0: any */
@@ -326,6 +327,23 @@ int store_report(struct store *s, enum store_report what, const struct store_fil
 /** Nums of deliveries that match, rising, for bulk decisions. */
 int store_select(struct store *s, const struct store_filter *filter,
                  void (*cb)(void *ctx, int status, const uint64_t *nums, size_t n), void *ctx);
+
+/** Routed events, no duplicates, of an endpoint and some topics, received in [since, until), that
+ *  have no delivery of a route. */
+struct store_backfill {
+    const char *endpoint;      /* NULL: any */
+    const char *const *topics; /* exact, or a prefix before a trailing "*" */
+    size_t n_topics;
+    const char *route;
+    int64_t since_ms, until_ms; /* 0: any */
+    uint64_t after;             /* ids beyond this one */
+    uint32_t limit;             /* 1..1000 */
+};
+/** Their ids, rising. Each call looks through a part of the events: the next one goes on after
+ *  `next`, which is 0 when this was the last part. */
+int store_backfill(struct store *s, const struct store_backfill *what,
+                   void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next),
+                   void *ctx);
 
 /* ---- state of the store itself; cheap, from the loop's own copy ---- */
 

@@ -212,8 +212,8 @@ static void set_filter(struct query *q, const struct store_filter *f)
     q->filter.topic = copy(&q->arena, q->filter.topic);
     q->filter.owner = copy(&q->arena, q->filter.owner);
     q->filter.hold_type = copy(&q->arena, q->filter.hold_type);
-    q->filter.piece = copy(&q->arena, q->filter.piece);
     q->filter.error = copy(&q->arena, q->filter.error);
+    q->filter.piece = copy(&q->arena, q->filter.piece);
 }
 
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,
@@ -238,6 +238,26 @@ int store_select(struct store *s, const struct store_filter *filter,
         return UV_ENOMEM;
     set_filter(q, filter);
     q->cb.nums = cb;
+    return store_query_submit(s, q);
+}
+
+int store_backfill(struct store *s, const struct store_backfill *what,
+                   void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next),
+                   void *ctx)
+{
+    struct query *q = store_query_create(QUERY_BACKFILL, ctx);
+    const char **topics;
+
+    if (!q)
+        return UV_ENOMEM;
+    q->backfill = *what;
+    q->backfill.endpoint = copy(&q->arena, what->endpoint);
+    q->backfill.route = copy(&q->arena, what->route);
+    topics = arena_alloc(&q->arena, (what->n_topics + 1) * sizeof(*topics));
+    for (size_t i = 0; topics && i < what->n_topics; i++)
+        topics[i] = copy(&q->arena, what->topics[i]);
+    q->backfill.topics = topics;
+    q->cb.backfill = cb;
     return store_query_submit(s, q);
 }
 
@@ -268,6 +288,9 @@ void store_query_complete(struct query *q)
     case QUERY_UNROUTED:
     case QUERY_SELECT:
         q->cb.nums(q->ctx, q->status, q->nums, q->n);
+        break;
+    case QUERY_BACKFILL:
+        q->cb.backfill(q->ctx, q->status, q->nums, q->n, q->next);
         break;
     case QUERY_LINKS:
         q->cb.links(q->ctx, q->status, ok ? q->subjects : NULL, ok ? q->n_refs : 0);

@@ -1085,6 +1085,18 @@ int store_report(struct store *s, enum store_report what, const struct store_fil
     return 0;
 }
 
+/* What only people ask for: nobody does here. */
+int store_backfill(struct store *s, const struct store_backfill *what,
+                   void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next),
+                   void *ctx)
+{
+    (void)s;
+    (void)what;
+    (void)cb;
+    (void)ctx;
+    return UV_ECANCELED;
+}
+
 /* ---- crash ---- */
 
 void store_sim_crash(struct store *s)

@@ -1,5 +1,6 @@
 #include "flow/pace.h"
 
+#include <inttypes.h>
 #include "base/clock.h"
 
 #define TOKEN         1000
@@ -67,7 +68,15 @@ static uint64_t quotas_wait(struct lane *l, uint8_t priority)
     int64_t wall = clock_wall_ms(), calls = l->leaving + 1;
     int64_t day = quota_wait(&l->day, calls, reserved(l, priority, l->day.limit), wall);
     int64_t window = quota_wait(&l->window, calls, reserved(l, priority, l->window.limit), wall);
+    bool spent = day > 0 && l->day.used >= l->day.limit;
 
+    if (spent && !l->quota_spent)
+        log_warn(&l->log, "the quota of %" PRId64 " calls is spent, it goes on in %" PRId64 " s",
+                 l->day.limit, day / 1000);
+    if (spent != l->quota_spent) {
+        l->quota_spent = spent;
+        lane_keep(l, STR("lane"), spent ? STR("its quota is spent") : STR("a quota begins"));
+    }
     return (uint64_t)(day > window ? day : window);
 }
 

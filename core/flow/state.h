@@ -87,6 +87,7 @@ struct lane {
     uint64_t prepaid;        /* HTTP calls that batches under way took tokens for ... */
     uint64_t prepaid_tokens; /* ... and how many */
     uint64_t quickest_ms;    /* the shortest time from a call to its answer; 0: none yet */
+    bool quota_spent;        /* the day's: said and written down */
     bool has_critical;       /* a route sends critical work here: some room is kept for it */
     bool critical_waits;     /* such work is ripe: at the pump's last look */
     bool parked;             /* one batch at a time goes as a probe after parked_until */

@@ -189,6 +189,10 @@ bool why_lane(struct lane *l, struct why *w)
     else if (l->breaker.state == BREAKER_HALF_OPEN &&
              l->breaker.probes_out >= l->breaker.conf.probes)
         why_say(w, 0, "the breaker of %s is half open and its probes are out", l->conf->name);
+    else if (l->day.limit && l->day.used >= l->day.limit &&
+             (!l->day.reset_ms || l->day.reset_ms > clock_wall_ms()))
+        why_say(w, l->day.reset_ms, "the quota of %s is spent: %" PRId64 " of %" PRId64 " calls",
+                l->conf->name, l->day.used, l->day.limit);
     else if (l->bucket.blocked_until > now)
         why_say(w, why_wall(l->flow, l->bucket.blocked_until), "%s asked to be left alone",
                 l->conf->name);

@@ -197,6 +197,7 @@ struct conf_target {
 };
 
 enum on_dead { ON_DEAD_GO, ON_DEAD_BLOCK };
+enum coalesce { COALESCE_NONE, COALESCE_SUBJECT };
 
 /** When a delivery goes to its route's fallback. */
 #define FALLBACK_EXHAUSTED 1u
@@ -227,6 +228,8 @@ struct conf_route {
     uint32_t rank;
     char **after_names;
     unsigned after_line, after_column;
+    enum coalesce coalesce;
+    bool latest;          /* latest_by: version; default: the actions' SL_ACTION_UPSERT */
     enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */
     struct conf_target *fallback; /* own: where it goes when all is spent; NULL: nowhere */
     unsigned fallback_on;         /* FALLBACK_* */

@@ -292,6 +292,12 @@ const struct field options_route[] = {
     { { "on_dead", SL_OPT_ENUM, 0, "go", 0, 0, "go|block",
         "block: a dead letter holds back what comes after it of the same subject" },
       MEMBER(struct conf_route, on_dead) },
+    { { "coalesce", SL_OPT_ENUM, 0, "none", 0, 0, "none|subject",
+        "subject: only the newest goes out; older ones that were never sent are superseded" },
+      MEMBER(struct conf_route, coalesce) },
+    { { "latest_by", SL_OPT_ENUM, 0, NULL, 0, 0, "version|none",
+        "version: an event older than what was made already is superseded; without it as the action says" },
+      BY_HAND },
     { { NULL }, BY_HAND },
 };
 
@@ -302,8 +308,7 @@ const char *const keys_route[] = { "to", "action", "hold", "fallback", NULL };
 const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases",
                                 "else",     "hold",  "dead",   "drop",   NULL };
 
-const char *const keys_route_later[] = { "with",      "coalesce", "latest_by", "shadow",
-                                         "overtakes", "batch",    NULL };
+const char *const keys_route_later[] = { "with", "shadow", "overtakes", "batch", NULL };
 const char *const keys_to_later[] = { "origin", NULL };
 
 /* clang-format on */

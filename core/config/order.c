@@ -7,10 +7,32 @@
 #include <stdlib.h>
 #include "base/mem.h"
 
+/** The first action that is an upsert decides, if the route says nothing. */
+static void load_latest(struct conf_route *r, const sl_values *v)
+{
+    const struct value *latest = values_get(v, "latest_by");
+
+    r->latest = latest->from == VALUE_GIVEN && latest->num == 0;
+    for (size_t i = 0; latest->from != VALUE_GIVEN && i < r->n_targets; i++) {
+        const struct conf_target *t = &r->targets[i];
+        if (t->endpoint && (t->endpoint->plugin->actions[t->action].flags & SL_ACTION_UPSERT))
+            r->latest = true;
+    }
+}
+
 void order_load(struct load *l, struct conf_route *r, const sl_values *v)
 {
+    const struct value *coalesce = values_get(v, "coalesce");
     const struct value *after = values_get(v, "after"), *dead = values_get(v, "on_dead");
 
+    load_latest(r, v);
+    if (r->coalesce && !r->ordered)
+        report_at(&l->rd.report, coalesce->line, coalesce->column,
+                  "\"coalesce\" needs \"ordered: true\": without order nothing is newer");
+    if (r->coalesce && r->once)
+        report_at(&l->rd.report, coalesce->line, coalesce->column,
+                  "\"coalesce\" sends the newest and \"once\" the first; with \"once: never\" the "
+                  "route may have it");
     if (after->from == VALUE_GIVEN) {
         r->after_names = value_list(after, &r->n_after);
         r->after = mem_array(r->n_after + 1, sizeof(*r->after));

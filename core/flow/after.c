@@ -30,9 +30,9 @@ static const struct gate_row *in_the_way(const struct gate *g, const struct deli
     return NULL;
 }
 
-bool after_clear(const struct gate *g, const struct delivery *d)
+enum gate_verdict after_judge(const struct gate *g, struct delivery *d)
 {
-    return !in_the_way(g, d);
+    return in_the_way(g, d) ? GATE_STAY : GATE_GO;
 }
 
 void after_say(const struct gate *g, const struct delivery *d, struct why *w)

@@ -171,6 +171,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->in_hand = conf->in_hand;
     f->log = (struct logger){ .room = "flow" };
     list_init(&f->laters);
+    list_init(&f->latest_used);
     list_init(&f->earlier);
     list_init(&f->remaps);
     list_init(&f->replays);
@@ -275,6 +276,7 @@ void flow_destroy(struct flow *f)
     await_close(f);
     dead_finish(f);
     replays_close(f);
+    latest_finish(f);
     router_close(&f->router);
     groups_close(f);
     for (size_t i = 0; i < f->n_all_lanes; i++)

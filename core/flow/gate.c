@@ -14,21 +14,29 @@
 /** What one kind of gate is about. */
 struct kind {
     bool (*wanted)(const struct delivery *d);
-    bool (*clear)(const struct gate *g, const struct delivery *d);
+    enum gate_verdict (*judge)(const struct gate *g, struct delivery *d);
     void (*say)(const struct gate *g, const struct delivery *d, struct why *w);
 };
 
 static const struct kind kinds[GATE__COUNT] = {
-    [GATE_AFTER] = { after_wanted, after_clear, after_say },
+    [GATE_NEWER] = { newer_wanted, newer_judge, newer_say },
+    [GATE_AFTER] = { after_wanted, after_judge, after_say },
 };
 
 /* ---- life ---- */
 
-static void key_of(enum gate_kind kind, uint64_t event, uint8_t out[16])
+static void event_key(uint64_t event, uint8_t out[16])
 {
     memset(out, 0, 16);
-    out[0] = (uint8_t)kind;
     memcpy(out + 8, &event, sizeof(event));
+}
+
+static void key_of(const struct delivery *d, enum gate_kind kind, uint8_t out[16])
+{
+    if (kind == GATE_AFTER)
+        event_key(delivery_event(d->num), out);
+    else
+        chain_key(d->route, str_of(d->subject), str_of(d->piece), out);
 }
 
 static struct gate *gate_find(struct flow *f, const uint8_t key[16])
@@ -39,16 +47,28 @@ static struct gate *gate_find(struct flow *f, const uint8_t key[16])
     return g;
 }
 
-static struct gate *gate_new(struct flow *f, enum gate_kind kind, uint64_t event)
+static struct gate *gate_new(struct flow *f, enum gate_kind kind, const uint8_t key[16])
 {
     struct gate *g = mem_zero(sizeof(*g));
 
     g->flow = f;
     g->kind = kind;
-    g->event = event;
     list_init(&g->waiting);
-    key_of(kind, event, g->key);
+    memcpy(g->key, key, sizeof(g->key));
     HASH_ADD(hh, f->gates, key, sizeof(g->key), g);
+    return g;
+}
+
+static struct gate *gate_for(const struct delivery *d, enum gate_kind kind, const uint8_t key[16])
+{
+    struct gate *g = gate_new(d->lane->flow, kind, key);
+
+    g->event = delivery_event(d->num);
+    if (kind == GATE_AFTER)
+        return g;
+    g->route = mem_str(d->route->name);
+    g->subject = mem_str(d->subject);
+    g->piece = mem_str(d->piece);
     return g;
 }
 
@@ -58,6 +78,9 @@ static void free_if_idle(struct gate *g)
         return;
     HASH_DEL(g->flow->gates, g);
     free(g->rows);
+    free(g->route);
+    free(g->subject);
+    free(g->piece);
     free(g);
 }
 
@@ -81,19 +104,23 @@ static bool pass_one(struct delivery *d)
 {
     struct flow *f = d->lane->flow;
     enum gate_kind kind = (enum gate_kind)d->gates_passed;
+    enum gate_verdict verdict = GATE_STAY;
     uint8_t key[16];
 
     if (!kinds[kind].wanted(d))
         return true;
-    key_of(kind, delivery_event(d->num), key);
-    struct gate *g = gate_find(f, key);
-    if (g && g->known && kinds[kind].clear(g, d))
-        return true;
-    if (!g)
-        g = gate_new(f, kind, delivery_event(d->num));
+    key_of(d, kind, key);
+    struct gate *g = gate_find(f, key), *fresh = g ? NULL : gate_for(d, kind, key);
+    g = g ? g : fresh;
+    if (g->known || kind == GATE_NEWER) /* which may know it without a question */
+        verdict = kinds[kind].judge(g, d);
+    if (verdict != GATE_STAY) {
+        free_if_idle(g);
+        return verdict == GATE_GO;
+    }
     d->gate = g;
     list_append(&g->waiting, &d->gate_node);
-    if (!g->known && !g->asking)
+    if (!g->asking && (!g->known || kind == GATE_NEWER))
         gate_ask(g);
     return false;
 }
@@ -102,6 +129,8 @@ bool gate_pass(struct delivery *d)
 {
     if (d->first_sent_ms)
         d->gates_passed = GATE__COUNT;
+    else if (newer_wanted(d)) /* it may have come since, while this one was in a batch */
+        d->gates_passed = GATE_NEWER;
     while (!d->gate && d->gates_passed < GATE__COUNT && pass_one(d))
         d->gates_passed++;
     return d->gates_passed == GATE__COUNT;
@@ -115,9 +144,14 @@ static void gate_look(struct gate *g)
     g->kept = true;
     list_each_safe (i, tmp, &g->waiting) {
         struct delivery *d = list_entry(i, struct delivery, gate_node);
-        if (kinds[g->kind].wanted(d) && !(g->known && kinds[g->kind].clear(g, d)))
+        enum gate_verdict verdict = !kinds[g->kind].wanted(d) ? GATE_GO
+                                    : g->known                ? kinds[g->kind].judge(g, d)
+                                                              : GATE_STAY;
+        if (verdict == GATE_STAY)
             continue;
         gate_leave(d);
+        if (verdict == GATE_TAKEN)
+            continue;
         d->gates_passed++;
         if (gate_pass(d)) {
             pile_add(d);
@@ -150,7 +184,6 @@ static void keep_rows(struct gate *g, const struct store_delivery *rows, size_t 
         g->rows[i] = (struct gate_row){ .num = rows[i].num,
                                         .route = config_route(g->flow->config, rows[i].route),
                                         .state = (uint8_t)rows[i].state };
-    g->known = true;
 }
 
 static void on_rows(void *ctx, int status, const struct store_delivery *rows, size_t n)
@@ -169,14 +202,24 @@ static void on_rows(void *ctx, int status, const struct store_delivery *rows, si
     } else if (g->again) { /* something moved while it was asked */
         gate_ask(g);
     } else {
-        keep_rows(g, rows, n);
+        if (g->kind == GATE_NEWER)
+            latest_read(g->flow, g->key, rows, n);
+        else
+            keep_rows(g, rows, n);
+        g->known = true;
         gate_look(g);
     }
 }
 
 static void gate_ask(struct gate *g)
 {
-    int r = store_siblings(g->flow->store, g->event, on_rows, g);
+    struct store_about about = { .route = str_of(g->route),
+                                 .subject = str_of(g->subject),
+                                 .piece = str_of(g->piece),
+                                 .standing = true,
+                                 .limit = 32 };
+    int r = g->kind == GATE_AFTER ? store_siblings(g->flow->store, g->event, on_rows, g)
+                                  : store_about(g->flow->store, &about, on_rows, g);
 
     g->again = false;
     g->asking = r == 0;
@@ -219,9 +262,10 @@ void order_moved(struct flow *f, const struct order_move *m)
     if (!m->route)
         return;
     dead_moved(f, m);
+    latest_moved(f, m);
     if (!f->gates)
         return;
-    key_of(GATE_AFTER, delivery_event(m->num), key);
+    event_key(delivery_event(m->num), key);
     if ((g = gate_find(f, key)))
         gate_moved(g, m);
 }
@@ -260,10 +304,11 @@ struct gate *gate_open(struct flow *f, const struct rec_routed *routed, const ui
         const struct conf_route *r = config_route(f->config, routed->deliveries[i].route);
         wanted |= r && r->n_after;
     }
-    key_of(GATE_AFTER, routed->event, key);
+    event_key(routed->event, key);
     if (!wanted || gate_find(f, key))
         return NULL;
-    struct gate *g = gate_new(f, GATE_AFTER, routed->event);
+    struct gate *g = gate_new(f, GATE_AFTER, key);
+    g->event = routed->event;
     g->rows = mem_array(routed->n_deliveries, sizeof(*g->rows));
     g->n_rows = routed->n_deliveries;
     for (size_t i = 0; i < g->n_rows; i++)

@@ -14,7 +14,13 @@
 #include "flow/state.h"
 #include "flow/why.h"
 
-enum gate_kind { GATE_AFTER, GATE__COUNT };
+enum gate_kind { GATE_NEWER, GATE_AFTER, GATE__COUNT };
+
+enum gate_verdict {
+    GATE_GO,
+    GATE_STAY,
+    GATE_TAKEN /* it is being moved, and does not go at all */
+};
 
 /** Another delivery, as the store had it or as it has moved since. */
 struct gate_row {
@@ -29,11 +35,12 @@ struct gate {
     uint8_t key[16];   /* of the kind and what it asks about */
     enum gate_kind kind;
     struct flow *flow;
-    uint64_t event;      /* GATE_AFTER */
-    struct list waiting; /* struct delivery.gate_node */
-    bool asking, again;  /* the store is being asked; what it says may be too old by then */
-    bool known;          /* `rows` are there */
-    bool kept;           /* not to be freed for want of deliveries */
+    uint64_t event;                /* GATE_AFTER */
+    char *route, *subject, *piece; /* GATE_NEWER; own */
+    struct list waiting;           /* struct delivery.gate_node */
+    bool asking, again; /* the store is being asked; what it says may be too old by then */
+    bool known;         /* `rows` are there */
+    bool kept;          /* not to be freed for want of deliveries */
     struct gate_row *rows;
     size_t n_rows;
 };
@@ -67,8 +74,36 @@ why_cause why_gate;
 
 /* after.c */
 bool after_wanted(const struct delivery *d);
-bool after_clear(const struct gate *g, const struct delivery *d); /* may it go? */
+enum gate_verdict after_judge(const struct gate *g, struct delivery *d);
 void after_say(const struct gate *g, const struct delivery *d, struct why *w);
+
+/* coalesce.c */
+bool newer_wanted(const struct delivery *d);
+enum gate_verdict newer_judge(const struct gate *g, struct delivery *d);
+void newer_say(const struct gate *g, const struct delivery *d, struct why *w);
+
+struct older;
+/** What the deliveries of `routed` supersede goes into the same append, right behind their own
+ *  record. NULL: nothing; else coalesce_end() it. */
+struct older *coalesce_record(struct flow *f, const struct rec_routed *routed, struct commit *c);
+/** Memory follows, or all is as before. NULL is fine. */
+void coalesce_end(struct flow *f, struct older *o, const struct commit *c, int status);
+
+/* latest.c */
+/** Negative: `a` is older. Numbers, or times with a zone; 0 also when they cannot be compared. */
+int version_compare(sl_str a, sl_str b);
+/** Find those pieces that come late: `late` of them says so. True: the store is asked, and
+ *  router_store() is called again. */
+bool latest_ask(struct routing *rt);
+void latest_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd,
+                 enum delivery_state state);
+void latest_moved(struct flow *f, const struct order_move *m);
+/** The newest num of a chain that may be sent or was. False: it is not known; ask the store, and
+ *  latest_read() the answer. */
+bool latest_newest(struct flow *f, const uint8_t key[16], uint64_t *ret);
+void latest_read(struct flow *f, const uint8_t key[16], const struct store_delivery *rows,
+                 size_t n);
+void latest_finish(struct flow *f);
 
 /* dead.c: on_dead */
 

@@ -66,6 +66,7 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
         .route = str_of(p->route->name),
         .piece = str_of(p->key),
         .subject = str_of(routing_subject(rt)),
+        .version = str_of(rt->n_abouts ? rt->abouts[0].version : NULL),
         .body = { p->body, p->body_len },
     };
     delivery_hash(rt->event, rd->route, rd->piece, rd->id);
@@ -100,6 +101,11 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
     } else {
         rd->reason = str_of(p->said);
     }
+    if (p->late && (rd->state == DS_READY || rd->state == DS_HELD)) {
+        rd->state = DS_SUPERSEDED;
+        rd->hold_type = STR("");
+        rd->reason = str_of(p->late);
+    }
 }
 
 /** Which member of its group gets a piece: decided once, whatever happens to the record. */
@@ -132,7 +138,7 @@ static void add_once_keys(struct routing *rt, const struct rec_routed *routed,
         const struct conf_route *r = rt->pieces[i].route;
         uint8_t full[DIGEST_SHA256];
         sl_str parts[] = { STR("once"), rd->route, rd->subject, rd->piece };
-        if (!r->once || !rd->subject.len || rd->state == DS_DEAD ||
+        if (!r->once || !rd->subject.len || rd->state == DS_DEAD || rd->state == DS_SUPERSEDED ||
             (rt->event->again && !(rt->remap && remap_takes_once(rt->remap, rd->piece))))
             continue;
         digest_parts(parts, 4, full);
@@ -145,6 +151,7 @@ static void add_once_keys(struct routing *rt, const struct rec_routed *routed,
 struct routed_ctx {
     struct routing *rt;
     struct rec_routed routed; /* arrays owned, views into rt */
+    struct older *older;      /* coalesce.c: what it supersedes; NULL: nothing */
 };
 
 static void routed_free(struct routed_ctx *rc)
@@ -236,6 +243,7 @@ static void apply_one(struct flow *f, const struct routing *rt, const struct rec
         hold_notice(f, l, &named, p->route, rd->hold_type, rd->detail, rd->reason);
     else if (state == DS_HELD)
         flow_notice(f, NOTICE_HELD, l, &named, p->route, rd->reason);
+    latest_made(f, p->route, rd, (enum delivery_state)state);
     if (state == DS_READY || state == DS_HELD)
         deliver_to_lane(f, rt, rd, p);
     order_moved(f, &(struct order_move){ .num = rd->num,
@@ -282,6 +290,8 @@ static void on_routed(struct flow *f, struct commit *c, int status)
     struct routing *rt = rc->rt;
     const struct store_record *rec = &c->records[0];
 
+    coalesce_end(f, rc->older, c, status);
+    rc->older = NULL;
     if (status == 0 && rec->refused) {
         await_end(rt, c, status);
         routed_free(rc);
@@ -448,6 +458,12 @@ void router_store(struct routing *rt)
     drop_pieces(rt);
     rank_pieces(rt);
     cut_pieces(rt);
+    if (latest_ask(rt)) /* it comes here again */
+        return;
+    if (rt->cancelled) {
+        router_store(rt);
+        return;
+    }
     choose_members(rt);
     if (await_ask(rt)) /* it comes here again */
         return;
@@ -467,6 +483,8 @@ void router_store(struct routing *rt)
         memcpy(k->hash, key, sizeof(key));
     }
     add_once_keys(rt, &rc->routed, rec);
+    if (!rt->remap)
+        rc->older = coalesce_record(rt->flow, &rc->routed, c);
     if (rt->remap)
         remap_record(rt->remap, &rc->routed, &commit_record(c, REC_DECISION)->payload);
     await_record(rt, c, keyed ? key : NULL);

@@ -38,6 +38,7 @@ void piece_free(struct piece *p)
     free(p->key);
     free(p->body);
     free(p->error);
+    free(p->late);
     free(p->detail);
     group_chosen(&p->turn, false);
     free(p->held_detail);

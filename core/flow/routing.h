@@ -35,6 +35,8 @@ struct piece {
     char *held_detail;            /* of the hold, and its group's decision; as JSON */
     char *said;                   /* why it is held, rejected, or is not; may be NULL */
     bool rejected;                /* by an event that came before */
+    bool dated;                   /* latest.c has judged it ... */
+    char *late;                   /* ... and it comes too late: superseded with this reason */
     struct group_turn turn;       /* to be given back if nothing comes of it */
 };
 
@@ -59,6 +61,7 @@ struct routing {
     size_t n_run;
     struct piece *pieces;
     size_t n_pieces;
+    size_t dating;       /* latest.c: questions under way */
     UT_hash_handle hh;   /* router.by_subject */
     char *turn;          /* key of by_subject: its first subject; NULL: none */
     struct list behind;  /* routings of the same subject that wait for this one */

@@ -258,6 +258,8 @@ struct flow {
     struct chain *chains;
     struct gate *gates;             /* gate.c: hash by key */
     struct dead_chain *dead_chains; /* dead.c: hash by key */
+    struct latest *latests; /* latest.c: hash by key */
+    struct list latest_used;
     struct nums dead_taken;
     size_t dead_loading;
     struct router router;

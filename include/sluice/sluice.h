@@ -201,6 +201,8 @@ typedef struct sl_ack {
 
 #define SL_ACTION_IDEMPOTENT 0x1u /* sending a record again is harmless, whatever happened */
 #define SL_ACTION_ONCE       0x2u /* default of the route's `once: subject` (orders are money) */
+#define SL_ACTION_UPSERT \
+    0x4u /* it writes the whole state of a thing: default of the route's `latest_by: version` */
 
 /** A named thing the adapter can do. The table ends with a NULL name. */
 typedef struct sl_action {

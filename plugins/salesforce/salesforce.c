@@ -48,7 +48,7 @@ static const sl_option upsert_params[] = {
 };
 
 static const sl_action actions[] = {
-    { "upsert", SL_ACTION_IDEMPOTENT, BATCH_RECORDS, BATCH_BYTES, upsert_params,
+    { "upsert", SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT, BATCH_RECORDS, BATCH_BYTES, upsert_params,
       "insert or update records by an external id, with Bulk API 2.0" },
     { 0 },
 };

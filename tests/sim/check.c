@@ -340,7 +340,7 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
         return;
     for (size_t i = 0; i < rec.n_moves; i++) /* at another endpoint they are made anew */
         book_of(s, rec.moves[i].num)->bytes_may_change |= rec.moves[i].endpoint.len > 0;
-    bool decided = type == REC_DECISION && !is(rec.who, "group");
+    bool decided = type == REC_DECISION && !is(rec.who, "group") && !is(rec.who, "router");
     for (size_t i = 0; i < rec.n_moves && decided; i++) {
         struct book *k = book_of(s, rec.moves[i].num);
         if (rec.moves[i].endpoint.len)
@@ -438,4 +438,5 @@ void check_end(struct sim *s)
             check_event(s, tables_event(s->t, id));
     for (size_t i = 0; i < s->t->n_rows; i++)
         check_outcome(s, s->t->rows[i]);
+    check_versions(s);
 }

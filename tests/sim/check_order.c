@@ -3,6 +3,7 @@
  * for ever, since it waits for a person.
  */
 #include <inttypes.h>
+#include "flow/order.h"
 #include "sim.h"
 
 #define NAME(num) (num) >> DELIVERY_ORDINAL_BITS, (unsigned)((num)&DELIVERY_ORDINAL_MAX)
@@ -70,6 +71,19 @@ static void check_after(struct sim *s, const struct batch_row *sent, const struc
     }
 }
 
+/** Only the newest goes out, as far as nobody decided otherwise. */
+static void check_coalesce(struct sim *s, const struct batch_row *sent, const struct row *row)
+{
+    if (!route_of(s, row)->coalesce || row->attempts || row->sent_times > 1 ||
+        book_of(s, row->num)->human)
+        return;
+    for (const struct row *r = row->chain; row->own && r; r = r->chain)
+        if (r->state == DS_READY && r->live_ms + SLACK_MS < sent->at_ms &&
+            !book_of(s, r->num)->human)
+            world_fail(&s->w, "coalesce: " NAME_FMT " goes, and " NAME_FMT " is newer",
+                       NAME(row->num), NAME(r->num));
+}
+
 void check_turn(struct sim *s, const sl_batch *b, const struct row *row)
 {
     const struct batch_row *sent = tables_batch(s->t, b->id);
@@ -78,6 +92,23 @@ void check_turn(struct sim *s, const sl_batch *b, const struct row *row)
         return;
     check_chain(s, sent, row);
     check_after(s, sent, row);
+    check_coalesce(s, sent, row);
+}
+
+/** What went out never says less than what had gone out, or was to, when it was made. */
+void check_versions(struct sim *s)
+{
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *row = s->t->rows[i];
+        if (!route_of(s, row)->latest || row->state != DS_DELIVERED || !row->own ||
+            !row->version.len || book_of(s, row->num)->human)
+            continue;
+        for (const struct row *r = row->own->first; r != row; r = r->chain)
+            if (r->state == DS_DELIVERED && r->version.len && !book_of(s, r->num)->human &&
+                version_compare(row->version, r->version) < 0)
+                world_fail(&s->w, "late: " NAME_FMT " was sent after " NAME_FMT ", which is newer",
+                           NAME(row->num), NAME(r->num));
+    }
 }
 
 /* ---- what may stay ---- */

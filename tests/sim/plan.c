@@ -197,6 +197,9 @@ static void plan_order(struct sim *s)
         struct conf_route *r = &s->routes[i];
         if (r->ordered && one_in(g, 5))
             r->on_dead = ON_DEAD_BLOCK;
+        if (r->ordered && !r->once && one_in(g, 4))
+            r->coalesce = COALESCE_SUBJECT;
+        r->latest = one_in(g, 4);
         for (size_t j = 0; j < n && one_in(g, 2); j++) {
             struct conf_route *other = &s->routes[j];
             if ((back ? j <= i : j >= i) || strcmp(other->from_endpoint, r->from_endpoint) != 0 ||
@@ -253,10 +256,12 @@ void plan_make(struct sim *s)
         const struct conf_target *t = conf_route_send(r, 0);
         const struct conf_endpoint *e = t->endpoint;
         world_say(&s->w,
-                  "route %s: %s to %s%s %s, %s%s%s%s%s, rate %" PRIu64 " burst %u, concurrency %u",
+                  "route %s: %s to %s%s %s, %s%s%s%s%s%s%s, rate %" PRIu64
+                  " burst %u, concurrency %u",
                   r->name, r->topics[0], e->name, t->group ? " and its group" : "",
                   sim_plugin.actions[t->action].name, priority_names[r->priority],
                   r->ordered ? ", ordered" : "", r->on_dead ? ", blocks" : "",
+                  r->coalesce ? ", coalesce" : "", r->latest ? ", latest" : "",
                   r->n_after ? ", after " : "", r->n_after ? r->after[0]->name : "",
                   e->rate_milli_per_s, e->burst, e->concurrency);
     }

@@ -153,6 +153,7 @@ void check_end(struct sim *s);
 
 /* check_order.c */
 void check_turn(struct sim *s, const sl_batch *b, const struct row *row); /* as it is sent */
+void check_versions(struct sim *s);                                       /* at the end */
 bool check_crowded(const struct sim *s); /* some wait for nothing but room in the window */
 const struct row *check_stuck(const struct sim *s); /* live, and nobody would ever say more of it */
 

@@ -209,6 +209,7 @@ static bool apply_sent(struct tables *t, sl_str payload, int64_t now_ms)
         if (!r)
             continue;
         r->state = DS_INFLIGHT;
+        r->sent_times++;
         r->batch = t->last;
         r->generation = it->generation;
         r->next_ms = 0;

@@ -1,6 +1,7 @@
 /*
- * What goes before what: `after`, `on_dead`.
+ * What goes before what: `after`, `on_dead`, `coalesce`, `latest_by`.
  */
+#include "flow/order.h"
 #include "flow_rig.h"
 
 static struct flow_rig *rig_new(void)
@@ -22,6 +23,14 @@ static const char *why_of(struct flow_rig *rig, uint64_t num)
     static struct why why;
 
     return flow_why(rig->flow, num, &why) ? why.text : "(not in memory)";
+}
+
+static const char *name_of(uint64_t num)
+{
+    static char name[32];
+
+    delivery_name(num, name);
+    return name;
 }
 
 #define CHECK_WHY(rig, num, part)                                                              \
@@ -254,6 +263,145 @@ static void test_more_dead_letters_of_one_subject_block_until_the_last_of_them_i
     teardown(rig);
 }
 
+/* ---- coalesce ---- */
+
+static struct flow_rig *setup_coalesce(void)
+{
+    struct flow_rig *rig = rig_new();
+
+    rig_route(rig, "r", "t", CRM, ACT_SEND)->coalesce = COALESCE_SUBJECT;
+    rig->endpoints[CRM].concurrency = 1;
+    return rig;
+}
+
+static void test_only_the_newest_goes_out_and_what_was_sent_is_not_touched(void **state)
+{
+    struct flow_rig *rig = setup_coalesce();
+    uint64_t a1, a2, a3;
+
+    (void)state;
+    rig_up(rig);
+    a1 = rig_event(rig, "t", "a 1");
+    rig_call(rig, CRM);
+    a2 = rig_event(rig, "t", "a 2");
+    a3 = rig_event(rig, "t", "a 3");
+    UNTIL(rig, rig_state(rig, a2) == DS_SUPERSEDED);
+    CHECK(strstr(rig->reason, "a newer one, ") && strstr(rig->reason, name_of(a3)));
+    rig_answer(rig_call(rig, CRM), SL_RETRY); /* it may be sent again: it was sent */
+    struct call *call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], name_of(a1));
+    rig_answer(call, SL_DELIVERED);
+    call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], name_of(a3));
+    rig_answer(call, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, a1), DS_DELIVERED);
+    teardown(rig);
+}
+
+/** `crash`: what was known is forgotten, and asked for. */
+static void check_beyond_the_window(bool crash)
+{
+    struct flow_rig *rig = setup_coalesce();
+    uint64_t a1, a2, a3, b;
+
+    rig->config.window = 1;
+    rig_up(rig);
+    b = rig_event(rig, "t", "b 1");
+    rig_call(rig, CRM);
+    a1 = rig_event(rig, "t", "a 1");
+    a2 = rig_event(rig, "t", "a 2");
+    a3 = rig_event(rig, "t", "a 3");
+    UNTIL(rig, rig_state(rig, a3) == DS_READY);
+    if (crash) {
+        rig_crash(rig);
+        rig_up(rig);
+        rig_confirm(rig_call(rig, CRM), SL_CONFIRM_YES);
+    } else {
+        rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    }
+    struct call *call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], name_of(a3));
+    rig_answer(call, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, b), DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, a1), DS_SUPERSEDED);
+    CHECK_EQ(rig_state(rig, a2), DS_SUPERSEDED);
+    teardown(rig);
+}
+
+static void test_an_older_one_beyond_the_window_is_superseded_too(void **state)
+{
+    (void)state;
+    check_beyond_the_window(false);
+    check_beyond_the_window(true);
+}
+
+/* ---- latest_by ---- */
+
+static void test_versions_are_compared_as_numbers_or_as_times(void **state)
+{
+    (void)state;
+    CHECK(version_compare(STR("9"), STR("10")) < 0);
+    CHECK(version_compare(STR("010"), STR("10")) == 0);
+    CHECK(version_compare(STR("2026-01-01T01:00:00+01:00"), STR("2026-01-01T00:00:01Z")) < 0);
+    CHECK(version_compare(STR("2026-01-01T01:00:00+01:00"), STR("2026-01-01T00:00:00Z")) == 0);
+    CHECK(version_compare(STR("b"), STR("a")) == 0); /* nobody knows */
+    CHECK(version_compare(STR(""), STR("1")) == 0);
+}
+
+static struct flow_rig *setup_latest(void)
+{
+    struct flow_rig *rig = rig_new();
+
+    rig_route(rig, "r", "t", CRM, ACT_SEND)->latest = true;
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    return rig;
+}
+
+static void test_an_event_that_is_older_than_what_was_made_is_never_sent(void **state)
+{
+    struct flow_rig *rig = setup_latest();
+    uint64_t a5, a3, a4, a6;
+
+    (void)state;
+    rig_up(rig);
+    a5 = rig_event(rig, "t", "a 5");
+    a3 = rig_event(rig, "t", "a 3");
+    UNTIL(rig, rig_state(rig, a3) == DS_SUPERSEDED);
+    CHECK(strstr(rig->reason, "late: version 3 is older than 5 of ") &&
+          strstr(rig->reason, name_of(a5)));
+    UNTIL(rig, rig_state(rig, a5) == DS_DELIVERED);
+    rig_crash(rig);
+    rig_up(rig);
+    a4 = rig_event(rig, "t", "a 4");
+    a6 = rig_event(rig, "t", "a 6");
+    UNTIL(rig, rig_state(rig, a6) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, a4), DS_SUPERSEDED);
+    CHECK_EQ(rig->fakes[CRM].records, 2);
+    teardown(rig);
+}
+
+static void test_what_died_or_was_discarded_makes_nothing_late(void **state)
+{
+    struct flow_rig *rig = setup_latest();
+    uint64_t a5, a3, a2;
+
+    (void)state;
+    rig->fakes[CRM].auto_kind = SL_REJECTED;
+    rig_up(rig);
+    a5 = rig_event(rig, "t", "a 5");
+    UNTIL(rig, rig_state(rig, a5) == DS_DEAD);
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    a3 = rig_event(rig, "t", "a 3");
+    UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
+    a2 = rig_event(rig, "t", "a 2");
+    UNTIL(rig, rig_state(rig, a2) == DS_SUPERSEDED);
+    CHECK(strstr(rig->reason, "late: version 2 is older than 3 of ") &&
+          strstr(rig->reason, name_of(a3)));
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +415,11 @@ int main(void)
         cmocka_unit_test(test_a_restart_finds_what_blocks_and_a_replay_goes_first),
         cmocka_unit_test(
             test_more_dead_letters_of_one_subject_block_until_the_last_of_them_is_gone),
+        cmocka_unit_test(test_only_the_newest_goes_out_and_what_was_sent_is_not_touched),
+        cmocka_unit_test(test_an_older_one_beyond_the_window_is_superseded_too),
+        cmocka_unit_test(test_versions_are_compared_as_numbers_or_as_times),
+        cmocka_unit_test(test_an_event_that_is_older_than_what_was_made_is_never_sent),
+        cmocka_unit_test(test_what_died_or_was_discarded_makes_nothing_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,6 +140,7 @@ OPTIONS(replay_options) = {
     OPTION_UNTIL,
     { "remap", NULL, "run the route's program again on the original event" },
     { "force", NULL, "also what was delivered: send it again, under the same key" },
+    { "rate", "N/s", "with --all: so many a second, as a job; see sluice replay" },
     OPTION_WHY,
     OPTION_DRY_RUN,
     OPTION_SOCKET,

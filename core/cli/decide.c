@@ -186,6 +186,12 @@ static int decide(struct cli *cli, const struct verb *v)
 
 int command_dead_replay(struct cli *cli)
 {
+    if (cli_value(cli, "rate") && (!cli_value(cli, "all") || cli->argc))
+        return command_usage(cli, "--rate is for --all: then it is a job, as sluice replay makes");
+    if (cli_value(cli, "rate") && cli_value(cli, "force"))
+        return command_usage(cli, "--rate is for what is dead; --force is not");
+    if (cli_value(cli, "rate"))
+        return command_replay(cli);
     return decide(cli, &(struct verb){ "replay", "dead", "replayed", "sluice deliveries show" });
 }
 

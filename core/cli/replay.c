@@ -243,7 +243,7 @@ int command_replay(struct cli *cli)
 {
     bool dry = cli_value(cli, "dry-run") != NULL;
     static const char *const others[] = { "endpoint", "subject", "topic", "error",
-                                          "issue",    "remap",   "dead" };
+                                          "issue",    "remap",   "dead",  "all" };
     bool backfill = cli_value(cli, "route") && cli_value(cli, "since");
     struct answer a;
     json_t *q;

@@ -309,6 +309,98 @@ static void what_is_mapped_again_hands_its_issue_on(void **state)
     rig_finish(&rig);
 }
 
+struct found {
+    struct rig *rig;
+    uint64_t next;
+};
+
+static void on_found(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next)
+{
+    struct found *f = ctx;
+
+    f->rig->status = status;
+    f->rig->n = n;
+    for (size_t i = 0; i < n; i++)
+        f->rig->nums[i] = ids[i];
+    f->next = next;
+    f->rig->done = true;
+}
+
+static size_t without(struct rig *rig, struct store_backfill what)
+{
+    struct found f = { .rig = rig };
+
+    rig->done = false;
+    CHECK_EQ(store_backfill(rig->s, &what, on_found, &f), 0);
+    rig_wait(rig);
+    CHECK_EQ(rig->status, 0);
+    CHECK_EQ(f.next, what.limit == rig->n ? rig->nums[rig->n - 1] : 0);
+    return rig->n;
+}
+
+static void old_events_without_a_route_are_found_by_time_and_topic(void **state)
+{
+    const char *topics[] = { "orders/*" }, *others[] = { "refunds/create", "carts/*" };
+    struct store_backfill what = {
+        .endpoint = "acme-shop", .topics = topics, .n_topics = 1, .route = "new", .limit = 10
+    };
+    struct rig rig;
+    uint64_t first, second;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    first = delivery_event(one(&rig, NULL));
+    second = delivery_event(one(&rig, NULL));
+    rig_receipt(&rig, "acme-shop", "orders/paid", NULL, "{}"); /* not routed yet */
+    CHECK_EQ(without(&rig, what), 2);
+    CHECK_EQ(rig.nums[0], first);
+    what.limit = 1;
+    CHECK_EQ(without(&rig, what), 1);
+    what.limit = 10;
+    what.after = first;
+    CHECK_EQ(without(&rig, what), 1);
+    CHECK_EQ(rig.nums[0], second);
+    what.after = 0;
+    what.topics = others;
+    what.n_topics = 2;
+    CHECK_EQ(without(&rig, what), 0);
+    what.topics = topics;
+    what.n_topics = 1;
+    what.endpoint = "other";
+    CHECK_EQ(without(&rig, what), 0);
+    what.endpoint = NULL;
+    what.since_ms = INT64_MAX / 2;
+    CHECK_EQ(without(&rig, what), 0);
+    what.since_ms = 0;
+
+    struct rec_delivery d = delivery(first, 1, "byron");
+    d.route = STR("new");
+    rig_routed(&rig, first, &d, 1);
+    CHECK_EQ(without(&rig, what), 1);
+    CHECK_EQ(rig.nums[0], second);
+    rig_finish(&rig);
+}
+
+static void what_once_has_marked_a_replay_does_not_bring_back(void **state)
+{
+    struct rig rig;
+    uint64_t event, num;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    event = rig_receipt(&rig, "acme-shop", "orders/paid", NULL, "{}");
+    struct rec_delivery d = delivery(event, 0, "byron");
+    d.state = DS_SUPERSEDED;
+    num = d.num;
+    rig_routed(&rig, event, &d, 1);
+    move_by(&rig, num, DS_READY, "", "replay:7 uid 0", 10);
+    CHECK_EQ(rig_get(&rig, num), 0);
+    CHECK_EQ(rig.d[0].state, DS_SUPERSEDED);
+    rig_finish(&rig);
+}
+
 static void an_edited_body_keeps_the_one_before(void **state)
 {
     struct rig rig;
@@ -344,6 +436,8 @@ int main(void)
         cmocka_unit_test(what_people_say_of_an_issue_is_kept_until_it_comes_again),
         cmocka_unit_test(what_a_replay_sent_again_is_counted_once),
         cmocka_unit_test(what_is_mapped_again_hands_its_issue_on),
+        cmocka_unit_test(old_events_without_a_route_are_found_by_time_and_topic),
+        cmocka_unit_test(what_once_has_marked_a_replay_does_not_bring_back),
         cmocka_unit_test(an_edited_body_keeps_the_one_before),
     };
 

@@ -380,6 +380,34 @@ static const char *index_for(int state, const struct store_filter *f)
     return state == DS_DEAD && !f->subject ? " INDEXED BY deliveries_dead" : "";
 }
 
+/* More than that would take long to be sorted: they are met one after another, from the first that
+ * is live on. */
+#define LIVE_FEW 10000
+#define FROM_FIRST_LIVE                                                                           \
+    "max(?, (SELECT coalesce(min(f), 1) - 1 FROM (SELECT (SELECT d.num FROM deliveries d"         \
+    " INDEXED BY deliveries_live WHERE d.endpoint = c.endpoint AND d.priority = p.column1"        \
+    " AND d.state < 6 ORDER BY d.num LIMIT 1) AS f FROM (SELECT DISTINCT endpoint FROM counts) c" \
+    " CROSS JOIN (VALUES(0), (1), (2), (3)) p)))"
+
+/* 1: there are many in this state, which is a live one; 0: not; or a code. */
+static int many_live(struct index *ix, int state)
+{
+    sqlite3_stmt *st = NULL;
+    int r;
+
+    if (state != DS_READY && state != DS_INFLIGHT)
+        return 0;
+    if ((r = sql_prepare(ix->db, &st, "SELECT total(n) > ? FROM counts WHERE state = ?")) < 0)
+        return r;
+    sqlite3_bind_int(st, 1, LIVE_FEW);
+    sqlite3_bind_int(st, 2, state);
+    r = sql_row(st);
+    if (r > 0)
+        r = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    return r;
+}
+
 int index_filter_deliveries(struct index *ix, const char *columns, const struct store_filter *f,
                             sqlite3_stmt **ret, const char *order)
 {
@@ -404,10 +432,14 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
                     { "num < ?", (int64_t)f->before } };
     int state = f->state ? state_of(f->state) : -1, r, at = 1;
     struct buf sql = { 0 };
+    int many = many_live(ix, state);
 
+    if (many < 0)
+        return many;
     if (f->state && state < 0)
         return UV_EINVAL;
-    buf_printf(&sql, "SELECT %s FROM deliveries%s WHERE num > ?", columns, index_for(state, f));
+    buf_printf(&sql, "SELECT %s FROM deliveries%s WHERE num > %s", columns,
+               many ? " NOT INDEXED" : index_for(state, f), many ? FROM_FIRST_LIVE : "?");
     if (state >= 0)
         buf_printf(&sql, " AND state = %d%s%s", state, state < DS_DELIVERED ? " AND state < 6" : "",
                    state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");

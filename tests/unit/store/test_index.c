@@ -371,6 +371,52 @@ static void a_selection_matches_exactly_and_pages(void **state)
 
 /* ---- the index and its log ---- */
 
+static void a_selection_out_of_a_backlog_is_in_order_over_its_lanes(void **state)
+{
+    enum { EACH = 4000, EVENTS = 4 };
+    struct rec_delivery *d = calloc(EACH, sizeof(*d));
+    struct store_filter f = { .state = "ready", .limit = 10 };
+    char pieces[EACH][8];
+    uint64_t event = 0, done;
+    struct rig rig;
+
+    (void)state;
+    assert_non_null(d);
+    rig_start(&rig);
+    rig_must_open(&rig);
+    three_events(&rig);
+    done = delivery_num(1, 0);
+    uint64_t batch = rig_sent(&rig, &done, 1, 1);
+    rig_move(&rig, (struct rec_move){ .num = done, .state = DS_DELIVERED, .attempt = 1 }, batch);
+    for (int e = 0; e < EVENTS; e++) {
+        event = rig_receipt(&rig, "acme-shop", "orders/paid", NULL, "{}");
+        for (unsigned i = 0; i < EACH; i++) {
+            d[i] = delivery(event, i, i % 2 ? "nord" : "byron");
+            d[i].priority = (uint8_t)(i % 4);
+            snprintf(pieces[i], sizeof(pieces[i]), "%u", i);
+            d[i].piece = str_of(pieces[i]);
+        }
+        rig_routed(&rig, event, d, EACH);
+    }
+    CHECK_EQ(rig_select(&rig, f), 0);
+    CHECK_EQ(rig.n, 10);
+    CHECK_EQ(rig.nums[0], delivery_num(1, 1)); /* of those before, what is not done */
+    for (size_t i = 1; i < rig.n; i++)
+        CHECK(rig.nums[i] > rig.nums[i - 1]);
+    f.endpoint = "nord";
+    f.after = delivery_num(event, 100);
+    CHECK_EQ(rig_select(&rig, f), 0);
+    CHECK_EQ(rig.n, 10);
+    for (size_t i = 0; i < rig.n; i++)
+        CHECK_EQ(rig.nums[i], delivery_num(event, 101 + 2 * (unsigned)i));
+    f.state = "inflight"; /* few, beside many */
+    f.after = 0;
+    CHECK_EQ(rig_select(&rig, f), 0);
+    CHECK_EQ(rig.n, 0);
+    rig_finish(&rig);
+    free(d);
+}
+
 static void an_index_that_was_lost_is_built_from_the_log(void **state)
 {
     uint64_t num = delivery_num(3, 0), batch;
@@ -647,6 +693,7 @@ int main(void)
         cmocka_unit_test(an_event_waits_for_its_link_and_is_routed_again),
         cmocka_unit_test(an_event_comes_back_with_its_raw_body),
         cmocka_unit_test(a_selection_matches_exactly_and_pages),
+        cmocka_unit_test(a_selection_out_of_a_backlog_is_in_order_over_its_lanes),
         cmocka_unit_test(an_index_that_was_lost_is_built_from_the_log),
         cmocka_unit_test(an_older_index_catches_up_over_many_transactions),
         cmocka_unit_test(an_index_ahead_of_its_log_is_refused),

@@ -101,6 +101,7 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
     put_time(b, "parked_until", s->parked_until);
     put_time(b, "breaker_until", s->breaker_until);
     put_time(b, "blocked_until", s->blocked_until);
+    put_field(b, "open_actions", s->open_actions);
     buf_cstr(b, ",\"tripped\":");
     if (s->tripped) {
         buf_cstr(b, "{\"by\":");

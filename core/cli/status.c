@@ -78,6 +78,8 @@ static void lane_note(struct buf *b, json_t *lane)
         buf_printf(b, "parked: %s", json_text(lane, "park_why"));
     else if (strcmp(json_text(lane, "breaker"), "closed") != 0)
         buf_printf(b, "breaker %s", json_text(lane, "breaker"));
+    else if (*json_text(lane, "open_actions"))
+        buf_printf(b, "breaker open for %s", json_text(lane, "open_actions"));
     else if (json_is_object(quota) && number(quota, "used") >= number(quota, "limit"))
         buf_printf(b, "quota of %" PRId64 " is spent, goes on %s", number(quota, "limit"),
                    *json_text(quota, "reset_at") ? short_time(json_text(quota, "reset_at"), when)

@@ -70,6 +70,7 @@ struct conf_breaker {
     int64_t open_ms;     /* 30 s, doubling */
     int64_t open_max_ms; /* 300 s */
     uint32_t probes;     /* 3 at once in half-open; as many successes close it */
+    bool per_action;     /* each action has its own */
 };
 
 struct conf_endpoint {

@@ -45,7 +45,8 @@ static struct batch *batch_new(struct lane *l, struct delivery **members, size_t
         b->items[i].d = members[i];
         members[i]->batch = b;
     }
-    b->breaker_trips = l->breaker.trips;
+    b->breaker = lane_breaker(l, b->target);
+    b->breaker_trips = b->breaker->trips;
     b->probe = l->parked;
     b->priority = members[0]->priority;
     b->cost = 1;
@@ -136,7 +137,7 @@ static bool batch_compact(struct batch *b)
     b->n = n;
     if (n)
         return true;
-    lane_forget(b->lane, b->breaker_trips);
+    lane_forget(b->breaker, b->breaker_trips);
     batch_end(b);
     return false;
 }
@@ -641,9 +642,9 @@ static void feed_breaker(struct batch *b)
     if (good || bad)
         budget_result(&l->budget, good);
     if (good || bad)
-        lane_result(b->lane, b->breaker_trips, good);
+        lane_result(b->lane, b->breaker, b->breaker_trips, good);
     else
-        lane_forget(b->lane, b->breaker_trips);
+        lane_forget(b->breaker, b->breaker_trips);
 }
 
 static void on_batch_settled(struct flow *f, int status, void *ctx)

@@ -88,20 +88,27 @@ static void open_now(struct breaker *b, uint64_t now_ms, struct rng *rng)
     b->trips++;
 }
 
-uint64_t breaker_ask(struct breaker *b, uint64_t now_ms)
+uint64_t breaker_wait(const struct breaker *b, uint64_t now_ms)
 {
     if (b->by_hand)
         return BY_HAND_MS;
-    if (b->state == BREAKER_OPEN) {
-        if (now_ms < b->open_until)
-            return b->open_until - now_ms;
+    if (b->state == BREAKER_OPEN && now_ms < b->open_until)
+        return b->open_until - now_ms;
+    if (b->state == BREAKER_HALF_OPEN && b->probes_out + b->probes_good >= b->conf.probes)
+        return 100; /* a probe's result changes the state; this is only a fallback */
+    return 0;
+}
+
+uint64_t breaker_ask(struct breaker *b, uint64_t now_ms)
+{
+    uint64_t wait = breaker_wait(b, now_ms);
+
+    if (wait)
+        return wait;
+    if (b->state == BREAKER_OPEN)
         enter(b, BREAKER_HALF_OPEN);
-    }
-    if (b->state == BREAKER_HALF_OPEN) {
-        if (b->probes_out + b->probes_good >= b->conf.probes)
-            return 100; /* a probe's result changes the state; this is only a fallback */
+    if (b->state == BREAKER_HALF_OPEN)
         b->probes_out++;
-    }
     return 0;
 }
 

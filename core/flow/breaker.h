@@ -48,6 +48,8 @@ void breaker_change(struct breaker *b, const struct breaker_conf *conf);
 /** May a call go now? 0: yes, and it counts as a probe when half-open: answer it with
  *  breaker_result(). Else milliseconds until it is worth asking again (at least 1). */
 uint64_t breaker_ask(struct breaker *b, uint64_t now_ms);
+/** The same without asking for leave: 0, or milliseconds until it is worth asking. */
+uint64_t breaker_wait(const struct breaker *b, uint64_t now_ms);
 /** The result of a call that was allowed. Returns true when this tripped it. */
 bool breaker_result(struct breaker *b, bool good, uint64_t now_ms, struct rng *rng);
 /** An allowed call that says nothing of the remote's health (429, cancelled): frees the probe. */

@@ -20,6 +20,7 @@ struct confirm {
     struct adapter *adapter;          /* share: the one that it began with */
     const struct config *config;      /* share: what `target` is of */
     const struct conf_target *target; /* what it was sent as */
+    struct breaker *breaker;          /* of its lane */
     uint64_t breaker_trips;
     bool probe;    /* it went out to see whether a parked lane works again */
     bool promised; /* counts in lane.promised */
@@ -78,7 +79,7 @@ static void confirm_write(struct confirm *c, struct rec_move *m, struct extras *
 /** Nobody could say: nothing is learnt of the remote's health either. */
 static void hold(struct confirm *c, sl_str why)
 {
-    lane_forget(c->lane, c->breaker_trips);
+    lane_forget(c->breaker, c->breaker_trips);
     struct extras none = { 0 };
     struct rec_move m = { .num = c->d->num, .state = DS_HELD, .generation = c->d->generation };
     const struct conf_target *t = c->d->target;
@@ -118,7 +119,7 @@ static bool sent_before_restore(const struct delivery *d)
 /** Later again, doubling; nothing is written for it: a restart asks at once. */
 static void ask_later(struct confirm *c, int64_t after_ms)
 {
-    lane_forget(c->lane, c->breaker_trips);
+    lane_forget(c->breaker, c->breaker_trips);
     if (c->probe && c->lane->parked)
         lane_park_on(c->lane);
     struct delivery *d = c->d;
@@ -138,7 +139,7 @@ static void ask_later(struct confirm *c, int64_t after_ms)
 /** The remote answered: it is up, and it knows us. */
 static void answered(struct confirm *c)
 {
-    lane_result(c->lane, c->breaker_trips, true);
+    lane_result(c->lane, c->breaker, c->breaker_trips, true);
     if (c->probe)
         lane_unpark(c->lane);
 }
@@ -151,7 +152,7 @@ static void again(struct confirm *c, const sl_confirmed *a)
     struct rec_move m = { .num = d->num, .generation = d->generation, .arrival = ARRIVAL_PERHAPS };
 
     if (sent_before_restore(d)) {
-        lane_forget(c->lane, c->breaker_trips);
+        lane_forget(c->breaker, c->breaker_trips);
         hold_restored(c, STR("it may have arrived; held, since the store was restored"));
         return;
     }
@@ -161,7 +162,7 @@ static void again(struct confirm *c, const sl_confirmed *a)
         hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
         return;
     }
-    lane_forget(c->lane, c->breaker_trips);
+    lane_forget(c->breaker, c->breaker_trips);
     confirm_write(c, &m, &none);
 }
 
@@ -228,7 +229,7 @@ static void ask(struct confirm *c)
     };
 
     if (c->lane->breaker.by_hand || (c->lane->parked && !c->probe) ||
-        c->breaker_trips != c->lane->breaker.trips) { /* the lane closed meanwhile */
+        c->breaker_trips != c->breaker->trips) { /* the lane closed meanwhile */
         ask_later(c, 0);
         return;
     }
@@ -269,7 +270,8 @@ void confirm_start(struct delivery *d)
     c->adapter = adapter_ref(l->adapter);
     c->config = config_ref(l->flow->config);
     c->target = d->target;
-    c->breaker_trips = l->breaker.trips;
+    c->breaker = lane_breaker(l, d->target);
+    c->breaker_trips = c->breaker->trips;
     c->probe = l->parked;
     c->promised = true; /* by the pump */
     l->leaving++;

@@ -349,6 +349,12 @@ static void lane_pace_stats(const struct lane *l, struct lane_stats *ret)
     ret->tripped_ms = l->tripped_ms;
     if (l->breaker.state == BREAKER_OPEN && !l->breaker.by_hand)
         ret->breaker_until = wall_after(l, l->breaker.open_until);
+    for (size_t i = 0; l->actions && l->conf->plugin->actions[i].name; i++)
+        if (l->conf->breaker.per_action && l->actions[i].state != BREAKER_CLOSED) {
+            size_t at = strlen(ret->open_actions);
+            snprintf(ret->open_actions + at, sizeof(ret->open_actions) - at, "%s%s", at ? " " : "",
+                     l->conf->plugin->actions[i].name);
+        }
     ret->blocked_until = wall_after(l, l->bucket.blocked_until);
     ret->rate_kind = bucket_kind_names[l->conf->rate_kind];
     ret->rate_milli = l->bucket.rate_milli;

@@ -241,9 +241,10 @@ struct lane_stats {
     int64_t parked_until; /* wall clock: the next probe; 0: not parked */
     bool tripped;         /* the breaker was opened by hand ... */
     const char *trip_who, *trip_why;
-    int64_t tripped_ms;    /* ... then */
-    int64_t breaker_until; /* wall clock: an open one is probed then; 0: not, or by hand */
-    int64_t blocked_until; /* wall clock: the remote asked to be left alone; 0: not */
+    int64_t tripped_ms;     /* ... then */
+    int64_t breaker_until;  /* wall clock: an open one is probed then; 0: not, or by hand */
+    char open_actions[120]; /* those whose own breaker is not closed, blanks between */
+    int64_t blocked_until;  /* wall clock: the remote asked to be left alone; 0: not */
     const char *rate_kind;
     uint64_t rate_milli;               /* tokens a second, thousandths; 0: no limit */
     int64_t rate_level, rate_capacity; /* thousandths */

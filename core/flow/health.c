@@ -25,7 +25,7 @@ const char *lane_closed_for(const struct batch *b)
         return "its endpoint was parked meanwhile";
     if (l->breaker.by_hand)
         return "the breaker was opened by hand meanwhile";
-    if (b->breaker_trips != l->breaker.trips)
+    if (b->breaker_trips != b->breaker->trips)
         return "the breaker opened meanwhile";
     return NULL;
 }
@@ -74,27 +74,82 @@ void lane_unpark(struct lane *l)
 
 /* ---- the breaker ---- */
 
-void lane_forget(struct lane *l, uint64_t trips_then)
+static size_t n_actions(const struct lane *l)
 {
-    if (l->breaker.trips == trips_then)
-        breaker_forget(&l->breaker);
+    const sl_action *a = l->conf->plugin->actions;
+    size_t n = 0;
+
+    while (a && a[n].name)
+        n++;
+    return n;
 }
 
-void lane_result(struct lane *l, uint64_t trips_then, bool good)
+void lane_breakers(struct lane *l)
 {
-    if (l->breaker.trips != trips_then)
+    const struct conf_breaker *c = &l->conf->breaker;
+    struct breaker_conf conf = {
+        .window_ms = (uint64_t)c->window_ms,
+        .min_calls = c->min_calls,
+        .failure_percent = c->failure_percent,
+        .open_ms = (uint64_t)c->open_ms,
+        .open_max_ms = (uint64_t)c->open_max_ms,
+        .probes = c->probes,
+    };
+    size_t n = n_actions(l);
+
+    if (l->breaker.conf.probes)
+        breaker_change(&l->breaker, &conf);
+    else
+        breaker_init(&l->breaker, &conf);
+    if (c->per_action && !l->actions && n) { /* kept from then on: batches point there */
+        l->actions = mem_array(n, sizeof(*l->actions));
+        for (size_t i = 0; i < n; i++)
+            breaker_init(&l->actions[i], &conf);
+        return;
+    }
+    for (size_t i = 0; l->actions && i < n; i++)
+        breaker_change(&l->actions[i], &conf);
+}
+
+struct breaker *lane_breaker(struct lane *l, const struct conf_target *t)
+{
+    return t && l->actions && l->conf && l->conf->breaker.per_action ? &l->actions[t->action]
+                                                                     : &l->breaker;
+}
+
+/** "of order.submit ", or nothing. */
+static void breaker_name(const struct lane *l, const struct breaker *b, char ret[80])
+{
+    ret[0] = '\0';
+    if (b != &l->breaker)
+        snprintf(ret, 80, "of %.70s ", l->conf->plugin->actions[b - l->actions].name);
+}
+
+void lane_forget(struct breaker *b, uint64_t trips_then)
+{
+    if (b->trips == trips_then)
+        breaker_forget(b);
+}
+
+void lane_result(struct lane *l, struct breaker *b, uint64_t trips_then, bool good)
+{
+    char name[80], text[160];
+
+    if (b->trips != trips_then || !l->conf)
         return; /* it left before the breaker last opened */
-    enum breaker_state before = l->breaker.state;
-    if (breaker_result(&l->breaker, good, uv_now(l->flow->loop), &l->flow->rng)) {
-        log_warn(&l->log, "breaker opened, next try in %" PRIu64 " ms",
-                 l->breaker.open_until - uv_now(l->flow->loop));
+    enum breaker_state before = b->state;
+    breaker_name(l, b, name);
+    if (breaker_result(b, good, uv_now(l->flow->loop), &l->flow->rng)) {
+        log_warn(&l->log, "breaker %sopened, next try in %" PRIu64 " ms", name,
+                 b->open_until - uv_now(l->flow->loop));
+        snprintf(text, sizeof(text), "%s%stoo many failures or slow answers", name,
+                 name[0] ? ": " : "");
         if (before == BREAKER_CLOSED)
-            flow_notice(l->flow, NOTICE_BREAKER_OPEN, l, NULL, NULL,
-                        STR("too many failures or slow answers"));
-        lane_keep(l, STR("lane"), STR("too many failures or slow answers"));
+            flow_notice(l->flow, NOTICE_BREAKER_OPEN, l, NULL, NULL, str_of(text));
+        lane_keep(l, STR("lane"), str_of(text));
         unsend_closed(l);
-    } else if (before == BREAKER_HALF_OPEN && l->breaker.state == BREAKER_CLOSED) {
-        log_info(&l->log, "breaker closed");
+    } else if (before == BREAKER_HALF_OPEN && b->state == BREAKER_CLOSED) {
+        log_info(&l->log, "breaker %sclosed", name);
         budget_relax(&l->budget);
         flow_notice(l->flow, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR(""));
         lane_keep(l, STR("lane"), STR(""));
@@ -135,6 +190,8 @@ int flow_reset(struct flow *f, sl_str endpoint, sl_str who)
     if (l->breaker.state != BREAKER_CLOSED)
         flow_notice(f, NOTICE_BREAKER_CLOSED, l, NULL, NULL, STR("closed by hand"));
     breaker_reset(&l->breaker);
+    for (size_t i = 0; l->actions && i < n_actions(l); i++)
+        breaker_reset(&l->actions[i]);
     log_info(&l->log, "breaker closed by hand");
     lane_keep(l, who, STR("closed by hand"));
     lane_pump(l);

@@ -42,17 +42,9 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
     f->handles++;
     if (!a)
         return;
-    const struct conf_breaker *b = &a->conf->breaker;
     budget_init(&l->budget, a->conf->retry_percent);
     pace_init(l);
-    breaker_init(&l->breaker, &(struct breaker_conf){
-                                  .window_ms = (uint64_t)b->window_ms,
-                                  .min_calls = b->min_calls,
-                                  .failure_percent = b->failure_percent,
-                                  .open_ms = (uint64_t)b->open_ms,
-                                  .open_max_ms = (uint64_t)b->open_max_ms,
-                                  .probes = b->probes,
-                              });
+    lane_breakers(l);
 }
 
 void lane_finish(struct lane *l)
@@ -68,6 +60,7 @@ void lane_finish(struct lane *l)
     free(l->asking.at);
     free(l->name);
     free(l->kept);
+    free(l->actions);
     config_unref(l->config);
     uv_close((uv_handle_t *)&l->timer, flow_on_closed);
 }

@@ -49,6 +49,14 @@ static bool has_slot(const struct lane *l, uint8_t priority, uint32_t slots)
     return l->under_way < slots - kept;
 }
 
+/** Milliseconds that its action's own breaker stops it: others of the lane pass. */
+static uint64_t action_waits(const struct pile *p, uint64_t now)
+{
+    const struct breaker *b = lane_breaker(p->lane, p->target);
+
+    return b != &p->lane->breaker ? breaker_wait(b, now) : 0;
+}
+
 /** The ripe pile whose turn it is: priorities by weight, the oldest head within one. Its credit is
  *  spent when something leaves, not when it is looked at: a lane that waits for tokens looks as
  *  often as it is woken, and who is last in the round would never have its turn. */
@@ -60,7 +68,7 @@ static struct pile *choose_pile(struct lane *l, uint32_t slots, uint64_t now)
     l->critical_waits = false;
     list_each (i, &l->piles) {
         struct pile *p = list_entry(i, struct pile, node);
-        if (pile_ripe_in(p, now) != 0)
+        if (pile_ripe_in(p, now) != 0 || action_waits(p, now))
             continue;
         l->critical_waits |= p->priority == PRIORITY_CRITICAL;
         if (!has_slot(l, p->priority, slots))
@@ -124,7 +132,7 @@ static struct delivery *due(struct heap *h, int64_t wall, uint64_t *ret_wait)
  *  retry is no call of its own. */
 static bool wait_for_budget(struct lane *l, struct delivery *d, int64_t wall)
 {
-    if (!d->attempts || !d->since_ms || l->breaker.state != BREAKER_CLOSED ||
+    if (!d->attempts || !d->since_ms || lane_breaker(l, d->target)->state != BREAKER_CLOSED ||
         lane_pile(d)->max_records > 1)
         return false;
     uint64_t wait = budget_take(&l->budget, uv_now(l->flow->loop));
@@ -158,12 +166,15 @@ static uint64_t wake_waiting(struct lane *l, int64_t wall)
 /** May one more set out? Its tokens are only promised here and taken where it leaves: what lies
  *  between - bodies, requests, the disk - takes now longer, now shorter, and the remote counts
  *  arrivals. 0, or the milliseconds to wait. */
-static uint64_t take_leave(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now)
+static uint64_t take_leave(struct lane *l, struct breaker *b, uint32_t cost, uint8_t priority,
+                           uint64_t now)
 {
     uint64_t wait = pace_wait(l, cost, priority, now);
 
     if (wait == 0)
-        wait = breaker_ask(&l->breaker, now);
+        wait = l->breaker.by_hand ? breaker_wait(&l->breaker, now) : 0;
+    if (wait == 0)
+        wait = breaker_ask(b, now);
     if (wait)
         return wait;
     l->promised += cost;
@@ -231,7 +242,7 @@ static uint64_t ask_unknown(struct lane *l, uint32_t slots, uint64_t now, int64_
     uint64_t wait = NEVER;
 
     while (l->under_way < slots && (d = due(&l->asking, wall, &wait))) {
-        wait = take_leave(l, 1, d->priority, now);
+        wait = take_leave(l, lane_breaker(l, d->target), 1, d->priority, now);
         if (wait)
             return wait;
         lane_timer_stop(d);
@@ -247,7 +258,7 @@ static uint64_t start_ripe(struct lane *l, uint32_t slots, uint64_t now)
     struct pile *p;
 
     while ((p = choose_pile(l, slots, now))) {
-        uint64_t wait = take_leave(l, p->cost, p->priority, now);
+        uint64_t wait = take_leave(l, lane_breaker(l, p->target), p->cost, p->priority, now);
         if (wait)
             return wait;
         l->credits[p->priority]--;
@@ -275,7 +286,9 @@ static uint64_t pump_once(struct lane *l)
         next = least(next, ask_unknown(l, slots, now, wall));
     list_each (i, &l->piles) {
         uint64_t ripe = pile_ripe_in(list_entry(i, struct pile, node), now);
-        if (ripe) /* 0: it waits for a slot, not for time */
+        if (ripe == 0) /* it waits for a slot, unless its action's breaker stops it */
+            ripe = action_waits(list_entry(i, struct pile, node), now);
+        if (ripe)
             next = least(next, ripe);
     }
     return next;

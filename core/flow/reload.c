@@ -33,7 +33,6 @@ struct lane *lane_named(struct flow *f, sl_str name)
 void lane_configure(struct lane *l, struct adapter *a)
 {
     const struct conf_endpoint *e = a->conf;
-    const struct conf_breaker *b = &e->breaker;
 
     if (l->adapter && l->adapter != a)
         adapter_retire(l->adapter);
@@ -45,14 +44,7 @@ void lane_configure(struct lane *l, struct adapter *a)
     a->lane = l;
     l->budget.percent = e->retry_percent;
     pace_change(l);
-    breaker_change(&l->breaker, &(struct breaker_conf){
-                                    .window_ms = (uint64_t)b->window_ms,
-                                    .min_calls = b->min_calls,
-                                    .failure_percent = b->failure_percent,
-                                    .open_ms = (uint64_t)b->open_ms,
-                                    .open_max_ms = (uint64_t)b->open_max_ms,
-                                    .probes = b->probes,
-                                });
+    lane_breakers(l);
 }
 
 /** Its endpoint is gone: nothing leaves it any more, and nobody need be told of its health. */

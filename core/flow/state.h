@@ -72,8 +72,9 @@ struct lane {
     uint64_t rate_milli;      /* as configured when the bucket was made; the remote may have ... */
     uint32_t burst;           /* ... said otherwise since */
     struct quota day, window; /* calls: by contract, and as the remote's headers say */
-    struct breaker breaker;
-    struct budget budget; /* of retries */
+    struct breaker breaker;   /* of the endpoint; with those of actions only by hand */
+    struct breaker *actions;  /* own: one for each action of the plugin; NULL: not per action */
+    struct budget budget;     /* of retries */
     struct list piles;
     struct window windows[PRIORITY__COUNT];
     uint32_t credits[PRIORITY__COUNT]; /* weighted round: what is left of this round */
@@ -156,8 +157,9 @@ struct batch {
     size_t pending;      /* bodies or requests awaited */
     uint64_t started_ms; /* monotonic, when it went out */
     int64_t started_wall_ms;
-    uint64_t breaker_trips; /* the breaker's trips when it was allowed */
-    bool probe;             /* it went out to see whether a parked lane works again */
+    struct breaker *breaker; /* of its lane */
+    uint64_t breaker_trips;  /* ... and its trips when it was allowed */
+    bool probe;              /* it went out to see whether a parked lane works again */
     uint8_t priority;
     uint32_t overtaken; /* while it was paced, by more urgent ones */
     uint32_t cost;      /* tokens */
@@ -354,10 +356,14 @@ void lane_drop_bytes(struct delivery *d);
 void lane_park(struct lane *l, sl_str why, int64_t ms);
 void lane_park_on(struct lane *l); /* the probe said nothing: the next one after the usual time */
 void lane_unpark(struct lane *l);
-void lane_result(struct lane *l, uint64_t trips_then, bool good);
+void lane_result(struct lane *l, struct breaker *b, uint64_t trips_then, bool good);
+/** By its configuration, also another one than before. */
+void lane_breakers(struct lane *l);
+/** The breaker of this target's action, or the endpoint's. NULL: the endpoint's. */
+struct breaker *lane_breaker(struct lane *l, const struct conf_target *t);
 struct pile *lane_pile(const struct delivery *d); /* made when there is none */
 /** What was allowed to leave says nothing of the remote's health: its probe is free again. */
-void lane_forget(struct lane *l, uint64_t trips_then);
+void lane_forget(struct breaker *b, uint64_t trips_then);
 
 /* earlier.c: order over several lanes, where not all of it is in memory */
 /** Is nothing of its chain before this one, which is the first of it in memory? False: it is being

@@ -203,7 +203,16 @@ bool why_lane(struct lane *l, struct why *w)
 
 static bool lane(struct delivery *d, struct why *w)
 {
-    return why_lane(d->lane, w);
+    struct lane *l = d->lane;
+    const struct breaker *b = lane_breaker(l, d->target);
+
+    if (why_lane(l, w))
+        return true;
+    if (b == &l->breaker || b->state != BREAKER_OPEN)
+        return false;
+    why_say(w, why_wall(l->flow, b->open_until), "the breaker of %s for %s is open", l->conf->name,
+            l->conf->plugin->actions[d->target->action].name);
+    return true;
 }
 
 static bool gathers(struct delivery *d, struct why *w)

@@ -136,12 +136,46 @@ static void what_waits_for_its_token_goes_back_when_the_lane_closes(void **state
     rig_finish(rig);
 }
 
+static void an_action_that_fails_does_not_stop_the_others(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig_route(rig, "other", "u", CRM, ACT_SAFE);
+    rig->endpoints[CRM].breaker = (struct conf_breaker){ .window_ms = 60000,
+                                                         .min_calls = 1,
+                                                         .failure_percent = 50,
+                                                         .open_ms = 300,
+                                                         .open_max_ms = 300,
+                                                         .probes = 1,
+                                                         .per_action = true };
+    rig_up(rig);
+    uint64_t bad = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_RETRY);
+    UNTIL(rig, rig_state(rig, bad) == DS_WAITING);
+    CHECK_EQ(rig->notices[NOTICE_BREAKER_OPEN], 1);
+    CHECK_EQ(crm(rig)->breaker.state, BREAKER_CLOSED);
+    UNTIL(rig, flow_delivery(rig->flow, bad)->state == DS_READY);
+    says(rig, bad, "the breaker of crm for send is open");
+    uint64_t good = rig_event(rig, "u", "b 1");
+    struct call *c = rig_call(rig, CRM);
+    char name[32];
+    delivery_name(good, name);
+    CHECK_STR(c->names[0], name);
+    rig_answer(c, SL_DELIVERED);
+    rig_answer(rig_call(rig, CRM), SL_DELIVERED); /* the probe */
+    UNTIL(rig, rig_state(rig, bad) == DS_DELIVERED);
+    CHECK_EQ(rig->notices[NOTICE_BREAKER_CLOSED], 1);
+    rig_finish(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trip_by_hand_holds_until_it_is_reset_by_hand_and_over_a_restart),
         cmocka_unit_test(a_park_and_what_a_remote_asked_for_outlive_the_process),
         cmocka_unit_test(an_open_breaker_is_open_after_a_restart),
+        cmocka_unit_test(an_action_that_fails_does_not_stop_the_others),
         cmocka_unit_test(what_waits_for_its_token_goes_back_when_the_lane_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,8 +190,10 @@ void lane_place(struct delivery *d)
 
 void lane_drop_bytes(struct delivery *d)
 {
-    if (d->kept)
+    if (d->kept) {
         d->lane->flow->kept_bytes -= d->body_len;
+        d->lane->kept_bytes -= d->body_len;
+    }
     d->kept = false;
     fetch_over(d);
     if (!d->loading)

@@ -169,6 +169,16 @@ static bool is_awaited(const struct routing *rt, const struct window *w, uint64_
     return rt->remap && delivery_event(num) == delivery_event(w->last);
 }
 
+/** At most half of what the others leave: a lane whose remote hangs does not take the others' room,
+ *  and one that is closed needs none. */
+static bool may_keep(const struct lane *l, size_t len)
+{
+    uint64_t others = l->flow->kept_bytes - l->kept_bytes;
+
+    return others < KEEP_BYTES && 2 * (l->kept_bytes + len) <= KEEP_BYTES - others &&
+           lane_usable(l, NULL);
+}
+
 static void deliver_to_lane(struct flow *f, const struct routing *rt, const struct rec_delivery *rd,
                             const struct piece *p)
 {
@@ -194,10 +204,11 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     d->piece = mem_dup(rd->piece);
     d->topic = mem_dup(rt->event->topic);
     d->body_len = rd->body.len;
-    if (d->state == DS_READY && f->kept_bytes + rd->body.len <= KEEP_BYTES) {
+    if (d->state == DS_READY && may_keep(l, rd->body.len)) {
         delivery_set_body(d, rd->body);
         d->kept = true;
         f->kept_bytes += rd->body.len;
+        l->kept_bytes += rd->body.len;
     }
     d->lane = l;
     bool orphan = rt->config != f->config && !delivery_repoint(d); /* a reload came between */

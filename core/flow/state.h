@@ -102,6 +102,7 @@ struct lane {
     uint64_t counts[DS__COUNT];      /* in memory, by state */
     uint32_t outs;                   /* groups that it is a member of, and out */
     uint64_t moved_away, moved_here; /* to and from other members, since start */
+    uint64_t kept_bytes;             /* bodies of its deliveries that wait in memory */
     struct walk *walk;               /* failover.c: what waits for it is moving; NULL: it is not */
     uint64_t outside; /* about how many wait in the index alone; put right by each summary */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
@@ -291,7 +292,7 @@ struct flow {
     size_t handles;                     /* timers of the flow; the last one closed frees it */
     bool closing;                       /* being destroyed: the store is gone */
     size_t appends;                     /* under way with the store */
-    uint64_t kept_bytes;                /* bodies of deliveries that wait in memory */
+    uint64_t kept_bytes;                /* bodies of deliveries that wait in memory, of all lanes */
     uint64_t ahead_bytes;               /* fetch.c: of bodies that were read ahead of their time */
     uint64_t fetches;                   /* fetch.c: serial number of the newest */
 };

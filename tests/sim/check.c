@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/digest.h"
 #include "sim.h"
 
@@ -237,6 +238,8 @@ void check_call(struct call *c, const sl_batch *b)
     const struct batch_row *sent = tables_batch(r->sim->t, b->id);
     const struct row *first = tables_row(r->sim->t, c->books[0]->num);
 
+    if (r->sim->waits && r->sim->n_waits < ISOLATION_MOST && !r->hangs && !r->sim->healed && first)
+        r->sim->waits[r->sim->n_waits++] = (uint32_t)(clock_wall_ms() - first->received_ms);
     for (size_t i = 0; i < c->n; i++)
         check_one(c, b, i);
     if (!sent || !first)

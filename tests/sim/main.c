@@ -113,20 +113,41 @@ static void run_side_by_side(uint64_t from, uint64_t n, unsigned jobs)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sim [--seeds N] [--from N] [--jobs N] | --seed N [--trace]\n");
+    fprintf(stderr,
+            "usage: sim [--seeds N] [--from N] [--jobs N] | --seed N [--trace] | "
+            "--isolation\n");
     return 2;
+}
+
+/** One remote that hangs: the others' p99 grows by less than 10 %. */
+static int run_isolation(void)
+{
+    static struct sim s;
+    int bad = 0;
+
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        double percent = sim_isolation(&s, seed);
+        bad += s.w.failure[0] || percent >= 10;
+        printf("p99_shift_pct_one_dead %.1f%s%s\n", percent, s.w.failure[0] ? ", " : "",
+               s.w.failure);
+    }
+    return bad ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seeds", required_argument, NULL, 'n' }, { "from", required_argument, NULL, 'f' },
-        { "jobs", required_argument, NULL, 'j' },  { "seed", required_argument, NULL, 's' },
-        { "trace", no_argument, NULL, 't' },       { 0 },
+        { "seeds", required_argument, NULL, 'n' },
+        { "from", required_argument, NULL, 'f' },
+        { "jobs", required_argument, NULL, 'j' },
+        { "seed", required_argument, NULL, 's' },
+        { "trace", no_argument, NULL, 't' },
+        { "isolation", no_argument, NULL, 'i' },
+        { 0 },
     };
     uint64_t n = 1000, from = 1;
     unsigned jobs = 1;
-    bool one = false;
+    bool one = false, isolation = false;
 
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'n')
@@ -137,6 +158,8 @@ int main(int argc, char **argv)
             jobs = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 't')
             tracing = true;
+        else if (c == 'i')
+            isolation = true;
         else
             return usage();
         one |= c == 's';
@@ -150,6 +173,8 @@ int main(int argc, char **argv)
         return 1;
     signal(SIGABRT, on_fatal);
     signal(SIGSEGV, on_fatal);
+    if (isolation)
+        return run_isolation();
     double began = seconds();
     if (one)
         run_one(from);

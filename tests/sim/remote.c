@@ -49,6 +49,8 @@ void remote_forget(struct remote *r)
 
 static int64_t latency(struct remote *r)
 {
+    if (r->hangs && !r->sim->healed)
+        return 60000;
     if (r->sim->healed)
         return between(&r->rng, 1, 50);
     return one_in(&r->rng, 20) ? between(&r->rng, 0, 20 * r->slow_ms)
@@ -65,6 +67,8 @@ static enum deed choose(struct remote *r)
     static const enum deed dying[] = { DEED_RETRY, DEED_RETRY, DEED_CUT, DEED_LOST };
     uint64_t x = rng_below(&r->rng, 1000);
 
+    if (r->hangs && !r->sim->healed)
+        return DEED_CUT;
     if (is_dead(r))
         return dying[x % 4];
 
@@ -96,7 +100,7 @@ static void sim_prepare(void *self, void *handle, const sl_record *rec, sl_prepa
     struct remote *r = self;
 
     (void)handle;
-    if (!r->sim->healed && one_in(&r->rng, 100)) {
+    if (!r->sim->healed && !r->sim->waits && one_in(&r->rng, 100)) {
         cb(ctx, SL_E_NO_MEMORY, STR(""), STR("no memory"));
         return;
     }

@@ -299,9 +299,14 @@ static void run_again(struct sim *s)
 
 void sim_run(struct sim *s, uint64_t seed, bool trace)
 {
+    sim_run_plan(s, seed, trace, plan_make);
+}
+
+void sim_run_plan(struct sim *s, uint64_t seed, bool trace, void (*plan)(struct sim *s))
+{
     *s = (struct sim){ 0 };
     world_init(&s->w, seed, trace);
-    plan_make(s);
+    plan(s);
     process_begin(s);
     on_beat(s);
     run_faults(s);

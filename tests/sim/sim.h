@@ -13,9 +13,10 @@
 enum { SHOP, CRM, SUPPLIER, DESK, ENDPOINTS };            /* the first one only sends webhooks */
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE, ACTIONS }; /* plain, idempotent, 10 at once, once */
 
-#define MAX_ROUTES 8
-#define MEMBERS    3    /* of a group, at most: all that take deliveries */
-#define WIDE       1000 /* a window that has room for all deliveries */
+#define MAX_ROUTES     8
+#define ISOLATION_MOST 6000 /* waits that are noted */
+#define MEMBERS        3    /* of a group, at most: all that take deliveries */
+#define WIDE           1000 /* a window that has room for all deliveries */
 /** From choosing a delivery to its `sent` record lie a question, a request and an append; what was
  *  chosen before something changed leaves within so many ms after. */
 #define SLACK_MS 1000
@@ -81,6 +82,7 @@ struct remote {
     unsigned at_once;            /* batches and questions open */
     unsigned deeds[DEED__COUNT]; /* per mille */
     int64_t slow_ms;
+    bool hangs;                    /* it takes everything and answers nothing for a minute */
     int64_t dead_from, dead_until; /* nobody is there; some of what is sent arrives all the same */
     unsigned vague;                /* per mille of questions: too early, or cannot tell */
     bool emits, links;
@@ -125,6 +127,8 @@ struct sim {
     uint64_t nonce, turns;
     uint64_t *acked;
     size_t n_acked;
+    uint32_t *waits; /* ms from webhook to remote, of those that do not hang; NULL: not noted */
+    size_t n_waits;
     /* for the summary */
     uint64_t arrivals, confirms, deaths;
 };
@@ -132,6 +136,9 @@ struct sim {
 /* plan.c: everything by the seed */
 void plan_make(struct sim *s);
 void plan_finish(struct sim *s);
+/** Three remotes of one pace, as many webhooks for each; one of them hangs, or none. */
+void plan_isolation(struct sim *s);
+void plan_isolation_dead(struct sim *s);
 
 /* remote.c */
 extern const sl_plugin sim_plugin;
@@ -159,3 +166,6 @@ const struct row *check_stuck(const struct sim *s); /* live, and nobody would ev
 
 /* sim.c */
 void sim_run(struct sim *s, uint64_t seed, bool trace);
+void sim_run_plan(struct sim *s, uint64_t seed, bool trace, void (*plan)(struct sim *s));
+/** How much the p99 of the others grows when one remote hangs, in percent; a failure in `s`. */
+double sim_isolation(struct sim *s, uint64_t seed);

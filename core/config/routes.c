@@ -13,20 +13,11 @@ const char *const priority_names[PRIORITY__COUNT] = { "critical", "high", "norma
 /* ---- where from ---- */
 
 const char *const alert_topics[] = {
-    CONFIG_ALERT "dead-letter",
-    CONFIG_ALERT "breaker-open",
-    CONFIG_ALERT "endpoint-parked",
-    CONFIG_ALERT "held",
-    CONFIG_ALERT "route-paused",
-    CONFIG_ALERT "intake-refusing",
-    CONFIG_ALERT "store-failed",
-    CONFIG_ALERT "store-damaged",
-    CONFIG_ALERT "disk-low",
-    CONFIG_ALERT "backlog",
-    CONFIG_ALERT "lag",
-    CONFIG_ALERT "hold-unattended",
-    CONFIG_ALERT "bad-signatures",
-    NULL,
+    CONFIG_ALERT "dead-letter",    CONFIG_ALERT "breaker-open",  CONFIG_ALERT "endpoint-parked",
+    CONFIG_ALERT "held",           CONFIG_ALERT "route-paused",  CONFIG_ALERT "intake-refusing",
+    CONFIG_ALERT "store-failed",   CONFIG_ALERT "store-damaged", CONFIG_ALERT "disk-low",
+    CONFIG_ALERT "backlog",        CONFIG_ALERT "lag",           CONFIG_ALERT "hold-unattended",
+    CONFIG_ALERT "bad-signatures", CONFIG_ALERT "deadline",      NULL,
 };
 
 /* A topic that never comes would be an alert that nobody gets. */

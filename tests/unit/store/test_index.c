@@ -216,50 +216,6 @@ static void a_request_stays_frozen_for_its_generation(void **state)
     rig_finish(&rig);
 }
 
-struct bodies {
-    uv_loop_t *loop;
-    char text[200];
-    size_t n;
-};
-
-static void on_bodies(void *ctx, int status, const struct store_body *b, size_t n)
-{
-    struct bodies *to = ctx;
-
-    CHECK_EQ(status, 0);
-    for (size_t i = 0; i < n; i++) {
-        size_t at = strlen(to->text);
-        snprintf(to->text + at, sizeof(to->text) - at, "%d:" STR_FMT ":" STR_FMT " ",
-                 (int)delivery_event(b[i].num), STR_ARG(b[i].body), STR_ARG(b[i].request));
-    }
-    to->n = n;
-    uv_stop(to->loop);
-}
-
-static void bodies_come_together_in_the_order_asked_for_without_those_that_are_not(void **state)
-{
-    const uint64_t nums[] = { delivery_num(3, 0), delivery_num(77, 0), delivery_num(1, 0) };
-    struct bodies got = { 0 };
-    struct rig rig;
-
-    (void)state;
-    rig_start(&rig);
-    rig_must_open(&rig);
-    three_events(&rig);
-    send_with(&rig, nums[2], 0, "first");
-    got.loop = &rig.loop;
-    CHECK_EQ(store_bodies(rig.s, nums, 3, true, on_bodies, &got), 0);
-    uv_run(&rig.loop, UV_RUN_DEFAULT);
-    CHECK_EQ(got.n, 2);
-    CHECK_STR(got.text, "3:{\"total\":19.90}: 1:{\"total\":19.90}:first ");
-    send_with(&rig, nums[2], 1, "");
-    got.text[0] = '\0';
-    CHECK_EQ(store_bodies(rig.s, nums + 2, 1, true, on_bodies, &got), 0);
-    uv_run(&rig.loop, UV_RUN_DEFAULT);
-    CHECK_STR(got.text, "1:{\"total\":19.90}: "); /* of another generation */
-    rig_finish(&rig);
-}
-
 static void a_batch_has_its_newest_token_and_its_open_members(void **state)
 {
     uint64_t nums[] = { delivery_num(1, 0), delivery_num(3, 0), delivery_num(5, 0) }, batch;
@@ -370,52 +326,6 @@ static void a_selection_matches_exactly_and_pages(void **state)
 }
 
 /* ---- the index and its log ---- */
-
-static void a_selection_out_of_a_backlog_is_in_order_over_its_lanes(void **state)
-{
-    enum { EACH = 4000, EVENTS = 4 };
-    struct rec_delivery *d = calloc(EACH, sizeof(*d));
-    struct store_filter f = { .state = "ready", .limit = 10 };
-    char pieces[EACH][8];
-    uint64_t event = 0, done;
-    struct rig rig;
-
-    (void)state;
-    assert_non_null(d);
-    rig_start(&rig);
-    rig_must_open(&rig);
-    three_events(&rig);
-    done = delivery_num(1, 0);
-    uint64_t batch = rig_sent(&rig, &done, 1, 1);
-    rig_move(&rig, (struct rec_move){ .num = done, .state = DS_DELIVERED, .attempt = 1 }, batch);
-    for (int e = 0; e < EVENTS; e++) {
-        event = rig_receipt(&rig, "acme-shop", "orders/paid", NULL, "{}");
-        for (unsigned i = 0; i < EACH; i++) {
-            d[i] = delivery(event, i, i % 2 ? "nord" : "byron");
-            d[i].priority = (uint8_t)(i % 4);
-            snprintf(pieces[i], sizeof(pieces[i]), "%u", i);
-            d[i].piece = str_of(pieces[i]);
-        }
-        rig_routed(&rig, event, d, EACH);
-    }
-    CHECK_EQ(rig_select(&rig, f), 0);
-    CHECK_EQ(rig.n, 10);
-    CHECK_EQ(rig.nums[0], delivery_num(1, 1)); /* of those before, what is not done */
-    for (size_t i = 1; i < rig.n; i++)
-        CHECK(rig.nums[i] > rig.nums[i - 1]);
-    f.endpoint = "nord";
-    f.after = delivery_num(event, 100);
-    CHECK_EQ(rig_select(&rig, f), 0);
-    CHECK_EQ(rig.n, 10);
-    for (size_t i = 0; i < rig.n; i++)
-        CHECK_EQ(rig.nums[i], delivery_num(event, 101 + 2 * (unsigned)i));
-    f.state = "inflight"; /* few, beside many */
-    f.after = 0;
-    CHECK_EQ(rig_select(&rig, f), 0);
-    CHECK_EQ(rig.n, 0);
-    rig_finish(&rig);
-    free(d);
-}
 
 static void an_index_that_was_lost_is_built_from_the_log(void **state)
 {
@@ -688,12 +598,10 @@ int main(void)
         cmocka_unit_test(what_was_sent_is_in_flight_after_a_reopening),
         cmocka_unit_test(attempts_count_when_burnt_and_the_rest_is_kept),
         cmocka_unit_test(a_request_stays_frozen_for_its_generation),
-        cmocka_unit_test(bodies_come_together_in_the_order_asked_for_without_those_that_are_not),
         cmocka_unit_test(a_batch_has_its_newest_token_and_its_open_members),
         cmocka_unit_test(an_event_waits_for_its_link_and_is_routed_again),
         cmocka_unit_test(an_event_comes_back_with_its_raw_body),
         cmocka_unit_test(a_selection_matches_exactly_and_pages),
-        cmocka_unit_test(a_selection_out_of_a_backlog_is_in_order_over_its_lanes),
         cmocka_unit_test(an_index_that_was_lost_is_built_from_the_log),
         cmocka_unit_test(an_older_index_catches_up_over_many_transactions),
         cmocka_unit_test(an_index_ahead_of_its_log_is_refused),

@@ -204,8 +204,7 @@ def one_dead(folder, core, args):
     for turn in range(args.pairs):
         step(f"pair {turn + 1} of {args.pairs}: beside a healthy endpoint and beside a dead one")
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            both = [pool.submit(p99_of_healthy, folder / f"lane-{is_dead}", load, is_dead, args)
-                    for is_dead in (False, True)]
+            both = [pool.submit(p99_of_healthy, folder / name, load, name == "dead", args) for name in ("good", "dead")]
             good.append(both[0].result())
             dead.append(both[1].result())
     return statistics.median(good), statistics.median(dead)

@@ -44,6 +44,12 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/endpoints/{}/trip", api_trip },
     { "POST", "/v1/endpoints/{}/reset", api_reset },
     { "POST", "/v1/endpoints/{}/unpark", api_unpark },
+    { "POST", "/v1/endpoints/{}/pause", api_pause },
+    { "POST", "/v1/endpoints/{}/drain", api_drain },
+    { "POST", "/v1/endpoints/{}/resume", api_resume },
+    { "GET", "/v1/routes", api_route_list },
+    { "POST", "/v1/routes/{}/pause", api_pause },
+    { "POST", "/v1/routes/{}/drain", api_drain },
     { "POST", "/v1/routes/{}/resume", api_resume },
     { 0 },
 };

@@ -145,6 +145,14 @@ void api_trip(struct call *c);
 void api_reset(struct call *c);
 void api_unpark(struct call *c);
 void api_resume(struct call *c);
+void api_pause(struct call *c);
+void api_drain(struct call *c);
+void api_route_list(struct call *c);
+
+/** Who paused it since when, or null. */
+void api_pause_json(struct buf *b, const struct pause_status *p);
+/** All routes, as a list. */
+void api_routes_json(struct buf *b, const struct flow *f);
 
 /** One lane as JSON. */
 void api_lane_json(struct buf *b, const struct lane_stats *s);

@@ -1,5 +1,5 @@
 /*
- * api_lanes.c - breakers, parked endpoints and paused routes by hand.
+ * api_lanes.c - breakers and parked endpoints by hand.
  */
 #include <jansson.h>
 #include <string.h>
@@ -56,25 +56,4 @@ void api_reset(struct call *c)
 void api_unpark(struct call *c)
 {
     answer_lane(c, flow_unpark(c->admin->conf.flow, str_of(c->name)), "unparked");
-}
-
-void api_resume(struct call *c)
-{
-    int r = flow_resume_route(c->admin->conf.flow, str_of(c->name));
-    struct buf b = { 0 };
-
-    if (r == UV_ENOENT) {
-        call_problem(c, 404, "there is no route \"%.80s\"", c->name);
-        return;
-    }
-    if (r < 0) {
-        call_failed(c, r);
-        return;
-    }
-    log_info(&log_, "resumed: route=%s who=%s", c->name, c->who);
-    buf_cstr(&b, "{\"route\":");
-    buf_json_str(&b, str_of(c->name));
-    buf_cstr(&b, ",\"paused\":false}");
-    call_json(c, 200, buf_view(&b));
-    buf_finish(&b);
 }

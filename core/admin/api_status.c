@@ -114,6 +114,8 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
     }
     put_rate(b, s);
     put_time(b, "oldest_at", s->oldest_ms);
+    buf_cstr(b, ",\"paused\":");
+    api_pause_json(b, &s->pause);
     buf_char(b, ',');
     PUT_NUMBERS(b, { "ready", s->ready }, { "inflight", s->inflight }, { "waiting", s->waiting },
                 { "unknown", s->unknown }, { "held", s->held }, { "delivered", s->delivered },
@@ -213,6 +215,8 @@ static void on_summary(void *ctx, int status, sl_str json)
     put_intake(&b, conf->flow);
     put_store(&b, conf->store);
     put_lanes(&b, conf->flow);
+    buf_cstr(&b, ",\"routes\":");
+    api_routes_json(&b, conf->flow);
     buf_cstr(&b, ",\"alerts\":");
     watch_alerts(conf->watch, &b);
     buf_cstr(&b, ",\"summary\":");

@@ -73,6 +73,10 @@ OPTIONS(reload_options) = { { "dry-run", NULL,
                               "say what it would change and what would be held, change nothing" },
                             OPTION_SOCKET,
                             { 0 } };
+OPTIONS(pause_options) = { OPTION_WHY, OPTION_SOCKET, { 0 } };
+OPTIONS(drain_options) = {
+    OPTION_WHY, { "timeout", "TIME", "wait so long at most (default 60s)" }, OPTION_SOCKET, { 0 }
+};
 OPTIONS(plain_options) = { OPTION_SOCKET, { 0 } };
 OPTIONS(events_options) = { { "duplicates", NULL,
                               "only what repeats another event: by its id or by what it says" },
@@ -298,7 +302,19 @@ const struct command commands[] = {
       command_endpoints_reset },
     { "endpoints unpark", "NAME", "its credentials or quota are mended: try now", plain_options,
       command_endpoints_unpark },
-    { "routes resume", "NAME", "a route paused by errors goes on", plain_options,
+    { "endpoints pause", "NAME", "nothing new leaves for it; events go on being stored",
+      pause_options, command_endpoints_pause },
+    { "endpoints drain", "NAME", "the same, and wait until nothing is under way", drain_options,
+      command_endpoints_drain },
+    { "endpoints resume", "NAME", "a paused or drained one goes on", pause_options,
+      command_endpoints_resume },
+    { "routes list", NULL, "routes, and which of them are paused", plain_options,
+      command_routes_list },
+    { "routes pause", "NAME", "nothing of it leaves, whatever the endpoint", pause_options,
+      command_routes_pause },
+    { "routes drain", "NAME", "the same, and wait until nothing is under way", drain_options,
+      command_routes_drain },
+    { "routes resume", "NAME", "a route paused by hand, or by its errors, goes on", pause_options,
       command_routes_resume },
     { "try", "[FILE|-]", "what would be made of this payload? nothing is stored or sent",
       try_options, command_try },

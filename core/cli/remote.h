@@ -40,6 +40,12 @@ int command_endpoints_list(struct cli *cli);
 int command_endpoints_trip(struct cli *cli);
 int command_endpoints_reset(struct cli *cli);
 int command_endpoints_unpark(struct cli *cli);
+int command_endpoints_pause(struct cli *cli);
+int command_endpoints_drain(struct cli *cli);
+int command_endpoints_resume(struct cli *cli);
+int command_routes_list(struct cli *cli);
+int command_routes_pause(struct cli *cli);
+int command_routes_drain(struct cli *cli);
 int command_routes_resume(struct cli *cli);
 int command_try(struct cli *cli);
 int command_reload(struct cli *cli);
@@ -56,6 +62,10 @@ const char *command_one(const struct cli *cli, const char *what);
 void print_deliveries(json_t *list);
 /** Events as a table. */
 void print_events(json_t *list);
+/** Who paused it, since when and why. */
+void pause_note(struct buf *b, json_t *paused);
+/** Those that are paused, as a table; nothing when none is. */
+void print_paused_routes(json_t *routes);
 /** "name     value" lines; nothing for an empty or missing text. */
 void print_field(const char *name, const char *value);
 void print_member(json_t *o, const char *name, const char *member);

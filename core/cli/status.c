@@ -69,9 +69,12 @@ static void lane_note(struct buf *b, json_t *lane)
 {
     json_t *tripped = json_object_get(lane, "tripped"), *quota = json_object_get(lane, "quota");
     const char *blocked = json_text(lane, "blocked_until");
+    json_t *paused = json_object_get(lane, "paused");
     char when[32];
 
-    if (json_is_object(tripped))
+    if (json_is_object(paused))
+        pause_note(b, paused);
+    else if (json_is_object(tripped))
         buf_printf(b, "breaker opened by hand by %s%s%s", json_text(tripped, "by"),
                    *json_text(tripped, "why") ? ": " : "", json_text(tripped, "why"));
     else if (json_is_true(json_object_get(lane, "parked")))
@@ -183,6 +186,7 @@ int command_status(struct cli *cli)
     int64_t dead = total(counts, "dead"), held = total(counts, "held");
     print_head(a.json);
     print_endpoints(json_object_get(a.json, "lanes"), counts);
+    print_paused_routes(json_object_get(a.json, "routes"));
     print_alerts(json_object_get(a.json, "alerts"));
     if (dead)
         tell("%" PRId64 " dead letters: sluice dead list\n", dead);
@@ -287,10 +291,4 @@ int command_endpoints_unpark(struct cli *cli)
 {
     return by_hand(cli, "endpoints", "unpark", "it is tried again now",
                    "see: sluice endpoints list");
-}
-
-int command_routes_resume(struct cli *cli)
-{
-    return by_hand(cli, "routes", "resume", "it goes on with what comes in",
-                   "what was kept back: sluice held list --type route-paused");
 }

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/pace.h"
+#include "flow/pause.h"
 
 #define LOAD_AGAIN_MS 2000
 
@@ -361,6 +362,15 @@ static void batch_prepare(struct batch *b)
 
 /* ---- SENDING: keys and requests are durable before the first byte leaves ---- */
 
+static void unsend_paused(struct batch *b)
+{
+    struct buf why = { 0 };
+
+    pause_say(&why, pause_here(b->lane, b->route));
+    batch_unsend(b, why.data);
+    buf_finish(&why);
+}
+
 static void on_sent_durable(struct flow *f, struct commit *c, int status)
 {
     struct batch *b = c->ctx;
@@ -392,6 +402,8 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
         batch_unsend(b, "its endpoint was removed from the configuration");
     else if (lane_closed_for(b))
         batch_unsend(b, lane_closed_for(b));
+    else if (pause_here(b->lane, b->route))
+        unsend_paused(b);
     else
         lane_pump(b->lane);
 }

@@ -11,6 +11,7 @@
 #include "flow/intake.h"
 #include "flow/order.h"
 #include "flow/replay.h"
+#include "flow/pause.h"
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
@@ -272,6 +273,7 @@ void flow_destroy(struct flow *f)
     HASH_ITER (hh, f->deliveries, d, tmp)
         lane_remove(d);
     recover_finish(f);
+    pause_finish(f);
     due_close(f);
     await_close(f);
     dead_finish(f);
@@ -397,6 +399,7 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
     ret->retry_percent = l->budget.percent;
     budget_counts(&l->budget, uv_now(f->loop), &ret->window_retries, &ret->window_calls);
     lane_pace_stats(l, ret);
+    flow_pause_status(f, false, str_of(l->name), &ret->pause);
     for (int p = 0; p < PRIORITY__COUNT; p++)
         ret->spilled |= l->windows[p].spilled;
     memcpy(ret->lag_ms_buckets, l->lag_ms_buckets, sizeof(ret->lag_ms_buckets));

@@ -225,6 +225,13 @@ struct flow_stats {
 };
 void flow_stats(const struct flow *f, struct flow_stats *ret);
 
+/** A person's pause; all zero and empty: none. Views until it is changed. */
+struct pause_status {
+    bool paused, drain;
+    int64_t since_ms;
+    const char *who, *why;
+};
+
 struct lane_stats {
     const char *endpoint;
     uint64_t ready, inflight, waiting, unknown, held; /* in memory */
@@ -254,6 +261,7 @@ struct lane_stats {
     uint64_t lag_ms_buckets[16]; /* event received -> delivered: <= 2^i * 10 ms */
     uint64_t lag_ms_sum;
     uint64_t bad_signatures; /* of its webhooks, since start */
+    struct pause_status pause;
 };
 size_t flow_lanes(const struct flow *f);
 void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret);
@@ -274,7 +282,36 @@ void flow_groups_json(const struct flow *f, struct buf *b);
 int flow_trip(struct flow *f, sl_str endpoint, sl_str who, sl_str why);
 int flow_reset(struct flow *f, sl_str endpoint, sl_str who);
 int flow_unpark(struct flow *f, sl_str endpoint);
-/** A paused route goes on. UV_ENOENT. */
+enum pause_what {
+    PAUSE_BEGINS, /* nothing of it leaves, no question either (of a route: questions are asked) */
+    PAUSE_DRAINS, /* the same, but what has an unknown outcome is still asked for */
+    PAUSE_ENDS,
+};
+
+struct flow_pause {
+    enum pause_what what;
+    bool route; /* else an endpoint */
+    sl_str name, who, why;
+};
+
+/** Pause an endpoint or a route, or resume it: `cb` once it is durable and holds. What is with the
+ *  adapter ends as it does. UV_ENOENT: there is none of this name; then no callback. */
+int flow_pause(struct flow *f, const struct flow_pause *p, void (*cb)(void *ctx, int status),
+               void *ctx);
+
+void flow_pause_status(const struct flow *f, bool route, sl_str name, struct pause_status *ret);
+
+struct route_stats {
+    const char *route, *from, *owner;
+    struct pause_status pause; /* by a person */
+    bool failing;              /* by itself, since its program fails: what it makes is held */
+    const char *error;         /* ... with this */
+    uint64_t inflight;         /* in batches that have begun */
+};
+size_t flow_routes(const struct flow *f);
+void flow_route_stats(const struct flow *f, size_t i, struct route_stats *ret);
+
+/** A route that its errors paused goes on. UV_ENOENT. */
 int flow_resume_route(struct flow *f, sl_str route);
 /** Is it paused for its program's errors? False when there is none of this name. */
 bool flow_route_fails(const struct flow *f, sl_str route);

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/failover.h"
+#include "flow/pause.h"
 
 /* ---- how a lane is ---- */
 
@@ -21,7 +22,10 @@ bool lane_usable(const struct lane *l, char why[200])
     char unused[200];
 
     why = why ? why : unused;
-    if (l->parked)
+    if (l->pause)
+        snprintf(why, 200, "it is %s by %.60s%s%.100s", l->pause->drain ? "drained" : "paused",
+                 l->pause->who, l->pause->why[0] ? ": " : "", l->pause->why);
+    else if (l->parked)
         snprintf(why, 200, "it is parked: %.180s", l->park_why);
     else if (l->breaker.by_hand)
         snprintf(why, 200, "its breaker was opened by hand by %s", l->trip_who);
@@ -53,7 +57,7 @@ static bool spilled(const struct lane *l)
  *  would. A person's pause is no reason to try. */
 static bool may_be_tried(const struct lane *l, uint64_t now)
 {
-    if (lane_backlog(l) || spilled(l) || l->under_way || l->breaker.by_hand)
+    if (l->pause || lane_backlog(l) || spilled(l) || l->under_way || l->breaker.by_hand)
         return false;
     if (l->parked)
         return now >= l->parked_until;

@@ -11,6 +11,7 @@
 #include "flow/failover.h"
 #include "flow/order.h"
 #include "flow/pace.h"
+#include "flow/pause.h"
 
 /* ---- life ---- */
 
@@ -98,6 +99,7 @@ struct pile *lane_pile(const struct delivery *d)
     p->lane = l;
     p->priority = d->priority;
     p->cost = 1;
+    p->pause = pause_of(l->flow, true, str_of(d->route->name));
     list_init(&p->ready);
     list_append(&l->piles, &p->node);
     pile_limits(p);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/pace.h"
+#include "flow/pause.h"
 
 static const uint32_t weights[PRIORITY__COUNT] = { 8, 4, 2, 1 };
 
@@ -28,7 +29,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /** Milliseconds until the pile may leave: 0 now, NEVER when it is empty. */
 static uint64_t pile_ripe_in(const struct pile *p, uint64_t now)
 {
-    if (p->n == 0)
+    if (p->n == 0 || p->pause)
         return NEVER;
     if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes))
         return 0;
@@ -274,6 +275,10 @@ static uint64_t pump_once(struct lane *l)
     int64_t wall = clock_wall_ms();
     uint32_t slots = l->parked ? 1 : l->conf->concurrency;
 
+    if (l->pause) {
+        uint64_t next = wake_waiting(l, wall);
+        return l->pause->drain && !l->parked ? least(next, ask_unknown(l, slots, now, wall)) : next;
+    }
     if (l->parked && now < l->parked_until)
         return l->parked_until - now;
     if (l->parked && l->under_way)

@@ -14,6 +14,7 @@
 #include "flow/fallback.h"
 #include "flow/group.h"
 #include "flow/order.h"
+#include "flow/pause.h"
 
 /** A batch that was out when the process ended. */
 struct left_batch {
@@ -50,6 +51,7 @@ void recover_start(struct flow *f)
     recover_step(f);
     f->unread = (f->n_lanes + 1) * PRIORITY__COUNT;
     lane_states_read(f);
+    pause_start(f);
     for (size_t i = 0; i < f->n_lanes; i++) {
         for (int p = 0; p < PRIORITY__COUNT; p++)
             f->lanes[i]->windows[p].spilled = true;

@@ -17,6 +17,7 @@
 #include "flow/intake.h"
 #include "flow/order.h"
 #include "flow/pace.h"
+#include "flow/pause.h"
 
 #define HOLD_AT_ONCE 500 /* moves in a record */
 
@@ -70,6 +71,7 @@ static struct lane *lane_added(struct flow *f, struct adapter *a)
     for (int p = 0; p < PRIORITY__COUNT; p++)
         l->windows[p].spilled = true; /* what is held for it from before stands first in order */
     l->unread = PRIORITY__COUNT;
+    l->pause = pause_of(f, false, str_of(l->name));
     return l;
 }
 

@@ -30,6 +30,7 @@ struct chain {
 struct pile {
     const struct conf_route *route;
     const struct conf_target *target;
+    const struct pause *pause; /* of its route, by a person; NULL: none */
     struct lane *lane;
     struct list node; /* in lane->piles */
     uint8_t priority;
@@ -65,6 +66,7 @@ struct lane {
     struct adapter *adapter; /* NULL: it has none, or its endpoint was removed */
     const struct conf_endpoint *conf;
     const struct config *config; /* share: what `conf` is of */
+    const struct pause *pause;   /* of its endpoint, by a person; NULL: none */
     bool removed;                /* its endpoint is gone from the configuration: see reload.c */
     unsigned unread;             /* windows whose first claim is not answered: nothing leaves yet */
     struct logger log;
@@ -286,6 +288,7 @@ struct flow {
     struct list replays;     /* replay.c */
     bool lowered;            /* a delivery may be low though its route is not: a replay's */
     struct choice *deciding; /* decide.c: hash by num */
+    struct pause *pauses;    /* pause.c: hash by key */
     struct due due;
     struct taken_deadline *deadlines;   /* deadline.c: hash by num */
     struct hold_program *hold_programs; /* await.c: hash by text */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "flow/order.h"
+#include "flow/pause.h"
 
 void why_say(struct why *ret, int64_t until_ms, const char *fmt, ...)
 {
@@ -173,11 +174,31 @@ static bool gateway(struct delivery *d, struct why *w)
     return true;
 }
 
+static void say_pause(struct why *w, const char *kind, const char *name, const struct pause *p)
+{
+    struct buf text = { 0 };
+
+    pause_say(&text, p);
+    why_say(w, 0, "%s %s is %s", kind, name, text.data);
+    buf_finish(&text);
+}
+
+static bool route_paused(struct delivery *d, struct why *w)
+{
+    const struct pause *p = pause_of(d->lane->flow, true, str_of(d->route->name));
+
+    if (p)
+        say_pause(w, "route", d->route->name, p);
+    return p != NULL;
+}
+
 bool why_lane(struct lane *l, struct why *w)
 {
     uint64_t now = uv_now(l->flow->loop);
 
-    if (l->parked)
+    if (l->pause)
+        say_pause(w, "endpoint", l->name, l->pause);
+    else if (l->parked)
         why_say(w, why_wall(l->flow, l->parked_until > now ? l->parked_until : now),
                 "%s is parked: %s", l->conf->name, l->park_why);
     else if (l->breaker.by_hand)
@@ -246,8 +267,8 @@ static bool turn(struct delivery *d, struct why *w)
 /* ---- all of them ---- */
 
 static why_cause *const causes[] = {
-    at_work,  in_flight, held,      over_budget, next_attempt, next_question, behind,
-    why_dead, why_gate,  no_target, gateway,     lane,         gathers,       turn,
+    at_work,  in_flight, held,    over_budget,  next_attempt, next_question, behind, why_dead,
+    why_gate, no_target, gateway, route_paused, lane,         gathers,       turn,
 };
 
 bool flow_why(struct flow *f, uint64_t num, struct why *ret)

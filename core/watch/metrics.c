@@ -133,15 +133,31 @@ static void lane_states(struct buf *b, const struct flow *f)
     head(b, "lane_oldest_timestamp_seconds", "gauge",
          "When the event of the oldest ready delivery was received; 0: none is ready.");
     head(b, "breaker_open", "gauge", "1: the breaker is open or half-open.");
+    head(b, "endpoint_paused", "gauge", "1: a person has paused or drained the endpoint.");
     head(b, "endpoint_parked", "gauge", "1: the endpoint cannot be used at all at the moment.");
     for (size_t i = 0; i < flow_lanes(f); i++) {
         flow_lane_stats(f, i, &s);
         buf_printf(b,
                    "sluice_lane_oldest_timestamp_seconds{endpoint=\"%s\"} %.3f\n"
                    "sluice_breaker_open{endpoint=\"%s\"} %d\n"
+                   "sluice_endpoint_paused{endpoint=\"%s\"} %d\n"
                    "sluice_endpoint_parked{endpoint=\"%s\"} %d\n",
                    s.endpoint, (double)s.oldest_ms / 1e3, s.endpoint, s.breaker[0] != 'c',
-                   s.endpoint, s.parked);
+                   s.endpoint, s.pause.paused, s.endpoint, s.parked);
+    }
+}
+
+static void routes(struct buf *b, const struct flow *f)
+{
+    struct route_stats s;
+
+    head(b, "route_paused", "gauge", "1: paused by a person, or by the errors of its program.");
+    for (size_t i = 0; i < flow_routes(f); i++) {
+        flow_route_stats(f, i, &s);
+        buf_printf(b,
+                   "sluice_route_paused{route=\"%s\",by=\"person\"} %d\n"
+                   "sluice_route_paused{route=\"%s\",by=\"errors\"} %d\n",
+                   s.route, s.pause.paused, s.route, s.failing);
     }
 }
 
@@ -201,6 +217,7 @@ void watch_metrics(struct watch *w, struct buf *out)
           ms.deaths);
     plain(out, "map_workers", "gauge", "Mapping workers that are up.", ms.workers_up);
     lane_states(out, w->flow);
+    routes(out, w->flow);
     lane_lag(out, w->flow);
 #define LANES(name, type, help, field) \
     lanes(out, w->flow, name, type, help, offsetof(struct lane_stats, field))

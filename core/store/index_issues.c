@@ -466,7 +466,7 @@ int report_replayable(struct index *ix, struct query *q)
     json_t *list = json_array();
     sqlite3_stmt *st = NULL;
     int r = index_filter_deliveries(ix, "issue, route, endpoint, count(*)", &q->filter, &st,
-                                    " GROUP BY issue, route, endpoint ORDER BY 4 DESC, 1, 2, 3");
+                                    " GROUP BY issue ORDER BY 4 DESC, 1");
 
     while (r == 0 && (r = sql_row(st)) > 0) {
         reply_add(list, plan_row(ix, st));

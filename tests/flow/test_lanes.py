@@ -214,13 +214,18 @@ def test_a_breaker_opens_lets_nothing_be_burnt_meanwhile_and_closes_again(lanes,
 
 def test_what_waits_behind_an_open_breaker_survives_kill_9(lanes, byron):
     gateway = lanes()
-    gateway.api("POST", "/v1/endpoints/byron/trip")
+    gateway.cli("endpoints", "trip", "byron", "--why", "they count their stock")
     orders = byron_orders(5)
     for order in orders:
         gateway.post(order)
     gateway.kill9()
     assert byron.books()["orders"] == []
     gateway.start()
+    wait_until(lambda: gateway.states("byron").get("ready") == 5)
+    assert gateway.lane("byron")["tripped"]["why"] == "they count their stock"
+    assert gateway.lane("byron")["tripped"]["by"].startswith("uid ")
+    assert byron.books()["orders"] == []
+    gateway.cli("endpoints", "reset", "byron")
     wait_until(lambda: gateway.lane("byron")["delivered"] == 5)
     check_supplier(byron.books(), BYRON, orders)
 

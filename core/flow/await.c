@@ -15,7 +15,7 @@
 #include "flow/hold.h"
 #include "flow/program.h"
 
-#define CAME_MOST 50 /* events of a subject that are looked through, newest first */
+#define CAME_MOST 500 /* events of a subject that are looked through, newest first */
 #define BUSY_MS   50
 #define AGAIN_MS  1000
 
@@ -45,7 +45,6 @@ struct held_row { /* that this event may release */
     uint64_t num;
     char *type; /* own */
     const struct conf_hold *hold;
-    int64_t clock_ms;
 };
 
 struct await {
@@ -418,7 +417,6 @@ static void decide(struct await *w)
     const struct event *e = w->rt->event;
     uint64_t *nums = mem_array(w->n_held + 1, sizeof(*nums));
     enum decision *each = mem_array(w->n_held + 1, sizeof(*each));
-    int64_t *clocks = mem_array(w->n_held + 1, sizeof(*clocks));
     const char **types = mem_array(w->n_held + 1, sizeof(*types));
     struct buf who = { 0 }, why = { 0 };
     size_t n = 0;
@@ -427,7 +425,6 @@ static void decide(struct await *w)
         for (size_t k = 0; k < w->n_judged; k++)
             if (w->judged[k].hold == w->held[i].hold && w->judged[k].what != JUDGED_STAYS) {
                 nums[n] = w->held[i].num;
-                clocks[n] = w->held[i].clock_ms;
                 types[n] = w->held[i].type;
                 each[n++] = w->judged[k].what == JUDGED_REJECT ? DECISION_REJECT : DECISION_RELEASE;
             }
@@ -439,13 +436,11 @@ static void decide(struct await *w)
                         .n = n,
                         .each = each,
                         .types = types,
-                        .clocks = clocks,
                         .prepared = on_prepared };
     if (!n || flow_decide(w->rt->flow, &d, on_decided, w) < 0)
         end_asking(w);
     free(nums);
     free(each);
-    free(clocks);
     free(types);
     buf_finish(&who);
     buf_finish(&why);
@@ -510,9 +505,8 @@ static void add_held(struct await *w, const struct store_delivery *row)
         delivery_event(row->num) == w->rt->event->id)
         return; /* what was held in the backup may have been sent since: a person decides */
     w->held = mem_grow(w->held, (w->n_held + 1) * sizeof(*w->held));
-    w->held[w->n_held++] = (struct held_row){
-        .num = row->num, .type = mem_dup(row->hold_type), .hold = h, .clock_ms = row->next_ms
-    };
+    w->held[w->n_held++] =
+        (struct held_row){ .num = row->num, .type = mem_dup(row->hold_type), .hold = h };
     add_judged(w, h);
 }
 

@@ -203,6 +203,8 @@ static void move_one(struct choice *c)
     int r = failover_check(a->flow, &c->row, str_of(a->endpoint), a->nothing_there, &c->m, &detail,
                            text);
 
+    if (c->m.state == DS_HELD) /* elsewhere, and held as before */
+        hold_carry(&detail, &c->row);
     c->detail = buf_steal(&detail, NULL);
     c->m.detail = str_of(c->detail);
     c->move = r == 0;
@@ -431,7 +433,7 @@ static void place(struct choice *c)
     struct delivery *d = flow_delivery(f, c->row.num);
     struct lane *l;
 
-    if (c->m.state == DS_HELD && c->row.state == DS_HELD) {
+    if (c->m.state == DS_HELD && c->row.state == DS_HELD && !c->m.endpoint.len) {
         follow_hold(c);
         return;
     }
@@ -599,9 +601,11 @@ static void remap_or_write(struct deciding *a)
 
 bool flow_decide_busy(const struct deciding *a)
 {
-    for (size_t i = 0; i < a->n; i++)
-        if (a->results[i].status == UV_EBUSY)
+    for (size_t i = 0; i < a->n; i++) {
+        int status = a->results[i].status;
+        if (status < 0 && status != UV_EINVAL && status != UV_ENOENT)
             return true;
+    }
     return false;
 }
 

@@ -86,8 +86,12 @@ void due_add(struct flow *f, bool deadline, uint64_t num, int64_t at_ms)
 
 void due_again(struct flow *f, bool deadline, uint64_t num, int64_t clock_ms, int64_t ms)
 {
-    if (!f->closing)
-        put(&f->due, key_of(deadline, num), clock_wall_ms() + ms, clock_ms);
+    uint64_t key = key_of(deadline, num);
+    struct due_item *i;
+
+    HASH_FIND(hh, f->due.items, &key, sizeof(key), i);
+    if (!f->closing && !i) /* else it was set anew meanwhile */
+        put(&f->due, key, clock_wall_ms() + ms, clock_ms);
 }
 
 /* ---- the store ---- */
@@ -151,7 +155,9 @@ static void on_decided(void *ctx, const struct decided *results, size_t n)
         int status = results[i].status;
         if (status == UV_EBUSY)
             due_again(f, false, g->nums[i], g->clocks[i], BUSY_MS);
-        else if (status < 0 && status != UV_EINVAL && status != UV_ENOENT)
+        else if (status == UV_EINVAL) /* its clock says something else: the store knows what */
+            f->due.horizon_ms = 0;
+        else if (status < 0 && status != UV_ENOENT)
             due_again(f, false, g->nums[i], g->clocks[i], AGAIN_MS);
     }
     free(g);

@@ -132,6 +132,29 @@ static json_t *read_detail(const struct store_delivery *row)
     return NULL;
 }
 
+#define HOLD "\"hold\":"
+
+void hold_carry(struct buf *detail, const struct store_delivery *row)
+{
+    json_t *says = read_detail(row);
+    size_t at = 0;
+
+    while (says && at + strlen(HOLD) < row->detail.len &&
+           memcmp(row->detail.ptr + at, HOLD, strlen(HOLD)) != 0)
+        at++;
+    if (says && at + strlen(HOLD) < row->detail.len) {
+        if (detail->len > 2) {
+            detail->len--; /* its bracket */
+            buf_char(detail, ',');
+        } else {
+            buf_clear(detail);
+            buf_char(detail, '{');
+        }
+        buf_append(detail, row->detail.ptr + at, row->detail.len - at);
+    }
+    json_decref(says);
+}
+
 static const char *text_in(const json_t *o, const char *name)
 {
     return json_string_value(json_object_get(o, name));

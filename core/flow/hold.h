@@ -40,6 +40,9 @@ int hold_chosen(const struct store_delivery *row, sl_str choice, bool release, i
                 struct hold_verdict *ret, char text[160]);
 void hold_verdict_finish(struct hold_verdict *v);
 
+/** What a held row's hold says goes on in `detail`, an object that takes the old detail's place. */
+void hold_carry(struct buf *detail, const struct store_delivery *row);
+
 /** The owner its detail names, own; NULL: none. */
 char *hold_owner(sl_str detail);
 /** "2h", "90s": as people write it. */

@@ -302,6 +302,10 @@ static void on_event(void *ctx, int status, const struct store_event *se)
         flow_later(r->flow, AGAIN_MS, on_fetch_again, fe);
         return;
     }
+    if (rt && c->waited && se->n_deliveries) { /* a link was faster than this claim: it is routed */
+        routing_free(rt);
+        rt = NULL;
+    }
     if (rt) {
         e->waited = c->waited;
         e->first_ordinal = se->n_deliveries;

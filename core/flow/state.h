@@ -427,7 +427,8 @@ void settle_write(struct lane *l, uint64_t batch, const char *who, struct rec_mo
                   struct extras *x, void (*then)(struct flow *f, int status, void *ctx), void *ctx);
 
 /* decide.c */
-bool flow_decide_busy(const struct deciding *a); /* one is moved by somebody else just now */
+/** One of them could not be decided, and later it can: somebody moves it, it could not be read. */
+bool flow_decide_busy(const struct deciding *a);
 bool decide_under_way(const struct flow *f, uint64_t num); /* a decision about this delivery */
 
 /* confirm.c */

@@ -331,6 +331,58 @@ void check_notice(void *ctx, const struct notice *n)
     }
 }
 
+/* ---- clocks ---- */
+
+/** Since when the flow could have seen it. */
+static bool is_late(const struct sim *s, int64_t at_ms)
+{
+    int64_t alive_ms = clock_wall_ms() - (world_now() - s->life_ms);
+
+    return clock_wall_ms() > (at_ms > alive_ms ? at_ms : alive_ms) + s->late_ms;
+}
+
+void check_clocks(struct sim *s)
+{
+    if (!s->flow || s->flow->draining || store_sim_stopped(s->store))
+        return;
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *r = s->t->rows[i];
+        if (r->state == DS_HELD && r->next_ms && is_late(s, r->next_ms))
+            world_fail(&s->w,
+                       "clock: " NAME_FMT " is held as " STR_FMT " for %" PRId64 " ms too long",
+                       NAME(r->num), STR_ARG(r->hold_type), clock_wall_ms() - r->next_ms);
+    }
+    for (const struct deadline_row *d = s->t->deadlines; d; d = d->hh.next)
+        if (d->open && is_late(s, d->next_ms))
+            world_fail(&s->w, "deadline: that of " NAME_FMT " is %" PRId64 " ms over", NAME(d->num),
+                       clock_wall_ms() - d->next_ms);
+}
+
+/** A clock moves what is held, when its time has come and not before. */
+static void check_rung(struct sim *s, const struct rec_move *m)
+{
+    const struct row *r = tables_row(s->t, m->num);
+
+    if (!r || !r->clock_ms || clock_wall_ms() < r->clock_ms)
+        world_fail(&s->w, "clock: " NAME_FMT " is moved %" PRId64 " ms before its time",
+                   NAME(m->num), r ? r->clock_ms - clock_wall_ms() : 0);
+}
+
+static void check_missed(struct sim *s, sl_str payload)
+{
+    struct rec_deadlines rec;
+
+    if (rec_deadlines_decode(payload, &rec) < 0)
+        return;
+    for (size_t i = 0; i < rec.n_items; i++) {
+        const struct deadline_row *d = tables_deadline(s->t, rec.items[i].num);
+        if (rec.items[i].what == DEADLINE_MISSED && (!d || clock_wall_ms() < d->due_ms))
+            world_fail(&s->w, "deadline: that of " NAME_FMT " is missed before its time",
+                       NAME(rec.items[i].num));
+    }
+    rec_deadlines_finish(&rec);
+}
+
 /* ---- records ---- */
 
 void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload)
@@ -339,8 +391,20 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
     struct rec_moves rec;
 
     world_say(&s->w, "record %" PRIu64 " of kind %d", seq, type);
+    if (type == REC_DEADLINE)
+        check_missed(s, payload);
     if ((type != REC_DECISION && type != REC_OUTCOME) || rec_moves_decode(payload, &rec) < 0)
         return;
+    for (size_t i = 0; i < rec.n_moves; i++)
+        world_say(&s->w, NAME_FMT " is %s by " STR_FMT ": " STR_FMT, NAME(rec.moves[i].num),
+                  delivery_state_names[rec.moves[i].state], STR_ARG(rec.who),
+                  STR_ARG(rec.moves[i].reason));
+    for (size_t i = 0; i < rec.n_moves && is(rec.who, "clock"); i++)
+        check_rung(s, &rec.moves[i]);
+    if (is(rec.who, "clock") || str_starts(rec.who, STR("event "))) {
+        rec_moves_finish(&rec); /* it was never sent */
+        return;
+    }
     for (size_t i = 0; i < rec.n_moves; i++) /* at another endpoint they are made anew */
         book_of(s, rec.moves[i].num)->bytes_may_change |= rec.moves[i].endpoint.len > 0;
     bool decided = type == REC_DECISION && !is(rec.who, "group") && !is(rec.who, "router");
@@ -377,12 +441,18 @@ bool check_quiet(const struct sim *s, char *why, size_t len)
         }
     }
     const struct row *r = check_stuck(s);
-    if (!r)
-        return true;
-    snprintf(why, len, NAME_FMT " (" STR_FMT ", " STR_FMT ", to " STR_FMT ") is %s for ever",
-             NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject), STR_ARG(r->endpoint),
-             delivery_state_names[r->state]);
-    return false;
+    if (r) {
+        snprintf(why, len, NAME_FMT " (" STR_FMT ", " STR_FMT ", to " STR_FMT ") is %s for ever",
+                 NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject), STR_ARG(r->endpoint),
+                 delivery_state_names[r->state]);
+        return false;
+    }
+    for (const struct deadline_row *d = s->t->deadlines; d; d = d->hh.next)
+        if (d->open) {
+            snprintf(why, len, "the deadline of " NAME_FMT " is open", NAME(d->num));
+            return false;
+        }
+    return true;
 }
 
 static void check_event(struct sim *s, const struct event_row *e)
@@ -425,6 +495,63 @@ static void say_open(struct sim *s)
     }
 }
 
+/** An event of this topic about the subject; 0: none came. */
+static uint64_t came(const struct sim *s, sl_str subject, const char *topic)
+{
+    for (uint64_t id = 1; id <= s->t->last; id++) {
+        const struct event_row *e = tables_event(s->t, id);
+        for (size_t i = 0; e && e->routed == 1 && !e->duplicate_of && i < e->n_abouts; i++)
+            if (str_eq(e->abouts[i], subject) && is(e->receipt.topic, topic))
+                return id;
+    }
+    return 0;
+}
+
+/** It is held, and what it waits for has come. */
+static void check_held(struct sim *s, const struct row *r)
+{
+    const struct conf_route *route = route_of(s, r);
+    bool waits = is(r->hold_type, HOLD_WAIT_FOR);
+    const struct conf_hold *h = waits ? route->wait : route->hold;
+    uint64_t by;
+
+    if (r->state != DS_HELD || !h || !is(r->hold_type, h->type) || !h->n_until)
+        return;
+    by = came(s, r->subject, h->until[0]);
+    if (by)
+        world_fail(&s->w, "held: " NAME_FMT " is held as %s, and event %" PRIu64 " came",
+                   NAME(r->num), h->type, by);
+}
+
+/** Each ends once, and an event says so exactly when it was missed. */
+static void check_deadline(struct sim *s, const struct deadline_row *d)
+{
+    unsigned said = 0;
+
+    for (uint64_t id = 1; id <= s->t->last; id++) {
+        const struct event_row *e = tables_event(s->t, id);
+        said += e && e->receipt.cause == d->num && is(e->receipt.topic, "late");
+    }
+    if (d->met + d->missed != d->begun || said != d->missed)
+        world_fail(&s->w,
+                   "deadline: that of " NAME_FMT
+                   " began %u times, was met %u and missed %u "
+                   "times, and %u events say so",
+                   NAME(d->num), d->begun, d->met, d->missed, said);
+}
+
+static void check_waits(struct sim *s)
+{
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *r = s->t->rows[i];
+        check_held(s, r);
+        if (r->state == DS_DELIVERED && route_of(s, r)->deadline && !tables_deadline(s->t, r->num))
+            world_fail(&s->w, "deadline: " NAME_FMT " is delivered and has none", NAME(r->num));
+    }
+    for (const struct deadline_row *d = s->t->deadlines; d; d = d->hh.next)
+        check_deadline(s, d);
+}
+
 void check_end(struct sim *s)
 {
     char why[200];
@@ -442,4 +569,5 @@ void check_end(struct sim *s)
     for (size_t i = 0; i < s->t->n_rows; i++)
         check_outcome(s, s->t->rows[i]);
     check_versions(s);
+    check_waits(s);
 }

@@ -3,6 +3,7 @@
  * for ever, since it waits for a person.
  */
 #include <inttypes.h>
+#include <string.h>
 #include "flow/order.h"
 #include "sim.h"
 
@@ -113,13 +114,19 @@ void check_versions(struct sim *s)
 
 /* ---- what may stay ---- */
 
+/** Its clock will move it, and for good. */
+static bool is_ticking(const struct row *r)
+{
+    return r->next_ms && !(r->detail.len && strstr(r->detail.ptr, "\"then\":\"escalate\""));
+}
+
 /** What is before it waits for a person, or for what does. */
 static bool is_kept_back(const struct sim *s, const struct row *r)
 {
     const struct event_row *e = tables_event(s->t, delivery_event(r->num));
 
     if (r->state == DS_HELD)
-        return true;
+        return !is_ticking(r);
     for (uint32_t i = 0; e && i < e->n_rows && !r->first_sent_ms; i++) {
         const struct row *other = e->rows[i];
         if (other && goes_before(s, r, other) && in_the_way(other) &&

@@ -112,7 +112,7 @@ static void add_route(struct sim *s, const char *endpoint, const char *topic)
 
     snprintf(name, 8, "r%zu", i);
     topics[0] = (char *)arena_str(&s->arena, str_of(topic)).ptr;
-    if (!strcmp(topic, "done"))
+    if (!strcmp(topic, "done") || !strcmp(topic, "late"))
         to = DESK; /* what it emits does not come back to it */
     s->targets[i] = (struct conf_target){ .kind = TARGET_SEND,
                                           .endpoint = &s->endpoints[to],
@@ -134,7 +134,8 @@ static void add_route(struct sim *s, const char *endpoint, const char *topic)
         .hold = one_in(g, 20) ? &approval : NULL,
         .index = i,
     };
-    if (s->config.n_groups && strcmp(topic, "done") != 0 && one_in(g, 2))
+    if (s->config.n_groups && strcmp(topic, "done") != 0 && strcmp(topic, "late") != 0 &&
+        one_in(g, 2))
         send_to_group(s, i);
 }
 
@@ -152,7 +153,7 @@ static void plan_retries(struct sim *s)
         unsigned to = (unsigned)between(g, CRM, DESK);
         bool some = one_in(g, 3);
         if (!some || r->targets->kind != TARGET_SEND || !strcmp(r->topics[0], "done") ||
-            r->targets->endpoint == &s->endpoints[to])
+            !strcmp(r->topics[0], "late") || r->targets->endpoint == &s->endpoints[to])
             continue;
         s->fallbacks[i] = (struct conf_target){ .kind = TARGET_SEND,
                                                 .endpoint = &s->endpoints[to],
@@ -169,6 +170,44 @@ static void plan_retries(struct sim *s)
     }
 }
 
+/** What the deliveries of a route wait for, by clocks and by events; and what must follow them. */
+static void plan_waits(struct sim *s, size_t i)
+{
+    static char *risk[] = { "risk" }, *first[] = { "t0" }, *expected[] = { "t1" },
+                *done[] = { "done" };
+    struct rng *g = &s->waiting;
+    struct conf_route *r = &s->routes[i];
+
+    bool newest = r->coalesce || r->latest; /* what is released late may be outdated: not here */
+
+    if (!newest && !r->hold && one_in(g, 6)) {
+        s->holds[i] = (struct conf_hold){ .type = "fraud",
+                                          .until = risk,
+                                          .n_until = one_in(g, 3) ? 0 : 1,
+                                          .for_ms = PICK(g, 0, 200, 3000, 30000),
+                                          .escalate_to = one_in(g, 2) ? "another" : NULL };
+        if (s->holds[i].for_ms)
+            s->holds[i].then = (enum hold_then)PICK(g, HOLD_RELEASE, HOLD_REJECT, HOLD_ESCALATE);
+        r->hold = &s->holds[i];
+    }
+    if (!newest && one_in(g, 6) && !(r->hold && r->hold->n_until)) {
+        s->joins[i] = (struct conf_hold){ .type = HOLD_WAIT_FOR,
+                                          .until = first,
+                                          .n_until = 1,
+                                          .for_ms = PICK(g, 100, 3000, 30000),
+                                          .then = one_in(g, 3) ? HOLD_REJECT : HOLD_RELEASE };
+        r->wait = &s->joins[i];
+    }
+    if (one_in(g, 4)) {
+        s->deadlines[i] = (struct conf_deadline){ .expect = one_in(g, 2) ? expected : done,
+                                                  .n_expect = 1,
+                                                  .within_ms = PICK(g, 300, 3000, 30000),
+                                                  .topic = "late",
+                                                  .warn_percent = one_in(g, 2) ? 80 : 0 };
+        r->deadline = &s->deadlines[i];
+    }
+}
+
 static void plan_routes(struct sim *s)
 {
     int n = (int)between(&s->rng, 1, 6);
@@ -182,6 +221,7 @@ static void plan_routes(struct sim *s)
         add_route(s, s->endpoints[CRM].name, "ref");
     if (one_in(&s->rng, 2))
         add_route(s, s->endpoints[CRM].name, "done");
+    add_route(s, s->endpoints[CRM].name, "late");
 }
 
 /** Of two that take the same events the first in the file may wait for the second, or the other way
@@ -230,7 +270,9 @@ void plan_make(struct sim *s)
     struct rng *g = &s->rng;
 
     world_rng(&s->w, 0, g);
+    world_rng(&s->w, 41, &s->waiting);
     s->config = (struct config){
+        .alerts = { .repeat_ms = 5000 },
         .window = (uint64_t)PICK(g, 1, 2, 5, 20, WIDE, WIDE),
         .endpoints = s->endpoints,
         .n_endpoints = ENDPOINTS,
@@ -246,9 +288,13 @@ void plan_make(struct sim *s)
     plan_routes(s);
     plan_order(s);
     plan_retries(s);
+    for (size_t i = 0; i < s->config.n_routes; i++)
+        plan_waits(s, i);
     store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),
                                  .full_per_mille = (unsigned)PICK(g, 0, 0, 0, 20),
                                  .deaf_per_mille = (unsigned)PICK(g, 0, 0, 0, 20) };
+    s->late_ms = 1000 + 20 * store.slow_ms +
+                 (store.full_per_mille || store.deaf_per_mille ? 10000 : 0);
     world_say(&s->w, "window %" PRIu64 ", disk %" PRId64 " ms, full %u, deaf %u", s->config.window,
               store.slow_ms, store.full_per_mille, store.deaf_per_mille);
     for (size_t i = 0; i < s->config.n_routes; i++) {

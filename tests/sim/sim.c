@@ -153,6 +153,8 @@ static void plan_coming(struct sim *s, unsigned i)
     in->sim = s;
     in->endpoint = s->endpoints[SHOP].name;
     snprintf(in->topic, sizeof(in->topic), "t%u", (unsigned)rng_below(g, 3));
+    if (one_in(&s->waiting, 12))
+        snprintf(in->topic, sizeof(in->topic), "risk");
     snprintf(in->sender_id, sizeof(in->sender_id), "%u", one_in(g, 15) ? i / 2 : i);
     if (one_in(g, 10)) {
         in->endpoint = s->endpoints[CRM].name;
@@ -240,6 +242,7 @@ static void on_beat(void *ctx) /* so that there is always something to wait for 
 {
     struct sim *s = ctx;
 
+    check_clocks(s);
     world_in(&s->w, BEAT_MS, on_beat, s);
 }
 

@@ -13,7 +13,7 @@
 enum { SHOP, CRM, SUPPLIER, DESK, ENDPOINTS };            /* the first one only sends webhooks */
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE, ACTIONS }; /* plain, idempotent, 10 at once, once */
 
-#define MAX_ROUTES     8
+#define MAX_ROUTES     9
 #define ISOLATION_MOST 6000 /* waits that are noted */
 #define MEMBERS        3    /* of a group, at most: all that take deliveries */
 #define WIDE           1000 /* a window that has room for all deliveries */
@@ -108,6 +108,10 @@ struct sim {
     struct conf_route routes[MAX_ROUTES];
     struct conf_target targets[MAX_ROUTES];
     struct conf_target fallbacks[MAX_ROUTES];
+    struct conf_hold holds[MAX_ROUTES], joins[MAX_ROUTES];
+    struct conf_deadline deadlines[MAX_ROUTES];
+    struct rng waiting; /* of what waits for what */
+    int64_t late_ms;    /* a clock is answered within so long */
     struct conf_group group;
     struct conf_member members[MEMBERS];
     struct conf_target parts[MAX_ROUTES][MEMBERS];
@@ -156,6 +160,7 @@ void check_told(struct call *c);                        /* right before the answ
 void check_notice(void *sim, const struct notice *n);
 void check_record(void *sim, uint64_t seq, enum record_type type, sl_str payload);
 bool check_quiet(const struct sim *s, char *why, size_t len); /* nothing is left to do */
+void check_clocks(struct sim *s); /* of what is held, and of deadlines: nothing is overdue */
 void check_end(struct sim *s);
 
 /* check_order.c */

@@ -239,6 +239,7 @@ static void move(struct tables *t, const struct rec_move *m, int64_t now_ms)
         r->ready_ms = now_ms;
     r->revived |= r->state > DS_DEAD;
     r->moved_ms = now_ms;
+    r->clock_ms = r->state == DS_HELD ? r->next_ms : 0;
     r->state = m->state == DS_PARKED ? DS_READY : m->state;
     r->attempts = m->burnt == BURNT_ANEW ? 0 : r->attempts + m->burnt;
     r->generation = m->generation;

@@ -25,6 +25,7 @@ struct row { /* a delivery */
     uint32_t request_generation;
     uint8_t digest[32];    /* of what the newest `sent` record announced */
     int64_t ready_ms;      /* since when it is ready */
+    int64_t clock_ms;      /* of the hold that the newest move ended; 0: it had none */
     int64_t live_ms;       /* made, or brought back by a decision */
     int64_t moved_ms;      /* since when it stands so */
     unsigned sent_times;   /* `sent` records of it */

@@ -228,7 +228,10 @@ struct conf_route {
     size_t n_after;
     uint32_t rank;
     char **after_names;
-    unsigned after_line, after_column;
+    char *overtakes_name; /* as long as it is not resolved */
+    unsigned after_line, after_column, overtakes_line, overtakes_column;
+    struct conf_route *overtakes; /* whose held deliveries of its subject it closes; NULL: none */
+    bool overtaken;               /* by another one */
     enum coalesce coalesce;
     bool latest;          /* latest_by: version; default: the actions' SL_ACTION_UPSERT */
     enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */

@@ -57,7 +57,8 @@ void deadline_destroy(struct conf_deadline *d);
 /* ---- order.c: what a route says of the order of deliveries ---- */
 
 /** What names no other route; values as given. */
-void order_load(struct load *l, struct conf_route *r, const sl_values *v);
+void order_load(struct load *l, struct conf_route *r, const sl_values *v,
+                const struct yaml_item *item);
 /** All routes are there: resolve the names of others, and rank them. */
 void order_resolve(struct load *l);
 void order_finish(struct conf_route *r);

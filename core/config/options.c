@@ -307,11 +307,11 @@ const struct field options_route[] = {
 const char *const keys_top[] = { "endpoints", "groups", "routes", NULL };
 const char *const keys_endpoint[] = { "adapter", NULL };
 const char *const keys_group[] = { "members", NULL };
-const char *const keys_route[] = { "to", "action", "hold", "fallback", NULL };
+const char *const keys_route[] = { "to", "action", "hold", "fallback", "overtakes", NULL };
 const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases",
                                 "else",     "hold",  "dead",   "drop",   NULL };
 
-const char *const keys_route_later[] = { "with", "shadow", "overtakes", "batch", NULL };
+const char *const keys_route_later[] = { "with", "shadow", "batch", NULL };
 const char *const keys_to_later[] = { "origin", NULL };
 
 /* clang-format on */

@@ -20,12 +20,49 @@ static void load_latest(struct conf_route *r, const sl_values *v)
     }
 }
 
-void order_load(struct load *l, struct conf_route *r, const sl_values *v)
+#define OVERTAKES "{ route: NAME, held: close }"
+
+static const sl_option overtakes_options[] = {
+    { .name = "route", .type = SL_OPT_STRING, .flags = SL_OPT_REQUIRED },
+    { .name = "held", .type = SL_OPT_ENUM, .flags = SL_OPT_REQUIRED, .choices = "close" },
+    { 0 },
+};
+
+/** The name is resolved when all routes are there. */
+static void load_overtakes(struct load *l, struct conf_route *r, const struct yaml_item *item)
 {
+    struct table table = table_of(overtakes_options);
+    struct keys keys = { .tables = &table, .n_tables = 1 };
+    struct source source = { .map = item->value };
+    const struct value *route;
+    char found[96];
+    sl_values *v;
+
+    if (item->value->kind != YAML_MAP) {
+        yaml_describe(item->value, found);
+        report_node(&l->rd, item->value, "\"overtakes\" wants " OVERTAKES ", found %s", found);
+        return;
+    }
+    keys_check(&l->rd, item->value, &keys);
+    v = values_read(&l->rd, table, &source, 1, item);
+    route = values_get(v, "route");
+    r->overtakes_line = route->line;
+    r->overtakes_column = route->column;
+    if (!v->bad && route->from == VALUE_GIVEN)
+        r->overtakes_name = mem_str(route->text.data);
+    values_destroy(v);
+}
+
+void order_load(struct load *l, struct conf_route *r, const sl_values *v,
+                const struct yaml_item *item)
+{
+    const struct yaml_item *overtakes = yaml_get(item->value, STR("overtakes"));
     const struct value *coalesce = values_get(v, "coalesce");
     const struct value *after = values_get(v, "after"), *dead = values_get(v, "on_dead");
 
     load_latest(r, v);
+    if (overtakes)
+        load_overtakes(l, r, overtakes);
     if (r->coalesce && !r->ordered)
         report_at(&l->rd.report, coalesce->line, coalesce->column,
                   "\"coalesce\" needs \"ordered: true\": without order nothing is newer");
@@ -51,6 +88,7 @@ void order_finish(struct conf_route *r)
         free(r->after_names[i]);
     free(r->after_names);
     free(r->after);
+    free(r->overtakes_name);
 }
 
 /* ---- after ---- */
@@ -140,6 +178,39 @@ static void resolve_after(struct load *l, struct conf_route *r)
     r->after_names = NULL;
 }
 
+/* ---- overtakes ---- */
+
+static void resolve_overtakes(struct load *l, struct conf_route *r)
+{
+    struct report *report = &l->rd.report;
+    struct conf_route *other;
+
+    if (!r->overtakes_name)
+        return;
+    other = config_route(l->config, str_of(r->overtakes_name));
+    if (!other)
+        report_no_route(l, r, r->overtakes_name, "overtakes", r->overtakes_line,
+                        r->overtakes_column);
+    else if (other == r)
+        report_at(report, r->overtakes_line, r->overtakes_column,
+                  "\"overtakes\": a route cannot overtake itself; name the one whose held "
+                  "deliveries it closes");
+    else if (other->overtakes_name || other->overtakes)
+        report_at(report, r->overtakes_line, r->overtakes_column,
+                  "\"overtakes\": route \"%s\" overtakes another one itself; name that one",
+                  other->name);
+    else if (routes_meet(r, other))
+        report_at(
+            report, r->overtakes_line, r->overtakes_column,
+            "\"overtakes\": route \"%s\" takes the same events, so that each would close what "
+            "was just made; one of them needs other topics",
+            other->name);
+    else
+        r->overtakes = other;
+    if (r->overtakes)
+        other->overtaken = true;
+}
+
 /* ---- ranks, and circles ---- */
 
 #define RANK_OPEN UINT32_MAX /* its line is being followed */
@@ -195,6 +266,8 @@ void order_resolve(struct load *l)
 
     for (size_t i = 0; i < c->n_routes; i++)
         resolve_after(l, &c->routes[i]);
+    for (size_t i = 0; i < c->n_routes; i++)
+        resolve_overtakes(l, &c->routes[i]);
     for (size_t i = 0; i < c->n_routes; i++)
         if (!line.done[i])
             rank(l, &c->routes[i], &line);

@@ -307,6 +307,8 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
         "    # for: DURATION, then: release, reject or escalate, escalate_to,\n"
         "    # choices: [{ name, do: release or reject, to: ENDPOINT, text }] }\n"
         "    #hold: fraud\n"
+        "    # a cancel closes what is held of that route and its subject, and was never sent:\n"
+        "    # overtakes: { route: NAME, held: close }\n"
         "    # another endpoint for what is given up at its own; only what has definitely not arrived\n"
         "    # goes there: fallback: { endpoint: NAME, action: ACTION, on: [exhausted, rejected],\n"
         "    # and its parameters }; on: [exhausted] without it\n");

@@ -153,7 +153,7 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     targets_bind(&t);
     load_route_retry(l, r, v);
     settle_once(r, v);
-    order_load(l, r, v);
+    order_load(l, r, v, item);
     values_destroy(v);
     targets_finish(&t);
 }

@@ -10,6 +10,8 @@
 #include "flow/order.h"
 
 #define ASK_AGAIN_MS 1000
+#define BUSY_MS      100
+#define ABOUT_MOST   1000 /* deliveries of one route and subject */
 
 /** What one kind of gate is about. */
 struct kind {
@@ -20,6 +22,7 @@ struct kind {
 
 static const struct kind kinds[GATE__COUNT] = {
     [GATE_NEWER] = { newer_wanted, newer_judge, newer_say },
+    [GATE_OVERTAKE] = { overtake_wanted, overtake_judge, overtake_say },
     [GATE_AFTER] = { after_wanted, after_judge, after_say },
 };
 
@@ -35,6 +38,8 @@ static void key_of(const struct delivery *d, enum gate_kind kind, uint8_t out[16
 {
     if (kind == GATE_AFTER)
         event_key(delivery_event(d->num), out);
+    else if (kind == GATE_OVERTAKE)
+        overtake_key(d->route->overtakes->name, str_of(d->subject), out);
     else
         chain_key(d->route, str_of(d->subject), str_of(d->piece), out);
 }
@@ -66,10 +71,19 @@ static struct gate *gate_for(const struct delivery *d, enum gate_kind kind, cons
     g->event = delivery_event(d->num);
     if (kind == GATE_AFTER)
         return g;
-    g->route = mem_str(d->route->name);
+    g->route = mem_str(kind == GATE_OVERTAKE ? d->route->overtakes->name : d->route->name);
     g->subject = mem_str(d->subject);
     g->piece = mem_str(d->piece);
     return g;
+}
+
+static void free_rows(struct gate *g)
+{
+    for (size_t i = 0; i < g->n_rows; i++)
+        free(g->rows[i].piece);
+    free(g->rows);
+    g->rows = NULL;
+    g->n_rows = 0;
 }
 
 static void free_if_idle(struct gate *g)
@@ -77,7 +91,7 @@ static void free_if_idle(struct gate *g)
     if (g->asking || g->kept || !list_empty(&g->waiting))
         return;
     HASH_DEL(g->flow->gates, g);
-    free(g->rows);
+    free_rows(g);
     free(g->route);
     free(g->subject);
     free(g->piece);
@@ -112,7 +126,7 @@ static bool pass_one(struct delivery *d)
     key_of(d, kind, key);
     struct gate *g = gate_find(f, key), *fresh = g ? NULL : gate_for(d, kind, key);
     g = g ? g : fresh;
-    if (g->known || kind == GATE_NEWER) /* which may know it without a question */
+    if ((g->known && !g->asking) || kind == GATE_NEWER) /* which may know it without a question */
         verdict = kinds[kind].judge(g, d);
     if (verdict != GATE_STAY) {
         free_if_idle(g);
@@ -125,15 +139,21 @@ static bool pass_one(struct delivery *d)
     return false;
 }
 
+/** From the gate it has come to. */
+static bool pass_on(struct delivery *d)
+{
+    while (!d->gate && d->gates_passed < GATE__COUNT && pass_one(d))
+        d->gates_passed++;
+    return d->gates_passed == GATE__COUNT;
+}
+
 bool gate_pass(struct delivery *d)
 {
     if (d->first_sent_ms)
         d->gates_passed = GATE__COUNT;
-    else if (newer_wanted(d)) /* it may have come since, while this one was in a batch */
+    else if (!d->gate && newer_wanted(d)) /* it may have come since, while this was in a batch */
         d->gates_passed = GATE_NEWER;
-    while (!d->gate && d->gates_passed < GATE__COUNT && pass_one(d))
-        d->gates_passed++;
-    return d->gates_passed == GATE__COUNT;
+    return pass_on(d);
 }
 
 /** Those that need wait no more go on. */
@@ -153,7 +173,7 @@ static void gate_look(struct gate *g)
         if (verdict == GATE_TAKEN)
             continue;
         d->gates_passed++;
-        if (gate_pass(d)) {
+        if (pass_on(d)) {
             pile_add(d);
             lane_pump_soon(d->lane);
         }
@@ -177,13 +197,16 @@ static void on_ask_again(void *ctx, bool closing)
 
 static void keep_rows(struct gate *g, const struct store_delivery *rows, size_t n)
 {
-    free(g->rows);
+    free_rows(g);
     g->rows = mem_array(n ? n : 1, sizeof(*g->rows));
     g->n_rows = n;
     for (size_t i = 0; i < n; i++)
         g->rows[i] = (struct gate_row){ .num = rows[i].num,
                                         .route = config_route(g->flow->config, rows[i].route),
-                                        .state = (uint8_t)rows[i].state };
+                                        .state = (uint8_t)rows[i].state,
+                                        .sent = overtake_sent(&rows[i]),
+                                        .piece = g->kind == GATE_OVERTAKE ? mem_dup(rows[i].piece)
+                                                                          : NULL };
 }
 
 static void on_rows(void *ctx, int status, const struct store_delivery *rows, size_t n)
@@ -206,7 +229,12 @@ static void on_rows(void *ctx, int status, const struct store_delivery *rows, si
             latest_read(g->flow, g->key, rows, n);
         else
             keep_rows(g, rows, n);
+        if (g->kind == GATE_OVERTAKE)
+            overtake_fetch(g->flow, rows, n);
         g->known = true;
+        g->asking = g->kind == GATE_OVERTAKE && overtake_busy(g);
+        if (g->asking)
+            flow_later(g->flow, BUSY_MS, on_ask_again, g);
         gate_look(g);
     }
 }
@@ -216,8 +244,9 @@ static void gate_ask(struct gate *g)
     struct store_about about = { .route = str_of(g->route),
                                  .subject = str_of(g->subject),
                                  .piece = str_of(g->piece),
-                                 .standing = true,
-                                 .limit = 32 };
+                                 .any_piece = g->kind == GATE_OVERTAKE,
+                                 .standing = g->kind == GATE_NEWER,
+                                 .limit = g->kind == GATE_OVERTAKE ? ABOUT_MOST : 32 };
     int r = g->kind == GATE_AFTER ? store_siblings(g->flow->store, g->event, on_rows, g)
                                   : store_about(g->flow->store, &about, on_rows, g);
 
@@ -268,6 +297,13 @@ void order_moved(struct flow *f, const struct order_move *m)
     event_key(delivery_event(m->num), key);
     if ((g = gate_find(f, key)))
         gate_moved(g, m);
+    if (!m->route->overtaken)
+        return;
+    overtake_key(m->route->name, m->subject, key);
+    if ((g = gate_find(f, key)) && g->asking)
+        g->again = true;
+    else if (g)
+        gate_ask(g);
 }
 
 /* ---- another configuration ---- */

@@ -14,7 +14,7 @@
 #include "flow/state.h"
 #include "flow/why.h"
 
-enum gate_kind { GATE_NEWER, GATE_AFTER, GATE__COUNT };
+enum gate_kind { GATE_NEWER, GATE_OVERTAKE, GATE_AFTER, GATE__COUNT };
 
 enum gate_verdict {
     GATE_GO,
@@ -27,6 +27,8 @@ struct gate_row {
     uint64_t num;
     const struct conf_route *route; /* NULL: it is gone from the configuration */
     uint8_t state;
+    bool sent;   /* GATE_OVERTAKE: it was, or may have been */
+    char *piece; /* GATE_OVERTAKE; own */
 };
 
 /** Deliveries that wait for the same. */
@@ -76,6 +78,17 @@ why_cause why_gate;
 bool after_wanted(const struct delivery *d);
 enum gate_verdict after_judge(const struct gate *g, struct delivery *d);
 void after_say(const struct gate *g, const struct delivery *d, struct why *w);
+
+/* overtake.c */
+void overtake_key(const char *route, sl_str subject, uint8_t out[16]);
+bool overtake_wanted(const struct delivery *d);
+enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d);
+void overtake_say(const struct gate *g, const struct delivery *d, struct why *w);
+/** Something is being done with what it may close: to be looked at again soon. */
+bool overtake_busy(const struct gate *g);
+/** What is held beyond the window comes into memory, so that nobody decides about it meanwhile. */
+void overtake_fetch(struct flow *f, const struct store_delivery *rows, size_t n);
+bool overtake_sent(const struct store_delivery *row);
 
 /* coalesce.c */
 bool newer_wanted(const struct delivery *d);

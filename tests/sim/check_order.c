@@ -72,6 +72,27 @@ static void check_after(struct sim *s, const struct batch_row *sent, const struc
     }
 }
 
+/** Does this one wait for that, since its route overtakes the other's? */
+static bool follows(const struct sim *s, const struct row *r, const struct row *other)
+{
+    const struct conf_route *o = route_of(s, r)->overtakes;
+
+    return o && r->subject.len && other->num < r->num && str_eq(other->subject, r->subject) &&
+           str_eq(other->route, str_of(o->name)) && !delivery_state_final(other->state);
+}
+
+/** At its first attempt. */
+static void check_overtake(struct sim *s, const struct batch_row *sent, const struct row *row)
+{
+    for (size_t i = 0; i < s->t->n_rows && route_of(s, row)->overtakes; i++) {
+        const struct row *r = s->t->rows[i];
+        if (row->sent_times <= 1 && follows(s, row, r) && !r->revived &&
+            !book_of(s, r->num)->human && r->live_ms + SLACK_MS < sent->at_ms)
+            world_fail(&s->w, "overtakes: " NAME_FMT " goes before " NAME_FMT ", which is %s",
+                       NAME(row->num), NAME(r->num), delivery_state_names[r->state]);
+    }
+}
+
 /** Only the newest goes out, as far as nobody decided otherwise. */
 static void check_coalesce(struct sim *s, const struct batch_row *sent, const struct row *row)
 {
@@ -94,6 +115,7 @@ void check_turn(struct sim *s, const sl_batch *b, const struct row *row)
     check_chain(s, sent, row);
     check_after(s, sent, row);
     check_coalesce(s, sent, row);
+    check_overtake(s, sent, row);
 }
 
 /** What went out never says less than what had gone out, or was to, when it was made. */
@@ -105,8 +127,8 @@ void check_versions(struct sim *s)
             !row->version.len || book_of(s, row->num)->human)
             continue;
         for (const struct row *r = row->own->first; r != row; r = r->chain)
-            if (r->state == DS_DELIVERED && r->version.len && !book_of(s, r->num)->human &&
-                version_compare(row->version, r->version) < 0)
+            if (r->state == DS_DELIVERED && r->version.len && r->live_ms < row->live_ms &&
+                !book_of(s, r->num)->human && version_compare(row->version, r->version) < 0)
                 world_fail(&s->w, "late: " NAME_FMT " was sent after " NAME_FMT ", which is newer",
                            NAME(row->num), NAME(r->num));
     }
@@ -133,6 +155,9 @@ static bool is_kept_back(const struct sim *s, const struct row *r)
             (other->state == DS_DEAD || other->stays))
             return true;
     }
+    for (size_t i = 0; i < s->t->n_rows && route_of(s, r)->overtakes && !r->first_sent_ms; i++)
+        if (follows(s, r, s->t->rows[i]) && s->t->rows[i]->stays)
+            return true;
     if (!r->own || !route_of(s, r)->ordered)
         return false;
     for (const struct row *other = r->own->first; other != r; other = other->chain)

@@ -240,6 +240,15 @@ static void plan_order(struct sim *s)
         if (r->ordered && !r->once && one_in(g, 4))
             r->coalesce = COALESCE_SUBJECT;
         r->latest = one_in(g, 4);
+        for (size_t j = 0; j < n && !r->overtaken && one_in(g, 4); j++) {
+            struct conf_route *other = &s->routes[j];
+            if (j == i || other->overtakes || strcmp(other->from_endpoint, r->from_endpoint) != 0 ||
+                strcmp(other->topics[0], r->topics[0]) == 0)
+                continue;
+            r->overtakes = other;
+            other->overtaken = true;
+            break;
+        }
         for (size_t j = 0; j < n && one_in(g, 2); j++) {
             struct conf_route *other = &s->routes[j];
             if ((back ? j <= i : j >= i) || strcmp(other->from_endpoint, r->from_endpoint) != 0 ||
@@ -302,12 +311,13 @@ void plan_make(struct sim *s)
         const struct conf_target *t = conf_route_send(r, 0);
         const struct conf_endpoint *e = t->endpoint;
         world_say(&s->w,
-                  "route %s: %s to %s%s %s, %s%s%s%s%s%s%s, rate %" PRIu64
+                  "route %s: %s to %s%s %s, %s%s%s%s%s%s%s%s%s, rate %" PRIu64
                   " burst %u, concurrency %u",
                   r->name, r->topics[0], e->name, t->group ? " and its group" : "",
                   sim_plugin.actions[t->action].name, priority_names[r->priority],
                   r->ordered ? ", ordered" : "", r->on_dead ? ", blocks" : "",
                   r->coalesce ? ", coalesce" : "", r->latest ? ", latest" : "",
+                  r->overtakes ? ", overtakes " : "", r->overtakes ? r->overtakes->name : "",
                   r->n_after ? ", after " : "", r->n_after ? r->after[0]->name : "",
                   e->rate_milli_per_s, e->burst, e->concurrency);
     }

@@ -1,0 +1,74 @@
+"""A cancel overtakes a held order: it closes it, and nothing is sent; an order that went out is cancelled after it."""
+
+import json
+
+import pytest
+
+from flow.harness import byron_orders, demo_config, wait_until
+from sandbox.client import Process
+
+CANCEL = "orders/cancelled"
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    with Process("receiver") as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(receiver):
+    receiver.reset()
+    return receiver
+
+
+@pytest.fixture
+def gateway(make_gateway, byron, desk):
+    """Orders are looked at before they go to the desk; a cancel goes there, too."""
+    config = demo_config(byron.url)
+    config["endpoints"]["desk"] = {"adapter": "http", "base_url": desk.url, "idempotent": True}
+    config["routes"] = [
+        {"name": "order-to-desk", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
+         "map": '{order: .id}', "to": {"endpoint": "desk", "action": "request.send"}, "hold": "fraud"},
+        {"name": "cancel-to-desk", "from": {"endpoint": "acme-shop", "topic": CANCEL},
+         "map": '{cancel: .id}', "to": {"endpoint": "desk", "action": "request.send"},
+         "overtakes": {"route": "order-to-desk", "held": "close"}}]
+    return make_gateway(config)
+
+
+def told(desk):
+    return [json.loads(one["raw"]) for one in desk.books()["messages"]]
+
+
+def test_a_cancel_closes_the_held_order_and_neither_is_sent(gateway, desk):
+    order, other = byron_orders(2)
+    gateway.post(order)
+    gateway.post(other)
+    wait_until(lambda: gateway.states("desk") == {"held": 2}, "both wait for a person")
+    gateway.kill9()
+    gateway.start()
+    gateway.post(order, topic=CANCEL)
+    wait_until(lambda: gateway.states("desk") == {"held": 1, "discarded": 1, "superseded": 1}, "it is closed")
+    closed, cancel = gateway.delivery(state="discarded"), gateway.delivery(state="superseded")
+    assert closed["reason"] == f"closed by {cancel['id']}, which cancels it"
+    assert cancel["reason"] == f"nothing had been sent: it closed {closed['id']}"
+    assert told(desk) == []
+
+    gateway.decide("release", gateway.delivery(state="held")["id"])  # the other order goes its way
+    wait_until(lambda: told(desk) == [{"order": str(other.summary["id"])}])
+
+
+def test_what_was_sent_is_cancelled_after_it(gateway, desk):
+    order = byron_orders()[0]
+    desk.fault(action="status", at="message", status=503, id="down")
+    gateway.post(order)
+    wait_until(lambda: gateway.states("desk") == {"held": 1})
+    gateway.decide("release", gateway.delivery()["id"])
+    wait_until(lambda: gateway.states("desk").get("waiting") == 1, "it was tried, and is tried again")
+    gateway.post(order, topic=CANCEL)
+    wait_until(lambda: len(gateway.deliveries()) == 2)
+    cancel = gateway.delivery(route="cancel-to-desk")
+    assert "of route order-to-desk, which it follows" in cancel["waits_for"]["text"]
+    desk.clear_faults()
+    wait_until(lambda: gateway.states("desk") == {"delivered": 2})
+    assert told(desk) == [{"order": str(order.summary["id"])}, {"cancel": str(order.summary["id"])}]

@@ -294,6 +294,54 @@ static size_t go_over_all(struct swap *s)
     return n;
 }
 
+/* ---- held ones whose place is back: only their row names it ---- */
+
+static void on_held_row(void *ctx, int status, const struct store_delivery *row, sl_str body,
+                        sl_str request)
+{
+    struct flow *f = ctx;
+    struct delivery *d = status == 0 ? flow_delivery(f, row->num) : NULL;
+    struct lane *l = d ? lane_named(f, row->endpoint) : NULL;
+
+    (void)body;
+    (void)request;
+    if (status == UV_ECANCELED)
+        return;
+    if (l && d->state == DS_HELD && row->state == DS_HELD && !d->route && !is_busy(d)) {
+        lane_remove(d);
+        recover_row(f, l, row);
+    }
+    recover_read(f);
+}
+
+static bool adds_something(const struct swap *s)
+{
+    for (size_t i = 0; i < s->next->n_routes; i++)
+        if (!config_route(s->before, str_of(s->next->routes[i].name)))
+            return true;
+    for (size_t i = 0; i < s->next->n_endpoints; i++)
+        if (!config_endpoint(s->before, str_of(s->next->endpoints[i].name)))
+            return true;
+    return false;
+}
+
+/** They stay held, and stand before what comes of their subject again: nothing leaves until they
+ *  do. */
+static void find_places(struct swap *s)
+{
+    struct flow *f = s->flow;
+    struct delivery *d, *tmp;
+
+    if (!adds_something(s))
+        return;
+    HASH_ITER (hh, f->deliveries, d, tmp)
+        if (d->state == DS_HELD && !d->route && !is_busy(d) &&
+            store_delivery_get(f->store, d->num, on_held_row, f) == 0)
+            f->unread++;
+    if (f->unread)
+        f->started = false; /* recover_read() starts it again */
+}
+
 /* ---- all of it ---- */
 
 int flow_reconfigure(struct flow *f, const struct config *next, struct adapter **adapters,
@@ -312,6 +360,7 @@ int flow_reconfigure(struct flow *f, const struct config *next, struct adapter *
     *ret_orphaned = go_over_all(&s);
     order_change(f, s.before);
     put_piles(&s);
+    find_places(&s);
     intake_forget_keys(f); /* secrets may be others */
     config_unref(s.before);
     for (size_t i = 0; i < f->n_all_lanes; i++)

@@ -328,8 +328,12 @@ static void an_added_endpoint_waits_for_what_is_held_for_it_from_before(void **s
     go_over(rig, h);
     UNTIL(rig, !rig->flow->lanes[OTHER]->unread);
     uint64_t second = rig_event(rig, "u", "a 2"); /* the held one stands first, in order */
-    UNTIL(rig, rig_state(rig, second) == DS_READY);
+    UNTIL(rig, flow_delivery(rig->flow, second));
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_EQ(rig_state(rig, second), DS_READY);
     CHECK_EQ(rig_decide(rig, DECISION_DISCARD, first, NULL), 0);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, second) == DS_DELIVERED);
     rig->config.n_routes = 2;
     teardown(rig, h, g);
 }

@@ -3,8 +3,9 @@
  *
  * What was never sent is superseded in the append that makes the newer one: after a crash there are
  * both or neither. What is beyond the window then is superseded when it comes into memory: it waits
- * at a gate until it is known whether something newer is there. What was sent is never touched: the
- * newer one waits for it by order.
+ * at a gate until it is known whether something newer is there. So is what was not to be touched
+ * while the newer one was made: it was about to come into memory, or being decided upon. What was
+ * sent is never touched: the newer one waits for it by order.
  */
 #include <stdlib.h>
 #include "base/clock.h"
@@ -56,6 +57,29 @@ static void take_older(struct flow *f, const struct rec_delivery *rd, const stru
         newer_came(&o->rec.moves[o->rec.n_moves++], d, rd->num);
         d->settling = true; /* it must not leave while this is being written */
         pile_take(d);
+    }
+}
+
+/** Those it could not take then are taken as they come to their gate. */
+void coalesce_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd)
+{
+    struct chain *c;
+    uint8_t key[16];
+
+    if (!r->coalesce || !r->ordered || !rd->subject.len)
+        return;
+    chain_key(r, rd->subject, rd->piece, key);
+    HASH_FIND(hh, f->chains, key, sizeof(key), c);
+    if (!c)
+        return;
+    list_each_safe (i, tmp, &c->members) {
+        struct delivery *d = list_entry(i, struct delivery, chain_node);
+        if (d->num >= rd->num || d->settling || d->deciding || d->batch || d->stale ||
+            d->state != DS_READY)
+            continue;
+        pile_take(d);
+        gate_leave(d); /* the one it has come to may be behind that */
+        lane_place(d); /* past its gate, which knows the newer one */
     }
 }
 

@@ -99,6 +99,8 @@ struct older;
 /** What the deliveries of `routed` supersede goes into the same append, right behind their own
  *  record. NULL: nothing; else coalesce_end() it. */
 struct older *coalesce_record(struct flow *f, const struct rec_routed *routed, struct commit *c);
+/** A newer one is durable and known to latest.c. */
+void coalesce_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd);
 /** Memory follows, or all is as before. NULL is fine. */
 void coalesce_end(struct flow *f, struct older *o, const struct commit *c, int status);
 

@@ -262,6 +262,8 @@ static void apply_one(struct flow *f, const struct routing *rt, const struct rec
                                          .subject = rd->subject,
                                          .piece = rd->piece,
                                          .state = (enum delivery_state)state });
+    if (state == DS_READY)
+        coalesce_made(f, p->route, rd);
 }
 
 /** Deliveries of the record, in memory where there is room. */

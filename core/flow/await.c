@@ -1,5 +1,6 @@
 /*
- * await.c - see await.h.
+ * await.c - see await.h: what the event's own pieces wait for, and which events came before. What
+ * it ends is await_ends.c.
  *
  *   EVIDENCE (jq over the event) -> CAME (events before it, jq over each) -> ENDS (what it may end,
  *   jq over it) -> DECIDE (claims) -> router_store()
@@ -9,64 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/mem.h"
-#include "flow/deadline.h"
+#include "flow/await_state.h"
 #include "flow/hold.h"
 #include "flow/program.h"
 
 #define CAME_MOST 500 /* events of a subject that are looked through, newest first */
-#define BUSY_MS   50
 #define AGAIN_MS  1000
-
-/** What an event means to a hold. */
-enum judgement { JUDGED_STAYS, JUDGED_RELEASE, JUDGED_REJECT };
-
-struct judged {
-    const struct conf_hold *hold;
-    enum judgement what;
-};
-
-/** A hold of this event's own deliveries. */
-struct own_hold {
-    const struct conf_hold *hold;
-    enum judgement what; /* by an event that came before */
-    uint64_t by;
-    char *by_topic;        /* own */
-    char *evidence, *lack; /* own */
-};
-
-struct came {
-    uint64_t id;
-    char *topic;
-};
-
-struct held_row { /* that this event may release */
-    uint64_t num;
-    char *type; /* own */
-    const struct conf_hold *hold;
-};
-
-struct await {
-    struct routing *rt;
-    bool done;
-    struct own_hold *own;
-    size_t n_own;
-    struct came *came;
-    size_t n_came, at_came;
-    struct held_row *held;
-    size_t n_held;
-    uint64_t *met; /* deadlines, taken */
-    size_t n_met;
-    /* a run of `when` and `reject_when` */
-    struct judged *judged;
-    size_t n_judged;
-    void (*then)(struct await *w), (*step)(struct await *w); /* step: what is done again */
-    /* the decision about what it ends */
-    struct deciding *deciding;
-    struct buf decision;        /* the record */
-    size_t at_decision, at_met; /* of the commit's records; 0: none */
-};
 
 /** A program of a hold, compiled once for all. */
 struct hold_program {
@@ -106,19 +56,6 @@ void await_close(struct flow *f)
     }
 }
 
-static void forget_held(struct await *w)
-{
-    for (size_t i = 0; i < w->n_held; i++)
-        free(w->held[i].type);
-    free(w->held);
-    for (size_t i = 0; i < w->n_met; i++)
-        deadline_free(w->rt->flow, w->met[i]);
-    free(w->met);
-    w->held = NULL;
-    w->met = NULL;
-    w->n_held = w->n_met = 0;
-}
-
 void await_free(struct routing *rt)
 {
     struct await *w = rt->await;
@@ -133,7 +70,7 @@ void await_free(struct routing *rt)
     }
     for (size_t i = 0; i < w->n_came; i++)
         free(w->came[i].topic);
-    forget_held(w);
+    await_forget_held(w);
     buf_finish(&w->decision);
     free(w->own);
     free(w->came);
@@ -142,12 +79,10 @@ void await_free(struct routing *rt)
     rt->await = NULL;
 }
 
-static void end_asking(struct await *w);
-
 static void cancel(struct await *w)
 {
     w->rt->cancelled = true;
-    end_asking(w);
+    await_settle(w);
 }
 
 /** Do this again later; at the end it is cancelled. */
@@ -161,21 +96,20 @@ static void on_again(void *ctx, bool closing)
         w->then(w);
 }
 
-static void again(struct await *w, void (*step)(struct await *w), uint64_t ms)
+void await_again(struct await *w, void (*step)(struct await *w), uint64_t ms)
 {
     w->then = step;
     flow_later(w->rt->flow, ms, on_again, w);
 }
 
-/** What a question's status means: false: go on. */
-static bool failed(struct await *w, int status, void (*step)(struct await *w))
+bool await_failed(struct await *w, int status, void (*step)(struct await *w))
 {
     if (status >= 0)
         return false;
     if (status == UV_ECANCELED)
         cancel(w);
     else
-        again(w, step, AGAIN_MS);
+        await_again(w, step, AGAIN_MS);
     return true;
 }
 
@@ -218,7 +152,7 @@ static void on_judged(void *ctx, const struct map_result *results, size_t n)
             cancel(w);
             return;
         } else if (results[i].status == UV_ENOMEM) {
-            again(w, w->step, AGAIN_MS);
+            await_again(w, w->step, AGAIN_MS);
             return;
         }
     for (size_t i = 0; i < w->n_judged; i++) {
@@ -238,9 +172,8 @@ static void on_judged(void *ctx, const struct map_result *results, size_t n)
     w->then(w);
 }
 
-/** Sets w->judged[].what, then `then`; perhaps before it returns. `step`: what to do again. */
-static void judge(struct await *w, sl_str body, int64_t received_ms, void (*then)(struct await *w),
-                  void (*step)(struct await *w))
+void await_judge(struct await *w, sl_str body, int64_t received_ms, void (*then)(struct await *w),
+                 void (*step)(struct await *w))
 {
     struct flow *f = w->rt->flow;
     struct map_run *runs = mem_array(2 * w->n_judged + 1, sizeof(*runs));
@@ -264,7 +197,16 @@ static void judge(struct await *w, sl_str body, int64_t received_ms, void (*then
     if (!n)
         on_judged(w, NULL, 0);
     else
-        failed(w, r, step);
+        await_failed(w, r, step);
+}
+
+void await_add_judged(struct await *w, const struct conf_hold *h)
+{
+    for (size_t i = 0; i < w->n_judged; i++)
+        if (w->judged[i].hold == h)
+            return;
+    w->judged = mem_grow(w->judged, (w->n_judged + 1) * sizeof(*w->judged));
+    w->judged[w->n_judged++] = (struct judged){ .hold = h };
 }
 
 /* ---- what holds this event's own pieces ---- */
@@ -374,7 +316,7 @@ static void settle_piece(struct await *w, struct piece *p)
     }
 }
 
-static void end_asking(struct await *w)
+void await_settle(struct await *w)
 {
     struct routing *rt = w->rt;
 
@@ -382,202 +324,6 @@ static void end_asking(struct await *w)
         settle_piece(w, &rt->pieces[i]);
     w->done = true;
     router_store(rt);
-}
-
-/* ---- DECIDE ---- */
-
-static void ask_ends(struct await *w);
-
-static void on_prepared(void *ctx, struct deciding *a, const struct rec_moves *moves)
-{
-    struct await *w = ctx;
-
-    w->deciding = a;
-    buf_clear(&w->decision);
-    if (flow_decide_busy(a)) { /* somebody else is about to move one of them: look again then */
-        await_end(w->rt, NULL, UV_EAGAIN);
-        forget_held(w);
-        again(w, ask_ends, BUSY_MS);
-        return;
-    }
-    if (moves->n_moves)
-        rec_moves_encode(&w->decision, moves);
-    end_asking(w);
-}
-
-static void on_decided(void *ctx, const struct decided *results, size_t n)
-{
-    (void)ctx;
-    (void)results;
-    (void)n;
-}
-
-static void decide(struct await *w)
-{
-    const struct event *e = w->rt->event;
-    uint64_t *nums = mem_array(w->n_held + 1, sizeof(*nums));
-    enum decision *each = mem_array(w->n_held + 1, sizeof(*each));
-    const char **types = mem_array(w->n_held + 1, sizeof(*types));
-    struct buf who = { 0 }, why = { 0 };
-    size_t n = 0;
-
-    for (size_t i = 0; i < w->n_held; i++)
-        for (size_t k = 0; k < w->n_judged; k++)
-            if (w->judged[k].hold == w->held[i].hold && w->judged[k].what != JUDGED_STAYS) {
-                nums[n] = w->held[i].num;
-                types[n] = w->held[i].type;
-                each[n++] = w->judged[k].what == JUDGED_REJECT ? DECISION_REJECT : DECISION_RELEASE;
-            }
-    buf_printf(&who, "event %" PRIu64, e->id);
-    buf_printf(&why, "event %" PRIu64 ": " STR_FMT, e->id, STR_ARG(e->topic));
-    struct decide d = { .who = buf_view(&who),
-                        .why = buf_view(&why),
-                        .nums = nums,
-                        .n = n,
-                        .each = each,
-                        .types = types,
-                        .prepared = on_prepared };
-    if (!n || flow_decide(w->rt->flow, &d, on_decided, w) < 0)
-        end_asking(w);
-    free(nums);
-    free(each);
-    free(types);
-    buf_finish(&who);
-    buf_finish(&why);
-}
-
-/* ---- ENDS ---- */
-
-static bool is_expected(const struct store_deadline *d, sl_str topic)
-{
-    sl_str rest = d->expect;
-
-    while (rest.len) {
-        const char *end = memchr(rest.ptr, '\n', rest.len);
-        sl_str one = { rest.ptr, end ? (size_t)(end - rest.ptr) : rest.len };
-        char *text = mem_dup(one);
-        bool fits = conf_topic_matches(&text, 1, topic);
-        free(text);
-        if (fits)
-            return true;
-        rest.ptr += one.len + (end != NULL);
-        rest.len -= one.len + (end != NULL);
-    }
-    return false;
-}
-
-/** All that it is known to come of; else the first due of its subject: one event, one parcel.
- * False: one of them is about to end otherwise. */
-static bool meet(struct await *w, const struct store_ends *e)
-{
-    bool linked = false;
-
-    w->met = mem_array(e->n_deadlines + 1, sizeof(*w->met));
-    for (size_t i = 0; i < e->n_deadlines; i++) {
-        const struct store_deadline *d = &e->deadlines[i];
-        if (!is_expected(d, w->rt->event->topic) || (!d->linked && (linked || w->n_met)))
-            continue;
-        linked |= d->linked;
-        if (!deadline_take(w->rt->flow, d->num))
-            return false;
-        w->met[w->n_met++] = d->num;
-    }
-    return true;
-}
-
-static void add_judged(struct await *w, const struct conf_hold *h)
-{
-    for (size_t i = 0; i < w->n_judged; i++)
-        if (w->judged[i].hold == h)
-            return;
-    w->judged = mem_grow(w->judged, (w->n_judged + 1) * sizeof(*w->judged));
-    w->judged[w->n_judged++] = (struct judged){ .hold = h };
-}
-
-static void add_held(struct await *w, const struct store_delivery *row)
-{
-    struct flow *f = w->rt->flow;
-    const struct conf_hold *h = hold_of(config_route(w->rt->config, row->route), row->hold_type);
-
-    if (!h || !conf_topic_matches(h->until, h->n_until, w->rt->event->topic))
-        return;
-    if (delivery_event(row->num) <= store_restored_to(f->store) ||
-        delivery_event(row->num) == w->rt->event->id)
-        return; /* what was held in the backup may have been sent since: a person decides */
-    w->held = mem_grow(w->held, (w->n_held + 1) * sizeof(*w->held));
-    w->held[w->n_held++] =
-        (struct held_row){ .num = row->num, .type = mem_dup(row->hold_type), .hold = h };
-    add_judged(w, h);
-}
-
-static void on_ends(void *ctx, int status, const struct store_ends *e)
-{
-    struct await *w = ctx;
-
-    if (failed(w, status, ask_ends))
-        return;
-    w->n_judged = 0;
-    forget_held(w);
-    if (!meet(w, e)) {
-        forget_held(w);
-        again(w, ask_ends, BUSY_MS);
-        return;
-    }
-    for (size_t i = 0; i < e->n_held; i++)
-        add_held(w, &e->held[i]);
-    if (w->n_judged)
-        judge(w, w->rt->event->body, w->rt->event->received_ms, decide, ask_ends);
-    else
-        end_asking(w);
-}
-
-static bool is_awaited(const struct config *c, sl_str topic)
-{
-    for (size_t i = 0; i < c->n_routes; i++) {
-        const struct conf_route *r = &c->routes[i];
-        const struct conf_hold *holds[] = { r->hold, r->wait };
-        for (size_t k = 0; k < 2; k++)
-            if (holds[k] && conf_topic_matches(holds[k]->until, holds[k]->n_until, topic))
-                return true;
-        for (size_t k = 0; k < r->n_targets; k++) {
-            const struct conf_hold *h = r->targets[k].hold;
-            if (h && conf_topic_matches(h->until, h->n_until, topic))
-                return true;
-        }
-        if (r->deadline && conf_topic_matches(r->deadline->expect, r->deadline->n_expect, topic))
-            return true;
-    }
-    return false;
-}
-
-/** May something wait for it? */
-static bool may_end(const struct routing *rt)
-{
-    return rt->n_abouts && !rt->remap && !rt->undescribed &&
-           is_awaited(rt->flow->config, rt->event->topic);
-}
-
-static void ask_ends(struct await *w)
-{
-    struct routing *rt = w->rt;
-    sl_str subjects[MAX_ABOUTS];
-    struct rec_ref *refs;
-    int r;
-
-    if (!may_end(rt)) {
-        end_asking(w);
-        return;
-    }
-    refs = mem_array(rt->n_refs + 1, sizeof(*refs));
-    for (size_t i = 0; i < rt->n_abouts; i++)
-        subjects[i] = str_of(rt->abouts[i].subject);
-    for (size_t i = 0; i < rt->n_refs; i++)
-        refs[i] = (struct rec_ref){ rt->event->endpoint, str_of(rt->refs[i].kind),
-                                    str_of(rt->refs[i].id) };
-    r = store_ends(rt->flow->store, subjects, rt->n_abouts, rt->event->cause, refs, rt->n_refs,
-                   on_ends, w);
-    free(refs);
-    failed(w, r, ask_ends);
 }
 
 /* ---- CAME ---- */
@@ -608,8 +354,8 @@ static void on_came_event(void *ctx, int status, const struct store_event *e)
     if (status == UV_ENOENT || status == UV_EILSEQ) { /* nobody can say any more what it said */
         w->at_came++;
         next_came(w);
-    } else if (!failed(w, status, next_came)) {
-        judge(w, e->receipt.body, e->receipt.received_ms, came_judged, next_came);
+    } else if (!await_failed(w, status, next_came)) {
+        await_judge(w, e->receipt.body, e->receipt.received_ms, came_judged, next_came);
     }
 }
 
@@ -624,18 +370,19 @@ static void next_came(struct await *w)
             if (w->own[i].what != JUDGED_STAYS || c->id == w->rt->event->id ||
                 !conf_topic_matches(h->until, h->n_until, str_of(c->topic)))
                 continue;
-            add_judged(w, h);
+            await_add_judged(w, h);
             look |= h->when || h->reject_when;
         }
         if (!w->n_judged)
             continue;
         if (look)
-            failed(w, store_event_get(w->rt->flow->store, c->id, on_came_event, w), next_came);
+            await_failed(w, store_event_get(w->rt->flow->store, c->id, on_came_event, w),
+                         next_came);
         else
-            judge(w, STR(""), 0, came_judged, next_came);
+            await_judge(w, STR(""), 0, came_judged, next_came);
         return;
     }
-    ask_ends(w);
+    await_ask_ends(w);
 }
 
 static void ask_came(struct await *w);
@@ -644,7 +391,7 @@ static void on_came(void *ctx, int status, const struct store_came *c, size_t n)
 {
     struct await *w = ctx;
 
-    if (failed(w, status, ask_came))
+    if (await_failed(w, status, ask_came))
         return;
     w->came = mem_array(n + 1, sizeof(*w->came));
     for (size_t i = 0; i < n; i++)
@@ -660,9 +407,10 @@ static void ask_came(struct await *w)
     for (size_t i = 0; i < w->n_own; i++)
         look |= w->own[i].what == JUDGED_STAYS && w->own[i].hold->n_until;
     if (!look || !subject[0])
-        ask_ends(w);
+        await_ask_ends(w);
     else
-        failed(w, store_came(w->rt->flow->store, str_of(subject), CAME_MOST, on_came, w), ask_came);
+        await_failed(w, store_came(w->rt->flow->store, str_of(subject), CAME_MOST, on_came, w),
+                     ask_came);
 }
 
 /* ---- EVIDENCE ---- */
@@ -721,7 +469,7 @@ static void ask_evidence(struct await *w)
     if (!n)
         ask_came(w);
     else
-        failed(w, r, ask_evidence);
+        await_failed(w, r, ask_evidence);
 }
 
 /* ---- around it ---- */
@@ -735,7 +483,7 @@ bool await_ask(struct routing *rt)
         return !w->done;
     for (size_t i = 0; i < rt->n_pieces; i++)
         own |= hold_of_piece(&rt->pieces[i]) || wait_of_piece(rt, &rt->pieces[i]);
-    if (routing_restored(rt) || (!own && !may_end(rt)))
+    if (routing_restored(rt) || (!own && !await_may_end(rt)))
         return false;
     w = rt->await = mem_zero(sizeof(*w));
     w->rt = rt;
@@ -745,66 +493,4 @@ bool await_ask(struct routing *rt)
     }
     ask_evidence(w);
     return true;
-}
-
-/** The event may be a repetition, which only the log knows: then it ends nothing. */
-static void add_key(struct store_record *rec, const uint8_t *key, const char *what)
-{
-    sl_str parts[] = { str_of(what), { (const char *)key, 16 } };
-    uint8_t full[DIGEST_SHA256];
-
-    if (!key)
-        return;
-    digest_parts(parts, 2, full);
-    rec->keys = mem_array(1, sizeof(*rec->keys));
-    rec->n_keys = 1;
-    rec->keys[0].refuse = true;
-    memcpy(rec->keys[0].hash, full, sizeof(rec->keys[0].hash));
-}
-
-void await_record(struct routing *rt, struct commit *c, const uint8_t *key)
-{
-    struct await *w = rt->await;
-    struct rec_deadlines rec = { .at_ms = clock_wall_ms() };
-    struct store_record *to;
-
-    if (!w)
-        return;
-    w->at_decision = w->at_met = 0;
-    if (w->decision.len) {
-        w->at_decision = c->append.n;
-        to = commit_record(c, REC_DECISION);
-        buf_str(&to->payload, buf_view(&w->decision));
-        add_key(to, key, "ends holds");
-    }
-    if (!w->n_met)
-        return;
-    rec.items = mem_array(w->n_met, sizeof(*rec.items));
-    for (size_t i = 0; i < w->n_met; i++)
-        rec.items[rec.n_items++] =
-            (struct rec_deadline){ .num = w->met[i], .what = DEADLINE_MET, .event = rt->event->id };
-    w->at_met = c->append.n;
-    to = commit_record(c, REC_DEADLINE);
-    rec_deadlines_encode(&to->payload, &rec);
-    add_key(to, key, "meets deadlines");
-    free(rec.items);
-}
-
-void await_end(struct routing *rt, const struct commit *c, int status)
-{
-    struct await *w = rt->await;
-    struct deciding *a = w ? w->deciding : NULL;
-
-    if (!w)
-        return;
-    if (c && status == 0 && w->at_met && !c->records[w->at_met].refused)
-        rt->flow->stats.deadlines_met += w->n_met;
-    for (size_t i = 0; i < w->n_met; i++)
-        deadline_free(rt->flow, w->met[i]);
-    w->n_met = 0;
-    if (status == 0 && (!c || !w->at_decision || c->records[w->at_decision].refused))
-        status = UV_ECANCELED;
-    w->deciding = NULL;
-    if (a)
-        flow_decided(a, status);
 }

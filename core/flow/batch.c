@@ -1,6 +1,7 @@
 /*
  * batch.c - the way of a batch: bodies loaded, requests frozen, `sent` durable, out with the
- * adapter, outcomes settled. The functions stand in the order they happen.
+ * adapter, outcomes settled. The functions stand in the order they happen; what the
+ * adapter says meanwhile is batch_done.c.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -468,79 +469,6 @@ static void batch_freeze(struct batch *b)
 
 /* ---- OUT: with the adapter ---- */
 
-static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
-{
-    struct batch *b = ctx;
-
-    if (b->finished || index >= b->n || b->items[index].told)
-        return; /* a plugin's mistake: the first word counts */
-    struct batch_item *it = &b->items[index];
-    int64_t wall = clock_wall_ms();
-    it->told = true;
-    it->kind = o->kind;
-    settle_outcome(it->d, o, it->d->attempts + 1,
-                   (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
-    extras_link(&b->extras, it->d, o->links, o->n_links);
-    extras_emit(&b->extras, it->d, o->emits, o->n_emits, wall);
-    if (o->kind == SL_THROTTLED) /* at once: others of the lane must not leave meanwhile */
-        pace_refused(b->lane, b->cost / (uint32_t)b->n, o->after_ms);
-}
-
-struct checkpoint {
-    struct batch *batch;
-    sl_durable_cb cb;
-    void *cb_ctx;
-};
-
-static void on_checkpoint_durable(struct flow *f, struct commit *c, int status)
-{
-    struct checkpoint *cp = c->ctx;
-
-    struct batch *b = cp->batch;
-
-    (void)f;
-    if (b->adapter->open)
-        cp->cb(cp->cb_ctx, status < 0 ? SL_E_INTERNAL : SL_OK);
-    free(cp);
-    if (--b->checkpoints == 0 && b->finished)
-        batch_settle(b);
-}
-
-static void done_checkpoint(void *ctx, sl_str token, uint32_t done, sl_durable_cb cb, void *cb_ctx)
-{
-    struct batch *b = ctx;
-    struct checkpoint *cp = mem_zero(sizeof(*cp));
-    struct commit *c = commit_new(b->lane->flow, on_checkpoint_durable, cp);
-    struct rec_checkpoint rec = {
-        .batch = b->id, .at_ms = clock_wall_ms(), .done = done, .token = token
-    };
-
-    *cp = (struct checkpoint){ b, cb, cb_ctx };
-    b->checkpoints++;
-    rec_checkpoint_encode(&commit_record(c, REC_CHECKPOINT)->payload, &rec);
-    commit_go(c);
-}
-
-static void done_park(void *ctx, sl_str why, int64_t after_ms)
-{
-    struct batch *b = ctx;
-
-    b->parks = true;
-    b->park_ms = after_ms;
-    snprintf(b->park_why, sizeof(b->park_why), STR_FMT, STR_ARG(why));
-}
-
-static void done_finish(void *ctx)
-{
-    struct batch *b = ctx;
-
-    if (b->finished)
-        return;
-    b->finished = true;
-    if (!b->checkpoints)
-        batch_settle(b);
-}
-
 static size_t take_in_hand(struct in_hand *h, const struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
@@ -567,14 +495,7 @@ static void batch_deliver(struct batch *b)
             d->first_sent_ms = b->started_wall_ms;
     }
     b->lane->attempts += b->n;
-    b->done = (sl_done){
-        .size = sizeof(b->done),
-        .ctx = b,
-        .outcome = done_outcome,
-        .checkpoint = done_checkpoint,
-        .park = done_park,
-        .finish = done_finish,
-    };
+    batch_listen(b);
     size_t taken = take_in_hand(in_hand, b);
     uint64_t began = clock_mono_us();
     bool resumed = b->resumed;

@@ -406,6 +406,9 @@ void batch_go(struct batch *b); /* its token is taken: to the adapter */
 void batch_unsend(struct batch *b, const char *why);
 void batch_free(struct batch *b);
 
+/* batch_done.c */
+void batch_listen(struct batch *b); /* sets b->done, by which the adapter speaks */
+
 /* fetch.c */
 /** Ask for the bodies that the batch has not got, batch.pending raised by as many; batch_loaded()
  *  follows for each, perhaps at once. What leaves next of its pile is asked for with them. */

@@ -98,7 +98,8 @@ enum ask {
     ASK_FOR_PEOPLE = 1 << 22, /* none that waits for an event */
     /* what a list of deliveries is narrowed by */
     ASK_DELIVERIES = ASK_STATE | ASK_ENDPOINT | ASK_ROUTE | ASK_SUBJECT | ASK_TOPIC |
-                     ASK_HOLD_TYPE | ASK_OWNER | ASK_OVERDUE | ASK_FOR_PEOPLE | ASK_ERROR | ASK_ISSUE | ASK_SINCE | ASK_UNTIL,
+                     ASK_HOLD_TYPE | ASK_OWNER | ASK_OVERDUE | ASK_FOR_PEOPLE | ASK_ERROR |
+                     ASK_ISSUE | ASK_SINCE | ASK_UNTIL,
 };
 
 /** Percent-decoding; '+' is a space when `form`. Own text without NUL, or NULL: malformed. */

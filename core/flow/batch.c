@@ -432,7 +432,6 @@ static void batch_freeze(struct batch *b)
         .at_ms = clock_wall_ms(),
         .endpoint = str_of(b->lane->name),
         .route = str_of(b->route->name),
-        .items = mem_array(b->n, sizeof(struct rec_sent_item)),
         .n_items = b->n,
     };
 
@@ -445,6 +444,7 @@ static void batch_freeze(struct batch *b)
         batch_compact(b);
         return;
     }
+    sent.items = mem_array(b->n, sizeof(*sent.items));
     struct commit *c = commit_new(b->lane->flow, on_sent_durable, b);
     batch_enter(b, BATCH_SENDING);
     fill_records(b);

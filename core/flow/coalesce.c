@@ -149,7 +149,7 @@ enum gate_verdict newer_judge(const struct gate *g, struct delivery *d)
 {
     uint64_t newest = 0;
 
-    if (!latest_newest(d->lane->flow, g->key, &newest))
+    if (!latest_newest(d->lane->flow, g->key, d->num, &newest))
         return GATE_STAY;
     if (newest <= d->num || !was_never_sent(d))
         return GATE_GO;

@@ -10,8 +10,8 @@
 #include "flow/hold.h"
 #include "flow/intake.h"
 #include "flow/order.h"
-#include "flow/replay.h"
 #include "flow/pause.h"
+#include "flow/replay.h"
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
@@ -50,6 +50,8 @@ static void commit_end(struct commit *c, int status)
     struct flow *f = c->flow;
 
     f->appends--;
+    if (status == 0 && !f->first_seq)
+        f->first_seq = c->records[0].seq;
     c->cb(f, c, status);
     store_append_finish(&c->append);
     free(c->records);

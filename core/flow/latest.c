@@ -23,6 +23,7 @@ struct latest {
     struct list node;  /* flow.latest_used: the least used first */
     uint8_t key[16];
     bool read;       /* the index was asked: `version` is the newest there is */
+    bool whole;      /* `newest` is the newest there is; else it is the newest seen here */
     uint64_t newest; /* the highest num that may be sent, or was; 0: none */
     char *version;   /* own; NULL: none is known */
     uint64_t version_num;
@@ -105,20 +106,35 @@ static void see(struct latest *l, uint64_t num, enum delivery_state state, sl_st
     l->version_num = num;
 }
 
+/** Nothing newer of any subject was made: its event came to this process, and no later one has been
+ *  routed. Events are routed late that waited for a link, or for a start. */
+static bool is_newest_made(struct flow *f, uint64_t num)
+{
+    bool newest = f->first_seq && delivery_event(num) >= f->first_seq && num > f->newest_made;
+
+    if (num > f->newest_made)
+        f->newest_made = num;
+    return newest;
+}
+
 void latest_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd,
                  enum delivery_state state)
 {
     uint8_t key[16];
     struct latest *l;
+    bool newest;
 
     if ((!r->latest && !r->coalesce) || !rd->subject.len || (state != DS_READY && state != DS_HELD))
         return;
     chain_key(r, rd->subject, rd->piece, key);
+    newest = is_newest_made(f, rd->num);
     l = known(f, key);
     if (!l && r->coalesce)
         l = learn(f, key);
-    if (l) /* else the index says it, with what it knows of before */
-        see(l, rd->num, state, rd->version);
+    if (!l)
+        return; /* the index says it, with what it knows of before */
+    l->whole |= newest && state == DS_READY;
+    see(l, rd->num, state, rd->version);
 }
 
 void latest_moved(struct flow *f, const struct order_move *m)
@@ -130,8 +146,14 @@ void latest_moved(struct flow *f, const struct order_move *m)
         return;
     chain_key(m->route, m->subject, m->piece, key);
     l = known(f, key);
-    if (l && (l->newest == m->num || l->version_num == m->num))
+    if (l && l->newest == m->num) {
         forget(f, l);
+    } else if (l && l->version_num == m->num) { /* what is the newest, is so still */
+        free(l->version);
+        l->version = NULL;
+        l->version_num = 0;
+        l->read = false;
+    }
 }
 
 void latest_finish(struct flow *f)
@@ -150,14 +172,14 @@ void latest_read(struct flow *f, const uint8_t key[16], const struct store_deliv
         l = learn(f, key);
     for (size_t i = n; i > 0; i--)
         see(l, rows[i - 1].num, rows[i - 1].state, rows[i - 1].version);
-    l->read = true;
+    l->read = l->whole = true;
 }
 
-bool latest_newest(struct flow *f, const uint8_t key[16], uint64_t *ret)
+bool latest_newest(struct flow *f, const uint8_t key[16], uint64_t than, uint64_t *ret)
 {
     struct latest *l = known(f, key);
 
-    if (!l || (!l->read && !l->newest))
+    if (!l || (!l->whole && l->newest <= than))
         return false;
     *ret = l->newest;
     return true;

@@ -113,9 +113,9 @@ bool latest_ask(struct routing *rt);
 void latest_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd,
                  enum delivery_state state);
 void latest_moved(struct flow *f, const struct order_move *m);
-/** The newest num of a chain that may be sent or was. False: it is not known; ask the store, and
- *  latest_read() the answer. */
-bool latest_newest(struct flow *f, const uint8_t key[16], uint64_t *ret);
+/** The newest num of a chain that may be sent or was, or one that is newer `than` this. False:
+ *  neither is known; ask the store, and latest_read() the answer. */
+bool latest_newest(struct flow *f, const uint8_t key[16], uint64_t than, uint64_t *ret);
 void latest_read(struct flow *f, const uint8_t key[16], const struct store_delivery *rows,
                  size_t n);
 void latest_finish(struct flow *f);

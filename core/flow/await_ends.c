@@ -270,6 +270,7 @@ void await_end(struct routing *rt, const struct commit *c, int status)
     if (status == 0 && (!c || !w->at_decision || c->records[w->at_decision].refused))
         status = UV_ECANCELED;
     w->deciding = NULL;
+    w->at_decision = w->at_met = 0; /* a duplicate's record, which may follow, has none of them */
     if (a)
         flow_decided(a, status);
 }

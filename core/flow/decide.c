@@ -110,6 +110,10 @@ static bool claim(struct choice *c)
         refuse(c, UV_EBUSY, "another decision about it is under way");
         return false;
     }
+    if (d && d->settling) { /* its row may be read as it was before that, and judged after it */
+        refuse(c, UV_EBUSY, "it is under way at this moment");
+        return false;
+    }
     HASH_ADD(hh, f->deciding, row.num, sizeof(c->row.num), c);
     c->claimed = true;
     if (d) {

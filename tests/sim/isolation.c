@@ -16,6 +16,7 @@ static void plan(struct sim *s, bool dead)
     static char *topics[] = { "t0", "t1", "t2" };
 
     world_rng(&s->w, 0, &s->rng);
+    world_rng(&s->w, 41, &s->waiting);
     s->config = (struct config){ .window = 200, /* the lane of the one that hangs overflows */
                                  .endpoints = s->endpoints,
                                  .n_endpoints = ENDPOINTS,

@@ -89,6 +89,8 @@ bool overtake_busy(const struct gate *g);
 /** What is held beyond the window comes into memory, so that nobody decides about it meanwhile. */
 void overtake_fetch(struct flow *f, const struct store_delivery *rows, size_t n);
 bool overtake_sent(const struct store_delivery *row);
+/** One of an overtaken route is durable: later ones that found nothing of it look again. */
+void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd);
 
 /* coalesce.c */
 bool newer_wanted(const struct delivery *d);

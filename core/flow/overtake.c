@@ -6,11 +6,13 @@
  * stand. One that is held and was never sent is discarded, in the same append that supersedes the
  * cancel when nothing was sent at all: after a crash there are both or neither, and what is read
  * again decides the same. What may have been sent is waited for, and the cancel goes out after it.
+ * An order that is made late - its event waited for a link - calls those back that passed already.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/chain.h"
 #include "flow/order.h"
 #include "store/restore.h"
 
@@ -125,7 +127,36 @@ enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d)
     bool ends = !sent && (closes || gone);
     if (closes || ends)
         write_moves(g, d, ends);
+    if (!ends && d->num > g->flow->newest_cancel)
+        g->flow->newest_cancel = d->num;
     return ends ? GATE_TAKEN : GATE_GO;
+}
+
+/* ---- what comes late ---- */
+
+static bool has_passed(const struct delivery *d, const struct conf_route *r,
+                       const struct rec_delivery *rd)
+{
+    return d->num > rd->num && d->gates_passed > GATE_OVERTAKE && !d->first_sent_ms &&
+           overtake_wanted(d) && strcmp(d->route->overtakes->name, r->name) == 0 &&
+           str_eq(str_of(d->subject), rd->subject);
+}
+
+void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd)
+{
+    struct delivery *d, *tmp;
+
+    if (!r->overtaken || !rd->subject.len || rd->num > f->newest_cancel)
+        return;
+    HASH_ITER (hh, f->deliveries, d, tmp) {
+        if (!has_passed(d, r, rd))
+            continue;
+        pile_take(d);
+        gate_leave(d);
+        d->gates_passed = GATE_OVERTAKE;
+        if (d->state == DS_READY && !d->batch && !d->settling && !d->deciding)
+            lane_place(d); /* else as it is put back */
+    }
 }
 
 void overtake_say(const struct gate *g, const struct delivery *d, struct why *w)

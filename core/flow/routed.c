@@ -264,6 +264,8 @@ static void apply_one(struct flow *f, const struct routing *rt, const struct rec
                                          .state = (enum delivery_state)state });
     if (state == DS_READY)
         coalesce_made(f, p->route, rd);
+    if (state == DS_READY || state == DS_HELD)
+        overtake_made(f, p->route, rd);
 }
 
 /** Deliveries of the record, in memory where there is room. */

@@ -32,6 +32,7 @@ struct flood {
     int64_t service_ms;
     int64_t waits[CRITICAL];
     unsigned n_waits, low_done, out, most_out;
+    struct list calls; /* that are out */
 };
 
 void __wrap_log_line(const struct logger *l, enum log_level level, const char *fmt, ...)
@@ -47,6 +48,7 @@ void __wrap_log_line(const struct logger *l, enum log_level level, const char *f
 /* ---- the remote: each call takes its time, that is all ---- */
 
 struct call {
+    struct list node; /* flood.calls */
     struct flood *f;
     const sl_done *done;
     bool critical;
@@ -60,6 +62,7 @@ static void on_answer(void *ctx)
 
     c->f->out--;
     c->f->low_done += !c->critical;
+    list_remove(&c->node);
     free(c);
     done->outcome(done->ctx, 0, &o);
     done->finish(done->ctx);
@@ -73,7 +76,8 @@ static void deliver(void *self, void *handle, const sl_batch *b, const sl_done *
     char text[40];
 
     (void)handle;
-    *c = (struct call){ f, done, str_eq(r->topic, STR("critical")) };
+    *c = (struct call){ .f = f, .done = done, .critical = str_eq(r->topic, STR("critical")) };
+    list_append(&f->calls, &c->node);
     snprintf(text, sizeof(text), STR_FMT, STR_ARG(r->body));
     if (c->critical && f->n_waits < CRITICAL)
         f->waits[f->n_waits++] = world_now() - strtoll(text, NULL, 10);
@@ -227,6 +231,7 @@ static int64_t run(const struct conf_endpoint *erp, int64_t service_ms, bool flo
 
     memset(&f, 0, sizeof(f));
     f.service_ms = service_ms;
+    list_init(&f.calls);
     world_init(&f.w, 1, false);
     world_rng(&f.w, 1, &f.rng);
     set_up(&f, erp);
@@ -242,8 +247,11 @@ static int64_t run(const struct conf_endpoint *erp, int64_t service_ms, bool flo
     f.flow->draining = true;
     store_sim_crash(f.store);
     flow_destroy(f.flow);
-    while (f.out)
-        f.out--; /* their answers are never heard: the agenda goes with the world */
+    while (!list_empty(&f.calls)) { /* their answers are never heard */
+        struct call *c = list_entry(f.calls.next, struct call, node);
+        list_remove(&c->node);
+        free(c);
+    }
     for (int i = 0; i < 3; i++)
         uv_run(&f.w.loop, UV_RUN_NOWAIT);
     store_sim_destroy(f.store);

@@ -413,7 +413,8 @@ static void test_a_filter_says_maybe_for_few_that_are_not_there(void **state)
     }
     keys_stats(w.k, &s);
     CHECK(s.filter_maybes < 1000); /* one in a hundred; it should be half of that */
-    CHECK_EQ(s.reads, s.filter_maybes);
+    CHECK(s.reads <= s.filter_maybes &&
+          s.reads + 10 > s.filter_maybes); /* some lie outside the run */
     finish(&w);
 }
 

@@ -327,48 +327,66 @@ static bool cannot_go(struct choice *c)
     return true;
 }
 
+/** May it be decided so? If not it is refused, and says why. */
+static bool is_allowed(struct choice *c, const struct delivery *d, enum delivery_state s)
+{
+    const struct deciding *a = c->all;
+    char text[160];
+
+    if (!c->found)
+        refuse(c, UV_ENOENT, "there is no such delivery");
+    else if (d && (d->settling || d->batch || d->state == DS_INFLIGHT))
+        refuse(c, UV_EBUSY, "it is under way at this moment");
+    else if (!state_allows(c->what, a->force, s))
+        refuse(c, UV_EINVAL, "it is %s; %s", delivery_state_names[s], wanted(c->what));
+    else if (!is_meant(c))
+        return false; /* it has said so itself */
+    else if (c->what == DECISION_ARRIVED && !c->row.first_sent_ms)
+        refuse(c, UV_EINVAL, "it was never sent, so it cannot have arrived");
+    else if (a->what == DECISION_AGAIN && !str_eq(c->row.hold_type, STR(HOLD_UNKNOWN)))
+        refuse(c, UV_EINVAL, "it is held as " STR_FMT ": only an unknown outcome is sent again",
+               STR_ARG(c->row.hold_type));
+    else if (s == DS_DISCARDED && str_eq(c->row.hold_type, STR(REMAPPED)))
+        refuse(c, UV_EINVAL, "it was mapped again: replay the delivery that was made of it");
+    else if (a->what == DECISION_EDIT && edit_check(&c->row, a->force, text) < 0)
+        refuse(c, UV_EINVAL, "%s", text);
+    else
+        return true;
+    return false;
+}
+
+/** It is to go: where, and may it? False: it was refused, or is held instead. */
+static bool send_on(struct choice *c, enum delivery_state s)
+{
+    const struct deciding *a = c->all;
+
+    /* What never got a body or an endpoint is made again from its event. */
+    c->remap = a->what != DECISION_EDIT &&
+               (a->remap || str_eq(c->row.hold_type, STR("route-paused")) ||
+                (s == DS_DEAD && !c->row.endpoint.len));
+    if (!c->remap && !lane_for(c) && !cannot_go(c))
+        return false;
+    if (!c->remap && c->m.state == DS_READY && may_be_at_another(c))
+        return false;
+    if ((c->what == DECISION_RELEASE || c->what == DECISION_AGAIN) && settles_doubt(c))
+        c->m.arrival = ARRIVAL_NO;
+    if (!c->remap && c->m.state == DS_READY && c->verdict.to)
+        c->m.endpoint = str_of(c->verdict.to);
+    else if (!c->remap && c->m.state == DS_READY && a->endpoint[0])
+        c->m.endpoint = str_of(a->endpoint);
+    return true;
+}
+
 static void decide_one(struct choice *c)
 {
-    char text[160];
     struct deciding *a = c->all;
     struct delivery *d = flow_delivery(a->flow, c->row.num);
     enum delivery_state s = d ? d->state : c->row.state;
     static const uint8_t after[] = { DS_READY, DS_DISCARDED, DS_READY, DS_DEAD, DS_DELIVERED,
                                      DS_READY, DS_HELD,      DS_READY, DS_HELD, DS_READY };
 
-    if (a->results[c->index].status < 0)
+    if (a->results[c->index].status < 0 || !is_allowed(c, d, s))
         return;
-    if (!c->found) {
-        refuse(c, UV_ENOENT, "there is no such delivery");
-        return;
-    }
-    if (d && (d->settling || d->batch || d->state == DS_INFLIGHT)) {
-        refuse(c, UV_EBUSY, "it is under way at this moment");
-        return;
-    }
-    if (!state_allows(c->what, a->force, s)) {
-        refuse(c, UV_EINVAL, "it is %s; %s", delivery_state_names[s], wanted(c->what));
-        return;
-    }
-    if (!is_meant(c))
-        return;
-    if (c->what == DECISION_ARRIVED && !c->row.first_sent_ms) {
-        refuse(c, UV_EINVAL, "it was never sent, so it cannot have arrived");
-        return;
-    }
-    if (a->what == DECISION_AGAIN && !str_eq(c->row.hold_type, STR(HOLD_UNKNOWN))) {
-        refuse(c, UV_EINVAL, "it is held as " STR_FMT ": only an unknown outcome is sent again",
-               STR_ARG(c->row.hold_type));
-        return;
-    }
-    if (s == DS_DISCARDED && str_eq(c->row.hold_type, STR(REMAPPED))) {
-        refuse(c, UV_EINVAL, "it was mapped again: replay the delivery that was made of it");
-        return;
-    }
-    if (a->what == DECISION_EDIT && edit_check(&c->row, a->force, text) < 0) {
-        refuse(c, UV_EINVAL, "%s", text);
-        return;
-    }
     c->m = (struct rec_move){
         .num = c->row.num,
         .state = after[c->what],
@@ -392,22 +410,8 @@ static void decide_one(struct choice *c)
     }
     if (s == DS_HELD && !decide_hold(c))
         return;
-    if (c->m.state == DS_READY) {
-        /* What never got a body or an endpoint is made again from its event. */
-        c->remap = a->what != DECISION_EDIT &&
-                   (a->remap || str_eq(c->row.hold_type, STR("route-paused")) ||
-                    (s == DS_DEAD && !c->row.endpoint.len));
-        if (!c->remap && !lane_for(c) && !cannot_go(c))
-            return;
-        if (!c->remap && c->m.state == DS_READY && may_be_at_another(c))
-            return;
-        if ((c->what == DECISION_RELEASE || c->what == DECISION_AGAIN) && settles_doubt(c))
-            c->m.arrival = ARRIVAL_NO;
-        if (!c->remap && c->m.state == DS_READY && c->verdict.to)
-            c->m.endpoint = str_of(c->verdict.to);
-        else if (!c->remap && c->m.state == DS_READY && a->endpoint[0])
-            c->m.endpoint = str_of(a->endpoint);
-    }
+    if (c->m.state == DS_READY && !send_on(c, s))
+        return;
     c->move = !c->remap;
     snprintf(a->results[c->index].text, sizeof(a->results[c->index].text), "%s",
              c->m.state == DS_DEAD && c->what == DECISION_RELEASE ? verbs[DECISION_REJECT]

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/deadline.h"
+#include "flow/decide_wait.h"
 #include "flow/due.h"
 #include "flow/failover.h"
 #include "flow/hold.h"
@@ -37,6 +38,7 @@ struct choice {
     int64_t clock_ms; /* only while its clock says so; 0: whatever it says */
     struct remap again;
     char *edited; /* own; EDIT: the reason, with the old body's digest */
+    struct decide_wait wait;
 };
 
 struct deciding {
@@ -110,7 +112,7 @@ static bool claim(struct choice *c)
         refuse(c, UV_EBUSY, "another decision about it is under way");
         return false;
     }
-    if (d && d->settling) { /* its row may be read as it was before that, and judged after it */
+    if (d && d->settling) { /* still, after decide_wait(): its row may be as it was before */
         refuse(c, UV_EBUSY, "it is under way at this moment");
         return false;
     }
@@ -645,6 +647,26 @@ static void on_row(void *ctx, int status, const struct store_delivery *row, sl_s
     all_read(c->all);
 }
 
+/** Its row is read, if nobody else is about to move it. */
+static void read_one(struct choice *c)
+{
+    int r = claim(c) ? store_delivery_get(c->all->flow->store, c->row.num, on_row, c) : UV_EBUSY;
+
+    if (r == 0)
+        c->all->pending++;
+    else if (c->claimed)
+        refuse(c, r, "cannot be read: %s", uv_strerror(r));
+}
+
+/** Its last move is written; or that takes too long, and the claim says so. */
+static void on_waited(struct decide_wait *w)
+{
+    struct choice *c = container_of(w, struct choice, wait);
+
+    read_one(c);
+    all_read(c->all);
+}
+
 static void on_nothing_to_read(void *ctx, bool closing)
 {
     (void)closing;
@@ -686,13 +708,10 @@ int flow_decide(struct flow *f, const struct decide *d,
         c->clock_ms = d->clocks ? d->clocks[i] : 0;
         c->type = d->types ? mem_str(d->types[i]) : NULL;
         c->row.num = a->results[i].num = d->nums[i];
-        if (!claim(c))
-            continue;
-        int r = store_delivery_get(f->store, d->nums[i], on_row, c);
-        if (r < 0)
-            refuse(c, r, "cannot be read: %s", uv_strerror(r));
-        else
+        if (decide_wait(f, &c->wait, d->nums[i], on_waited))
             a->pending++;
+        else
+            read_one(c);
     }
     if (a->pending == 1)
         flow_later(f, 0, on_nothing_to_read, a); /* the callback never comes before this returned */

@@ -174,6 +174,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     f->in_hand = conf->in_hand;
     f->log = (struct logger){ .room = "flow" };
     list_init(&f->laters);
+    list_init(&f->decide_waits);
     list_init(&f->latest_used);
     list_init(&f->earlier);
     list_init(&f->remaps);

@@ -283,15 +283,16 @@ struct flow {
     bool recovered;
     size_t unread; /* first claims of windows not answered, and what dead.c and health.c read */
     bool started;  /* none is: lanes may send. Before, a chain could miss its first */
-    struct left_batch *left; /* recover.c: batches that were out when the process ended */
-    struct list earlier;     /* struct delivery: earlier.c */
-    size_t earlier_asked;    /* questions under way */
-    struct list laters;      /* later.c */
-    struct list remaps;      /* remap.c */
-    struct list replays;     /* replay.c */
-    bool lowered;            /* a delivery may be low though its route is not: a replay's */
-    struct choice *deciding; /* decide.c: hash by num */
-    struct pause *pauses;    /* pause.c: hash by key */
+    struct left_batch *left;  /* recover.c: batches that were out when the process ended */
+    struct list earlier;      /* struct delivery: earlier.c */
+    size_t earlier_asked;     /* questions under way */
+    struct list laters;       /* later.c */
+    struct list remaps;       /* remap.c */
+    struct list replays;      /* replay.c */
+    bool lowered;             /* a delivery may be low though its route is not: a replay's */
+    struct choice *deciding;  /* decide.c: hash by num */
+    struct list decide_waits; /* decide_wait.c */
+    struct pause *pauses;     /* pause.c: hash by key */
     struct due due;
     struct taken_deadline *deadlines;   /* deadline.c: hash by num */
     struct hold_program *hold_programs; /* await.c: hash by text */

@@ -464,8 +464,6 @@ int rig_decide(struct flow_rig *rig, enum decision what, uint64_t num, const str
     d.nums = &num;
     d.n = 1;
     rig->done = false;
-    /* what the store shows already may still be being written: then nothing is decided */
-    UNTIL(rig, !flow_delivery(rig->flow, num) || !flow_delivery(rig->flow, num)->settling);
     CHECK_EQ(flow_decide(rig->flow, &d, on_decided, rig), 0);
     UNTIL(rig, rig->done);
     return rig->decided.status;

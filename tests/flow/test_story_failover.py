@@ -20,7 +20,7 @@ class Line:
     def __init__(self, url):
         host, port = url.removeprefix("http://").split(":")
         self.to = (host, int(port))
-        self.open, self.listener = [], None
+        self.open, self.listener, self.lock = [], None, threading.Lock()
         self.port = 0
         self.mend()
 
@@ -43,7 +43,11 @@ class Line:
             except OSError:
                 return
             far = socket.create_connection(self.to)
-            self.open += [near, far]
+            with self.lock:
+                if self.listener is not listener:  # it was cut meanwhile
+                    self.hang_up(near, far)
+                    continue
+                self.open += [near, far]
             for a, b in ((near, far), (far, near)):
                 threading.Thread(target=self.relay, args=(a, b), daemon=True).start()
 
@@ -56,14 +60,24 @@ class Line:
         except OSError:
             pass
 
-    def cut(self):
-        if self.listener:
-            self.listener.shutdown(socket.SHUT_RDWR)
-            self.listener.close()
-        self.listener = None
-        for one in self.open:
+    @staticmethod
+    def hang_up(*sockets):
+        """At once: a close alone leaves a connection open as long as a thread reads from it, and what is sent into
+        such a one is in doubt like anything else that was never answered."""
+        for one in sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
             one.close()
-        self.open = []
+
+    def cut(self):
+        with self.lock:
+            listener, self.listener = self.listener, None
+            if listener:
+                self.hang_up(listener)
+            self.hang_up(*self.open)
+            self.open = []
 
 
 @pytest.fixture(scope="module")

@@ -232,6 +232,26 @@ static void print_group(json_t *d)
     buf_finish(&text);
 }
 
+/** What it stands in for, or where it goes instead; and why. */
+static void print_fallback(json_t *d)
+{
+    json_t *f = json_object_get(json_object_get(d, "detail"), "fallback");
+    struct buf text = { 0 };
+
+    if (!f)
+        return;
+    if (*json_text(f, "route"))
+        buf_printf(&text, "in place of %s of route %s: %s", json_text(f, "delivery"),
+                   json_text(f, "route"), json_text(f, "because"));
+    else if (*json_text(f, "to_route"))
+        buf_printf(&text, "by route %s: %s", json_text(f, "to_route"), json_text(f, "because"));
+    else
+        buf_printf(&text, "from %s to %s: %s", json_text(f, "from"), json_text(f, "to"),
+                   json_text(f, "because"));
+    print_field("fallback", text.data);
+    buf_finish(&text);
+}
+
 static void print_waits(json_t *d)
 {
     struct buf text = { 0 };
@@ -257,6 +277,7 @@ static void print_delivery(json_t *d)
     print_member(d, "piece", "piece");
     print_member(d, "endpoint", "endpoint");
     print_group(d);
+    print_fallback(d);
     if (json_is_true(json_object_get(d, "may_have_arrived")))
         print_field("may be there", "yes: it was sent, and nobody said that it did not arrive");
     print_member(d, "action", "action");

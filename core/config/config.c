@@ -332,7 +332,20 @@ const struct conf_target *conf_route_send(const struct conf_route *r, size_t i)
             return &r->targets[k].members[i];
         i -= r->targets[k].n_members;
     }
+    if (r->fallback && i < r->fallback->n_members)
+        return &r->fallback->members[i];
     return i == 0 && r->fallback && r->fallback->endpoint ? r->fallback : NULL;
+}
+
+const struct conf_target *conf_fallback_at(const struct conf_route *r,
+                                           const struct conf_endpoint *e)
+{
+    const struct conf_target *t = r->fallback;
+
+    for (size_t i = 0; t && i < t->n_members; i++)
+        if (t->members[i].endpoint == e)
+            return &t->members[i];
+    return t && t->endpoint && t->endpoint == e ? t : NULL;
 }
 
 bool conf_topic_matches(char *const *topics, size_t n, sl_str topic)

@@ -235,8 +235,13 @@ struct conf_route {
     enum coalesce coalesce;
     bool latest;          /* latest_by: version; default: the actions' SL_ACTION_UPSERT */
     enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */
-    struct conf_target *fallback; /* own: where it goes when all is spent; NULL: nowhere */
-    unsigned fallback_on;         /* FALLBACK_* */
+    /* Where it goes when all is spent: to another endpoint, or to a member of a group; or its event
+     * through another route. NULL: nowhere. */
+    struct conf_target *fallback; /* own; SEND or GROUP */
+    struct conf_route *fallback_route;
+    char *fallback_name;  /* own: of that route */
+    unsigned fallback_on; /* FALLBACK_* */
+    unsigned fallback_line, fallback_column;
     unsigned line, column;
     size_t index;
 };
@@ -329,8 +334,12 @@ struct conf_endpoint *config_endpoint(const struct config *c, sl_str name); /* N
 struct conf_route *config_route(const struct config *c, sl_str name);       /* NULL: none */
 struct conf_group *config_group(const struct config *c, sl_str name);       /* NULL: none */
 /** The i-th target of a route that sends, a group's members counted one by one; NULL past the
- *  last. Those outside groups come first, its fallback last. */
+ *  last. Those outside groups come first, its fallback - or that one's members - last. */
 const struct conf_target *conf_route_send(const struct conf_route *r, size_t i);
+/** The route's fallback at this endpoint: its target, or its group's member; NULL: it is not there.
+ */
+const struct conf_target *conf_fallback_at(const struct conf_route *r,
+                                           const struct conf_endpoint *e);
 bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic);
 /** Is it one of these, exact or a prefix before "*"? */
 bool conf_topic_matches(char *const *topics, size_t n, sl_str topic);

@@ -62,6 +62,14 @@ void order_load(struct load *l, struct conf_route *r, const sl_values *v,
 /** All routes are there: resolve the names of others, and rank them. */
 void order_resolve(struct load *l);
 void order_finish(struct conf_route *r);
+/** There is no route of this name, as `key` of route `r` has it. */
+void report_no_route(struct load *l, const struct conf_route *r, const char *name, const char *key,
+                     unsigned line, unsigned column);
+
+/* ---- fallback.c ---- */
+
+/** All routes are there: those that are another's fallback; no circle. */
+void fallback_resolve(struct load *l);
 
 /* ---- targets.c: a route's `to`, in two steps, since the keys that a route may hold are known
  * only when its actions are ---- */

@@ -233,8 +233,8 @@ const struct field options_route[] = {
     { { "from.endpoint", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
         "the endpoint whose events it takes" },
       MEMBER(struct conf_route, from_endpoint) },
-    { { "from.topic", OPT_TEXTS, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
-        "a topic such as orders/create, a beginning such as orders/*, or a list" },
+    { { "from.topic", OPT_TEXTS, SL_OPT_REQUIRED, "[]", 0, 0, NULL, /* given, but perhaps empty */
+        "a topic such as orders/create, a beginning such as orders/*, or a list; [] for a fallback" },
       BY_HAND },
     { { "when", SL_OPT_JQ, 0, NULL, 0, 0, NULL, "only events for which this is true" },
       MEMBER(struct conf_route, when) },

@@ -119,8 +119,8 @@ static bool routes_meet(const struct conf_route *a, const struct conf_route *b)
     return false;
 }
 
-static void report_no_route(struct load *l, const struct conf_route *r, const char *name,
-                            const char *key, unsigned line, unsigned column)
+void report_no_route(struct load *l, const struct conf_route *r, const char *name, const char *key,
+                     unsigned line, unsigned column)
 {
     struct nearest near = { .given = str_of(name) };
     const struct config *c = l->config;

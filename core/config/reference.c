@@ -309,9 +309,11 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
         "    #hold: fraud\n"
         "    # a cancel closes what is held of that route and its subject, and was never sent:\n"
         "    # overtakes: { route: NAME, held: close }\n"
-        "    # another endpoint for what is given up at its own; only what has definitely not arrived\n"
-        "    # goes there: fallback: { endpoint: NAME, action: ACTION, on: [exhausted, rejected],\n"
-        "    # and its parameters }; on: [exhausted] without it\n");
+        "    # another endpoint for what is given up at its own, or a group; only what has definitely\n"
+        "    # not arrived goes there: fallback: { endpoint: NAME, action: ACTION,\n"
+        "    # on: [exhausted, rejected], and its parameters }; on: [exhausted] without it. Or its\n"
+        "    # event by another route, which may have \"topic: []\" to take nothing else:\n"
+        "    # fallback: { route: NAME, on: [exhausted, rejected] }\n");
     print_block(&page, STR(""), 2);
 }
 

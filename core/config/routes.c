@@ -185,6 +185,7 @@ void load_routes(struct load *l, const struct yaml_item *routes)
         load_route(l, r, &list->items[i]);
     }
     order_resolve(l);
+    fallback_resolve(l);
 }
 
 /* ---- the end ---- */
@@ -209,6 +210,7 @@ void route_finish(struct conf_route *r)
     if (r->fallback)
         target_finish(r->fallback);
     free(r->fallback);
+    free(r->fallback_name);
     free(r->targets);
     for (size_t i = 0; i < r->n_topics; i++)
         free(r->topics[i]);

@@ -352,7 +352,8 @@ static void find_single(struct targets *t)
 
 /* ---- fallback ---- */
 
-static const char *const keys_fallback[] = { "endpoint", "action", "on", NULL };
+static const char *const keys_fallback[] = { "endpoint", "group", "action", "on", NULL };
+static const char *const keys_fallback_route[] = { "route", "on", NULL };
 
 /** `on: [exhausted, rejected]`, or one of them. */
 static unsigned read_on(struct targets *t, const struct yaml_node *node)
@@ -386,39 +387,105 @@ static unsigned read_on(struct targets *t, const struct yaml_node *node)
     return on;
 }
 
-/** Where a delivery goes when its endpoint has done with it; of another adapter, nothing of `to` is
- *  meant for it as well. */
-static void find_fallback(struct targets *t)
+#define FALLBACK_FORMS \
+    "{ endpoint: NAME }, { group: NAME } or { route: NAME }, and on: [exhausted, rejected]"
+
+/** Nothing that the route sends may lead where it sends anyway. */
+static void check_elsewhere(struct targets *t, const struct yaml_node *at)
 {
-    const struct yaml_item *item = yaml_get(t->item->value, STR("fallback")), *endpoint;
+    const struct conf_target *own = &t->route->targets[0];
+    const struct conf_target *f = t->route->fallback;
+
+    if (t->route->n_targets != 1)
+        return; /* it depends on the choice: one that is there already goes nowhere else */
+    for (size_t i = 0; i < (own->n_members ? own->n_members : 1); i++) {
+        const struct conf_endpoint *e = own->n_members ? own->members[i].endpoint : own->endpoint;
+
+        if (e && conf_fallback_at(t->route, e) && f->group)
+            report_node(&t->load->rd, at,
+                        "\"fallback\" leads to group \"%s\", which has \"%s\", where the route "
+                        "sends already",
+                        f->group->name, e->name);
+        else if (e && conf_fallback_at(t->route, e))
+            report_node(&t->load->rd, at,
+                        "\"fallback\" leads to \"%s\", where the route sends already", e->name);
+    }
+}
+
+static void find_fallback_target(struct targets *t, const struct yaml_item *endpoint,
+                                 const struct yaml_item *group)
+{
     const struct conf_target *first = conf_route_send(t->route, 0);
-    struct conf_endpoint *e;
+    struct conf_target *target = mem_zero(sizeof(*target));
+    struct conf_endpoint *e = endpoint ? load_endpoint_named(t->load, endpoint->value) : NULL;
+    struct conf_group *g = group ? find_group(t->load, group->value) : NULL;
+    bool good = false, open = t->open;
+
+    if (g && g->n_members)
+        e = g->members[0].endpoint;
+    if (e && first) {
+        /* of another adapter, nothing of `to` is meant for it as well */
+        t->fallback.alone = first->endpoint->plugin != e->plugin;
+        if (g)
+            find_members(t, target, &t->fallback, group);
+        good = g ? target->n_members == g->n_members : fill_send(t, target, &t->fallback, e, NULL);
+    }
+    t->open = open; /* its own keys alone are not known */
+    if (good) {
+        t->route->fallback = target;
+        check_elsewhere(t, (endpoint ? endpoint : group)->value);
+    } else {
+        free(target->members);
+        free(target);
+        free(t->fallback.params);
+        t->fallback.params = NULL;
+        t->fallback.n_params = 0;
+    }
+}
+
+static void find_fallback_route(struct targets *t, const struct yaml_item *route)
+{
     char found[96];
 
-    if (!item)
-        return;
-    endpoint = yaml_get(item->value, STR("endpoint"));
-    if (!endpoint) {
-        yaml_describe(item->value, found);
-        report_node(&t->load->rd, item->value,
-                    "\"fallback\" wants { endpoint: NAME, on: [exhausted, rejected] }, found %s",
-                    found);
+    t->route->fallback_line = route->value->line;
+    t->route->fallback_column = route->value->column;
+    if (route->value->kind == YAML_TEXT && route->value->text.len) {
+        t->route->fallback_name = mem_dup(route->value->text);
         return;
     }
+    yaml_describe(route->value, found);
+    report_node(&t->load->rd, route->value, "\"route\" wants the name of a route, found %s", found);
+}
+
+/** Where a delivery goes when its endpoint has done with it. */
+static void find_fallback(struct targets *t)
+{
+    static const char *const forms[] = { "endpoint", "group", "route" };
+    const struct yaml_item *item = yaml_get(t->item->value, STR("fallback")), *of[3];
+    size_t n = 0;
+    char found[96];
+
+    for (size_t i = 0; item && i < 3; i++) {
+        of[i] = yaml_get(item->value, str_of(forms[i]));
+        n += of[i] != NULL;
+    }
+    if (!item)
+        return;
+    if (n > 1)
+        report_node(&t->load->rd, item->value, "\"fallback\" wants only one of " FALLBACK_FORMS);
+    if (n == 0) {
+        yaml_describe(item->value, found);
+        report_node(&t->load->rd, item->value, "\"fallback\" wants " FALLBACK_FORMS ", found %s",
+                    found);
+    }
+    if (n != 1)
+        return;
     t->fallback.item = item;
     t->route->fallback_on = read_on(t, yaml_find(item->value, "on"));
-    e = load_endpoint_named(t->load, endpoint->value);
-    if (!e || !first)
-        return;
-    t->fallback.alone = first->endpoint->plugin != e->plugin;
-    struct conf_target *target = mem_zero(sizeof(*target));
-    if (fill_send(t, target, &t->fallback, e, NULL))
-        t->route->fallback = target;
+    if (of[2])
+        find_fallback_route(t, of[2]);
     else
-        free(target);
-    if (t->route->n_targets == 1 && t->route->targets[0].endpoint == e)
-        report_node(&t->load->rd, endpoint->value,
-                    "\"fallback\" leads to \"%s\", where the route sends already", e->name);
+        find_fallback_target(t, of[0], of[1]);
 }
 
 void targets_find(struct targets *t, struct load *l, struct conf_route *r,
@@ -461,8 +528,8 @@ static void check_fallback_keys(struct targets *t)
 {
     struct keys keys = { .tables = t->fallback.params,
                          .n_tables = t->fallback.n_params,
-                         .others = keys_fallback,
-                         .open = !t->route->fallback };
+                         .others = t->route->fallback_name ? keys_fallback_route : keys_fallback,
+                         .open = !t->route->fallback && !t->route->fallback_name };
 
     if (t->fallback.item)
         keys_check(&t->load->rd, t->fallback.item->value, &keys);
@@ -559,7 +626,9 @@ void targets_bind(struct targets *t)
         else if (t->drafts[i].n_params)
             bind_one(t, target, &t->drafts[i]);
     }
-    if (t->fallback.n_params)
+    if (t->route->fallback && t->route->fallback->kind == TARGET_GROUP)
+        bind_members(t, t->route->fallback, &t->fallback);
+    else if (t->fallback.n_params)
         bind_one(t, t->route->fallback, &t->fallback);
 }
 

@@ -10,11 +10,15 @@ bool after_wanted(const struct delivery *d)
     return d->route && d->route->n_after;
 }
 
+/** One of them, or what it falls back to. */
 static bool goes_before(const struct delivery *d, const struct conf_route *r)
 {
+    const struct conf_route *a;
+
     for (size_t i = 0; r && i < d->route->n_after; i++)
-        if (!strcmp(d->route->after[i]->name, r->name)) /* not of one configuration, perhaps */
-            return true;
+        for (a = d->route->after[i]; a; a = a->fallback_route)
+            if (!strcmp(a->name, r->name)) /* not of one configuration, perhaps */
+                return true;
     return false;
 }
 

@@ -13,6 +13,7 @@
 #include "flow/decide_wait.h"
 #include "flow/due.h"
 #include "flow/failover.h"
+#include "flow/fallback.h"
 #include "flow/hold.h"
 #include "flow/order.h"
 #include "flow/routing.h"
@@ -39,6 +40,7 @@ struct choice {
     struct remap again;
     char *edited; /* own; EDIT: the reason, with the old body's digest */
     struct decide_wait wait;
+    char *by;     /* own; the route that its event goes by instead of its own; NULL: its own */
 };
 
 struct deciding {
@@ -68,6 +70,8 @@ static void deciding_free(struct deciding *a)
         row_free(&a->choices[i].row);
         free(a->choices[i].detail);
         free(a->choices[i].edited);
+        free(a->choices[i].by);
+        free(a->choices[i].again.said);
     }
     free(a->choices);
     free(a->results);
@@ -357,10 +361,43 @@ static bool is_allowed(struct choice *c, const struct delivery *d, enum delivery
     return false;
 }
 
+/** It was given up, and its event goes by another route: if there is one still. */
+static void go_by_route(struct choice *c)
+{
+    const struct conf_route *by = fallback_route(c->all->flow, &c->row, &c->edited);
+
+    c->remap = by != NULL;
+    c->by = by ? mem_str(by->name) : NULL;
+    c->move = !by;
+    c->m.state = DS_DEAD;
+    c->m.reason = str_of(c->edited);
+}
+
+/** What a person says has not arrived, `--to` the route that it falls back to. */
+static bool is_handed_over(struct choice *c)
+{
+    const struct conf_route *r = config_route(c->all->flow->config, c->row.route);
+
+    if (c->what != DECISION_RELEASE || !r || !r->fallback_route ||
+        strcmp(r->fallback_route->name, c->all->endpoint) != 0 ||
+        config_endpoint(c->all->flow->config, str_of(c->all->endpoint)))
+        return false;
+    c->edited = mem_str(c->all->why[0] ? c->all->why : "handed over by a person");
+    c->by = mem_str(r->fallback_route->name);
+    return true;
+}
+
 /** It is to go: where, and may it? False: it was refused, or is held instead. */
 static bool send_on(struct choice *c, enum delivery_state s)
 {
     const struct deciding *a = c->all;
+
+    if (is_handed_over(c)) {
+        if (store_in_doubt(&c->row) && !settles_doubt(c))
+            refuse(c, UV_EINVAL, STR_FMT " may have it", STR_ARG(c->row.endpoint));
+        c->remap = a->results[c->index].status == 0;
+        return c->remap;
+    }
 
     /* What never got a body or an endpoint is made again from its event. */
     c->remap = a->what != DECISION_EDIT &&
@@ -400,6 +437,10 @@ static void decide_one(struct choice *c)
             move_one(c);
         else
             interlock_one(c);
+        return;
+    }
+    if (c->what == DECISION_CLOCK && str_eq(c->row.hold_type, STR(HOLD_FALLBACK))) {
+        go_by_route(c);
         return;
     }
     if (a->low)
@@ -565,13 +606,33 @@ static void remap_done(struct choice *c)
         write_moves(c->all);
 }
 
+/** By another route; or nothing came of that, and it is the dead letter that it would have been. */
+static void fell(struct choice *c, const struct remap *m)
+{
+    if (m->status == UV_ENOENT) {
+        c->move = true;
+        c->m.state = DS_DEAD;
+        c->m.reason = str_of(c->edited);
+    } else if (m->status < 0) {
+        refuse(c, m->status, "could not be routed: %s", uv_strerror(m->status));
+    } else {
+        c->m.state = m->closed;
+        c->m.reason = str_of(m->said);
+        follow(c);
+        snprintf(c->all->results[c->index].text, sizeof(c->all->results[c->index].text), "%.150s",
+                 m->said);
+    }
+}
+
 static void on_remapped(struct remap *m)
 {
     struct choice *c = container_of(m, struct choice, again);
     struct decided *r = &c->all->results[c->index];
     char name[32];
 
-    if (m->status == UV_ENOENT) {
+    if (c->by) {
+        fell(c, m);
+    } else if (m->status == UV_ENOENT) {
         refuse(c, UV_ENOENT, "its event, its route or the link that it needs is no longer there");
     } else if (m->status < 0) {
         refuse(c, m->status, "could not be mapped again: %s", uv_strerror(m->status));
@@ -598,8 +659,9 @@ static void remap_or_write(struct deciding *a)
         c->again = (struct remap){
             .flow = a->flow,
             .row = &c->row,
-            .who = str_of(a->who),
-            .why = str_of(a->why),
+            .by = str_of(c->by),
+            .who = c->by && c->what == DECISION_CLOCK ? STR(HOLD_FALLBACK) : str_of(a->who),
+            .why = str_of(c->by ? c->edited : a->why),
             .low = a->low,
             .done = on_remapped,
         };

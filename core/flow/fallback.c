@@ -1,5 +1,5 @@
 /*
- * fallback.c - a route's other endpoint.
+ * fallback.c - where a delivery goes when its own endpoint has done with it.
  */
 #include "flow/fallback.h"
 #include <jansson.h>
@@ -7,13 +7,29 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/group.h"
 #include "flow/settle.h"
 
 const struct conf_target *fallback_of(const struct delivery *d)
 {
-    const struct conf_target *t = d->route ? d->route->fallback : NULL;
+    const struct conf_route *r = d->route;
 
-    return t && t->endpoint && !d->fallen && d->lane->conf != t->endpoint ? t : NULL;
+    return r && r->fallback && !d->fallen && !conf_fallback_at(r, d->lane->conf) ? r->fallback
+                                                                                 : NULL;
+}
+
+static const struct conf_route *route_of(const struct delivery *d)
+{
+    return d->route ? d->route->fallback_route : NULL;
+}
+
+const char *fallback_any(const struct delivery *d)
+{
+    const struct conf_target *t = fallback_of(d);
+
+    if (t)
+        return t->n_members ? t->members[0].endpoint->name : t->endpoint->name;
+    return route_of(d) ? route_of(d)->name : NULL;
 }
 
 static sl_str text_of(struct buf *b)
@@ -24,15 +40,37 @@ static sl_str text_of(struct buf *b)
     return s;
 }
 
+/** A group's member; `detail` gets the choice. Nothing is lost if the move never becomes durable
+ *  but the member's turn. */
+static const struct conf_target *member_of(const struct delivery *d, const struct conf_target *t,
+                                           struct buf *detail)
+{
+    struct group_ask ask = {
+        .route = d->route, .subject = str_of(d->subject), .piece = str_of(d->piece), .id = d->id
+    };
+    struct group_turn turn;
+
+    t = group_choose(d->lane->flow, t, &ask, detail, &turn);
+    group_chosen(&turn, true);
+    return t;
+}
+
 /** Definitely not done: it goes there, under the same id and key. */
 static void go(const struct delivery *d, const struct conf_target *t, sl_str why,
                struct rec_move *m)
 {
-    const char *from = d->lane->conf->name, *to = t->endpoint->name;
     struct buf reason = { 0 }, detail = { 0 };
+    const char *from = d->lane->conf->name, *to;
 
+    if (t->n_members)
+        t = member_of(d, t, &detail);
+    to = t->endpoint->name;
     buf_printf(&reason, "it goes to %s instead; %s: " STR_FMT, to, from, STR_ARG(why));
-    buf_printf(&detail, "{\"fallback\":{\"from\":\"%s\",\"to\":\"%s\",\"because\":", from, to);
+    if (detail.len)
+        detail.len--; /* its bracket */
+    buf_printf(&detail,
+               "%c\"fallback\":{\"from\":\"%s\",\"to\":\"%s\",\"because\":", detail.len ? ',' : '{',
+               from, to);
     buf_json_str(&detail, why);
     buf_cstr(&detail, "}}");
     m->state = DS_READY;
@@ -44,9 +82,26 @@ static void go(const struct delivery *d, const struct conf_target *t, sl_str why
     m->detail = text_of(&detail);
 }
 
+/** Definitely not done: its event goes by another route, as soon as this is durable. */
+static void go_by_route(const struct delivery *d, const struct conf_route *r, bool rejected,
+                        sl_str why, struct rec_move *m)
+{
+    struct buf reason = { 0 }, detail = { 0 };
+
+    buf_printf(&reason, "it goes by route %s instead: " STR_FMT, r->name, STR_ARG(why));
+    buf_printf(&detail, "{\"fallback\":{\"to_route\":\"%s\",\"because\":", r->name);
+    buf_json_str(&detail, why);
+    buf_cstr(&detail, "}}");
+    m->state = DS_HELD;
+    m->hold_type = (sl_str){ mem_str(HOLD_FALLBACK), strlen(HOLD_FALLBACK) };
+    m->generation = d->generation + rejected; /* should it ever be sent again after all */
+    m->next_ms = clock_wall_ms();
+    m->reason = text_of(&reason);
+    m->detail = text_of(&detail);
+}
+
 /** It may be there: no other gets it before that is known. */
-static void ask_first(const struct delivery *d, const struct conf_target *t, sl_str why,
-                      struct rec_move *m)
+static void ask_first(const struct delivery *d, sl_str why, struct rec_move *m)
 {
     struct buf reason = { 0 };
 
@@ -54,8 +109,9 @@ static void ask_first(const struct delivery *d, const struct conf_target *t, sl_
         unknown_hold(d, why, m);
         return;
     }
-    buf_printf(&reason, STR_FMT "; before it goes to %s, %s is asked whether it arrived",
-               STR_ARG(why), t->endpoint->name, d->lane->conf->name);
+    buf_printf(&reason, STR_FMT "; before it goes %s %s, %s is asked whether it arrived",
+               STR_ARG(why), fallback_of(d) ? "to" : "by route", fallback_any(d),
+               d->lane->conf->name);
     m->state = DS_UNKNOWN;
     m->next_ms = clock_wall_ms() + d->lane->conf->confirm_after_ms;
     m->reason = text_of(&reason);
@@ -65,12 +121,15 @@ bool fallback_take(const struct delivery *d, bool rejected, sl_str why, struct r
 {
     const struct conf_target *t = fallback_of(d);
 
-    if (!t || !(d->route->fallback_on & (rejected ? FALLBACK_REJECTED : FALLBACK_EXHAUSTED)))
+    if (!fallback_any(d) ||
+        !(d->route->fallback_on & (rejected ? FALLBACK_REJECTED : FALLBACK_EXHAUSTED)))
         return false;
-    if (m->arrival == ARRIVAL_NO)
+    if (m->arrival != ARRIVAL_NO)
+        ask_first(d, why, m);
+    else if (t)
         go(d, t, why, m);
     else
-        ask_first(d, t, why, m);
+        go_by_route(d, route_of(d), rejected, why, m);
     return true;
 }
 
@@ -80,7 +139,7 @@ void fallback_follow(struct delivery *d, const struct rec_move *m)
 {
     struct flow *f = d->lane->flow;
     struct lane *to = flow_lane(f, m->endpoint);
-    const struct conf_target *t = fallback_of(d);
+    const struct conf_target *t = to && d->route ? conf_fallback_at(d->route, to->conf) : NULL;
     char *route = mem_str(d->route ? d->route->name : ""), *subject = mem_str(d->subject);
     char *piece = mem_str(d->piece), *topic = mem_str(d->topic);
     struct store_delivery row = {
@@ -122,4 +181,17 @@ char *fallback_story(sl_str detail)
         buf_printf(&b, "%s: %s", from, because);
     json_decref(root);
     return buf_steal(&b, NULL);
+}
+
+const struct conf_route *fallback_route(const struct flow *f, const struct store_delivery *row,
+                                        char **ret_why)
+{
+    const struct conf_route *r = config_route(f->config, row->route);
+    json_t *root = row->detail.len ? json_loadb(row->detail.ptr, row->detail.len, 0, NULL) : NULL;
+    const char *why = json_string_value(
+        json_object_get(json_object_get(root, "fallback"), "because"));
+
+    *ret_why = why ? mem_str(why) : mem_dup(row->reason);
+    json_decref(root);
+    return r ? r->fallback_route : NULL;
 }

@@ -118,8 +118,8 @@ const struct conf_target *find_group_target(const struct conf_route *r, const st
         if (!found || (t->group && str_eq(str_of(t->group->name), group)))
             found = t;
     }
-    if (!found && r && r->fallback && r->fallback->endpoint == l->conf)
-        found = r->fallback; /* by another action than the route's */
+    if (!found && r) /* by another action than the route's */
+        found = conf_fallback_at(r, l->conf);
     return found;
 }
 
@@ -139,8 +139,7 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     /* When exactly the newest attempt left is not known: as late as can be, so that no question
      * whether it arrived is believed too early. */
     d->last_sent_ms = row->first_sent_ms ? clock_wall_ms() : 0;
-    /* A ready one was put back or decided upon: its age counts from when it is sent again. */
-    d->since_ms = row->state == DS_READY ? 0 : row->first_sent_ms;
+    d->since_ms = row->since_ms;
     d->unknown_ms = clock_wall_ms();
     d->doubt = store_in_doubt(row);
     d->batch_id = row->batch;
@@ -152,9 +151,9 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
         delivery_set_why(d, row->reason);
     d->route = config_route(f->config, row->route);
     d->target = find_group_target(d->route, l, row->action, group_of_detail(row->detail));
-    if (d->route && d->route->fallback && d->route->fallback->endpoint == l->conf &&
-        (d->fallen = fallback_story(row->detail)))
-        d->target = d->route->fallback;
+    const struct conf_target *fallback = d->route ? conf_fallback_at(d->route, l->conf) : NULL;
+    if (fallback && (d->fallen = fallback_story(row->detail)))
+        d->target = fallback;
     return d;
 }
 

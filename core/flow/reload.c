@@ -189,8 +189,8 @@ bool delivery_repoint(struct delivery *d)
     const struct conf_route *r = d->route ? config_route(c, str_of(d->route->name)) : NULL;
     const struct conf_target *t = d->target ? target_like(r, d->lane, d->target) : NULL;
 
-    if (d->fallen && r && r->fallback && r->fallback->endpoint == d->lane->conf)
-        t = r->fallback;
+    if (d->fallen && r && conf_fallback_at(r, d->lane->conf))
+        t = conf_fallback_at(r, d->lane->conf);
     if (!r || (d->target && !t))
         return false;
     d->route = r;

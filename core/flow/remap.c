@@ -15,7 +15,15 @@
 struct sibling {
     struct remap *remap;
     char *piece; /* own; NULL: not of this route, or it never was more than an error */
+    uint64_t num;
+    enum delivery_state state;
 };
+
+/** The route that makes it. */
+static sl_str route_of(const struct remap *m)
+{
+    return m->by.len ? m->by : m->row->route;
+}
 
 static void remap_begin(struct remap *m);
 
@@ -48,9 +56,10 @@ static void route_it(struct remap *m)
     struct event *e = m->event;
 
     m->event = NULL;
-    if (!m->backfill)
+    if (!m->backfill && !m->by.len)
         flow_resume_route(m->flow, m->row->route);
-    e->only = mem_dup(m->row->route);
+    e->only = mem_dup(route_of(m));
+    e->anyway = m->by.len > 0;
     e->again = true;
     e->first_ordinal = (uint32_t)m->n_siblings;
     router_remap(&m->flow->router, e, m);
@@ -83,9 +92,11 @@ static void on_sibling(void *ctx, int status, const struct store_delivery *row, 
         m->status = status;
     else if (status == 0 && m->backfill)
         m->there |= str_eq(row->route, m->row->route);
-    else if (status == 0 && str_eq(row->route, m->row->route) &&
-             (row->endpoint.len || row->state == DS_HELD))
+    else if (status == 0 && str_eq(row->route, route_of(m)) &&
+             (row->endpoint.len || row->state == DS_HELD || m->by.len))
         s->piece = mem_dup(row->piece);
+    if (status == 0)
+        s->state = row->state;
     one_read(m);
 }
 
@@ -93,7 +104,7 @@ static void on_event(void *ctx, int status, const struct store_event *se)
 {
     struct remap *m = ctx;
 
-    if (status == 0 && !config_route(m->flow->config, m->row->route))
+    if (status == 0 && !config_route(m->flow->config, route_of(m)))
         status = UV_ENOENT;
     if (status < 0) {
         remap_end(m, status);
@@ -110,6 +121,7 @@ static void on_event(void *ctx, int status, const struct store_event *se)
     for (size_t i = 0; i < m->n_siblings; i++) {
         uint64_t num = delivery_num(se->id, (unsigned)i);
         m->siblings[i].remap = m;
+        m->siblings[i].num = num;
         if (num == m->row->num)
             continue;
         int r = store_delivery_get(m->flow->store, num, on_sibling, &m->siblings[i]);
@@ -142,9 +154,18 @@ void remap_start(struct remap *m)
 
 /* ---- what the router asks ---- */
 
+/** Does a piece of the fallback's stand for the one that was given up? Of a route that splits as
+ *  its own does only the same one: the others went where they belong. */
+static bool stands_for(const struct remap *m, const char *piece)
+{
+    return !m->row->piece.len || !piece[0] || str_eq(m->row->piece, str_of(piece));
+}
+
 bool remap_wants(const struct remap *m, const char *piece)
 {
-    if (str_eq(m->row->piece, str_of(piece)))
+    if (m->by.len && !stands_for(m, piece))
+        return false;
+    if (!m->by.len && str_eq(m->row->piece, str_of(piece)))
         return true; /* it replaces that one */
     for (size_t i = 0; i < m->n_siblings; i++)
         if (m->siblings[i].piece && !strcmp(m->siblings[i].piece, piece))
@@ -154,18 +175,20 @@ bool remap_wants(const struct remap *m, const char *piece)
 
 bool remap_takes_once(const struct remap *m, sl_str piece)
 {
-    return m->backfill || !str_eq(m->row->piece, piece) ||
+    return m->backfill || m->by.len || !str_eq(m->row->piece, piece) ||
            (m->row->state == DS_DEAD && !m->row->endpoint.len);
 }
 
 uint32_t remap_generation(const struct remap *m, sl_str piece)
 {
-    return !m->backfill && str_eq(m->row->piece, piece) ? m->row->generation : 0;
+    return !m->backfill && !m->by.len && str_eq(m->row->piece, piece) ? m->row->generation : 0;
 }
 
 const char *remap_sent_to(const struct remap *m, sl_str piece)
 {
-    return m->row->first_sent_ms && str_eq(m->row->piece, piece) ? m->row->endpoint.ptr : NULL;
+    return m->row->first_sent_ms && !m->by.len && str_eq(m->row->piece, piece)
+               ? m->row->endpoint.ptr
+               : NULL;
 }
 
 /* Who gave the event to the route, in the timeline of what came of it. */
@@ -184,7 +207,76 @@ static void backfill_moves(const struct remap *m, const struct rec_routed *route
     }
 }
 
-void remap_record(const struct remap *m, const struct rec_routed *routed, struct buf *out)
+/* ---- fallback: its event goes by another route ---- */
+
+char *remap_detail(const struct remap *m, char *detail)
+{
+    struct buf b = { 0 };
+    char name[32];
+
+    if (!m->by.len)
+        return detail;
+    if (detail && strlen(detail) > 2)
+        buf_append(&b, detail, strlen(detail) - 1); /* without its bracket */
+    delivery_name(m->row->num, name);
+    buf_printf(&b, "%c\"fallback\":{\"route\":", b.len ? ',' : '{');
+    buf_json_str(&b, m->row->route);
+    buf_printf(&b, ",\"delivery\":\"%s\",\"because\":", name);
+    buf_json_str(&b, m->why);
+    buf_cstr(&b, "}}");
+    free(detail);
+    return buf_steal(&b, NULL);
+}
+
+/** The route's delivery that stands for it already; of several one that may still be done. */
+static const struct sibling *there_already(const struct remap *m)
+{
+    const struct sibling *found = NULL;
+
+    for (size_t i = 0; i < m->n_siblings; i++) {
+        const struct sibling *s = &m->siblings[i];
+        if (s->piece && stands_for(m, s->piece) && (!found || found->state == DS_DEAD))
+            found = s;
+    }
+    return found;
+}
+
+/** Closed if another has it now, or had it before; else a dead letter, as without a fallback. */
+static struct rec_move fallen_move(struct remap *m, const struct rec_routed *routed)
+{
+    const struct sibling *s = there_already(m);
+    struct buf said = { 0 };
+    char name[32] = "";
+
+    m->closed = DS_SUPERSEDED;
+    if (routed->n_deliveries) {
+        delivery_name(routed->deliveries[0].num, name);
+        buf_printf(&said, "it went by route " STR_FMT " instead, as %s: " STR_FMT, STR_ARG(m->by),
+                   name, STR_ARG(m->why));
+    } else if (s && s->state != DS_DEAD && s->state != DS_DISCARDED) {
+        delivery_name(s->num, name);
+        buf_printf(&said, "route " STR_FMT " has its event already, as %s: " STR_FMT,
+                   STR_ARG(m->by), name, STR_ARG(m->why));
+    } else {
+        m->closed = DS_DEAD;
+        buf_printf(&said, STR_FMT "; route " STR_FMT " ", STR_ARG(m->why), STR_ARG(m->by));
+        if (s) {
+            delivery_name(s->num, name);
+            buf_printf(&said, "has its event as %s, which is %s", name,
+                       delivery_state_names[s->state]);
+        } else {
+            buf_cstr(&said, "makes nothing of its event");
+        }
+    }
+    free(m->said);
+    m->said = buf_steal(&said, NULL);
+    return (struct rec_move){ .num = m->row->num,
+                              .state = m->closed,
+                              .generation = m->row->generation,
+                              .reason = str_of(m->said) };
+}
+
+void remap_record(struct remap *m, const struct rec_routed *routed, struct buf *out)
 {
     struct rec_moves rec = {
         .at_ms = clock_wall_ms(),
@@ -199,6 +291,12 @@ void remap_record(const struct remap *m, const struct rec_routed *routed, struct
         return;
     }
     rec.n_moves = 1;
+    if (m->by.len) {
+        rec.moves[0] = fallen_move(m, routed);
+        rec_moves_encode(out, &rec);
+        free(rec.moves);
+        return;
+    }
 
     rec.moves[0] = (struct rec_move){
         .num = m->row->num,

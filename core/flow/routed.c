@@ -127,6 +127,8 @@ static void choose_members(struct routing *rt)
         p->target = group_choose(rt->flow, p->target, &ask, &detail, &p->turn);
         p->detail = buf_steal(&detail, NULL);
     }
+    for (size_t i = 0; rt->remap && i < rt->n_pieces; i++)
+        rt->pieces[i].detail = remap_detail(rt->remap, rt->pieces[i].detail);
 }
 
 /** once: subject - the log marks a delivery whose key is known as superseded. */

@@ -337,7 +337,7 @@ static void match(struct routing *rt)
         const struct conf_route *r = &c->routes[i];
         if (e->only && strcmp(e->only, r->name))
             continue;
-        if (!conf_route_matches(r, e->endpoint, e->topic))
+        if (!e->anyway && !conf_route_matches(r, e->endpoint, e->topic))
             continue;
         if (!rt->matched) {
             rt->matched = mem_array(2 * (c->n_routes - i), sizeof(*rt->matched));

@@ -82,11 +82,14 @@ struct remap {
     const struct store_delivery *row; /* the old one, alive until `done`. Of a backfill: `route`,
                                          and `num` is past all of the event's deliveries */
     sl_str who, why;                  /* likewise */
+    sl_str by; /* fallback: the route that its event goes by instead; empty: its own. Alive */
     bool backfill;
     bool low;                      /* what is made gives way to live traffic */
     void (*done)(struct remap *m); /* once; `status` says how it went */
     int status;
-    uint64_t made; /* the first delivery that came of it; 0: none */
+    uint64_t made;  /* the first delivery that came of it; 0: none */
+    uint8_t closed; /* fallback: the old one's state then, SUPERSEDED or DEAD ... */
+    char *said;     /* ... and why; own, freed by the owner */
     /* its own */
     bool there;       /* backfill: the event has a delivery of the route */
     struct list node; /* flow.remaps: the first is under way */
@@ -102,10 +105,12 @@ bool remap_wants(const struct remap *m, const char *piece);
 /** Does `once` apply? Not to what has the key already, since the old one took it. */
 bool remap_takes_once(const struct remap *m, sl_str piece);
 uint32_t remap_generation(const struct remap *m, sl_str piece);
+/** Of a fallback's piece: its detail (own, may be NULL) with what it stands in for; own. */
+char *remap_detail(const struct remap *m, char *detail);
 /** Where the old one was sent: it may have arrived there. NULL: nowhere. */
 const char *remap_sent_to(const struct remap *m, sl_str piece);
 /** The record that closes the old one and raises the new one's generation. */
-void remap_record(const struct remap *m, const struct rec_routed *routed, struct buf *out);
+void remap_record(struct remap *m, const struct rec_routed *routed, struct buf *out);
 /** From the router: it is durable, or failed. */
 void remap_routed(struct remap *m, uint64_t first_num, int status);
 

@@ -54,6 +54,8 @@ void row_follow(struct store_delivery *row, const struct rec_move *m)
     if (m->detail.len)
         replace(&row->detail, m->detail);
     replace(&row->hold_type, m->hold_type);
+    if (m->state == DS_READY) /* it was decided upon: its age begins anew */
+        row->since_ms = 0;
     row->state = m->state;
     row->next_ms = m->next_ms;
     row->generation = m->generation;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/deadline.h"
+#include "flow/due.h"
 #include "flow/fallback.h"
 #include "flow/order.h"
 #include "flow/retry.h"
@@ -189,7 +190,7 @@ void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, u
         d->lane->throttled++;
         break;
     case SL_REJECTED:
-        if (d->doubt && fallback_of(d)) /* what an earlier attempt did is not known by this */
+        if (d->doubt && fallback_any(d)) /* what an earlier attempt did is not known by this */
             m->arrival = ARRIVAL_PERHAPS;
         if (fallback_take(d, true, o->why, m))
             break;
@@ -237,7 +238,8 @@ static void count_move(struct delivery *d, const struct rec_move *m)
         dead_notice(l->flow, l, d, NULL, m->reason);
         break;
     case DS_HELD:
-        flow_notice(l->flow, NOTICE_HELD, l, d, NULL, m->reason);
+        if (!str_eq(m->hold_type, STR(HOLD_FALLBACK))) /* which nobody is to decide */
+            flow_notice(l->flow, NOTICE_HELD, l, d, NULL, m->reason);
         break;
     case DS_WAITING:
         l->retries++;
@@ -280,6 +282,8 @@ static void apply(struct flow *f, const struct rec_move *m)
     }
     lane_enter(d, m->state);
     lane_place(d);
+    if (m->state == DS_HELD)
+        due_add(f, false, m->num, m->next_ms);
 }
 
 struct settle {

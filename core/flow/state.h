@@ -198,6 +198,7 @@ struct event {
     uint32_t first_ordinal; /* of its next delivery */
     char *only;             /* remap: the name of this route alone, own; NULL: all that match */
     bool again;             /* remap: no event key, no once */
+    bool anyway;            /* `only` gets it though it does not take such events by itself */
     bool waited;            /* it is already stored as waiting for a link */
 };
 

@@ -48,15 +48,15 @@ void unknown_hold(const struct delivery *d, sl_str why, struct rec_move *m)
     put_choice(&detail, "send-again",
                "it is not at %s: the same request goes out again, under the same key %s", endpoint,
                key);
-    if (fallback_of(d)) {
+    if (fallback_any(d)) {
         char name[32];
-        const char *to = fallback_of(d)->endpoint->name;
+        const char *to = fallback_any(d);
 
         delivery_name(d->num, name);
         buf_printf(&detail,
-                   ",{\"name\":\"hand-over\",\"text\":\"it is not at %s: it goes to %s instead\","
+                   ",{\"name\":\"hand-over\",\"text\":\"it is not at %s: it goes %s %s instead\","
                    "\"command\":\"sluice held release %s --to %s\"}",
-                   endpoint, to, name, to);
+                   endpoint, fallback_of(d) ? "to" : "by route", to, name, to);
     }
     buf_cstr(&detail, "],");
     put_evidence(&detail, d, key);

@@ -17,7 +17,7 @@
 #define DELIVERY_COLUMNS                                                                     \
     "num, id, state, priority, attempts, generation, next_ms, received_ms, first_sent_ms,"   \
     " batch, body_bytes, route, piece, endpoint, action, subject, topic, hold_type, reason," \
-    " version, detail, arrival"
+    " version, detail, arrival, since_ms"
 
 #define DELIVERY_MOVE                                               \
     "UPDATE deliveries SET state = ?2,"                             \
@@ -71,15 +71,18 @@ const char *const index_sql[IX__COUNT] = {
     [IX_DELIVERY_SENT] =
         "UPDATE deliveries SET state = 1, batch = ?2, generation = ?3,"
         " updated_ms = ?4, next_ms = 0, reason = '', hold_type = '',"
-        " first_sent_ms = CASE first_sent_ms WHEN 0 THEN ?4 ELSE first_sent_ms END"
-        " WHERE num = ?1",
+        " first_sent_ms = CASE first_sent_ms WHEN 0 THEN ?4 ELSE first_sent_ms END,"
+        " since_ms = CASE since_ms WHEN 0 THEN ?4 ELSE since_ms END WHERE num = ?1",
     [IX_DELIVERY_MOVE] = DELIVERY_MOVE
-    ", first_sent_ms = CASE WHEN ?9 <> endpoint THEN 0 ELSE first_sent_ms END"
+    ", first_sent_ms = CASE WHEN ?9 <> endpoint THEN 0 ELSE first_sent_ms END,"
+    " since_ms = CASE WHEN ?9 <> endpoint OR ?17 THEN 0 ELSE since_ms END"
     " WHERE num = ?1",
     /* the same after IX_DELIVERY_SENT, as one */
     [IX_DELIVERY_DONE] = DELIVERY_MOVE
     ", first_sent_ms = CASE WHEN ?9 <> endpoint THEN 0"
-    " WHEN first_sent_ms = 0 THEN ?15 ELSE first_sent_ms END, batch = ?16"
+    " WHEN first_sent_ms = 0 THEN ?15 ELSE first_sent_ms END, batch = ?16,"
+    " since_ms = CASE WHEN ?9 <> endpoint OR ?17 THEN 0"
+    " WHEN since_ms = 0 THEN ?15 ELSE since_ms END"
     " WHERE num = ?1",
     [IX_ATTEMPT_ADD] =
         "INSERT OR REPLACE INTO attempts(num, batch, attempt, generation, key,"

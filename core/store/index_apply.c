@@ -422,8 +422,9 @@ static int whole_attempt(struct index *ix, const struct index_sent *sent, int64_
     return sent_line(ix, sent->seq, 0, &sent->rec);
 }
 
-/* `sent`: what has not been written of the batch that it ends; NULL: nothing. */
-static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, int state,
+/* `sent`: what has not been written of the batch that it ends; NULL: nothing. `anew`: the retry
+ * policy's age begins with the next attempt. */
+static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, bool anew, int state,
                     sl_str endpoint, const struct index_sent *sent)
 {
     sqlite3_stmt *st = ix->st[sent ? IX_DELIVERY_DONE : IX_DELIVERY_MOVE];
@@ -446,6 +447,7 @@ static int move_row(struct index *ix, int64_t at_ms, const struct rec_move *m, i
     sql_bind_text(st, 12, m->detail);
     sql_bind_u64(st, 13, m->body.len);
     sqlite3_bind_int(st, 14, m->arrival);
+    sqlite3_bind_int(st, 17, anew);
     return sql_run(st);
 }
 
@@ -518,10 +520,12 @@ static int thaw_body(struct index *ix, const struct rec_move *m, sl_str endpoint
     return sql_run(st);
 }
 
-static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_moves *rec)
+static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_moves *rec,
+                    bool decided)
 {
     const struct rec_move *m = &rec->moves[n];
     const int state = m->state == DS_PARKED ? DS_READY : m->state;
+    const bool anew = m->burnt == BURNT_ANEW || (decided && state == DS_READY);
     struct line line = { .num = m->num,
                          .seq = seq,
                          .n = n,
@@ -553,7 +557,7 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
     if (r == 0)
         r = add_line(ix, &line);
     if (r == 0)
-        r = move_row(ix, rec->at_ms, m, state, endpoint, sent);
+        r = move_row(ix, rec->at_ms, m, anew, state, endpoint, sent);
     if (r == 0)
         r = thaw_body(ix, m, from.endpoint);
     if (r == 0)
@@ -579,7 +583,7 @@ static int add_link(struct index *ix, const struct rec_link *link, int64_t at_ms
     return sql_run(st);
 }
 
-static int apply_moves(struct index *ix, uint64_t seq, sl_str payload)
+static int apply_moves(struct index *ix, uint64_t seq, bool decided, sl_str payload)
 {
     struct rec_moves rec;
     int r = rec_moves_decode(payload, &rec);
@@ -587,7 +591,7 @@ static int apply_moves(struct index *ix, uint64_t seq, sl_str payload)
     if (r < 0)
         return r;
     for (size_t i = 0; r == 0 && i < rec.n_moves; i++)
-        r = move_one(ix, seq, i, &rec);
+        r = move_one(ix, seq, i, &rec, decided);
     for (size_t i = 0; r == 0 && i < rec.n_links; i++)
         r = add_link(ix, &rec.links[i], rec.at_ms);
     if (r == 0 && str_eq(rec.who, STR(REC_WHO_RESTORE))) {
@@ -665,7 +669,7 @@ int index_apply(struct index *ix, const struct reclog_record *rec)
         break;
     case REC_OUTCOME:
     case REC_DECISION:
-        r = apply_moves(ix, seq, payload);
+        r = apply_moves(ix, seq, rec->type == REC_DECISION, payload);
         break;
     case REC_CHECKPOINT:
         r = apply_checkpoint(ix, payload);

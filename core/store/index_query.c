@@ -91,6 +91,7 @@ void index_row_delivery(sqlite3_stmt *st, struct arena *arena, struct store_deli
         .version = arena_str(arena, sql_view(st, 19)),
         .detail = arena_str(arena, sql_view(st, 20)),
         .arrival = (uint8_t)sqlite3_column_int(st, 21),
+        .since_ms = sqlite3_column_int64(st, 22),
     };
     if (d->state == DS_INFLIGHT)
         d->batch = sql_u64(st, 9);

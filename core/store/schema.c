@@ -98,6 +98,9 @@ static const char *const index_steps[] = {
     "ALTER TABLE deliveries ADD COLUMN detail TEXT NOT NULL DEFAULT '';"
     /* enum delivery_arrival */
     "ALTER TABLE deliveries ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;"
+    /* since_ms: of the retry policy's age; 0: its next attempt begins it */
+    "ALTER TABLE deliveries ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE deliveries SET since_ms = first_sent_ms WHERE state BETWEEN 1 AND 5;"
 
     /* held ones by their clock, and by what they are about */
     "CREATE INDEX deliveries_due ON deliveries(next_ms, num) WHERE state = 5 AND next_ms > 0;"

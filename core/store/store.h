@@ -120,6 +120,8 @@ struct store_delivery {
     int64_t next_ms;
     int64_t received_ms;   /* of its event */
     int64_t first_sent_ms; /* 0: never sent */
+    int64_t since_ms;      /* of the retry policy's age: sent first, or again after it was put back
+                              by a decision or at another endpoint; 0: its next attempt begins it */
     uint64_t batch;        /* for INFLIGHT: its `sent` record; else 0 */
     uint32_t body_bytes;
     sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;

@@ -1,4 +1,5 @@
-"""A supplier that does not take an order: it goes to another one, but only if the first has definitely not got it."""
+"""A supplier that does not take an order: it goes to another one - by the same message, or by a route of its own - but
+only if the first has definitely not got it."""
 
 import pytest
 
@@ -81,3 +82,41 @@ def test_a_dead_end_after_the_fallback_names_both(gateway, byron, nord):
     wait_until(lambda: gateway.states("nord").get("dead") == 1)
     reason = gateway.delivery()["reason"]
     assert reason.startswith("HTTP 422") and "; before at byron: HTTP 422" in reason
+
+
+@pytest.fixture
+def by_route(make_gateway, byron, nord):
+    """Orders for Byron; what Byron refuses becomes another message, to Nord, by a route that takes nothing else."""
+    config = demo_config(byron.url, nord.url)
+    merge(config["endpoints"]["byron"], {"retry": {"first": "50ms", "cap": "100ms", "max_attempts": 2},
+                                         "breaker": {"min_calls": 1000}})
+    first = route(config, "order-to-supplier")
+    first["fallback"] = {"route": "order-to-stand-in", "on": ["exhausted", "rejected"]}
+    config["routes"].append({"name": "order-to-stand-in", "owner": "stand-in-team", "split": dict(first["split"]),
+                             "from": {"endpoint": "acme-shop", "topic": []},
+                             "to": {"endpoint": "nord", "action": "order.submit"}})
+    return make_gateway(config)
+
+
+def by_name(gateway, name):
+    return next(one for one in gateway.deliveries() if one["route"] == name)
+
+
+def test_an_order_goes_by_another_route_exactly_once_and_is_no_dead_letter(by_route, byron, nord):
+    gateway = by_route
+    byron.fault(action="status", at="order", status=422)
+    nord.fault(action="hang_after", at="order", count=1)  # Nord takes it; the gateway dies before it hears of it
+    gateway.post(byron_orders()[0])
+    wait_until(lambda: len(at_nord(nord)) == 1)
+    gateway.kill9()
+    gateway.start()
+    wait_until(lambda: gateway.states("nord").get("delivered") == 1, "Nord was asked, not sent to again")
+    assert len(at_nord(nord)) == 1 and byron.books()["requests"]["by_step"]["order"] == 1
+
+    first, second = by_name(gateway, "order-to-supplier"), by_name(gateway, "order-to-stand-in")
+    assert (first["state"], first["endpoint"]) == ("superseded", "byron")
+    assert first["reason"].startswith(f"it went by route order-to-stand-in instead, as {second['id']}: HTTP 422")
+    shown = gateway.get(f"/v1/deliveries/{second['id']}")
+    assert at_nord(nord) == [shown["key"]]
+    assert (shown["detail"]["fallback"]["route"], shown["detail"]["fallback"]["delivery"]) == (first["route"], first["id"])
+    assert gateway.cli("issues").json == [] and gateway.states("byron").get("dead", 0) == 0

@@ -16,6 +16,7 @@ static struct store_delivery delivery_of(const struct row *r)
         .next_ms = r->next_ms,
         .received_ms = r->received_ms,
         .first_sent_ms = r->first_sent_ms,
+        .since_ms = r->since_ms,
         .batch = r->state == DS_INFLIGHT ? r->batch : 0,
         .body_bytes = (uint32_t)r->body.len,
         .route = r->route,

@@ -216,6 +216,8 @@ static bool apply_sent(struct tables *t, sl_str payload, int64_t now_ms)
         r->reason = r->hold_type = STR("");
         if (!r->first_sent_ms)
             r->first_sent_ms = rec.at_ms;
+        if (!r->since_ms)
+            r->since_ms = rec.at_ms;
         if (it->request.len)
             r->request = keep(t, it->request);
         else if (r->request_generation != it->generation)
@@ -227,7 +229,7 @@ static bool apply_sent(struct tables *t, sl_str payload, int64_t now_ms)
     return true;
 }
 
-static void move(struct tables *t, const struct rec_move *m, int64_t now_ms)
+static void move(struct tables *t, const struct rec_move *m, bool decided, int64_t now_ms)
 {
     struct row *r = tables_row(t, m->num);
 
@@ -246,11 +248,13 @@ static void move(struct tables *t, const struct rec_move *m, int64_t now_ms)
     r->next_ms = m->next_ms;
     r->reason = keep(t, m->reason);
     r->hold_type = keep(t, m->hold_type);
+    if (m->burnt == BURNT_ANEW || (decided && r->state == DS_READY))
+        r->since_ms = 0;
     if (m->endpoint.len && !str_eq(m->endpoint, r->endpoint)) {
         r->endpoint = keep(t, m->endpoint);
         r->ready_ms = now_ms;
         r->arrival = 0;
-        r->first_sent_ms = 0;
+        r->first_sent_ms = r->since_ms = 0;
         r->request = STR("");
         r->request_generation = UINT32_MAX;
     } else if (m->arrival) {
@@ -282,14 +286,14 @@ static void link_add(struct tables *t, const struct rec_link *link)
     l->num = link->num;
 }
 
-static bool apply_moves(struct tables *t, sl_str payload, int64_t now_ms)
+static bool apply_moves(struct tables *t, sl_str payload, bool decided, int64_t now_ms)
 {
     struct rec_moves rec;
 
     if (rec_moves_decode(payload, &rec) < 0)
         return false;
     for (size_t i = 0; i < rec.n_moves; i++)
-        move(t, &rec.moves[i], now_ms);
+        move(t, &rec.moves[i], decided, now_ms);
     for (size_t i = 0; i < rec.n_links; i++)
         link_add(t, &rec.links[i]);
     rec_moves_finish(&rec);
@@ -396,7 +400,7 @@ bool tables_apply(struct tables *t, uint8_t type, sl_str payload, int64_t now_ms
         return apply_sent(t, payload, now_ms);
     case REC_OUTCOME:
     case REC_DECISION:
-        return apply_moves(t, payload, now_ms);
+        return apply_moves(t, payload, type == REC_DECISION, now_ms);
     case REC_CHECKPOINT:
         return apply_checkpoint(t, payload);
     case REC_DEADLINE:

@@ -18,7 +18,7 @@ struct row { /* a delivery */
     uint8_t id[16];
     uint8_t state, priority, arrival;
     uint32_t attempts, generation;
-    int64_t next_ms, received_ms, first_sent_ms;
+    int64_t next_ms, received_ms, first_sent_ms, since_ms;
     uint64_t batch; /* of the newest `sent` record */
     sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
     sl_str version, detail, body, request;

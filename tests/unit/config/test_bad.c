@@ -279,7 +279,8 @@ static void names_and_topics_of_routes_are_checked(void **state)
            "6:32: unknown endpoint \"nobody\"; it stands nowhere under \"endpoints\"\n"
            "6:47: \"from.topic\" is \"a*b\"; a \"*\" stands only at the end of a topic\n");
     expect(ENDS "- { name: a, from: { endpoint: shop, topic: [] }, to: { drop: true } }\n",
-           "6:45: \"from.topic\" wants a text or a list of texts, found a list; it is empty\n");
+           "6:3: route \"a\" takes nothing: \"from.topic\" is empty, and no route falls back to "
+           "it; name a topic\n");
 }
 
 static void alerts_come_from_sluice_by_topics_that_there_are(void **state)

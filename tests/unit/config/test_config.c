@@ -350,6 +350,39 @@ static void a_fallback_is_one_more_target_with_its_own_action_and_policy(void **
     config_destroy(c);
 }
 
+static void a_fallback_may_be_a_group_or_another_route(void **state)
+{
+    struct config *c = load_good(
+        "groups: { some: { members: [byron, second] } }\n"
+        "endpoints:\n"
+        "  k: { adapter: kinds }\n"
+        "  crm: { adapter: salesforce, instance: 'https://x.example',"
+        " auth: { client_id: a, username: b, key: { file: crm.pem } } }\n"
+        "  byron: { adapter: supplier-http, base_url: 'https://b.example' }\n"
+        "  second: { adapter: supplier-http, base_url: 'https://b.example' }\n"
+        "routes:\n"
+        "- { name: r, from: { endpoint: k, topic: a }, to: { endpoint: crm, action: upsert,"
+        " object: Account, external_id: A__c }, fallback: { group: some, urgent: true } }\n"
+        "- { name: s, from: { endpoint: k, topic: a }, to: { endpoint: crm, action: upsert,"
+        " object: Account, external_id: A__c }, fallback: { route: t, on: rejected } }\n"
+        "- { name: t, from: { endpoint: k, topic: [] }, to: { endpoint: byron },"
+        " fallback: { endpoint: second } }\n");
+    const struct conf_target *t = c->routes[0].fallback;
+
+    (void)state;
+    CHECK_EQ(t->n_members, 2);
+    CHECK(conf_route_send(&c->routes[0], 1) == &t->members[0]);
+    CHECK(conf_route_send(&c->routes[0], 2) == &t->members[1]);
+    CHECK(conf_route_send(&c->routes[0], 3) == NULL);
+    CHECK(t->members[1].has_retry);
+    CHECK(conf_fallback_at(&c->routes[0], t->members[1].endpoint) == &t->members[1]);
+    CHECK(conf_fallback_at(&c->routes[0], conf_route_send(&c->routes[0], 0)->endpoint) == NULL);
+    CHECK(c->routes[1].fallback_route == &c->routes[2]);
+    CHECK_EQ(c->routes[1].fallback_on, FALLBACK_REJECTED);
+    CHECK(!conf_route_matches(&c->routes[2], STR("k"), STR("a"))); /* only what falls to it */
+    config_destroy(c);
+}
+
 static void a_route_may_leave_out_the_only_action_there_is(void **state)
 {
     struct config *c = load_good(TWO_ENDS
@@ -623,6 +656,7 @@ int main(void)
         cmocka_unit_test(paths_are_relative_to_the_configurations_folder),
         cmocka_unit_test(a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it),
         cmocka_unit_test(a_fallback_is_one_more_target_with_its_own_action_and_policy),
+        cmocka_unit_test(a_fallback_may_be_a_group_or_another_route),
         cmocka_unit_test(a_route_may_leave_out_the_only_action_there_is),
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
         cmocka_unit_test(a_group_is_its_members_in_the_order_of_the_file),

@@ -248,6 +248,35 @@ static void test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_i
     group_rig_finish(g);
 }
 
+static void test_a_group_may_stand_in_for_an_endpoint_and_fails_over_itself(void **state)
+{
+    struct group_rig *g = setup(); /* crm, other */
+    struct conf_target own, *fallback = &g->rig.targets[0];
+
+    (void)state;
+    own = (struct conf_target){ .kind = TARGET_SEND,
+                                .endpoint = &g->rig.endpoints[SHOP],
+                                .action = ACT_SEND };
+    g->rig.routes[0].targets = &own;
+    g->rig.routes[0].fallback = fallback;
+    g->rig.routes[0].fallback_on = FALLBACK_REJECTED;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    rig_answer(rig_call(&g->rig, SHOP), SL_REJECTED);
+    not_sent(rig_call(&g->rig, CRM), 20000); /* its first member, which is given up before ... */
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
+    CHECK_STR(g->rig.endpoint, "crm");
+    rig_crash(&g->rig);
+    rig_up(&g->rig);
+    lane_park(lane(g, CRM), STR("no"), 600000); /* ... it ever got it: so it moves on */
+    rig_answer(rig_call(&g->rig, OTHER), SL_REJECTED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DEAD); /* once is enough */
+    CHECK_STR(g->rig.endpoint, "other");
+    CHECK_EQ(g->rig.fakes[SHOP].delivers, 1);
+    CHECK_EQ(g->rig.fakes[CRM].delivers, 1);
+    group_rig_finish(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_in_doubt_for_too_long_a_person_decides),
         cmocka_unit_test(test_a_move_by_hand_obeys_the_interlock),
         cmocka_unit_test(test_a_subjects_order_holds_over_two_members),
+        cmocka_unit_test(test_a_group_may_stand_in_for_an_endpoint_and_fails_over_itself),
         cmocka_unit_test(test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_it_out),
     };
 

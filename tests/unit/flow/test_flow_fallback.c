@@ -233,6 +233,38 @@ static void test_the_age_counts_from_the_first_attempt_also_over_a_restart(void 
     teardown(rig);
 }
 
+static void test_the_age_of_what_was_put_back_counts_on_over_a_restart(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, 0);
+
+    (void)state;
+    rig->routes[0].retry = (struct conf_retry){ .first_ms = 100, .cap_ms = 100, .max_age_ms = 600 };
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    int64_t first = clock_wall_ms();
+    rig_outcome(c, 0, SL_THROTTLED, 10); /* ready again, and no attempt of it burnt */
+    rig_end(c);
+    UNTIL(rig, rig->flow->lanes[CRM]->throttled == 1);
+    rig_crash(rig);
+    rig_up(rig);
+    c = rig_call(rig, CRM);
+    while (clock_wall_ms() < first + 600)
+        rig_turn(rig);
+    if (c->kind == CALL_CONFIRM) /* it was out again at the crash */
+        rig_confirm(c, SL_CONFIRM_NO);
+    else
+        not_sent(c);
+    UNTIL(rig, rig_state(rig, num) == DS_DEAD);
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, num, &(struct decide){ 0 }), 0);
+    c = rig_call(rig, CRM);
+    rig_crash(rig); /* what was decided upon begins anew, also over a restart */
+    rig_up(rig);
+    rig_confirm(rig_call(rig, CRM), SL_CONFIRM_NO);
+    UNTIL(rig, rig_state(rig, num) == DS_WAITING || rig_state(rig, num) == DS_INFLIGHT);
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_a_rejection_after_a_lost_answer_does_not_say_that_nothing_arrived),
         cmocka_unit_test(test_attempts_count_on_over_restarts),
         cmocka_unit_test(test_the_age_counts_from_the_first_attempt_also_over_a_restart),
+        cmocka_unit_test(test_the_age_of_what_was_put_back_counts_on_over_a_restart),
         cmocka_unit_test(test_a_dead_end_after_the_fallback_names_both_also_over_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

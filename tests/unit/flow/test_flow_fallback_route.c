@@ -1,0 +1,268 @@
+/*
+ * What is given up goes by another route: exactly once, only when it is known not to be done, and
+ * over a crash at any point.
+ */
+#include "flow_rig.h"
+
+enum { FIRST, STAND_IN };
+
+/** "r" sends to crm, and by "stand-in" to other what is given up there. That one takes the events
+ *  of `topic` by itself. */
+static struct flow_rig *setup_topic(uint32_t action, unsigned on, const char *topic)
+{
+    struct flow_rig *rig = mem_zero(sizeof(*rig));
+
+    rig_init(rig);
+    struct conf_route *r = rig_route(rig, "r", "t", CRM, action);
+    struct conf_route *b = rig_route(rig, "stand-in", topic, OTHER, ACT_SEND);
+    r->retry.max_attempts = 2;
+    r->fallback_route = b;
+    r->fallback_on = on;
+    return rig;
+}
+
+static struct flow_rig *setup(uint32_t action, unsigned on)
+{
+    return setup_topic(action, on, "u");
+}
+
+static void teardown(struct flow_rig *rig)
+{
+    rig_finish(rig);
+    free(rig);
+}
+
+/** No byte of it left. */
+static void not_sent(struct call *c)
+{
+    c->done->outcome(c->done->ctx, 0,
+                     &(sl_outcome){ .size = sizeof(sl_outcome),
+                                    .kind = SL_RETRY,
+                                    .not_sent = 1,
+                                    .why = STR("connection refused") });
+    rig_end(c);
+}
+
+static void given_up(struct flow_rig *rig)
+{
+    not_sent(rig_call(rig, CRM));
+    not_sent(rig_call(rig, CRM));
+}
+
+static char detail[400];
+
+static void on_detail(void *ctx, int status, const struct store_delivery *row, sl_str body,
+                      sl_str request)
+{
+    bool *done = ctx;
+
+    (void)body;
+    (void)request;
+    detail[0] = '\0';
+    if (status == 0)
+        snprintf(detail, sizeof(detail), STR_FMT, STR_ARG(row->detail));
+    *done = true;
+}
+
+static void read_detail(struct flow_rig *rig, uint64_t num)
+{
+    bool done = false;
+
+    CHECK_EQ(store_delivery_get(rig->store, num, on_detail, &done), 0);
+    UNTIL(rig, done);
+}
+
+static void test_what_never_left_goes_by_the_other_route_and_is_no_dead_letter(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1"), b = a + 1;
+    given_up(rig);
+    struct call *c = rig_call(rig, OTHER);
+    CHECK_EQ(c->attempt, 1);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, b) == DS_DELIVERED);
+    read_detail(rig, b);
+    CHECK(strstr(detail, "\"route\":\"r\",\"delivery\":\"") != NULL);
+    CHECK(strstr(detail, "given up after 2 attempts: connection refused") != NULL);
+    CHECK_EQ(rig_state(rig, a), DS_SUPERSEDED);
+    CHECK(strstr(rig->reason, "it went by route stand-in instead, as ") == rig->reason);
+    CHECK(strstr(rig->reason, "given up after 2 attempts: connection refused") != NULL);
+    CHECK_EQ(rig->notices[NOTICE_DEAD], 0);
+    CHECK_EQ(rig->notices[NOTICE_HELD], 0);
+    teardown(rig);
+}
+
+static void test_the_event_is_not_given_to_a_route_that_has_it(void **state)
+{
+    struct flow_rig *rig = setup_topic(ACT_SEND, FALLBACK_EXHAUSTED, "t");
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    given_up(rig);
+    UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
+    CHECK(strstr(rig->reason, "route stand-in has its event already, as ") == rig->reason);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_EQ(rig->fakes[OTHER].delivers, 1);
+    teardown(rig);
+}
+
+static void test_where_the_other_route_is_dead_already_it_is_a_dead_letter(void **state)
+{
+    struct flow_rig *rig = setup_topic(ACT_SEND, FALLBACK_EXHAUSTED, "t");
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, OTHER), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DEAD);
+    given_up(rig);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK(strstr(rig->reason, "; route stand-in has its event as ") != NULL);
+    CHECK(strstr(rig->reason, ", which is dead") != NULL);
+    CHECK_EQ(rig->notices[NOTICE_DEAD], 2);
+    CHECK_EQ(rig->fakes[OTHER].delivers, 1);
+    teardown(rig);
+}
+
+static void test_what_may_have_arrived_does_not_go_before_it_is_known(void **state)
+{
+    static const uint32_t verdicts[] = { SL_CONFIRM_YES, SL_CONFIRM_NO, SL_CONFIRM_UNSURE };
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct flow_rig *rig = setup(ACT_SAFE, FALLBACK_EXHAUSTED);
+        rig_up(rig);
+        uint64_t a = rig_event(rig, "t", "a 1");
+        rig_answer(rig_call(rig, CRM), SL_RETRY); /* sent, harmless to repeat: and perhaps done */
+        rig_answer(rig_call(rig, CRM), SL_RETRY);
+        struct call *c = rig_call(rig, CRM);
+        CHECK_EQ(c->kind, CALL_CONFIRM);
+        CHECK_EQ(rig_state(rig, a), DS_UNKNOWN);
+        CHECK(strstr(rig->reason, "before it goes by route stand-in, crm is asked") != NULL);
+        rig_confirm(c, verdicts[i]);
+        if (verdicts[i] == SL_CONFIRM_YES) {
+            UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
+            CHECK_EQ(rig->fakes[OTHER].delivers, 0);
+        } else if (verdicts[i] == SL_CONFIRM_NO) {
+            rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+            UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
+        } else { /* only with a person's leave */
+            UNTIL(rig, rig_state(rig, a) == DS_HELD);
+            CHECK_STR(rig->hold_type, "unknown-outcome");
+            CHECK(rig_quiet(rig, OTHER));
+            CHECK_EQ(rig_decide(rig, DECISION_RELEASE, a,
+                                &(struct decide){ .endpoint = STR("stand-in") }),
+                     0);
+            rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+            UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
+        }
+        teardown(rig);
+    }
+}
+
+static void test_a_process_that_ends_in_between_leaves_it_to_the_next(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_REJECTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    rig->flow->due.reading = true; /* the clock stands still: what is due is not looked at */
+    rig->flow->due.firing++;
+    uv_timer_stop(&rig->flow->due.timer);
+    rig_answer(c, SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a) == DS_HELD || rig_state(rig, a) == DS_SUPERSEDED);
+    rig_crash(rig);
+    rig_up(rig);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, a), DS_SUPERSEDED);
+    rig_crash(rig);
+    rig_up(rig);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_EQ(rig->fakes[CRM].delivers, 1);
+    CHECK_EQ(rig->fakes[OTHER].delivers, 1);
+    teardown(rig);
+}
+
+static void test_the_other_route_has_its_own_order_and_the_next_one_begins_at_its_own(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    not_sent(rig_call(rig, CRM));
+    uint64_t b = rig_event(rig, "t", "a 2");
+    not_sent(rig_call(rig, CRM));
+    struct call *fell = rig_call(rig, OTHER), *next = rig_call(rig, CRM);
+    rig_answer(next, SL_DELIVERED); /* it does not wait for the one that goes another way */
+    UNTIL(rig, rig_state(rig, b) == DS_DELIVERED);
+    rig_answer(fell, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
+    teardown(rig);
+}
+
+static void test_what_waits_for_a_route_waits_for_what_stands_in_for_it(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+    struct conf_route *after = rig_route(rig, "after", "t", SHOP, ACT_SEND), *before[1];
+
+    (void)state;
+    before[0] = &rig->routes[FIRST];
+    after->after = before;
+    after->n_after = 1;
+    after->rank = 1;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    given_up(rig);
+    struct call *c = rig_call(rig, OTHER);
+    UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
+    CHECK(rig_quiet(rig, SHOP));
+    rig_answer(c, SL_DELIVERED);
+    rig_answer(rig_call(rig, SHOP), SL_DELIVERED);
+    teardown(rig);
+}
+
+static void test_a_fallback_that_is_gone_leaves_a_dead_letter(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    not_sent(rig_call(rig, CRM));
+    struct call *c = rig_call(rig, CRM);
+    rig->flow->due.firing++; /* nothing is looked at until ... */
+    not_sent(c);
+    UNTIL(rig, rig_state(rig, a) == DS_HELD);
+    CHECK_STR(rig->hold_type, "fallback");
+    rig->routes[FIRST].fallback_route = NULL; /* ... somebody has taken it out */
+    rig_crash(rig);
+    rig_up(rig);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK_STR(rig->reason, "given up after 2 attempts: connection refused");
+    CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
+    teardown(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_never_left_goes_by_the_other_route_and_is_no_dead_letter),
+        cmocka_unit_test(test_the_event_is_not_given_to_a_route_that_has_it),
+        cmocka_unit_test(test_where_the_other_route_is_dead_already_it_is_a_dead_letter),
+        cmocka_unit_test(test_what_may_have_arrived_does_not_go_before_it_is_known),
+        cmocka_unit_test(test_a_process_that_ends_in_between_leaves_it_to_the_next),
+        cmocka_unit_test(test_the_other_route_has_its_own_order_and_the_next_one_begins_at_its_own),
+        cmocka_unit_test(test_what_waits_for_a_route_waits_for_what_stands_in_for_it),
+        cmocka_unit_test(test_a_fallback_that_is_gone_leaves_a_dead_letter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

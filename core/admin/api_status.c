@@ -185,8 +185,8 @@ static void put_store(struct buf *b, const struct store *store)
                 { "commit_us_sum", s.commit_us_sum }, { "commit_us_max", s.commit_us_max },
                 { "duplicates", s.duplicates }, { "first_seq", s.first_seq },
                 { "keep_ms", (uint64_t)s.keep_ms }, { "segments", s.segments },
-                { "keys_bytes", s.keys_bytes }, { "damaged", s.damaged }, { "wait_ms", s.wait_ms },
-                { "housekeeping_errors", s.keeper_errors });
+                { "keys_bytes", s.keys_bytes }, { "damaged", s.damaged }, { "doubled", s.doubled },
+                { "wait_ms", s.wait_ms }, { "housekeeping_errors", s.keeper_errors });
     buf_printf(b, ",\"failed\":%s,\"disk_low\":%s}", s.failed ? "true" : "false",
                s.disk_low ? "true" : "false");
 }

@@ -63,6 +63,9 @@ static void print_head(json_t *a)
     if (number(store, "damaged"))
         printf("%-14s %" PRId64 " RECORDS CANNOT BE READ: stop it and run sluice db check\n", "",
                number(store, "damaged"));
+    if (number(store, "doubled"))
+        printf("%-14s %" PRId64 " SECOND DELIVERIES OF ONE PIECE WERE REFUSED: see the log\n", "",
+               number(store, "doubled"));
 }
 
 static void lane_note(struct buf *b, json_t *lane)

@@ -1,6 +1,7 @@
 #include "flow/routing.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -278,6 +279,21 @@ static bool same_key_before(const struct routing *rt, const struct conf_route *r
     return false;
 }
 
+/** A dead letter of its own: no piece shares its name, and so its delivery's id, with another. */
+static void piece_again(struct routing *rt, const struct conf_route *r, const char *key)
+{
+    size_t size = strlen(key) + 16;
+    char *name = mem_zero(size);
+    unsigned n = 2;
+
+    do
+        snprintf(name, size, "%s (%u)", key, n++);
+    while (same_key_before(rt, r, name));
+    piece_error(rt, r, "split gave two pieces of the key ", str_of(key));
+    free(rt->pieces[rt->n_pieces - 1].key);
+    rt->pieces[rt->n_pieces - 1].key = name;
+}
+
 /** Outputs come in threes: key, choice, body. */
 static void pieces_from(struct routing *rt, const struct conf_route *r, const struct map_result *m)
 {
@@ -287,7 +303,7 @@ static void pieces_from(struct routing *rt, const struct conf_route *r, const st
         if (!key)
             key = mem_str("");
         if (same_key_before(rt, r, key)) {
-            piece_error(rt, r, "split gave two pieces of the key ", str_of(key));
+            piece_again(rt, r, key);
             free(key);
         } else {
             struct piece *p = piece_add(rt, r);

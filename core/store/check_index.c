@@ -211,7 +211,7 @@ static int fresh_apply(struct checker *c, uint64_t pos, const struct segment_rec
         fresh_drop(c);
         return 0;
     }
-    if (err == 0 && c->fresh_open == BATCH) {
+    if (err == 0 && c->fresh_open >= BATCH && !index_mid_append(c->fresh)) {
         c->fresh_open = 0;
         err = index_commit(c->fresh);
     }

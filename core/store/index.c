@@ -39,7 +39,8 @@ const char *const index_sql[IX__COUNT] = {
     [IX_COMMIT] = "COMMIT",
     [IX_POSITION] =
         "UPDATE position SET watermark = ?, events = ?, same_id = ?,"
-        " same_event = ?, kept_from = ?, restored_to = ?, restored_ms = ? WHERE one = 1",
+        " same_event = ?, kept_from = ?, restored_to = ?, restored_ms = ?, doubled = ?"
+        " WHERE one = 1",
 
     [IX_EVENT_ADD] =
         "INSERT INTO events(id, pos, received_ms, origin, cause, endpoint, topic, sender_id,"
@@ -138,6 +139,12 @@ const char *const index_sql[IX__COUNT] = {
         "SELECT sum(ack_ms = 0), sum(ack_ms <> 0), sum(dead) FROM issues WHERE resolved_ms = 0",
     [IX_DELIVERY_ISSUE] = "UPDATE deliveries SET issue = ?2 WHERE num = ?1",
     [IX_DELIVERY_JOB] = "UPDATE deliveries SET job = ?2 WHERE num = ?1",
+    [IX_TWINS] =
+        "SELECT num FROM deliveries WHERE num BETWEEN ? AND ? AND id = ?"
+        " AND NOT (state = 9 AND hold_type = 'remapped') AND NOT (state = 7 AND endpoint = '')",
+    [IX_TWIN_GO] = "DELETE FROM deliveries WHERE num = ?",
+    [IX_TWIN_BODY_GO] = "DELETE FROM bodies WHERE num = ?",
+    [IX_TWIN_MOVES_GO] = "DELETE FROM moves WHERE num = ?",
     [IX_REMAPPED] =
         "SELECT d.num, d.state, d.issue FROM deliveries d JOIN moves m ON m.num = d.num AND m.seq = ?3"
         " WHERE d.num > ?1 AND d.num <= ?2",
@@ -259,7 +266,7 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
     bool named = false, same = false;
     int r = sql_prepare(ix->db, &st,
                         "SELECT log_id, watermark, events, same_id, same_event, kept_from,"
-                        " restored_to, restored_ms FROM position");
+                        " restored_to, restored_ms, doubled FROM position");
 
     if (r == 0)
         r = sql_row(st);
@@ -274,7 +281,8 @@ static int load_position(struct index *ix, const char *path, const uint8_t log_i
                                            .same_event = sql_u64(st, 4),
                                            .kept_from = sql_u64(st, 5),
                                            .restored_to = sql_u64(st, 6),
-                                           .restored_ms = sqlite3_column_int64(st, 7) };
+                                           .restored_ms = sqlite3_column_int64(st, 7),
+                                           .doubled = sql_u64(st, 8) };
         ix->committed = ix->now;
     }
     sqlite3_finalize(st);
@@ -373,7 +381,10 @@ int index_begin(struct index *ix)
 int index_commit(struct index *ix)
 {
     sqlite3_stmt *st = ix->st[IX_POSITION];
-    int r = index_fresh_write(ix);
+    int r = index_twin_settle(ix, NULL);
+
+    if (r == 0)
+        r = index_fresh_write(ix);
 
     sql_bind_u64(st, 1, ix->now.watermark);
     sql_bind_u64(st, 2, ix->now.events);
@@ -382,6 +393,7 @@ int index_commit(struct index *ix)
     sql_bind_u64(st, 5, ix->now.kept_from);
     sql_bind_u64(st, 6, ix->now.restored_to);
     sqlite3_bind_int64(st, 7, ix->now.restored_ms);
+    sql_bind_u64(st, 8, ix->now.doubled);
     if (r == 0)
         r = sql_run(st);
     if (r == 0)
@@ -399,6 +411,7 @@ void index_rollback(struct index *ix)
 {
     sql_rollback(ix->db);
     index_fresh_drop(ix);
+    ix->twin = (struct index_twin){ 0 };
     ix->now = ix->committed;
 }
 

@@ -32,6 +32,9 @@ int index_begin(struct index *ix);
 /** 0; UV_EINVAL: not a record (damaged, or of a newer form); or an I/O code. */
 int index_apply(struct index *ix, const struct reclog_record *rec);
 int index_commit(struct index *ix);
+/** What was applied last is understood with the record after it only: if there is one, it belongs
+ * to the same transaction. */
+bool index_mid_append(const struct index *ix);
 /** Forget what was applied since index_begin(). */
 void index_rollback(struct index *ix);
 
@@ -56,6 +59,10 @@ struct index_issues {
     uint64_t dead;               /* dead letters of them */
 };
 struct index_issues index_issues(const struct index *ix);
+
+/** How many second deliveries of one event, route and piece were refused, as committed; the last of
+ *  them, 0: it was before the opening. */
+uint64_t index_doubled(const struct index *ix, uint64_t *ret_num);
 
 /** The newest record of the backup that this store was restored from; 0: it was not. */
 uint64_t index_restored_to(const struct index *ix);

@@ -155,9 +155,12 @@ static int add_delivery(struct index *ix, uint64_t seq, size_t n, const struct r
     sqlite3_bind_int64(st, 16, d->next_ms);
     sql_bind_text(st, 17, d->version);
     sql_bind_text(st, 18, d->detail);
-    r = sql_run(st);
-    if (r < 0 || sqlite3_changes(ix->db) == 0)
-        return r; /* there already: the first one holds */
+    if ((r = sql_run(st)) < 0)
+        return r;
+    if (sqlite3_changes(ix->db) == 0) { /* its number is there already: the first one holds */
+        index_twin_refused(ix, d->num);
+        return 0;
+    }
     if ((r = add_body(ix, d)) < 0 || (r = index_count(ix, d->endpoint, d->route, state, 1)) < 0)
         return r;
     if (state == DS_DEAD && (r = born_dead(ix, rec, d)) < 0)
@@ -235,17 +238,22 @@ static int apply_routed(struct index *ix, uint64_t seq, sl_str payload)
 {
     struct index_event *ev = NULL;
     struct rec_routed rec;
+    bool before;
     int r = rec_routed_decode(payload, &rec);
 
     if (r < 0)
         return r;
     r = index_event_find(ix, rec.event, &ev);
+    before = r > 0 && ev->n_deliveries > 0;
     if (r > 0)
         r = describe_event(ix, ev, &rec);
     for (size_t i = 0; ev && r == 0 && i < rec.n_deliveries; i++) {
         uint64_t next = delivery_ordinal(rec.deliveries[i].num) + 1u;
 
-        r = add_delivery(ix, seq, i, &rec, ev);
+        r = index_twin_check(ix, seq, &rec, i, before);
+        if (r > 0)
+            index_twin_refused(ix, rec.deliveries[i].num);
+        r = r == 0 ? add_delivery(ix, seq, i, &rec, ev) : r > 0 ? 0 : r;
         if (next > ev->n_deliveries)
             ev->n_deliveries = next;
     }
@@ -653,10 +661,11 @@ int index_apply(struct index *ix, const struct reclog_record *rec)
 {
     const uint64_t seq = rec->seq;
     const sl_str payload = rec->payload;
-    int r = UV_EINVAL;
+    int r = seq == ix->now.watermark + 1 ? index_twin_settle(ix, rec) : UV_EINVAL;
 
-    if (seq != ix->now.watermark + 1)
-        return UV_EINVAL;
+    if (r < 0)
+        return r;
+    r = UV_EINVAL;
     switch (rec->type) {
     case REC_RECEIPT:
         r = apply_receipt(ix, rec);

@@ -48,6 +48,10 @@ enum index_stmt {
     IX_ISSUE_STANDING,
     IX_DELIVERY_ISSUE,
     IX_DELIVERY_JOB,
+    IX_TWINS,
+    IX_TWIN_GO,
+    IX_TWIN_BODY_GO,
+    IX_TWIN_MOVES_GO,
     IX_REMAPPED,
     IX_REPLAY_COUNT,
     IX_REPLAY_FORGET,
@@ -147,7 +151,15 @@ struct index_position {
     uint64_t kept_from;                   /* retention has dealt with all events before */
     uint64_t restored_to;                 /* last record of the backup it was restored from */
     int64_t restored_ms;
+    uint64_t doubled; /* second deliveries of one event, route and piece that were refused ... */
+    uint64_t doubled_num;  /* ... the last of them; no column */
     uint64_t batches_from; /* no column: of those before, retention has dealt with the batches */
+};
+
+/* A second delivery of one event, route and piece, in doubt until the next record; num 0: none. */
+struct index_twin {
+    uint64_t seq, first, num;
+    int64_t at_ms;
 };
 
 struct index {
@@ -172,6 +184,7 @@ struct index {
     struct index_event stored; /* the last that index_event_find() read from the table */
     struct index_sent *sent[INDEX_SENT_BUCKETS];
     struct list sent_order;
+    struct index_twin twin;
     struct index_count counts[INDEX_COUNTS];
     size_t n_counts;
 };
@@ -235,6 +248,17 @@ int index_report(struct index *ix, struct query *q);
 /** All rows' first column into the answer's nums; resets the statement. */
 int index_collect_nums(struct query *q, sqlite3_stmt *st);
 int index_backfill(struct index *ix, struct query *q); /* index_backfill.c */
+
+/* ---- index_twin.c ---- */
+
+/** May rec->deliveries[n] be added? 0; 1: it is a second one, and is not; or a code.
+ *  `routed_before`: its event had deliveries before this record. */
+int index_twin_check(struct index *ix, uint64_t seq, const struct rec_routed *rec, size_t n,
+                     bool routed_before);
+/** Before the record that follows is applied, or at the end (NULL): what was in doubt stays or
+ *  goes. */
+int index_twin_settle(struct index *ix, const struct reclog_record *next);
+void index_twin_refused(struct index *ix, uint64_t num);
 
 /* ---- index_issues.c: within a transaction; 0 or a code ---- */
 

@@ -152,6 +152,9 @@ static const char *const index_steps[] = {
     "DELETE FROM batches WHERE length(members) = 8"
     " AND id IN (SELECT batch FROM attempts WHERE ended_ms <> 0);"
 
+    /* second deliveries of one event, route and piece that were refused */
+    "ALTER TABLE position ADD COLUMN doubled INTEGER NOT NULL DEFAULT 0;"
+
     /* dead letters of a route: what blocks, where it says so */
     "CREATE INDEX deliveries_blocks ON deliveries(route, num) WHERE state = 7;",
 };

@@ -531,6 +531,7 @@ void store_stats(const struct store *s, struct store_stats *ret)
         .duplicates = atomic_load(&s->duplicates),
         .first_seq = atomic_load(&s->first_seq),
         .damaged = atomic_load(&s->damaged),
+        .doubled = atomic_load(&s->doubled),
         .keys_bytes = atomic_load(&s->keys_bytes),
         .segments = atomic_load(&s->segments),
         .keeper_errors = atomic_load(&s->keeper_errors),

@@ -362,6 +362,7 @@ struct store_stats {
     uint64_t duplicates; /* records refused by a key */
     uint64_t first_seq;  /* oldest record kept */
     uint64_t damaged;    /* records of the log that cannot be read, as far as it was noticed */
+    uint64_t doubled;    /* second deliveries of one event, route and piece that were refused */
     uint64_t keys_bytes; /* memory that duplicates are known by */
     uint64_t segments;   /* files of the log */
     uint64_t keeper_errors;

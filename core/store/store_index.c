@@ -58,10 +58,24 @@ static int apply_next(struct work *w)
     return r < 0 ? r : 0;
 }
 
-static void publish_issues(struct store *s)
+static void tell_doubled(struct store *s)
+{
+    uint64_t num, n = index_doubled(s->index, &num);
+
+    if (atomic_exchange(&s->doubled, n) < n && num)
+        log_error(
+            &store_logger,
+            "a second delivery of one event, route and piece is refused, the first one holds: "
+            "delivery=%llu.%u refused=%llu",
+            (unsigned long long)delivery_event(num), delivery_ordinal(num), (unsigned long long)n);
+}
+
+/* What stands in the index, for whoever asks without asking it. */
+static void publish_counts(struct store *s)
 {
     struct index_issues i = index_issues(s->index);
 
+    tell_doubled(s);
     atomic_store(&s->issues_open, i.open);
     atomic_store(&s->issues_acknowledged, i.acknowledged);
     atomic_store(&s->issues_dead, i.dead);
@@ -74,8 +88,10 @@ static int apply_some(struct work *w)
     int r = index_begin(ix);
 
     w->left = APPLY_MOST;
-    while (r == 0 && w->left > 0 && index_watermark(ix) < w->target)
+    while (r == 0 && (w->left > 0 || index_mid_append(ix)) && index_watermark(ix) < w->target) {
+        w->left += !w->left;
         r = apply_next(w);
+    }
     if (r == 0)
         r = index_commit(ix);
     else
@@ -83,7 +99,7 @@ static int apply_some(struct work *w)
     if (r == 0)
         atomic_store(&w->s->index_seq, index_watermark(ix));
     if (r == 0)
-        publish_issues(w->s);
+        publish_counts(w->s);
     return r;
 }
 
@@ -138,7 +154,7 @@ int store_catch_up(struct store *s, struct fail *fail)
                         s->path, (unsigned long long)reclog_first(s->log), (unsigned long long)at);
     while (r == 0 && (at = index_watermark(s->index)) < w.target)
         r = apply_some(&w);
-    publish_issues(s);
+    publish_counts(s);
     if (r == UV_EILSEQ)
         return fail_damaged(s, at, fail);
     if (r == UV_EINVAL)

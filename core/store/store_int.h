@@ -81,8 +81,8 @@ struct store {
     atomic_bool failed, disk_low;
     atomic_uint_fast64_t log_seq, index_seq, commits, records, duplicates, commit_us_sum,
         commit_us_max, keeper_errors;
-    atomic_uint_fast64_t first_seq, damaged, keys_bytes, segments;      /* store_publish_stats() */
-    atomic_uint_fast64_t issues_open, issues_acknowledged, issues_dead; /* index thread */
+    atomic_uint_fast64_t first_seq, damaged, keys_bytes, segments; /* store_publish_stats() */
+    atomic_uint_fast64_t issues_open, issues_acknowledged, issues_dead, doubled; /* index thread */
     atomic_uint_fast64_t group_since_us; /* when the group under way was taken up; 0: none is */
     atomic_uint_fast64_t group_us;       /* what a group takes, a moving average */
 };

@@ -83,6 +83,9 @@ static void store(struct buf *b, const struct store_stats *s, int64_t backup_ms)
     plain(b, "store_keys_bytes", "gauge", "Memory that duplicates are known by.", s->keys_bytes);
     plain(b, "store_damaged_records", "gauge",
           "Records that were durable and cannot be read; see sluice db check.", s->damaged);
+    plain(b, "store_doubled_deliveries", "gauge",
+          "Second deliveries of one event, route and piece that the index refused; none is right.",
+          s->doubled);
     head(b, "store_backup_timestamp_seconds", "gauge",
          "When the last whole backup since the start began; 0: there was none.");
     buf_printf(b, "sluice_store_backup_timestamp_seconds %.3f\n", (double)backup_ms / 1e3);

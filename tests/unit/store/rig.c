@@ -161,7 +161,7 @@ struct rec_delivery delivery(uint64_t event, unsigned ordinal, const char *endpo
 {
     return (struct rec_delivery){
         .num = delivery_num(event, ordinal),
-        .id = { (uint8_t)event, (uint8_t)ordinal, 7 },
+        .id = { (uint8_t)event, (uint8_t)ordinal, 7, (uint8_t)(ordinal >> 8) },
         .state = DS_READY,
         .priority = 2,
         .route = STR("order-to-supplier"),

@@ -228,8 +228,10 @@ struct conf_route {
     size_t n_after;
     uint32_t rank;
     char **after_names;
-    char *overtakes_name; /* as long as it is not resolved */
+    char *overtakes_name; /* as long as it is not resolved; NULL also for the short form */
     unsigned after_line, after_column, overtakes_line, overtakes_column;
+    bool overtakes_given;         /* overtakes: held, or { route, held } */
+    bool overtakes_amends;        /* held: amend - what is held goes out with this one's body */
     struct conf_route *overtakes; /* whose held deliveries of its subject it closes; NULL: none */
     bool overtaken;               /* by another one */
     enum coalesce coalesce;

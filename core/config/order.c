@@ -20,11 +20,11 @@ static void load_latest(struct conf_route *r, const sl_values *v)
     }
 }
 
-#define OVERTAKES "{ route: NAME, held: close }"
+#define OVERTAKES "held, { route: NAME, held: close } or { route: NAME, held: amend }"
 
 static const sl_option overtakes_options[] = {
-    { .name = "route", .type = SL_OPT_STRING, .flags = SL_OPT_REQUIRED },
-    { .name = "held", .type = SL_OPT_ENUM, .flags = SL_OPT_REQUIRED, .choices = "close" },
+    { .name = "route", .type = SL_OPT_STRING },
+    { .name = "held", .type = SL_OPT_ENUM, .flags = SL_OPT_REQUIRED, .choices = "close|amend" },
     { 0 },
 };
 
@@ -38,6 +38,12 @@ static void load_overtakes(struct load *l, struct conf_route *r, const struct ya
     char found[96];
     sl_values *v;
 
+    r->overtakes_line = item->value->line;
+    r->overtakes_column = item->value->column;
+    if (item->value->kind == YAML_TEXT && str_eq(item->value->text, STR("held"))) {
+        r->overtakes_given = true;
+        return;
+    }
     if (item->value->kind != YAML_MAP) {
         yaml_describe(item->value, found);
         report_node(&l->rd, item->value, "\"overtakes\" wants " OVERTAKES ", found %s", found);
@@ -46,10 +52,19 @@ static void load_overtakes(struct load *l, struct conf_route *r, const struct ya
     keys_check(&l->rd, item->value, &keys);
     v = values_read(&l->rd, table, &source, 1, item);
     route = values_get(v, "route");
-    r->overtakes_line = route->line;
-    r->overtakes_column = route->column;
+    if (route->from == VALUE_GIVEN) {
+        r->overtakes_line = route->line;
+        r->overtakes_column = route->column;
+    }
+    r->overtakes_given = !v->bad;
+    r->overtakes_amends = !v->bad && values_get(v, "held")->num == 1;
     if (!v->bad && route->from == VALUE_GIVEN)
         r->overtakes_name = mem_str(route->text.data);
+    if (r->overtakes_amends && (r->hold || r->wait))
+        report_node(&l->rd, item->value,
+                    "\"held: amend\" and \"%s\" cannot stand in one route: a change that waited "
+                    "would undo a newer one",
+                    r->hold ? "hold" : "wait_for");
     values_destroy(v);
 }
 
@@ -180,22 +195,88 @@ static void resolve_after(struct load *l, struct conf_route *r)
 
 /* ---- overtakes ---- */
 
+static bool holds_something(const struct conf_route *r)
+{
+    bool holds = r->hold != NULL;
+
+    for (size_t i = 0; i < r->n_targets; i++)
+        holds |= r->targets[i].kind == TARGET_HOLD;
+    return holds;
+}
+
+static bool send_alike(const struct conf_route *a, const struct conf_route *b)
+{
+    const struct conf_target *s, *t;
+
+    for (size_t i = 0; (s = conf_route_send(a, i)); i++)
+        for (size_t k = 0; (t = conf_route_send(b, k)); k++)
+            if (s->endpoint == t->endpoint)
+                return true;
+    return false;
+}
+
+/** Those whose held deliveries the short form may mean, those that send to the same endpoints
+ * before others. Returns how many; *ret: the first. */
+static size_t find_held(const struct config *c, struct conf_route *r, struct conf_route **ret)
+{
+    size_t n = 0, n_alike = 0;
+
+    for (size_t i = 0; i < c->n_routes; i++) {
+        struct conf_route *o = &c->routes[i];
+        if (o == r || !o->name || o->overtakes_given || !holds_something(o) || !o->from_endpoint ||
+            !r->from_endpoint || strcmp(o->from_endpoint, r->from_endpoint) != 0 ||
+            routes_meet(r, o))
+            continue;
+        bool alike = send_alike(r, o);
+        if (n == 0 || (alike && !n_alike))
+            *ret = o;
+        n++;
+        n_alike += alike;
+    }
+    return n_alike ? n_alike : n;
+}
+
+/** NULL with a mistake reported. */
+static struct conf_route *held_route(struct load *l, struct conf_route *r)
+{
+    struct conf_route *other = NULL;
+    size_t n = find_held(l->config, r, &other);
+
+    if (n == 1)
+        return other;
+    if (n)
+        report_at(&l->rd.report, r->overtakes_line, r->overtakes_column,
+                  "\"overtakes\": %zu routes hold deliveries of these subjects, \"%s\" among them; "
+                  "say which: { route: NAME, held: %s }",
+                  n, other->name, r->overtakes_amends ? "amend" : "close");
+    else
+        report_at(&l->rd.report, r->overtakes_line, r->overtakes_column,
+                  "\"overtakes\": no other route from \"%s\" holds anything; { route: NAME, "
+                  "held: %s } names one whose deliveries are held otherwise",
+                  r->from_endpoint ? r->from_endpoint : "?",
+                  r->overtakes_amends ? "amend" : "close");
+    return NULL;
+}
+
 static void resolve_overtakes(struct load *l, struct conf_route *r)
 {
     struct report *report = &l->rd.report;
     struct conf_route *other;
 
-    if (!r->overtakes_name)
+    if (!r->overtakes_given)
         return;
-    other = config_route(l->config, str_of(r->overtakes_name));
-    if (!other)
+    other = r->overtakes_name ? config_route(l->config, str_of(r->overtakes_name))
+                              : held_route(l, r);
+    if (!other && r->overtakes_name)
         report_no_route(l, r, r->overtakes_name, "overtakes", r->overtakes_line,
                         r->overtakes_column);
-    else if (other == r)
+    if (!other)
+        return;
+    if (other == r)
         report_at(report, r->overtakes_line, r->overtakes_column,
                   "\"overtakes\": a route cannot overtake itself; name the one whose held "
                   "deliveries it closes");
-    else if (other->overtakes_name || other->overtakes)
+    else if (other->overtakes_given)
         report_at(report, r->overtakes_line, r->overtakes_column,
                   "\"overtakes\": route \"%s\" overtakes another one itself; name that one",
                   other->name);
@@ -205,6 +286,11 @@ static void resolve_overtakes(struct load *l, struct conf_route *r)
             "\"overtakes\": route \"%s\" takes the same events, so that each would close what "
             "was just made; one of them needs other topics",
             other->name);
+    else if (r->overtakes_amends && !r->split != !other->split)
+        report_at(report, r->overtakes_line, r->overtakes_column,
+                  "\"held: amend\": both routes need a \"split\", or neither: the body of a piece "
+                  "takes the place of that piece's; route \"%s\" has %s",
+                  other->name, other->split ? "one" : "none");
     else
         r->overtakes = other;
     if (r->overtakes)

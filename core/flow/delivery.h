@@ -17,6 +17,7 @@ struct chain;
 struct event;
 struct gate;
 struct lane;
+struct passed;
 struct pile;
 
 struct delivery {
@@ -66,6 +67,8 @@ struct delivery {
     uint32_t gates_passed; /* gate.c; all of them: nothing but its chain is before it */
     struct gate *gate;     /* where it waits; NULL: at none */
     struct list gate_node;
+    struct passed *passed; /* overtake.c: it went past what it overtakes; NULL: not */
+    struct list passed_node;
     struct list earlier_node; /* in flow.earlier while it waits to be asked */
     struct list pile_node;    /* in its pile while ready and first of its chain */
     struct heap *heap;        /* of its lane, while waiting or unknown ... */

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/hold.h"
 #include "flow/order.h"
 
 #define ASK_AGAIN_MS 1000
@@ -205,14 +206,13 @@ static void keep_rows(struct gate *g, const struct store_delivery *rows, size_t 
                                         .route = config_route(g->flow->config, rows[i].route),
                                         .state = (uint8_t)rows[i].state,
                                         .sent = overtake_sent(&rows[i]),
+                                        .amended_by = hold_amended_by(rows[i].detail),
                                         .piece = g->kind == GATE_OVERTAKE ? mem_dup(rows[i].piece)
                                                                           : NULL };
 }
 
-static void on_rows(void *ctx, int status, const struct store_delivery *rows, size_t n)
+static void rows_came(struct gate *g, int status, const struct store_delivery *rows, size_t n)
 {
-    struct gate *g = ctx;
-
     if (status < 0 && status != UV_ECANCELED) {
         log_error(&g->flow->log, "cannot read what deliveries wait for, asking again: err=%s",
                   uv_strerror(status));
@@ -239,6 +239,17 @@ static void on_rows(void *ctx, int status, const struct store_delivery *rows, si
     }
 }
 
+static void on_rows(void *ctx, int status, const struct store_delivery *rows, size_t n)
+{
+    struct gate *g = ctx;
+    struct flow *f = g->flow;
+    bool newer = g->kind == GATE_NEWER;
+
+    rows_came(g, status, rows, n);
+    if (newer)
+        latest_answered(f);
+}
+
 static void gate_ask(struct gate *g)
 {
     struct store_about about = { .route = str_of(g->route),
@@ -250,6 +261,8 @@ static void gate_ask(struct gate *g)
     int r = g->kind == GATE_AFTER ? store_siblings(g->flow->store, g->event, on_rows, g)
                                   : store_about(g->flow->store, &about, on_rows, g);
 
+    if (r == 0 && g->kind == GATE_NEWER)
+        latest_asked(g->flow);
     g->again = false;
     g->asking = r == 0;
     if (r == UV_ECANCELED || r == 0)

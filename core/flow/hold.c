@@ -155,6 +155,74 @@ void hold_carry(struct buf *detail, const struct store_delivery *row)
     json_decref(says);
 }
 
+#define AMENDED ",\"amended_by\":\""
+
+/** Behind the type of the hold, where hold_carry() takes it along; 0: it says nothing of a hold. */
+static size_t behind_type(sl_str detail)
+{
+    static const char begin[] = HOLD "\"";
+    size_t n = sizeof(begin) - 1;
+
+    for (size_t i = 0; i + n < detail.len; i++) {
+        const char *end;
+        if (memcmp(detail.ptr + i, begin, n) != 0)
+            continue;
+        end = memchr(detail.ptr + i + n, '"', detail.len - i - n);
+        return end ? (size_t)(end - detail.ptr) + 1 : 0;
+    }
+    return 0;
+}
+
+/** The name in what follows there; empty: it was not amended yet. */
+static sl_str amended_at(sl_str detail, size_t at)
+{
+    size_t n = strlen(AMENDED);
+    const char *end;
+
+    if (!at || detail.len - at <= n || memcmp(detail.ptr + at, AMENDED, n) != 0)
+        return STR("");
+    end = memchr(detail.ptr + at + n, '"', detail.len - at - n);
+    return end ? (sl_str){ detail.ptr + at + n, (size_t)(end - detail.ptr) - at - n } : STR("");
+}
+
+uint64_t hold_amended_by(sl_str detail)
+{
+    sl_str name = amended_at(detail, behind_type(detail));
+    uint64_t num = 0;
+
+    if (!name.len || delivery_parse(name, &num) < 0)
+        return 0;
+    return num;
+}
+
+char *hold_amended(const struct store_delivery *row, uint64_t by)
+{
+    size_t at = behind_type(row->detail), rest = at;
+    sl_str before = amended_at(row->detail, at);
+    struct buf b = { 0 };
+    char name[32];
+
+    delivery_name(by, name);
+    if (before.len)
+        rest = (size_t)(before.ptr - row->detail.ptr) + before.len + 1;
+    if (at) {
+        buf_append(&b, row->detail.ptr, at);
+    } else { /* held without a word of its own: by an adapter, or by a hold that a reload took */
+        buf_cstr(&b, "{" HOLD);
+        buf_json_str(&b, row->hold_type);
+    }
+    buf_printf(&b, AMENDED "%s\"", name);
+    if (at)
+        buf_append(&b, row->detail.ptr + rest, row->detail.len - rest);
+    else if (row->detail.len > 2) {
+        buf_char(&b, ',');
+        buf_append(&b, row->detail.ptr + 1, row->detail.len - 1);
+    } else {
+        buf_char(&b, '}');
+    }
+    return buf_steal(&b, NULL);
+}
+
 static const char *text_in(const json_t *o, const char *name)
 {
     return json_string_value(json_object_get(o, name));

@@ -43,6 +43,11 @@ void hold_verdict_finish(struct hold_verdict *v);
 /** What a held row's hold says goes on in `detail`, an object that takes the old detail's place. */
 void hold_carry(struct buf *detail, const struct store_delivery *row);
 
+/** The detail of a held row whose body is another delivery's from now on: that one stands in it as
+ *  `amended_by`. Own text. */
+char *hold_amended(const struct store_delivery *row, uint64_t by);
+uint64_t hold_amended_by(sl_str detail); /* 0: by none */
+
 /** The owner its detail names, own; NULL: none. */
 char *hold_owner(sl_str detail);
 /** "2h", "90s": as people write it. */

@@ -145,6 +145,7 @@ void lane_add(struct lane *l, struct delivery *d)
     list_init(&d->pile_node);
     list_init(&d->earlier_node);
     list_init(&d->gate_node);
+    list_init(&d->passed_node);
     d->deciding = decide_under_way(f, d->num);
     HASH_ADD(hh, f->deliveries, num, sizeof(d->num), d);
     chain_join(d);
@@ -210,6 +211,7 @@ void lane_remove(struct delivery *d)
     earlier_forget(d);
     pile_take(d);
     gate_leave(d);
+    overtake_forget(d);
     lane_drop_bytes(d);
     lane_timer_stop(d);
     lane_gone(l, d->priority, d->num);

@@ -137,12 +137,50 @@ void latest_made(struct flow *f, const struct conf_route *r, const struct rec_de
     see(l, rd->num, state, rd->version);
 }
 
+void latest_asked(struct flow *f)
+{
+    f->latest_asked++;
+}
+
+void latest_answered(struct flow *f)
+{
+    if (--f->latest_asked)
+        return;
+    free(f->latest_fell.at);
+    f->latest_fell = (struct nums){ 0 };
+}
+
+static void note_fallen(struct flow *f, const struct order_move *m)
+{
+    struct nums *fell = &f->latest_fell;
+
+    if (!f->latest_asked || (!m->route->latest && !m->route->coalesce))
+        return;
+    if (fell->n == fell->cap) {
+        fell->cap = fell->cap ? 2 * fell->cap : 16;
+        fell->at = mem_grow(fell->at, fell->cap * sizeof(*fell->at));
+    }
+    fell->at[fell->n++] = m->num;
+}
+
+/** The answer was made before it died. */
+static bool has_fallen(const struct flow *f, uint64_t num)
+{
+    for (size_t i = 0; i < f->latest_fell.n; i++)
+        if (f->latest_fell.at[i] == num)
+            return true;
+    return false;
+}
+
 void latest_moved(struct flow *f, const struct order_move *m)
 {
     uint8_t key[16];
     struct latest *l;
 
-    if (!f->latests || !m->subject.len || m->state < DS_DEAD)
+    if (!m->subject.len || m->state < DS_DEAD)
+        return;
+    note_fallen(f, m);
+    if (!f->latests)
         return;
     chain_key(m->route, m->subject, m->piece, key);
     l = known(f, key);
@@ -162,6 +200,8 @@ void latest_finish(struct flow *f)
 
     HASH_ITER (hh, f->latests, l, tmp)
         forget(f, l);
+    free(f->latest_fell.at);
+    f->latest_fell = (struct nums){ 0 };
 }
 
 void latest_read(struct flow *f, const uint8_t key[16], const struct store_delivery *rows, size_t n)
@@ -171,7 +211,8 @@ void latest_read(struct flow *f, const uint8_t key[16], const struct store_deliv
     if (!l)
         l = learn(f, key);
     for (size_t i = n; i > 0; i--)
-        see(l, rows[i - 1].num, rows[i - 1].state, rows[i - 1].version);
+        if (!has_fallen(f, rows[i - 1].num))
+            see(l, rows[i - 1].num, rows[i - 1].state, rows[i - 1].version);
     l->read = l->whole = true;
 }
 
@@ -237,9 +278,11 @@ static void on_rows(void *ctx, int status, const struct store_delivery *rows, si
     struct question *q = ctx;
     struct routing *rt = q->rt;
     struct piece *p = &rt->pieces[q->piece];
+    struct flow *f = rt->flow;
     uint8_t key[16];
 
     if (status < 0 && status != UV_ECANCELED) {
+        latest_answered(f);
         flow_later(rt->flow, AGAIN_MS, on_again, q);
         return;
     }
@@ -250,6 +293,7 @@ static void on_rows(void *ctx, int status, const struct store_delivery *rows, si
         latest_read(rt->flow, key, rows, n);
         judge(rt, p, known(rt->flow, key));
     }
+    latest_answered(f);
     free(q);
     answered(rt);
 }
@@ -281,6 +325,8 @@ static bool ask_one(struct routing *rt, size_t i)
     }
     if (r < 0)
         flow_later(rt->flow, AGAIN_MS, on_again, q);
+    else
+        latest_asked(rt->flow);
     return true;
 }
 

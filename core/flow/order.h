@@ -27,8 +27,9 @@ struct gate_row {
     uint64_t num;
     const struct conf_route *route; /* NULL: it is gone from the configuration */
     uint8_t state;
-    bool sent;   /* GATE_OVERTAKE: it was, or may have been */
-    char *piece; /* GATE_OVERTAKE; own */
+    bool sent;           /* GATE_OVERTAKE: it was, or may have been */
+    uint64_t amended_by; /* GATE_OVERTAKE: hold_amended_by() */
+    char *piece;         /* GATE_OVERTAKE; own */
 };
 
 /** Deliveries that wait for the same. */
@@ -89,6 +90,15 @@ bool overtake_busy(const struct gate *g);
 /** What is held beyond the window comes into memory, so that nobody decides about it meanwhile. */
 void overtake_fetch(struct flow *f, const struct store_delivery *rows, size_t n);
 bool overtake_sent(const struct store_delivery *row);
+/** It leaves memory, or goes back. Harmless when it was never kept. */
+void overtake_forget(struct delivery *d);
+
+/* amend.c */
+/** Held ones get its body; with `ends` it is superseded by that, and does not go; else it comes to
+ *  its gate again when that is durable. */
+void amend_start(struct delivery *d, const uint64_t *held, size_t n, bool ends);
+
+/* overtake.c, as its order is made late */
 /** One of an overtaken route is durable: later ones that found nothing of it look again. */
 void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd);
 
@@ -120,6 +130,9 @@ void latest_moved(struct flow *f, const struct order_move *m);
 bool latest_newest(struct flow *f, const uint8_t key[16], uint64_t than, uint64_t *ret);
 void latest_read(struct flow *f, const uint8_t key[16], const struct store_delivery *rows,
                  size_t n);
+/** Around each question whose answer latest_read() gets: what dies meanwhile may stand in it. */
+void latest_asked(struct flow *f);
+void latest_answered(struct flow *f);
 void latest_finish(struct flow *f);
 
 /* dead.c: on_dead */

@@ -1,12 +1,13 @@
 /*
  * overtake.c - `overtakes: { route: R, held: close }`: a cancel passes the held order of its
- * subject and closes it.
+ * subject and closes it; with `held: amend` a change gives it its own body.
  *
  * A delivery of the later route waits at a gate until it is known how R's deliveries of its subject
- * stand. One that is held and was never sent is discarded, in the same append that supersedes the
- * cancel when nothing was sent at all: after a crash there are both or neither, and what is read
- * again decides the same. What may have been sent is waited for, and the cancel goes out after it.
- * An order that is made late - its event waited for a link - calls those back that passed already.
+ * stand. One that is held and was never sent is discarded, or amended by amend.c, in the same
+ * append that supersedes the later one when nothing was sent at all: after a crash there are both
+ * or neither, and what is read again decides the same. What may have been sent is waited for, and
+ * the later one goes out after it. An order that is made late - its event waited for a link - calls
+ * those back that passed already.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +31,26 @@ bool overtake_wanted(const struct delivery *d)
     return d->route && d->route->overtakes && d->subject[0];
 }
 
-/** Of the same piece; a side that is not split is about all of them. */
-static bool concerns(const struct gate_row *row, const struct delivery *d)
+/** One that it would amend is there: of its own piece. */
+static bool has_counterpart(const struct gate *g, const struct delivery *d)
 {
-    return row->num < d->num && (!row->piece[0] || !d->piece[0] || !strcmp(row->piece, d->piece));
+    for (size_t i = 0; i < g->n_rows; i++)
+        if (g->rows[i].num < d->num && !strcmp(g->rows[i].piece, d->piece))
+            return true;
+    return false;
+}
+
+/** Of the same piece; a side that is not split is about all of them. A piece that a change adds
+ *  follows those that are there: it would pass the hold that the order is in. */
+static bool concerns(const struct gate *g, const struct gate_row *row, const struct delivery *d)
+{
+    if (row->num >= d->num)
+        return false;
+    if (!strcmp(row->piece, d->piece))
+        return true;
+    if (d->route->overtakes_amends)
+        return !has_counterpart(g, d);
+    return !row->piece[0] || !d->piece[0];
 }
 
 static enum delivery_state state_of(const struct gate *g, const struct gate_row *row)
@@ -50,21 +67,75 @@ static bool was_sent(const struct gate *g, const struct gate_row *row)
     return row->sent || (d && (d->first_sent_ms || d->attempts || d->doubt));
 }
 
+/* ---- what has passed ---- */
+
+/** Deliveries of one subject that went past what they overtake, to be sent. */
+struct passed {
+    UT_hash_handle hh; /* flow.passed, by key */
+    uint8_t key[16];   /* overtake_key() */
+    struct list members;
+};
+
+static void keep_passed(struct delivery *d)
+{
+    struct flow *f = d->lane->flow;
+    struct passed *p;
+    uint8_t key[16];
+
+    overtake_forget(d);
+    overtake_key(d->route->overtakes->name, str_of(d->subject), key);
+    HASH_FIND(hh, f->passed, key, sizeof(key), p);
+    if (!p) {
+        p = mem_zero(sizeof(*p));
+        memcpy(p->key, key, sizeof(key));
+        list_init(&p->members);
+        HASH_ADD(hh, f->passed, key, sizeof(p->key), p);
+    }
+    d->passed = p;
+    list_append(&p->members, &d->passed_node);
+}
+
+void overtake_forget(struct delivery *d)
+{
+    struct passed *p = d->passed;
+
+    if (!p)
+        return;
+    list_remove(&d->passed_node);
+    d->passed = NULL;
+    if (!list_empty(&p->members))
+        return;
+    HASH_DEL(d->lane->flow->passed, p);
+    free(p);
+}
+
+/* ---- at the gate ---- */
+
 /** Nothing of it left, and nobody is at it. */
-static bool may_close(const struct gate *g, const struct gate_row *row)
+static bool may_close(const struct gate *g, const struct gate_row *row, const struct delivery *by)
 {
     const struct delivery *d = flow_delivery(g->flow, row->num);
 
+    if (by->route->overtakes_amends && strcmp(row->piece, by->piece) != 0)
+        return false;
     return d && d->state == DS_HELD && !was_sent(g, row) && !d->settling && !d->deciding;
+}
+
+/** It says already what the later one, or a newer one than that, has to say. */
+static bool is_amended(const struct gate *g, const struct gate_row *row, const struct delivery *by)
+{
+    return by->route->overtakes_amends && row->amended_by >= by->num && !was_sent(g, row);
 }
 
 /** The first one that is to be waited for; NULL: none. */
 static const struct gate_row *in_the_way(const struct gate *g, const struct delivery *d)
 {
-    for (size_t i = 0; i < g->n_rows; i++)
-        if (concerns(&g->rows[i], d) && !delivery_state_final(state_of(g, &g->rows[i])) &&
-            !may_close(g, &g->rows[i]))
-            return &g->rows[i];
+    for (size_t i = 0; i < g->n_rows; i++) {
+        const struct gate_row *row = &g->rows[i];
+        if (concerns(g, row, d) && !delivery_state_final(state_of(g, row)) &&
+            !may_close(g, row, d) && !is_amended(g, row, d))
+            return row;
+    }
     return NULL;
 }
 
@@ -91,7 +162,7 @@ static void write_moves(const struct gate *g, struct delivery *d, bool ends)
     for (size_t i = 0; i < g->n_rows; i++) {
         const struct gate_row *row = &g->rows[i];
         struct delivery *held = flow_delivery(g->flow, row->num);
-        if (!concerns(row, d) || !may_close(g, row))
+        if (!concerns(g, row, d) || !may_close(g, row, d))
             continue;
         say(&moves[n++], row->num, held->generation, DS_DISCARDED, "closed by %s, which cancels it",
             d->num);
@@ -106,6 +177,19 @@ static void write_moves(const struct gate *g, struct delivery *d, bool ends)
     settle_write(d->lane, 0, "router", moves, n, &none, NULL, NULL);
 }
 
+static void amend(const struct gate *g, struct delivery *d, bool ends)
+{
+    uint64_t *nums = mem_array(g->n_rows, sizeof(*nums));
+    size_t n = 0;
+
+    for (size_t i = 0; i < g->n_rows; i++)
+        if (concerns(g, &g->rows[i], d) && may_close(g, &g->rows[i], d) &&
+            !is_amended(g, &g->rows[i], d))
+            nums[n++] = g->rows[i].num;
+    amend_start(d, nums, n, ends);
+    free(nums);
+}
+
 enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d)
 {
     bool sent = false, closes = false, gone = false;
@@ -114,10 +198,12 @@ enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d)
         return GATE_STAY;
     for (size_t i = 0; i < g->n_rows; i++) {
         const struct gate_row *row = &g->rows[i];
-        if (!concerns(row, d))
+        if (!concerns(g, row, d))
             continue;
         enum delivery_state state = state_of(g, row);
-        if (may_close(g, row))
+        if (is_amended(g, row, d))
+            gone = true;
+        else if (may_close(g, row, d))
             closes = true;
         else if (state == DS_DELIVERED || state == DS_DEAD || was_sent(g, row))
             sent = true;
@@ -125,10 +211,14 @@ enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d)
             gone = true;
     }
     bool ends = !sent && (closes || gone);
+    if (closes && d->route->overtakes_amends) {
+        amend(g, d, ends);
+        return GATE_TAKEN;
+    }
     if (closes || ends)
         write_moves(g, d, ends);
-    if (!ends && d->num > g->flow->newest_cancel)
-        g->flow->newest_cancel = d->num;
+    if (!ends)
+        keep_passed(d);
     return ends ? GATE_TAKEN : GATE_GO;
 }
 
@@ -138,25 +228,45 @@ static bool has_passed(const struct delivery *d, const struct conf_route *r,
                        const struct rec_delivery *rd)
 {
     return d->num > rd->num && d->gates_passed > GATE_OVERTAKE && !d->first_sent_ms &&
-           overtake_wanted(d) && strcmp(d->route->overtakes->name, r->name) == 0 &&
-           str_eq(str_of(d->subject), rd->subject);
+           overtake_wanted(d) && strcmp(d->route->overtakes->name, r->name) == 0;
+}
+
+/** To its gate, which it has passed too early. */
+static void go_back(struct delivery *d)
+{
+    pile_take(d);
+    gate_leave(d);
+    overtake_forget(d);
+    d->gates_passed = GATE_OVERTAKE;
+    if (d->state == DS_READY && !d->batch && !d->settling && !d->deciding)
+        lane_place(d); /* else as it is put back */
 }
 
 void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd)
 {
-    struct delivery *d, *tmp;
+    struct passed *p;
+    uint8_t key[16];
+    uint64_t *nums;
+    size_t n = 0;
 
-    if (!r->overtaken || !rd->subject.len || rd->num > f->newest_cancel)
+    if (!r->overtaken || !rd->subject.len || !f->passed)
         return;
-    HASH_ITER (hh, f->deliveries, d, tmp) {
-        if (!has_passed(d, r, rd))
-            continue;
-        pile_take(d);
-        gate_leave(d);
-        d->gates_passed = GATE_OVERTAKE;
-        if (d->state == DS_READY && !d->batch && !d->settling && !d->deciding)
-            lane_place(d); /* else as it is put back */
+    overtake_key(r->name, rd->subject, key);
+    HASH_FIND(hh, f->passed, key, sizeof(key), p);
+    if (!p)
+        return;
+    list_each (i, &p->members)
+        n++;
+    nums = mem_array(n, sizeof(*nums)); /* going back changes the list */
+    n = 0;
+    list_each (i, &p->members) {
+        const struct delivery *d = list_entry(i, struct delivery, passed_node);
+        if (has_passed(d, r, rd))
+            nums[n++] = d->num;
     }
+    for (size_t i = 0; i < n; i++)
+        go_back(flow_delivery(f, nums[i]));
+    free(nums);
 }
 
 void overtake_say(const struct gate *g, const struct delivery *d, struct why *w)

@@ -238,7 +238,8 @@ static void count_move(struct delivery *d, const struct rec_move *m)
         dead_notice(l->flow, l, d, NULL, m->reason);
         break;
     case DS_HELD:
-        if (!str_eq(m->hold_type, STR(HOLD_FALLBACK))) /* which nobody is to decide */
+        /* what was held already was amended; of a fallback nobody is to decide */
+        if (d->state != DS_HELD && !str_eq(m->hold_type, STR(HOLD_FALLBACK)))
             flow_notice(l->flow, NOTICE_HELD, l, d, NULL, m->reason);
         break;
     case DS_WAITING:
@@ -269,6 +270,8 @@ static void apply(struct flow *f, const struct rec_move *m)
         d->unknown_ms = clock_wall_ms();
     if (m->state != DS_READY || !d->kept) /* what was read for this attempt is read again */
         lane_drop_bytes(d);
+    if (m->body.len)
+        d->body_len = m->body.len;
     delivery_set_why(d, m->state == DS_WAITING || m->state == DS_UNKNOWN ? m->reason : STR(""));
     count_move(d, m);
     order_moved(f, &(struct order_move){ .num = m->num,

@@ -265,10 +265,12 @@ struct flow {
     struct gate *gates;             /* gate.c: hash by key */
     struct dead_chain *dead_chains; /* dead.c: hash by key */
     struct latest *latests;         /* latest.c: hash by key */
-    uint64_t newest_cancel; /* overtake.c: the highest num that has passed its gate to be sent */
-    uint64_t newest_made;   /* latest.c: the highest num made, of routes that ask for the newest */
-    uint64_t first_seq;     /* of this process: what came to it has a higher one; 0: none yet */
+    struct passed *passed;          /* overtake.c: what went past its gate, hash by key */
+    uint64_t newest_made; /* latest.c: the highest num made, of routes that ask for the newest */
+    uint64_t first_seq;   /* of this process: what came to it has a higher one; 0: none yet */
     struct list latest_used;
+    size_t latest_asked;     /* questions under way about what is the newest ... */
+    struct nums latest_fell; /* ... and what died since the first of them was asked */
     struct nums dead_taken;
     size_t dead_loading;
     struct router router;

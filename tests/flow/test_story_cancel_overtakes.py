@@ -1,4 +1,5 @@
-"""A cancel overtakes a held order: it closes it, and nothing is sent; an order that went out is cancelled after it."""
+"""A cancel overtakes a held order: it closes it, and nothing is sent; an order that went out is cancelled after it. A
+change amends what is held, which goes out as the change says."""
 
 import json
 
@@ -33,6 +34,23 @@ def gateway(make_gateway, byron, desk):
         {"name": "cancel-to-desk", "from": {"endpoint": "acme-shop", "topic": CANCEL},
          "map": '{cancel: .id}', "to": {"endpoint": "desk", "action": "request.send"},
          "overtakes": {"route": "order-to-desk", "held": "close"}}]
+    return make_gateway(config)
+
+
+EDITED = "orders/updated"
+
+
+@pytest.fixture
+def changing(make_gateway, byron, desk):
+    """Changes of an order amend what is held of it."""
+    config = demo_config(byron.url)
+    config["endpoints"]["desk"] = {"adapter": "http", "base_url": desk.url, "idempotent": True}
+    config["routes"] = [
+        {"name": "order-to-desk", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
+         "map": '{order: .id, note: .note}', "to": {"endpoint": "desk", "action": "request.send"}, "hold": "fraud"},
+        {"name": "change-to-desk", "from": {"endpoint": "acme-shop", "topic": EDITED},
+         "map": '{order: .id, note: .note}', "to": {"endpoint": "desk", "action": "request.send"},
+         "overtakes": {"held": "amend"}}]
     return make_gateway(config)
 
 
@@ -72,3 +90,32 @@ def test_what_was_sent_is_cancelled_after_it(gateway, desk):
     desk.clear_faults()
     wait_until(lambda: gateway.states("desk") == {"delivered": 2})
     assert told(desk) == [{"order": str(order.summary["id"])}, {"cancel": str(order.summary["id"])}]
+
+
+def changed(order, note, at):
+    return json.dumps({**json.loads(order.body), "note": note, "updated_at": at}).encode()
+
+
+def test_a_change_amends_the_held_order_which_goes_out_once_as_the_newest_says(changing, desk):
+    order = byron_orders()[0]
+    number = str(order.summary["id"])
+    changing.post(order)
+    wait_until(lambda: changing.states("desk") == {"held": 1})
+    changing.post(changed(order, "leave at the door", "2026-11-21T10:00:00Z"), topic=EDITED)
+    wait_until(lambda: changing.states("desk") == {"held": 1, "superseded": 1}, "it is amended")
+    held = changing.delivery(state="held")
+    change = changing.delivery(state="superseded")
+    assert change["reason"] == f"nothing had been sent: it amended {held['id']}, which is held"
+    assert held["hold_type"] == "fraud" and held["reason"] == f"amended by {change['id']} ({EDITED})"
+    changing.kill9()
+    changing.start()
+    changing.post(changed(order, "ring twice", "2026-11-21T10:00:01Z"), topic=EDITED)
+    wait_until(lambda: changing.states("desk") == {"held": 1, "superseded": 2})
+    assert told(desk) == []
+
+    changing.decide("release", held["id"])
+    wait_until(lambda: changing.states("desk") == {"delivered": 1, "superseded": 2})
+    assert told(desk) == [{"order": number, "note": "ring twice"}]
+    changing.post(changed(order, "never mind", "2026-11-21T10:00:02Z"), topic=EDITED)
+    wait_until(lambda: len(told(desk)) == 2, "what was sent is changed after it")
+    assert told(desk)[1] == {"order": number, "note": "never mind"}

@@ -569,5 +569,6 @@ void check_end(struct sim *s)
     for (size_t i = 0; i < s->t->n_rows; i++)
         check_outcome(s, s->t->rows[i]);
     check_versions(s);
+    check_amended(s);
     check_waits(s);
 }

@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include "flow/hold.h"
 #include "flow/order.h"
 #include "sim.h"
 
@@ -72,13 +73,15 @@ static void check_after(struct sim *s, const struct batch_row *sent, const struc
     }
 }
 
-/** Does this one wait for that, since its route overtakes the other's? */
+/** Does this one wait for that, since its route overtakes the other's? Not if it has amended it, and
+ *  goes because of others that were sent. */
 static bool follows(const struct sim *s, const struct row *r, const struct row *other)
 {
     const struct conf_route *o = route_of(s, r)->overtakes;
 
     return o && r->subject.len && other->num < r->num && str_eq(other->subject, r->subject) &&
-           str_eq(other->route, str_of(o->name)) && !delivery_state_final(other->state);
+           str_eq(other->route, str_of(o->name)) && !delivery_state_final(other->state) &&
+           hold_amended_by(other->detail) < r->num;
 }
 
 /** At its first attempt. */

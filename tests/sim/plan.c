@@ -198,6 +198,7 @@ static void plan_waits(struct sim *s, size_t i)
                                           .then = one_in(g, 3) ? HOLD_REJECT : HOLD_RELEASE };
         r->wait = &s->joins[i];
     }
+    r->overtakes_amends = r->overtakes && !r->hold && !r->wait && one_in(g, 2);
     if (one_in(g, 4)) {
         s->deadlines[i] = (struct conf_deadline){ .expect = one_in(g, 2) ? expected : done,
                                                   .n_expect = 1,

@@ -169,6 +169,9 @@ void check_versions(struct sim *s);                                       /* at 
 bool check_crowded(const struct sim *s); /* some wait for nothing but room in the window */
 const struct row *check_stuck(const struct sim *s); /* live, and nobody would ever say more of it */
 
+/* check_amend.c */
+void check_amended(struct sim *s); /* at the end */
+
 /* sim.c */
 void sim_run(struct sim *s, uint64_t seed, bool trace);
 void sim_run_plan(struct sim *s, uint64_t seed, bool trace, void (*plan)(struct sim *s));

@@ -437,6 +437,33 @@ static void parameters_come_from_the_case_then_from_to_then_from_the_route(void 
     config_destroy(c);
 }
 
+static void overtakes_finds_the_route_that_holds(void **state)
+{
+    struct config *c = load_good(
+        "endpoints:\n"
+        "  k: { adapter: kinds }\n"
+        "  other: { adapter: kinds }\n"
+        "  byron: { adapter: supplier-http, base_url: 'https://b.example' }\n"
+        "routes:\n"
+        "  - { name: cancel, from: { endpoint: k, topic: c }, to: { endpoint: byron },"
+        " overtakes: held }\n"
+        "  - { name: change, from: { endpoint: k, topic: u }, to: { endpoint: byron },"
+        " overtakes: { held: amend } }\n"
+        "  - { name: order, from: { endpoint: k, topic: t }, to: { endpoint: byron }, hold: fraud }\n"
+        "  - { name: theirs, from: { endpoint: other, topic: t }, to: { endpoint: byron },"
+        " hold: fraud }\n"
+        "  - { name: plain, from: { endpoint: k, topic: p }, to: { endpoint: byron } }\n");
+    const struct conf_route *order = config_route(c, STR("order"));
+    const struct conf_route *cancel = config_route(c, STR("cancel"));
+    const struct conf_route *change = config_route(c, STR("change"));
+
+    (void)state;
+    CHECK(cancel->overtakes == order && !cancel->overtakes_amends);
+    CHECK(change->overtakes == order && change->overtakes_amends);
+    CHECK(order->overtaken && !config_route(c, STR("plain"))->overtaken);
+    config_destroy(c);
+}
+
 #define THREE_SUPPLIERS                                                    \
     "endpoints:\n"                                                         \
     "  k: { adapter: kinds }\n"                                            \
@@ -659,6 +686,7 @@ int main(void)
         cmocka_unit_test(a_fallback_may_be_a_group_or_another_route),
         cmocka_unit_test(a_route_may_leave_out_the_only_action_there_is),
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
+        cmocka_unit_test(overtakes_finds_the_route_that_holds),
         cmocka_unit_test(a_group_is_its_members_in_the_order_of_the_file),
         cmocka_unit_test(a_routes_group_binds_the_action_for_each_member),
         cmocka_unit_test(retries_are_the_routes_then_the_endpoints_then_the_default),

@@ -488,6 +488,113 @@ static void test_a_cancel_of_what_was_never_made_goes_out(void **state)
     teardown(rig);
 }
 
+static void check_change_amends(bool crash)
+{
+    struct flow_rig *rig = setup_overtakes(true);
+    uint64_t order, other, change, again;
+
+    rig->routes[1].overtakes_amends = true;
+    rig_up(rig);
+    order = rig_event(rig, "t", "a 1");
+    other = rig_event(rig, "t", "b 1");
+    UNTIL(rig, rig_state(rig, other) == DS_HELD);
+    if (crash) {
+        rig_crash(rig);
+        rig->config.window = 1;
+        rig_up(rig);
+    }
+    change = rig_event(rig, "u", "a 22");
+    UNTIL(rig, rig_state(rig, change) == DS_SUPERSEDED);
+    CHECK(strstr(rig->reason, "it amended ") && strstr(rig->reason, name_of(order)));
+    CHECK_EQ(rig_state(rig, order), DS_HELD);
+    CHECK_STR(rig->hold_type, "fraud");
+    CHECK(strstr(rig->reason, "amended by ") && strstr(rig->reason, name_of(change)));
+    CHECK_EQ(rig->row.generation, 1);
+    CHECK_EQ(rig->row.body_bytes, 4);
+    again = rig_event(rig, "u", "a 333");
+    UNTIL(rig, rig_state(rig, again) == DS_SUPERSEDED);
+    CHECK_EQ(rig_state(rig, order), DS_HELD);
+    CHECK_EQ(rig->row.body_bytes, 5);
+    CHECK_EQ(rig_state(rig, other), DS_HELD);
+    CHECK_EQ(rig->row.generation, 0);
+    if (crash) {
+        rig_crash(rig);
+        rig->config.window = 100;
+        rig_up(rig);
+    }
+    CHECK(rig_quiet(rig, CRM));
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, order, NULL), 0);
+    struct call *call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], name_of(order));
+    CHECK(strstr(call->keys[0], "-2"));
+    CHECK_EQ(call->batch->records[0].body.len, 5);
+    change = rig_event(rig, "u", "a 4"); /* what was sent is changed after it */
+    CHECK_WHY(rig, change, "of route order, which it follows: it is inflight");
+    rig_answer(call, SL_DELIVERED);
+    call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], name_of(change));
+    rig_answer(call, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, change) == DS_DELIVERED);
+    CHECK(!rig->flow->gates && !rig->flow->passed);
+    teardown(rig);
+}
+
+static void test_a_change_amends_the_held_order_which_goes_out_as_the_newest_says(void **state)
+{
+    (void)state;
+    check_change_amends(false);
+    check_change_amends(true);
+}
+
+static void test_changes_that_come_at_once_amend_one_after_the_other(void **state)
+{
+    struct flow_rig *rig = setup_overtakes(true);
+    uint64_t order, change[4];
+    char body[8] = "a 1";
+
+    (void)state;
+    rig->routes[1].overtakes_amends = true;
+    rig->routes[1].ordered = false; /* the gate alone keeps them apart */
+    rig_up(rig);
+    order = rig_event(rig, "t", body);
+    for (int i = 0; i < 4; i++) {
+        strcat(body, "1");
+        change[i] = rig_event(rig, "u", body);
+    }
+    for (int i = 0; i < 4; i++)
+        UNTIL(rig, rig_state(rig, change[i]) == DS_SUPERSEDED);
+    CHECK_EQ(rig_state(rig, order), DS_HELD);
+    CHECK_EQ(rig->row.body_bytes, 7);
+    CHECK_EQ(rig->row.generation, 4);
+    CHECK_EQ(rig->fakes[CRM].records, 0);
+    teardown(rig);
+}
+
+static void test_a_change_and_a_person_do_not_meet_over_one_order(void **state)
+{
+    struct flow_rig *rig = setup_overtakes(true);
+    uint64_t order, change;
+
+    (void)state;
+    rig->routes[1].overtakes_amends = true;
+    rig_up(rig);
+    order = rig_event(rig, "t", "a 1");
+    UNTIL(rig, rig_state(rig, order) == DS_HELD);
+    change = rig_event(rig, "u", "a 22");
+    int r = rig_decide(rig, DECISION_RELEASE, order, NULL);
+    CHECK(r == 0 || r == UV_EBUSY);
+    if (r == UV_EBUSY)
+        UNTIL(rig, rig_decide(rig, DECISION_RELEASE, order, NULL) == 0);
+    struct call *call = rig_call(rig, CRM);
+    CHECK_STR(call->names[0], name_of(order));
+    bool amended = call->batch->records[0].body.len == 4;
+    rig_answer(call, SL_DELIVERED);
+    if (!amended) /* it was released before: the change is sent */
+        rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, change) == (amended ? DS_SUPERSEDED : DS_DELIVERED));
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +616,9 @@ int main(void)
         cmocka_unit_test(test_a_cancel_closes_the_held_order_and_need_not_be_sent),
         cmocka_unit_test(test_a_cancel_waits_for_an_order_that_may_have_been_sent_and_follows_it),
         cmocka_unit_test(test_a_cancel_of_what_was_never_made_goes_out),
+        cmocka_unit_test(test_a_change_amends_the_held_order_which_goes_out_as_the_newest_says),
+        cmocka_unit_test(test_changes_that_come_at_once_amend_one_after_the_other),
+        cmocka_unit_test(test_a_change_and_a_person_do_not_meet_over_one_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ struct deciding {
     json_t *body; /* own; the texts below are its */
     enum decision what;
     sl_str why, to, choice;
+    char *set; /* own; JSON: what is filled in */
     bool remap, force, dry_run, by_filter, not_arrived;
     struct store_filter filter; /* own texts */
     uint64_t *nums;             /* own; rising, each once: the ids, or a page of the filter's */
@@ -59,6 +60,7 @@ static const char *const usual_state[] = { "dead", "dead",  "held", "held",
 static void deciding_free(struct deciding *d)
 {
     json_decref(d->body);
+    free(d->set);
     ask_finish(&d->filter);
     free(d->nums);
     free(d->plan);
@@ -88,6 +90,22 @@ static int read_text(json_t *value, const char *name, sl_str *ret, struct fail *
         return fail_set(fail, UV_EINVAL, "\"%s\" must be a text of at most 1024 bytes", name);
     *ret = (sl_str){ json_string_value(value), json_string_length(value) };
     return 0;
+}
+
+static int read_set(struct deciding *d, json_t *set, struct fail *fail)
+{
+    const char *name;
+    json_t *value;
+
+    if (!json_object_size(set) || json_object_size(set) > 16)
+        return fail_set(fail, UV_EINVAL, "\"set\" must be an object of 1 to 16 texts");
+    json_object_foreach(set, name, value)
+    {
+        if (!json_is_string(value))
+            return fail_set(fail, UV_EINVAL, "set: \"%.40s\" must be a text", name);
+    }
+    d->set = json_dumps(set, JSON_COMPACT);
+    return d->set ? 0 : fail_set(fail, UV_ENOMEM, "no memory");
 }
 
 static int read_action(struct deciding *d, json_t *value, struct fail *fail)
@@ -167,6 +185,8 @@ static int read_member(struct deciding *d, const char *name, json_t *value, stru
         return read_text(value, name, &d->why, fail);
     if (strcmp(name, "choice") == 0)
         return read_text(value, name, &d->choice, fail);
+    if (strcmp(name, "set") == 0)
+        return read_set(d, value, fail);
     if (strcmp(name, "to") == 0)
         return read_text(value, name, &d->to, fail);
     if (strcmp(name, "remap") == 0)
@@ -179,8 +199,8 @@ static int read_member(struct deciding *d, const char *name, json_t *value, stru
         return read_flag(value, name, &d->dry_run, fail);
     return fail_set(
         fail, UV_EINVAL,
-        "unknown member \"%.40s\"; there are: action, ids, filter, why, to, choice, remap, "
-        "force, not_arrived, dry_run",
+        "unknown member \"%.40s\"; there are: action, ids, filter, why, to, choice, set, "
+        "remap, force, not_arrived, dry_run",
         name);
 }
 
@@ -209,6 +229,8 @@ static int read_body(struct deciding *d, struct fail *fail)
         return fail_set(fail, UV_EINVAL, "\"remap\" and \"force\" are for \"replay\"");
     if (d->choice.len && d->what != DECISION_RELEASE && d->what != DECISION_REJECT)
         return fail_set(fail, UV_EINVAL, "\"choice\" is for \"release\" and \"reject\"");
+    if (d->set && (!d->choice.len || d->by_filter))
+        return fail_set(fail, UV_EINVAL, "\"set\" wants \"choice\" and \"ids\" beside it");
     if (d->to.len && d->what != DECISION_RELEASE && d->what != DECISION_MOVE)
         return fail_set(fail, UV_EINVAL, "\"to\" is for \"release\" and \"move\"");
     if (!d->to.len && d->what == DECISION_MOVE)
@@ -304,6 +326,7 @@ static void decide_page(struct deciding *d)
         .why = d->why,
         .endpoint = d->to,
         .choice = d->choice,
+        .set = str_of(d->set),
         .remap = d->remap,
         .force = d->force,
         .nothing_there = d->not_arrived,

@@ -111,6 +111,10 @@ OPTIONS(dead_options) = { OPTION_ENDPOINT, OPTION_ROUTE, OPTION_SUBJECT, OPTION_
     {                                           \
         "owner", "NAME", "only what he decides" \
     }
+#define OPTION_SET                                                                           \
+    {                                                                                        \
+        "set", "FIELD=VALUE", "what the choice lets you fill in; may be given several times" \
+    }
 #define OPTION_CHOICE                                                            \
     {                                                                            \
         "choice", "NAME", "one of the choices its hold offers: see held show ID" \
@@ -166,6 +170,7 @@ OPTIONS(release_options) = { OPTION_ALL,
                              OPTION_UNTIL,
                              { "to", "ENDPOINT", "where to send what has no endpoint yet" },
                              OPTION_CHOICE,
+                             OPTION_SET,
                              OPTION_WHY,
                              OPTION_DRY_RUN,
                              OPTION_SOCKET,
@@ -174,6 +179,7 @@ OPTIONS(reject_options) = { OPTION_CHOICE,   OPTION_ALL,     OPTION_TYPE,  OPTIO
                             OPTION_ENDPOINT, OPTION_SUBJECT, OPTION_TOPIC, OPTION_ERROR,
                             OPTION_ISSUE,    OPTION_SINCE,   OPTION_UNTIL, OPTION_WHY,
                             OPTION_DRY_RUN,  OPTION_SOCKET,  { 0 } };
+OPTIONS(choose_options) = { OPTION_SET, OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
 OPTIONS(trip_options) = { OPTION_WHY, OPTION_SOCKET, { 0 } };
 OPTIONS(arrived_options) = { OPTION_WHY, OPTION_DRY_RUN, OPTION_SOCKET, { 0 } };
 OPTIONS(move_options) = { { "to", "ENDPOINT", "another member of its group" },
@@ -269,6 +275,8 @@ const struct command commands[] = {
     { "dead discard", "[ID...]", "give dead letters up", discard_options, command_dead_discard },
     { "held list", NULL, "what waits for a human", held_options, command_held_list },
     { "held show", "ID", "one of them", plain_options, command_deliveries_show },
+    { "held", "CHOICE ID...", "one of the choices that their hold offers", choose_options,
+      command_held_choose },
     { "held release", "[ID...]", "let them go on; an unknown outcome: send it again",
       release_options, command_held_release },
     { "held reject", "[ID...]", "make dead letters of them", reject_options, command_held_reject },

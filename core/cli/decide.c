@@ -15,6 +15,7 @@ struct verb {
     const char *action, *state; /* state: of those that --all means */
     const char *done;           /* "3 deliveries are replayed" */
     const char *next;           /* what to type then; NULL: nothing */
+    const char *choice;         /* of a hold; NULL: as --choice says */
 };
 
 /* ---- the question ---- */
@@ -64,6 +65,26 @@ static int check_usage(const struct cli *cli)
     return EXIT_DONE;
 }
 
+/** --set FIELD=VALUE, once or more; NULL: one is not of this form, and that was told. */
+static json_t *set_of(const struct cli *cli)
+{
+    json_t *set = json_object();
+    const char *text;
+
+    for (size_t i = 0; (text = cli_value_at(cli, "set", i)); i++) {
+        const char *equals = strchr(text, '=');
+        char name[64];
+        if (!equals || equals == text || (size_t)(equals - text) >= sizeof(name)) {
+            command_usage(cli, "--set wants FIELD=VALUE, found \"%s\"", text);
+            json_decref(set);
+            return NULL;
+        }
+        snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
+        json_object_set_new(set, name, json_string(equals + 1));
+    }
+    return set;
+}
+
 static json_t *question(const struct cli *cli, const struct verb *v)
 {
     static const char *const texts[] = { "why", "to", "choice" };
@@ -83,6 +104,8 @@ static json_t *question(const struct cli *cli, const struct verb *v)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (cli_value(cli, texts[i]))
             json_object_set_new(q, texts[i], json_string(cli_value(cli, texts[i])));
+    if (v->choice)
+        json_object_set_new(q, "choice", json_string(v->choice));
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
         if (cli_value(cli, flags[i][0]))
             json_object_set_new(q, flags[i][1], json_true());
@@ -172,7 +195,14 @@ static int decide(struct cli *cli, const struct verb *v)
 
     if (r != EXIT_DONE)
         return r;
-    r = client_post(cli, "/v1/decide", question(cli, v), &a);
+    json_t *set = set_of(cli), *q;
+    if (!set)
+        return EXIT_USAGE;
+    q = question(cli, v);
+    if (json_object_size(set))
+        json_object_set(q, "set", set);
+    json_decref(set);
+    r = client_post(cli, "/v1/decide", q, &a);
     if (r != EXIT_DONE)
         return r;
     if (cli->json)
@@ -203,6 +233,20 @@ int command_dead_discard(struct cli *cli)
 int command_held_release(struct cli *cli)
 {
     return decide(cli, &(struct verb){ "release", "held", "released", "sluice deliveries show" });
+}
+
+int command_held_choose(struct cli *cli)
+{
+    struct verb v = { "release", "held", "decided", "sluice deliveries show" };
+
+    if (cli->argc < 2)
+        return command_usage(cli,
+                             "wants one of the choices that sluice held show ID lists, and "
+                             "the ids of deliveries");
+    v.choice = cli->argv[0];
+    cli->argc--;
+    cli->argv++;
+    return decide(cli, &v);
 }
 
 int command_held_reject(struct cli *cli)

@@ -195,6 +195,22 @@ static void print_links(json_t *links)
     table_finish(&t);
 }
 
+/** "zip (postcode): [0-9]{5}, city" */
+static void fields_text(struct buf *out, json_t *fields)
+{
+    json_t *f;
+    size_t i;
+
+    json_array_foreach(fields, i, f)
+    {
+        buf_printf(out, "%s%s", i ? ", " : "", json_text(f, "name"));
+        if (*json_text(f, "label"))
+            buf_printf(out, " (%s)", json_text(f, "label"));
+        if (*json_text(f, "pattern"))
+            buf_printf(out, ": %s", json_text(f, "pattern"));
+    }
+}
+
 /** What a person can choose: sluice held NAME ID. */
 static void print_choices(json_t *d)
 {
@@ -205,11 +221,15 @@ static void print_choices(json_t *d)
     if (strcmp(json_text(d, "state"), "held") != 0 || !json_array_size(choices))
         return;
     printf("\nchoices\n");
-    table_init(&t, "NAME|MEANS");
+    table_init(&t, "NAME|MEANS|TO FILL IN");
     json_array_foreach(choices, i, c)
     {
+        struct buf fields = { 0 };
+        fields_text(&fields, json_object_get(c, "set"));
         table_cell(&t, json_text(c, "name"));
         table_cell(&t, json_text(c, "text"));
+        table_cell(&t, fields.len ? fields.data : "-");
+        buf_finish(&fields);
     }
     table_print(&t);
     table_finish(&t);

@@ -69,6 +69,10 @@ static void print_one(FILE *out, const struct command *c)
     fprintf(out, "  %-24s %s\n  %-24s %s\n  %-24s %s\n", "-c, --config FILE",
             "the configuration (default " SLUICE_CONFIG_FILE ")", "--json",
             "machine-readable output", "--help", "this text");
+    size_t len = strlen(c->name), n = 0;
+    for (const struct command *other = commands; other->name; other++)
+        if (!strncmp(other->name, c->name, len) && other->name[len] == ' ')
+            fprintf(out, "%s  %-24s %s\n", n++ ? "" : "\nand\n", other->name, other->help);
 }
 
 /* ---- finding the command ---- */
@@ -106,7 +110,7 @@ static bool print_group(int argc, char **argv, int *ret_code)
     if (argc > 1 && argv[1][0] != '-')
         return false;
     for (const struct command *c = commands; c->name; c++) {
-        if (strncmp(c->name, argv[0], len) || c->name[len] != ' ')
+        if (strncmp(c->name, argv[0], len) || (c->name[len] && c->name[len] != ' '))
             continue;
         if (n++ == 0)
             fprintf(out, "usage: sluice %s VERB [options]\n\n", argv[0]);
@@ -233,6 +237,10 @@ int main(int argc, char **argv)
     int r;
     if (!cli.command)
         return print_group(argc - 1, argv + 1, &r) ? r : unknown(argc - 1, argv + 1);
+    /* "sluice held" alone: its arguments are needed, so it stands for its group */
+    if (argc == 2 && cli.command->arguments && cli.command->arguments[0] != '[' &&
+        print_group(1, argv + 1, &r))
+        return r;
     r = parse(&cli, argc - 1 - words, argv + 1 + words);
     if (r != EXIT_DONE)
         return r;

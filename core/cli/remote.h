@@ -27,6 +27,7 @@ int command_held_release(struct cli *cli);
 int command_held_reject(struct cli *cli);
 int command_held_arrived(struct cli *cli);
 int command_held_again(struct cli *cli);
+int command_held_choose(struct cli *cli);
 int command_replay(struct cli *cli);
 int command_replay_status(struct cli *cli);
 int command_replay_cancel(struct cli *cli);

@@ -108,12 +108,26 @@ struct conf_endpoint {
 
 enum hold_then { HOLD_STAYS, HOLD_RELEASE, HOLD_REJECT, HOLD_ESCALATE };
 
+enum field_as { FIELD_TEXT, FIELD_NUMBER, FIELD_BOOLEAN }; /* as the option table says */
+
+/** What a choice lets a person fill in. */
+struct conf_field {
+    char *name;
+    char *path;    /* a JSON pointer into the payload */
+    char *label;   /* for people; may be NULL */
+    char *pattern; /* POSIX extended, for the whole value; NULL: any */
+    enum field_as as;
+    bool optional;
+};
+
 /** What a person may choose for a held delivery. */
 struct conf_choice {
     char *name;
     bool release; /* else: reject */
     char *to;     /* the endpoint that a release sends to; NULL: its own */
     char *text;   /* what it means; may be NULL */
+    struct conf_field *fields;
+    size_t n_fields;
 };
 
 /** What a held delivery waits for, and what happens when nothing comes. A route's `wait_for` is one

@@ -3,10 +3,13 @@
  */
 #include "config/load.h"
 
+#include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 
 #define CHOICES_MAX 16
+#define FIELDS_MAX  16 /* of a choice */
 #define TOPIC_MAX   256
 
 #define SEC  INT64_C(1000)
@@ -35,6 +38,18 @@ static const sl_option choice_options[] = {
       .help = "release or reject" },
     { .name = "to", .type = SL_OPT_STRING, .help = "where a release sends it" },
     { .name = "text", .type = SL_OPT_STRING, .help = "what it means" },
+    { 0 },
+};
+static const sl_option field_options[] = {
+    { .name = "name", .type = SL_OPT_STRING, .flags = SL_OPT_REQUIRED, .help = "its name" },
+    { .name = "path", .type = SL_OPT_POINTER, .flags = SL_OPT_REQUIRED,
+      .help = "where it goes in the payload" },
+    { .name = "label", .type = SL_OPT_STRING, .help = "what it is, for people" },
+    { .name = "as", .type = SL_OPT_ENUM, .deflt = "text", .choices = "text|number|boolean",
+      .help = "as what it stands there" },
+    { .name = "pattern", .type = SL_OPT_STRING,
+      .help = "a POSIX extended regular expression that the whole value fits" },
+    { .name = "optional", .type = SL_OPT_BOOL, .deflt = "false", .help = "it may be left out" },
     { 0 },
 };
 /* clang-format on */
@@ -83,6 +98,13 @@ void hold_destroy(struct conf_hold *h)
         free(h->choices[i].name);
         free(h->choices[i].to);
         free(h->choices[i].text);
+        for (size_t k = 0; k < h->choices[i].n_fields; k++) {
+            free(h->choices[i].fields[k].name);
+            free(h->choices[i].fields[k].path);
+            free(h->choices[i].fields[k].label);
+            free(h->choices[i].fields[k].pattern);
+        }
+        free(h->choices[i].fields);
     }
     free(h->until);
     free(h->choices);
@@ -109,11 +131,95 @@ void deadline_destroy(struct conf_deadline *d)
 
 /* ---- choices ---- */
 
-static void load_choice(struct load *l, struct conf_hold *h, const struct yaml_item *item)
+/** Nothing that looks back at what it found: that can take any time. */
+static void check_pattern(struct load *l, const sl_values *v, const char *pattern)
 {
-    struct table table = table_of(choice_options);
+    const struct value *at = values_get(v, "pattern");
+    char why[120] = "";
+    regex_t re;
+    int r;
+
+    for (const char *p = pattern; p && *p; p++)
+        if (*p == '\\' && p[1] && *++p >= '1' && *p <= '9')
+            snprintf(why, sizeof(why), "it looks back with \\%c", *p);
+    if (pattern && !why[0]) {
+        r = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB);
+        if (r == 0)
+            regfree(&re);
+        else
+            regerror(r, &re, why, sizeof(why));
+    }
+    if (why[0])
+        report_at(&l->rd.report, at->line, at->column,
+                  "\"pattern\" wants a POSIX extended regular expression such as [0-9]{5}: %s",
+                  why);
+}
+
+static void load_field(struct load *l, struct conf_choice *c, const struct yaml_item *item)
+{
+    struct table table = table_of(field_options);
     struct keys keys = { .tables = &table, .n_tables = 1 };
     struct source source = { .map = item->value };
+    struct conf_field *f = &c->fields[c->n_fields];
+    char found[96];
+    sl_values *v;
+
+    if (item->value->kind != YAML_MAP) {
+        yaml_describe(item->value, found);
+        report_node(&l->rd, item->value,
+                    "what a choice sets is { name: NAME, path: /A/POINTER }, found %s", found);
+        return;
+    }
+    keys_check(&l->rd, item->value, &keys);
+    v = values_read(&l->rd, table, &source, 1, item);
+    if (!v->bad) {
+        *f = (struct conf_field){ .name = text_of(v, "name"),
+                                  .path = text_of(v, "path"),
+                                  .label = text_of(v, "label"),
+                                  .pattern = text_of(v, "pattern"),
+                                  .as = (enum field_as)values_get(v, "as")->num,
+                                  .optional = values_get(v, "optional")->num };
+        c->n_fields++;
+        if (!name_is_valid(str_of(f->name)))
+            report_node(&l->rd, item, "the name of what is set: wanted " NAME_WANTED);
+        if (f->path[0] != '/')
+            report_node(&l->rd, item, "\"path\" wants a place inside the payload, such as /zip");
+        check_pattern(l, v, f->pattern);
+        for (size_t i = 0; i + 1 < c->n_fields; i++)
+            if (strcmp(c->fields[i].name, f->name) == 0 || strcmp(c->fields[i].path, f->path) == 0)
+                report_node(&l->rd, item, "\"%s\" is set twice", c->fields[i].name);
+    }
+    values_destroy(v);
+}
+
+/** What it lets a person fill in. */
+static void load_fields(struct load *l, struct conf_choice *c, const struct yaml_item *item)
+{
+    const struct yaml_node *list = item->value;
+    char found[96];
+
+    if (!c->release)
+        report_node(&l->rd, item, "\"set\" is for a choice that releases");
+    if (list->kind != YAML_LIST || list->n == 0 || list->n > FIELDS_MAX) {
+        yaml_describe(list, found);
+        report_node(&l->rd, list,
+                    "\"set\" wants a list of 1 to %d, each { name: NAME, path: /A/POINTER }; found "
+                    "%s",
+                    FIELDS_MAX, found);
+        return;
+    }
+    c->fields = mem_array(list->n, sizeof(*c->fields));
+    for (size_t i = 0; i < list->n; i++)
+        load_field(l, c, &list->items[i]);
+}
+
+static void load_choice(struct load *l, struct conf_hold *h, const struct yaml_item *item)
+{
+    static const char *const others[] = { "set", NULL };
+    struct table table = table_of(choice_options);
+    struct keys keys = { .tables = &table, .n_tables = 1, .others = others };
+    struct source source = { .map = item->value };
+    const struct yaml_item *set = yaml_get(item->value, STR("set"));
     struct conf_choice *c = &h->choices[h->n_choices];
     char found[96];
     sl_values *v;
@@ -141,6 +247,8 @@ static void load_choice(struct load *l, struct conf_hold *h, const struct yaml_i
         for (size_t i = 0; i + 1 < h->n_choices; i++)
             if (strcmp(h->choices[i].name, c->name) == 0)
                 report_node(&l->rd, item, "a second choice named \"%s\"", c->name);
+        if (set)
+            load_fields(l, c, set);
     }
     values_destroy(v);
 }
@@ -265,7 +373,7 @@ void check_hold_targets(struct load *l, const struct conf_route *r, const struct
         bool found = !to;
 
         for (size_t i = 0; !found && (t = conf_route_send(r, i)); i++)
-            found = strcmp(t->endpoint->name, to) == 0;
+            found = !t->endpoint || strcmp(t->endpoint->name, to) == 0; /* none: that was told */
         if (!found)
             report_at(&l->rd.report, r->line, r->column,
                       "hold %s sends to \"%s\", and no case of route %s does", h->type, to,

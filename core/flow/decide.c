@@ -39,6 +39,8 @@ struct choice {
     int64_t clock_ms; /* only while its clock says so; 0: whatever it says */
     struct remap again;
     char *edited; /* own; EDIT: the reason, with the old body's digest */
+    char *body;   /* own; as it is, when something is filled in */
+    size_t body_len;
     struct decide_wait wait;
     char *by;     /* own; the route that its event goes by instead of its own; NULL: its own */
 };
@@ -46,7 +48,7 @@ struct choice {
 struct deciding {
     struct flow *flow;
     enum decision what;
-    char *who, *why, *endpoint, *chosen, *body;
+    char *who, *why, *endpoint, *chosen, *body, *set;
     size_t body_len;
     bool remap, force, nothing_there, low;
     struct choice *choices;
@@ -72,6 +74,7 @@ static void deciding_free(struct deciding *a)
         free(a->choices[i].edited);
         free(a->choices[i].by);
         free(a->choices[i].again.said);
+        free(a->choices[i].body);
     }
     free(a->choices);
     free(a->results);
@@ -79,6 +82,7 @@ static void deciding_free(struct deciding *a)
     free(a->why);
     free(a->endpoint);
     free(a->chosen);
+    free(a->set);
     free(a->body);
     free(a);
 }
@@ -289,6 +293,11 @@ static void take_verdict(struct choice *c)
     c->m.detail = str_of(v->detail);
     if (v->reason)
         c->m.reason = str_of(v->reason);
+    if (v->body) { /* as an edit */
+        c->m.generation = c->row.generation + 1;
+        c->m.arrival = ARRIVAL_NO;
+        c->m.body = (sl_str){ v->body, v->body_len };
+    }
 }
 
 /** What its hold makes of the decision. */
@@ -301,8 +310,13 @@ static bool decide_hold(struct choice *c)
     if (c->what == DECISION_CLOCK) {
         hold_ran_out(a->flow, &c->row, now, "", &c->verdict);
     } else if (c->what == DECISION_RELEASE || c->what == DECISION_REJECT) {
-        if (hold_chosen(&c->row, str_of(a->chosen), c->what == DECISION_RELEASE, now, &c->verdict,
-                        text) < 0) {
+        const struct hold_word word = {
+            .choice = str_of(a->chosen),
+            .release = c->what == DECISION_RELEASE,
+            .why = str_of(a->why),
+            .fill = { str_of(a->set), { c->body, c->body_len } },
+        };
+        if (hold_chosen(&c->row, &word, now, &c->verdict, text) < 0) {
             refuse(c, UV_EINVAL, "%s", text);
             return false;
         }
@@ -702,6 +716,10 @@ static void on_row(void *ctx, int status, const struct store_delivery *row, sl_s
         row_keep(&c->row, row);
         if (c->all->what == DECISION_EDIT)
             c->edited = edit_reason(str_of(c->all->why), body);
+        if (c->all->set[0]) {
+            c->body = mem_dup(body);
+            c->body_len = body.len;
+        }
         c->found = true;
     } else if (status != UV_ENOENT) {
         refuse(c, status, "cannot be read: %s", uv_strerror(status));
@@ -756,6 +774,7 @@ int flow_decide(struct flow *f, const struct decide *d,
     a->why = mem_dup(d->why);
     a->endpoint = mem_dup(d->endpoint);
     a->chosen = mem_dup(d->choice);
+    a->set = mem_dup(d->set);
     a->prepared = d->prepared;
     a->body = mem_dup(d->body);
     a->body_len = d->body.len;

@@ -128,6 +128,7 @@ struct decide {
     bool nothing_there; /* MOVE: who decides knows that its endpoint has nothing of it */
     sl_str choice;      /* RELEASE, REJECT: one of the choices its hold offers, which says which of
                            the two it is, and where to; empty: the plain one */
+    sl_str set;         /* with a choice: JSON, { NAME: TEXT } of what it lets be filled in */
     sl_str body;        /* EDIT: JSON */
     bool low;           /* REPLAY: below live traffic; for a replay as a job alone, see earlier.c */
     const uint64_t *nums;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "flow/row.h"
 
 static const char *const then_names[] = { "", "release", "reject", "escalate" };
 
@@ -54,6 +55,7 @@ static void put_choices(struct buf *b, const struct conf_hold *h)
         put_member(b, "do", c[i].release ? "release" : "reject");
         put_member(b, "to", c[i].to);
         put_member(b, "text", c[i].text);
+        hold_fill_put(b, &c[i]);
         buf_char(b, '}');
     }
     buf_char(b, ']');
@@ -121,9 +123,25 @@ static sl_str last_member(sl_str detail, const char *name)
 #define EVIDENCE ",\"evidence\":"
 #define NEXT     ",\"next\":"
 
+/** All but the evidence, whose numbers may be of any size. NULL: it says nothing. */
+static json_t *read_head(sl_str detail)
+{
+    sl_str evidence = last_member(detail, EVIDENCE), next = last_member(detail, NEXT);
+    struct buf head = { 0 };
+    json_t *j;
+
+    buf_append(&head, detail.ptr,
+               evidence.len ? (size_t)(evidence.ptr - detail.ptr) - strlen(EVIDENCE) : detail.len);
+    if (evidence.len)
+        buf_cstr(&head, next.len ? "}}" : "}");
+    j = head.len ? json_loadb(head.data, head.len, 0, NULL) : NULL;
+    buf_finish(&head);
+    return j;
+}
+
 static json_t *read_detail(const struct store_delivery *row)
 {
-    json_t *j = row->detail.len ? json_loadb(row->detail.ptr, row->detail.len, 0, NULL) : NULL;
+    json_t *j = read_head(row->detail);
     const char *type = json_string_value(json_object_get(j, "hold"));
 
     if (type && str_eq(row->hold_type, str_of(type)))
@@ -235,7 +253,7 @@ static char *own(const char *text)
 
 char *hold_owner(sl_str detail)
 {
-    json_t *j = detail.len ? json_loadb(detail.ptr, detail.len, 0, NULL) : NULL;
+    json_t *j = read_head(detail);
     char *owner = own(text_in(j, "owner"));
 
     json_decref(j);
@@ -250,13 +268,14 @@ void hold_verdict_finish(struct hold_verdict *v)
     free(v->reason);
     free(v->hold_type);
     free(v->detail);
+    free(v->body);
     *v = (struct hold_verdict){ 0 };
 }
 
 /** What it waited for has come or not: the hold behind it begins. */
 static void next_hold(sl_str next, int64_t now_ms, struct hold_verdict *v)
 {
-    json_t *j = json_loadb(next.ptr, next.len, 0, NULL);
+    json_t *j = read_head(next);
     int64_t for_ms = json_integer_value(json_object_get(j, "for_ms"));
     const char *type = text_in(j, "hold");
 
@@ -283,11 +302,11 @@ static void release(const struct store_delivery *row, const json_t *says, const 
     v->to = own(to);
 }
 
-/** The same detail under its new owner; evidence as it was. */
+/** The same detail under its new owner; its last member, as it was, is still the last. */
 static char *escalated(const struct store_delivery *row, json_t *says, const char *to)
 {
-    sl_str evidence = json_object_get(says, "evidence") ? last_member(row->detail, EVIDENCE)
-                                                        : STR("");
+    bool waits = json_object_get(says, "next") != NULL;
+    sl_str last = last_member(row->detail, waits ? NEXT : EVIDENCE);
     struct buf b = { 0 };
 
     if (!says)
@@ -295,16 +314,16 @@ static char *escalated(const struct store_delivery *row, json_t *says, const cha
     if (to)
         json_object_set_new(says, "owner", json_string(to));
     json_object_set_new(says, "overdue", json_true());
-    json_object_del(says, "evidence");
+    json_object_del(says, "next");
     char *head = json_dumps(says, JSON_COMPACT);
     if (!head)
         return NULL; /* no memory: it stays as it was */
     buf_cstr(&b, head);
     free(head);
-    if (evidence.len) {
+    if (last.len) {
         b.len--; /* its bracket */
-        buf_cstr(&b, EVIDENCE);
-        buf_str(&b, evidence);
+        buf_cstr(&b, waits ? NEXT : EVIDENCE);
+        buf_str(&b, last);
         buf_char(&b, '}');
     }
     return buf_steal(&b, NULL);
@@ -390,18 +409,54 @@ static void say_choices(const json_t *choices, sl_str name, char text[160])
                       i ? ", " : "; there are: ", text_in(json_array_get(choices, i), "name"));
 }
 
-int hold_chosen(const struct store_delivery *row, sl_str choice, bool does_release, int64_t now_ms,
+/** "edited: called (zip, city); the body before had SHA-256 ..." */
+static char *filled_reason(sl_str why, sl_str names, sl_str body_before)
+{
+    struct buf b = { 0 };
+    char *reason;
+
+    buf_printf(&b, STR_FMT "%s(" STR_FMT ")", STR_ARG(why), why.len ? " " : "", STR_ARG(names));
+    reason = edit_reason(buf_view(&b), body_before);
+    buf_finish(&b);
+    return reason;
+}
+
+/** What is filled in goes into the payload, under a new key: not while the old one may have
+ *  arrived. */
+static int fill_in(const struct store_delivery *row, const json_t *choice,
+                   const struct hold_word *word, struct hold_verdict *v, char text[160])
+{
+    struct buf body = { 0 }, names = { 0 };
+    int r = hold_fill(choice, &word->fill, &body, &names, text);
+
+    if (r == 0 && names.len && (r = edit_check(row, false, text)) == 0) {
+        v->reason = filled_reason(word->why, buf_view(&names), word->fill.body);
+        v->body = buf_steal(&body, &v->body_len);
+    }
+    buf_finish(&body);
+    buf_finish(&names);
+    return r;
+}
+
+int hold_chosen(const struct store_delivery *row, const struct hold_word *word, int64_t now_ms,
                 struct hold_verdict *v, char text[160])
 {
     json_t *says = read_detail(row);
     const json_t *choices = json_object_get(says, "choices"), *c = NULL;
+    bool does_release = word->release;
     const char *to = NULL;
+    int r = 0;
 
     *v = (struct hold_verdict){ 0 };
-    if (choice.len && !(c = find_choice(choices, choice))) {
-        say_choices(choices, choice, text);
+    if (word->choice.len && !(c = find_choice(choices, word->choice))) {
+        say_choices(choices, word->choice, text);
+        r = UV_EINVAL;
+    }
+    if (r == 0)
+        r = fill_in(row, c, word, v, text);
+    if (r < 0) {
         json_decref(says);
-        return UV_EINVAL;
+        return r;
     }
     if (c) {
         does_release = !strcmp(text_in(c, "do"), then_names[HOLD_RELEASE]);

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "flow/hold_fill.h"
 #include "flow/state.h"
 
 #define HOLD_EVIDENCE_MAX (16u << 10) /* bytes; what is longer is left out, and that is said */
@@ -27,6 +28,8 @@ struct hold_verdict {
     enum delivery_state state;         /* READY, DEAD, or HELD: under another type, or escalated */
     char *to;                          /* READY: the endpoint, if it has none; NULL: its own */
     char *reason, *hold_type, *detail; /* NULL: as whoever decided says, none, unchanged */
+    char *body;                        /* what was filled in is in it; NULL: as it was */
+    size_t body_len;
     int64_t next_ms;
     bool overdue;
 };
@@ -34,9 +37,15 @@ struct hold_verdict {
 /** Its clock ran out. `cannot`: why it cannot be released; empty: try. */
 void hold_ran_out(const struct flow *f, const struct store_delivery *row, int64_t now_ms,
                   const char *cannot, struct hold_verdict *ret);
-/** It is released, by its usual way (`choice` empty) or one of its choices; then perhaps the choice
- *  rejects it. 0, or UV_EINVAL with `text`. */
-int hold_chosen(const struct store_delivery *row, sl_str choice, bool release, int64_t now_ms,
+/** What a person decides. */
+struct hold_word {
+    sl_str choice; /* one of its choices; empty: its usual way */
+    bool release;  /* else: reject; a choice says so itself */
+    sl_str why;
+    struct hold_fill fill;
+};
+/** It is released or rejected. 0, or UV_EINVAL with `text`. */
+int hold_chosen(const struct store_delivery *row, const struct hold_word *word, int64_t now_ms,
                 struct hold_verdict *ret, char text[160]);
 void hold_verdict_finish(struct hold_verdict *v);
 

@@ -179,15 +179,19 @@ struct conf_member {
     uint32_t weight; /* 1 without its own */
 };
 
+struct conf_target;
+
 struct conf_group {
     char *name;
     enum group_policy policy;
     enum group_key key; /* for GROUP_HASH */
     struct conf_member *members;
     size_t n_members;
-    int64_t failover_after_ms; /* a breaker open for longer: what waits moves: 30 s */
-    int64_t back_after_ms;     /* well again for so long: new work goes to it: 30 s */
-    int64_t ask_after_ms;      /* in doubt for longer: a person is asked; 0: confirm_for_ms */
+    int64_t failover_after_ms;   /* a breaker open for longer: what waits moves: 30 s */
+    int64_t back_after_ms;       /* well again for so long: new work goes to it: 30 s */
+    int64_t ask_after_ms;        /* in doubt for longer: a person is asked; 0: confirm_for_ms */
+    struct conf_target *cancels; /* own; how each member takes back what is in doubt; NULL: it is
+                                    only asked */
     unsigned line, column;
     size_t index; /* in config.groups */
 };

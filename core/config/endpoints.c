@@ -199,6 +199,22 @@ static void read_settings(struct load *l, struct conf_endpoint *e, const struct 
     }
 }
 
+bool load_check_action(struct load *l, const struct conf_endpoint *e, uint32_t action,
+                       unsigned line, unsigned column)
+{
+    sl_fail fail = { .size = sizeof(fail) };
+    const sl_plugin *p = e->plugin;
+
+    if (!SL_HAS(sl_plugin, p, check_action) || !p->check_action || !e->settings ||
+        e->settings->bad || l->rd.report.n ||
+        p->check_action(e->settings, config_values_api(), action, &fail) >= 0)
+        return true;
+    fail.text[sizeof(fail.text) - 1] = '\0';
+    report_at(&l->rd.report, line, column, "endpoint \"%s\" cannot do \"%s\": %s", e->name,
+              p->actions[action].name, fail.text[0] ? fail.text : "its settings do not allow it");
+    return false;
+}
+
 static void load_endpoint(struct load *l, struct conf_endpoint *e, const struct yaml_item *item)
 {
     struct table tables[] = { table_of_fields(options_endpoint), { 0 } };

@@ -4,6 +4,7 @@
 #include "config/load.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 
 #define WEIGHT_MAX 1000
@@ -106,6 +107,72 @@ static void read_members(struct load *l, struct conf_group *g, const struct yaml
         read_member(l, g, &list->items[i]);
 }
 
+/* ---- interlock.cancel ---- */
+
+static void report_cancels(struct load *l, const struct value *v, const struct conf_group *g,
+                           const struct conf_endpoint *e)
+{
+    struct buf names = { 0 };
+    char quoted[96];
+
+    for (size_t i = 0; e->plugin->actions && e->plugin->actions[i].name; i++)
+        if (e->plugin->actions[i].flags & SL_ACTION_CANCEL)
+            buf_printf(&names, "%s%s", names.len ? ", " : "", e->plugin->actions[i].name);
+    report_at(&l->rd.report, v->line, v->column,
+              "\"interlock.cancel\": member \"%s\" of group \"%s\": adapter \"%s\" has no action "
+              "%s that takes back what was sent; %s%s",
+              e->name, g->name, e->adapter, report_quote(str_of(v->text.data), quoted),
+              names.len ? "it has: " : "it has none at all", names.len ? names.data : "");
+    buf_finish(&names);
+}
+
+/** How this member does it; false with a mistake. */
+static bool load_cancel(struct load *l, const struct conf_group *g, struct conf_endpoint *e,
+                        const struct value *v, const struct yaml_item *item,
+                        struct conf_target *ret)
+{
+    const sl_action *actions = e->plugin ? e->plugin->actions : NULL;
+    sl_fail fail = { .size = sizeof(fail) };
+    uint32_t i = 0;
+
+    while (actions && actions[i].name &&
+           !(actions[i].flags & SL_ACTION_CANCEL && !strcmp(actions[i].name, v->text.data)))
+        i++;
+    if (!actions || !actions[i].name) {
+        if (e->plugin)
+            report_cancels(l, v, g, e);
+        return false;
+    }
+    *ret = (struct conf_target){ .kind = TARGET_SEND, .endpoint = e, .action = i };
+    ret->params = values_read(&l->rd, table_of(actions[i].params), NULL, 0, item);
+    ret->handle = ret->params;
+    if (ret->params->bad || !load_check_action(l, e, i, v->line, v->column))
+        return false;
+    if (!e->plugin->bind)
+        return true;
+    sl_bind_in in = {
+        .size = sizeof(in), .action = i, .params = ret->params, .values = config_values_api()
+    };
+    ret->bound = e->plugin->bind(&in, &ret->handle, &fail) >= 0;
+    if (!ret->bound)
+        report_at(&l->rd.report, v->line, v->column, "\"interlock.cancel\": %s",
+                  fail.text[0] ? fail.text : "its adapter refuses it");
+    return ret->bound;
+}
+
+static void load_cancels(struct load *l, struct conf_group *g, const sl_values *values,
+                         const struct yaml_item *item)
+{
+    const struct value *v = values_get(values, "interlock.cancel");
+    bool good = true;
+
+    if (v->from != VALUE_GIVEN || !g->n_members)
+        return;
+    g->cancels = mem_array(g->n_members, sizeof(*g->cancels));
+    for (size_t i = 0; i < g->n_members && good; i++)
+        good = load_cancel(l, g, g->members[i].endpoint, v, item, &g->cancels[i]);
+}
+
 /* ---- one group ---- */
 
 static void check_key(struct load *l, const struct conf_group *g, const sl_values *v)
@@ -157,6 +224,7 @@ static void load_group(struct load *l, struct conf_group *g, const struct yaml_i
     fields_store(v, g);
     check_key(l, g, v);
     read_members(l, g, item);
+    load_cancels(l, g, v, item);
     values_destroy(v);
 }
 
@@ -185,5 +253,8 @@ void load_groups(struct load *l, const struct yaml_item *groups)
 void group_finish(struct conf_group *g)
 {
     free(g->name);
+    for (size_t i = 0; g->cancels && i < g->n_members; i++)
+        target_finish(&g->cancels[i]);
+    free(g->cancels);
     free(g->members);
 }

@@ -37,6 +37,12 @@ void load_target_retry(struct load *l, const struct conf_route *r, struct conf_t
 void endpoint_finish(struct conf_endpoint *e);
 void group_finish(struct conf_group *g);
 void route_finish(struct conf_route *r);
+void target_finish(struct conf_target *t); /* while its endpoint is there */
+
+/** Do the endpoint's settings allow this action of its adapter? False with a mistake at the place.
+ */
+bool load_check_action(struct load *l, const struct conf_endpoint *e, uint32_t action,
+                       unsigned line, unsigned column);
 
 /** The endpoint that `node` names; NULL with a mistake. */
 struct conf_endpoint *load_endpoint_named(struct load *l, const struct yaml_node *node);

@@ -383,6 +383,8 @@ static void print_routes(struct buf *out, const sl_plugin *const *plugins, size_
         const sl_plugin *p = plugins[i];
 
         for (const sl_action *a = p->deliver ? p->actions : NULL; a && a->name; a++) {
+            if (a->flags & SL_ACTION_CANCEL)
+                continue; /* for groups alone */
             buf_cstr(out, first ? ROUTES_HEAD : "\n");
             print_route(out, source_of(plugins, n, p->name), p->name, a, first);
             first = false;

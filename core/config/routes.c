@@ -190,7 +190,7 @@ void load_routes(struct load *l, const struct yaml_item *routes)
 
 /* ---- the end ---- */
 
-static void target_finish(struct conf_target *t)
+void target_finish(struct conf_target *t)
 {
     if (t->bound && t->endpoint->plugin->unbind)
         t->endpoint->plugin->unbind(t->handle);

@@ -40,7 +40,8 @@ struct conf_endpoint *load_endpoint_named(struct load *l, const struct yaml_node
 static void list_actions(const sl_plugin *p, struct buf *out)
 {
     for (size_t i = 0; p->actions && p->actions[i].name; i++)
-        buf_printf(out, "%s%s", i ? ", " : "", p->actions[i].name);
+        if (!(p->actions[i].flags & SL_ACTION_CANCEL))
+            buf_printf(out, "%s%s", out->len ? ", " : "", p->actions[i].name);
 }
 
 /* The nearest `action`: of the case, of `to`, of the route. NULL: none is given. */
@@ -99,15 +100,19 @@ static int find_action(struct targets *t, const struct draft *d, const struct co
 {
     const struct yaml_item *given = given_action(t, d);
     const sl_action *actions = e->plugin->actions;
+    int only = -1; /* of those a route may have */
 
+    for (int i = 0, n = 0; actions && actions[i].name; i++)
+        if (!(actions[i].flags & SL_ACTION_CANCEL))
+            only = n++ ? -1 : i;
     if (!e->plugin->deliver || !actions || !actions[0].name) {
         report_node(&t->load->rd, d->item,
                     "endpoint \"%s\" cannot be sent to: adapter \"%s\" only receives", e->name,
                     e->adapter);
         return -1;
     }
-    if (!given && !actions[1].name)
-        return 0;
+    if (!given && only >= 0)
+        return only;
     for (int i = 0; given && given->value->kind == YAML_TEXT && actions[i].name; i++)
         if (str_eq(given->value->text, str_of(actions[i].name)))
             return i;
@@ -135,6 +140,11 @@ static bool fill_send(struct targets *t, struct conf_target *target, struct draf
 
     if (action < 0)
         return false;
+    if (e->plugin->actions[action].flags & SL_ACTION_CANCEL)
+        report_node(&t->load->rd, d->item,
+                    "action \"%s\" takes back what another delivery sent: it is for a group's "
+                    "\"interlock\": { cancel: %s }, not for a route",
+                    e->plugin->actions[action].name, e->plugin->actions[action].name);
     *target = (struct conf_target){ .kind = TARGET_SEND,
                                     .when = target->when,
                                     .endpoint = e,
@@ -603,6 +613,7 @@ static bool bind_one(struct targets *t, struct conf_target *target, const struct
     target->params = values_read(&t->load->rd, params, sources, d->alone ? 1 : 3, d->item);
     if (!target->params->bad)
         bind(t, target, d);
+    load_check_action(t->load, target->endpoint, target->action, d->item->line, d->item->column);
     return t->load->rd.report.n == before;
 }
 

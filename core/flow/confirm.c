@@ -1,6 +1,7 @@
 /*
  * confirm.c - an unknown outcome: ask the remote whether it arrived, before anything is sent again.
  */
+#include "flow/confirm.h"
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -13,23 +14,10 @@
 
 #define ASK_CAP_MS (5 * 60 * 1000)
 
-struct confirm {
-    struct list node; /* lane.confirming */
-    struct delivery *d;
-    struct lane *lane;
-    struct adapter *adapter;          /* share: the one that it began with */
-    const struct config *config;      /* share: what `target` is of */
-    const struct conf_target *target; /* what it was sent as */
-    struct breaker *breaker;          /* of its lane */
-    uint64_t breaker_trips;
-    bool probe;    /* it went out to see whether a parked lane works again */
-    bool promised; /* counts in lane.promised */
-    char name[32], key[40];
-};
-
 static void confirm_free(struct confirm *c)
 {
     list_remove(&c->node);
+    extras_free(&c->extras);
     adapter_unref(c->adapter);
     config_unref(c->config);
     free(c);
@@ -68,16 +56,18 @@ static void on_confirm_settled(struct flow *f, int status, void *ctx)
     confirm_end(ctx);
 }
 
-static void confirm_write(struct confirm *c, struct rec_move *m, struct extras *x)
+void confirm_write(struct confirm *c, struct rec_move *m, struct extras *x)
 {
     struct rec_move *moves = mem_array(1, sizeof(*moves));
 
     moves[0] = *m;
-    settle_write(c->lane, c->d->batch_id, "confirm", moves, 1, x, on_confirm_settled, c);
+    settle_write(c->lane, c->d->batch_id, c->cancels ? "cancel" : "confirm", moves, 1, x,
+                 on_confirm_settled, c);
 }
 
-/** Nobody could say: nothing is learnt of the remote's health either. */
-static void hold(struct confirm *c, sl_str why)
+/** Nobody could say: nothing is learnt of the remote's health either. Before a person is asked it
+ * is taken back, where it can be. */
+void confirm_hold(struct confirm *c, sl_str why)
 {
     lane_forget(c->breaker, c->breaker_trips);
     struct extras none = { 0 };
@@ -85,8 +75,12 @@ static void hold(struct confirm *c, sl_str why)
     const struct conf_target *t = c->d->target;
     struct buf detail = { 0 };
 
-    if (t && t->group) { /* between its members, not only yes and no */
+    if (!c->cancels && cancel_of(c->d)) {
+        cancel_begin(c->d, why, &m);
+    } else if (t && t->group) { /* between its members, not only yes and no */
         failover_choices(&detail, t, why);
+        if (c->cancels)
+            cancel_note(&detail);
         m.detail.ptr = buf_steal(&detail, &m.detail.len);
         m.hold_type = (sl_str){ mem_str(HOLD_INTERLOCK), strlen(HOLD_INTERLOCK) };
         m.reason = (sl_str){ mem_dup(why), why.len };
@@ -117,7 +111,7 @@ static bool sent_before_restore(const struct delivery *d)
 }
 
 /** Later again, doubling; nothing is written for it: a restart asks at once. */
-static void ask_later(struct confirm *c, int64_t after_ms)
+void confirm_later(struct confirm *c, int64_t after_ms)
 {
     lane_forget(c->breaker, c->breaker_trips);
     if (c->probe && c->lane->parked)
@@ -136,12 +130,24 @@ static void ask_later(struct confirm *c, int64_t after_ms)
     confirm_end(c);
 }
 
-/** The remote answered: it is up, and it knows us. */
-static void answered(struct confirm *c)
+void confirm_answered(struct confirm *c)
 {
     lane_result(c->lane, c->breaker, c->breaker_trips, true);
     if (c->probe)
         lane_unpark(c->lane);
+}
+
+bool confirm_restored(struct confirm *c, sl_str why)
+{
+    if (!sent_before_restore(c->d))
+        return false;
+    hold_restored(c, why);
+    return true;
+}
+
+bool confirm_too_long(const struct confirm *c)
+{
+    return clock_wall_ms() - c->d->unknown_ms > c->d->lane->conf->confirm_for_ms;
 }
 
 /** The same again does no harm there. But no other endpoint gets what this one may have. */
@@ -159,7 +165,7 @@ static void again(struct confirm *c, const sl_confirmed *a)
     settle_retry(d, d->attempts, a->after_ms, a->why, &m);
     if (m.state == DS_UNKNOWN) { /* given up, and only this question stands before its fallback */
         move_free(&m);
-        hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
+        confirm_hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
         return;
     }
     lane_forget(c->breaker, c->breaker_trips);
@@ -175,7 +181,7 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
 
     switch (a->verdict) {
     case SL_CONFIRM_YES:
-        answered(c);
+        confirm_answered(c);
         m.state = DS_DELIVERED;
         m.reason = (sl_str){ mem_str("confirmed: it had arrived"),
                              strlen("confirmed: it had arrived") };
@@ -185,11 +191,9 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
         confirm_write(c, &m, &x);
         break;
     case SL_CONFIRM_NO:
-        answered(c);
-        if (sent_before_restore(d)) {
-            hold_restored(c, STR("it had not arrived; held, since the store was restored"));
+        confirm_answered(c);
+        if (confirm_restored(c, STR("it had not arrived; held, since the store was restored")))
             break;
-        }
         m.arrival = ARRIVAL_NO;
         settle_retry(d, d->attempts, a->after_ms,
                      a->why.len ? a->why : STR("confirmed: it had not arrived"), &m);
@@ -199,13 +203,13 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
         again(c, a);
         break;
     case SL_CONFIRM_EARLY:
-        if (clock_wall_ms() - d->unknown_ms > d->lane->conf->confirm_for_ms)
-            hold(c, STR("nobody could say in time whether it arrived"));
+        if (confirm_too_long(c))
+            confirm_hold(c, STR("nobody could say in time whether it arrived"));
         else
-            ask_later(c, a->after_ms);
+            confirm_later(c, a->after_ms);
         break;
     default:
-        hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
+        confirm_hold(c, a->why.len ? a->why : STR("the remote cannot tell whether it arrived"));
         break;
     }
 }
@@ -230,7 +234,7 @@ static void ask(struct confirm *c)
 
     if (c->lane->breaker.by_hand || (c->lane->parked && !c->probe) ||
         c->breaker_trips != c->breaker->trips) { /* the lane closed meanwhile */
-        ask_later(c, 0);
+        confirm_later(c, 0);
         return;
     }
     keep_promise(c);
@@ -239,8 +243,12 @@ static void ask(struct confirm *c)
     struct in_hand *in_hand = c->lane->flow->in_hand;
     in_hand_take(in_hand, IN_HAND_DELIVERY, &d->num, 1);
     uint64_t began = clock_mono_us();
-    a->plugin->confirm(a->self, c->target->handle, &r, on_confirmed, c);
-    adapter_measure(a, began, "confirm");
+    bool cancels = c->cancels; /* it may be over at once */
+    if (cancels)
+        cancel_ask(c, &r);
+    else
+        a->plugin->confirm(a->self, c->target->handle, &r, on_confirmed, c);
+    adapter_measure(a, began, cancels ? "cancel" : "confirm");
     in_hand_drop(in_hand, 1);
 }
 
@@ -251,7 +259,7 @@ static void on_confirm_loaded(void *ctx, int status, const struct store_delivery
 
     (void)sd;
     if (status < 0 || !c->adapter->open) {
-        ask_later(c, 0);
+        confirm_later(c, 0);
         return;
     }
     delivery_set_body(c->d, body);
@@ -269,7 +277,10 @@ void confirm_start(struct delivery *d)
     c->lane = l;
     c->adapter = adapter_ref(l->adapter);
     c->config = config_ref(l->flow->config);
-    c->target = d->target;
+    c->target = d->cancelling ? cancel_of(d) : NULL;
+    c->cancels = c->target != NULL;
+    if (!c->target)
+        c->target = d->target;
     c->breaker = lane_breaker(l, d->target);
     c->breaker_trips = c->breaker->trips;
     c->probe = l->parked;
@@ -280,8 +291,8 @@ void confirm_start(struct delivery *d)
     delivery_key(d, c->key);
     d->settling = true;
     l->under_way++;
-    if (!c->adapter->plugin->confirm)
-        hold(c, STR("this adapter cannot ask whether it arrived"));
+    if (!c->cancels && !c->adapter->plugin->confirm)
+        confirm_hold(c, STR("this adapter cannot ask whether it arrived"));
     else if (store_delivery_get(l->flow->store, d->num, on_confirm_loaded, c) < 0)
-        ask_later(c, 0);
+        confirm_later(c, 0);
 }

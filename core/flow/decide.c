@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/confirm.h"
 #include "flow/deadline.h"
 #include "flow/decide_wait.h"
 #include "flow/due.h"
@@ -42,7 +43,7 @@ struct choice {
     char *body;   /* own; as it is, when something is filled in */
     size_t body_len;
     struct decide_wait wait;
-    char *by;     /* own; the route that its event goes by instead of its own; NULL: its own */
+    char *by; /* own; the route that its event goes by instead of its own; NULL: its own */
 };
 
 struct deciding {
@@ -60,8 +61,9 @@ struct deciding {
 };
 
 static const char *const verbs[] = {
-    "replayed", "discarded", "released",   "rejected",           "marked as arrived",
-    "moved",    "held",      "sent again", "moved by its clock", "edited and replayed"
+    "replayed",  "discarded", "released",   "rejected",           "marked as arrived",
+    "moved",     "held",      "sent again", "moved by its clock", "edited and replayed",
+    "taken back"
 };
 
 static void deciding_free(struct deciding *a)
@@ -163,6 +165,7 @@ static bool state_allows(enum decision what, bool force, enum delivery_state s)
     case DECISION_MOVE: /* failover_check() says more of it */
         return true;
     case DECISION_INTERLOCK:
+    case DECISION_CANCEL:
         return s == DS_READY || s == DS_WAITING || s == DS_UNKNOWN;
     default:
         return s == DS_HELD;
@@ -228,7 +231,8 @@ static void move_one(struct choice *c)
         snprintf(result->text, sizeof(result->text), "moved to %s", a->endpoint);
 }
 
-/** In doubt at a member that is out for too long: a person says where it is. */
+/** In doubt at a member that is out: it is taken back there; or, for too long, a person says where
+ * it is. */
 static void interlock_one(struct choice *c)
 {
     struct deciding *a = c->all;
@@ -242,10 +246,17 @@ static void interlock_one(struct choice *c)
         refuse(c, UV_EINVAL, "it is with no group");
         return;
     }
-    failover_choices(&detail, t, str_of(a->why));
+    if (a->what == DECISION_CANCEL) {
+        cancel_detail(&detail, t, str_of(a->why));
+        c->m.next_ms = clock_wall_ms();
+    } else {
+        failover_choices(&detail, t, str_of(a->why));
+        if (cancel_is_on(c->row.detail))
+            cancel_note(&detail);
+        c->m.hold_type = STR(HOLD_INTERLOCK);
+    }
     c->detail = buf_steal(&detail, NULL);
     c->m.detail = str_of(c->detail);
-    c->m.hold_type = STR(HOLD_INTERLOCK);
     c->move = true;
 }
 
@@ -421,8 +432,10 @@ static bool send_on(struct choice *c, enum delivery_state s)
         return false;
     if (!c->remap && c->m.state == DS_READY && may_be_at_another(c))
         return false;
-    if ((c->what == DECISION_RELEASE || c->what == DECISION_AGAIN) && settles_doubt(c))
+    if ((c->what == DECISION_RELEASE || c->what == DECISION_AGAIN) && settles_doubt(c)) {
         c->m.arrival = ARRIVAL_NO;
+        c->m.generation += cancel_noted(c->row.detail);
+    }
     if (!c->remap && c->m.state == DS_READY && c->verdict.to)
         c->m.endpoint = str_of(c->verdict.to);
     else if (!c->remap && c->m.state == DS_READY && a->endpoint[0])
@@ -435,8 +448,9 @@ static void decide_one(struct choice *c)
     struct deciding *a = c->all;
     struct delivery *d = flow_delivery(a->flow, c->row.num);
     enum delivery_state s = d ? d->state : c->row.state;
-    static const uint8_t after[] = { DS_READY, DS_DISCARDED, DS_READY, DS_DEAD, DS_DELIVERED,
-                                     DS_READY, DS_HELD,      DS_READY, DS_HELD, DS_READY };
+    static const uint8_t after[] = { DS_READY,     DS_DISCARDED, DS_READY,  DS_DEAD,
+                                     DS_DELIVERED, DS_READY,     DS_HELD,   DS_READY,
+                                     DS_HELD,      DS_READY,     DS_UNKNOWN };
 
     if (a->results[c->index].status < 0 || !is_allowed(c, d, s))
         return;
@@ -446,7 +460,7 @@ static void decide_one(struct choice *c)
         .generation = c->row.generation,
         .reason = str_of(a->why),
     };
-    if (a->what == DECISION_MOVE || a->what == DECISION_INTERLOCK) {
+    if (a->what == DECISION_MOVE || a->what == DECISION_INTERLOCK || a->what == DECISION_CANCEL) {
         if (a->what == DECISION_MOVE)
             move_one(c);
         else

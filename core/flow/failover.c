@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/confirm.h"
 
 #define PAGE         100
 #define REST_MS      250   /* something waits for room */
@@ -111,6 +112,13 @@ static void consider(struct walk *w, const struct store_delivery *row, struct li
     if (!m || !m->out || !(waits || row->state == DS_UNKNOWN) || busy(f, row))
         return;
     if (store_in_doubt(row)) {
+        if (g->conf->cancels && !cancel_is_on(row->detail)) {
+            b = bundle_for(bundles, w, DECISION_CANCEL, "");
+            snprintf(b->why, sizeof(b->why),
+                     "it may be at %s, which is out: it is taken back there", w->lane->name);
+            b->nums[b->n++] = row->num;
+            return;
+        }
         if ((int64_t)(uv_now(f->loop) - m->since_ms) < ask_after(g, w->lane))
             return;
         b = bundle_for(bundles, w, DECISION_INTERLOCK, "");

@@ -140,6 +140,8 @@ void fallback_follow(struct delivery *d, const struct rec_move *m)
     struct flow *f = d->lane->flow;
     struct lane *to = flow_lane(f, m->endpoint);
     const struct conf_target *t = to && d->route ? conf_fallback_at(d->route, to->conf) : NULL;
+    if (!t) /* to another member: the same job */
+        t = d->target;
     char *route = mem_str(d->route ? d->route->name : ""), *subject = mem_str(d->subject);
     char *piece = mem_str(d->piece), *topic = mem_str(d->topic);
     struct store_delivery row = {

@@ -111,7 +111,8 @@ enum decision {
     DECISION_INTERLOCK, /* the group's: in doubt at a member that is out -> held */
     DECISION_AGAIN,     /* held with an unknown outcome -> ready: "it did not, send it again" */
     DECISION_CLOCK,     /* held, and its clock ran out: as its hold says */
-    DECISION_EDIT       /* dead or held, and nowhere -> ready, with another body */
+    DECISION_EDIT,      /* dead or held, and nowhere -> ready, with another body */
+    DECISION_CANCEL     /* the group's: in doubt at a member that is out -> unknown, taken back */
 };
 
 struct deciding;

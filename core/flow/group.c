@@ -53,18 +53,6 @@ static bool spilled(const struct lane *l)
     return any;
 }
 
-/** One delivery may be sent to find out whether it is well again: there is nothing else at it that
- *  would. A person's pause is no reason to try. */
-static bool may_be_tried(const struct lane *l, uint64_t now)
-{
-    if (l->pause || lane_backlog(l) || spilled(l) || l->under_way || l->breaker.by_hand)
-        return false;
-    if (l->parked)
-        return now >= l->parked_until;
-    return l->breaker.state == BREAKER_HALF_OPEN ||
-           (l->breaker.state == BREAKER_OPEN && now >= l->breaker.open_until);
-}
-
 /* ---- how a member is ---- */
 
 static void set_out(struct member *m, bool out)
@@ -74,9 +62,34 @@ static void set_out(struct member *m, bool out)
     m->out = out;
 }
 
+/** The breaker of an action that the group is for, which is not closed; NULL: all are. */
+static const struct breaker *open_action(const struct member *m)
+{
+    const struct lane *l = m->lane;
+
+    for (unsigned i = 0; l->actions && l->conf && l->conf->breaker.per_action && i < 64; i++)
+        if (m->actions >> i & 1 && l->actions[i].state != BREAKER_CLOSED)
+            return &l->actions[i];
+    return NULL;
+}
+
+static bool member_usable(struct member *m)
+{
+    const struct breaker *b;
+
+    if (!lane_usable(m->lane, m->why))
+        return false;
+    if (!(b = open_action(m)))
+        return true;
+    snprintf(m->why, sizeof(m->why), "its breaker of %.60s is %s",
+             m->lane->conf->plugin->actions[b - m->lane->actions].name,
+             b->state == BREAKER_OPEN ? "open" : "half open");
+    return false;
+}
+
 static void look_at(const struct group *g, struct member *m, uint64_t now)
 {
-    bool usable = lane_usable(m->lane, m->why);
+    bool usable = member_usable(m);
 
     if (usable != m->usable) {
         m->was_bad = true;
@@ -94,6 +107,21 @@ static void look_at(const struct group *g, struct member *m, uint64_t now)
         set_out(m, m->out || m->lane->parked ||
                        now - m->since_ms >= (uint64_t)g->conf->failover_after_ms);
     }
+}
+
+/** One delivery may be sent to find out whether it is well again: there is nothing else at it that
+ *  would. A person's pause is no reason to try. */
+static bool may_be_tried(const struct member *m, uint64_t now)
+{
+    const struct lane *l = m->lane;
+    const struct breaker *b = open_action(m);
+
+    if (l->pause || lane_backlog(l) || spilled(l) || l->under_way || l->breaker.by_hand)
+        return false;
+    if (l->parked)
+        return now >= l->parked_until;
+    b = b ? b : &l->breaker;
+    return b->state == BREAKER_HALF_OPEN || (b->state == BREAKER_OPEN && now >= b->open_until);
 }
 
 void group_look(struct group *g)
@@ -149,6 +177,22 @@ void groups_wake(struct flow *f)
 
 /* ---- life ---- */
 
+void groups_actions(struct flow *f)
+{
+    for (size_t i = 0; i < f->n_groups; i++)
+        for (size_t k = 0; k < f->groups[i]->n; k++)
+            f->groups[i]->members[k].actions = 0;
+    for (size_t i = 0; i < f->config->n_routes; i++) {
+        const struct conf_target *t;
+        for (size_t k = 0; (t = conf_route_send(&f->config->routes[i], k)); k++) {
+            struct group *g = t->group ? group_find(f, t->group->name) : NULL;
+            for (size_t j = 0; g && j < g->n; j++)
+                if (g->members[j].lane->conf == t->endpoint && t->action < 64)
+                    g->members[j].actions |= UINT64_C(1) << t->action;
+        }
+    }
+}
+
 struct group *group_new(struct flow *f, const struct conf_group *conf)
 {
     struct group *g = mem_zero(sizeof(*g));
@@ -171,6 +215,7 @@ void groups_open(struct flow *f)
     f->groups = mem_array(f->n_groups ? f->n_groups : 1, sizeof(struct group *));
     for (size_t i = 0; i < f->n_groups; i++)
         f->groups[i] = group_new(f, &f->config->groups[i]);
+    groups_actions(f);
     uv_timer_init(f->loop, &f->group_timer);
     uv_handle_set_data((uv_handle_t *)&f->group_timer, f);
     f->handles++;
@@ -228,7 +273,7 @@ static uint32_t who_may(struct group *g, uint32_t *ret_trial)
             well |= 1u << i;
         else if (m->usable)
             back |= 1u << i;
-        else if (!m->coming && may_be_tried(m->lane, now))
+        else if (!m->coming && may_be_tried(m, now))
             trial |= 1u << i;
     }
     *ret_trial = trial;

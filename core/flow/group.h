@@ -15,6 +15,7 @@
 /** A member as it stands. What it is called and its weight stand in the configuration. */
 struct member {
     struct lane *lane;
+    uint64_t actions;  /* bit by index: those that routes send to the group by */
     bool usable;       /* when it was last looked at ... */
     uint64_t since_ms; /* ... and since when; monotonic, 0: always */
     bool was_bad;      /* usable, but not for long enough yet */
@@ -37,6 +38,8 @@ struct group {
 void groups_open(struct flow *f);  /* when the lanes are there */
 void groups_close(struct flow *f); /* before they go */
 struct group *group_new(struct flow *f, const struct conf_group *conf);
+/** By which actions each group's members are sent to, as the routes say now. */
+void groups_actions(struct flow *f);
 /** The flow has another configuration, and its lanes. */
 void groups_change(struct flow *f);
 /** The health of some lane may have changed: look at the next turn of the loop. */

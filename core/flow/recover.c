@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/confirm.h"
 #include "flow/fallback.h"
 #include "flow/group.h"
 #include "flow/order.h"
@@ -142,6 +143,7 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     d->since_ms = row->since_ms;
     d->unknown_ms = clock_wall_ms();
     d->doubt = store_in_doubt(row);
+    d->cancelling = row->state == DS_UNKNOWN && cancel_is_on(row->detail);
     d->batch_id = row->batch;
     d->body_len = row->body_bytes;
     d->subject = mem_dup(row->subject);
@@ -430,6 +432,18 @@ static bool has_live(json_t *states)
     return live;
 }
 
+/** What waits for a lane in the index alone: at the start nobody has counted it. */
+static void count_outside(struct lane *l, json_t *states)
+{
+    static const enum delivery_state waits[] = { DS_READY, DS_INFLIGHT, DS_WAITING, DS_UNKNOWN };
+    uint64_t all = 0, here = lane_backlog(l) - l->outside;
+
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+        all += (uint64_t)json_integer_value(
+            json_object_get(states, delivery_state_names[waits[i]]));
+    l->outside = all > here ? all - here : 0;
+}
+
 static void on_summary(void *ctx, int status, sl_str json)
 {
     struct flow *f = ctx;
@@ -438,7 +452,10 @@ static void on_summary(void *ctx, int status, sl_str json)
 
     json_object_foreach(json_object_get(root, "deliveries"), endpoint, states)
     {
-        if (!*endpoint || flow_lane(f, str_of(endpoint)) || !has_live(states))
+        struct lane *l = flow_lane(f, str_of(endpoint));
+        if (l)
+            count_outside(l, states);
+        if (!*endpoint || l || !has_live(states))
             continue;
         log_warn(&f->log, "endpoint %s is no longer configured; what it has not got yet is held",
                  endpoint);

@@ -92,5 +92,6 @@ void groups_change(struct flow *f)
     f->groups = groups;
     f->n_groups = n;
     f->n_all_groups = all;
+    groups_actions(f);
     groups_wake(f);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/chain.h"
+#include "flow/confirm.h"
 #include "flow/deadline.h"
 #include "flow/due.h"
 #include "flow/fallback.h"
@@ -141,6 +142,8 @@ static void settle_unknown(struct delivery *d, const sl_outcome *o, struct rec_m
         m->state = DS_UNKNOWN;
         m->next_ms = clock_wall_ms() + d->lane->conf->confirm_after_ms;
         m->reason = own(o->why);
+    } else if (cancel_of(d)) {
+        cancel_begin(d, o->why, m);
     } else {
         unknown_hold(d, o->why, m);
     }
@@ -266,8 +269,9 @@ static void apply(struct flow *f, const struct rec_move *m)
         d->doubt = m->arrival == ARRIVAL_PERHAPS;
     d->generation = m->generation;
     d->next_ms = m->next_ms;
-    if (m->state == DS_UNKNOWN && d->state != DS_UNKNOWN)
+    if (m->state == DS_UNKNOWN && (d->state != DS_UNKNOWN || cancel_is_on(m->detail)))
         d->unknown_ms = clock_wall_ms();
+    d->cancelling = m->state == DS_UNKNOWN && cancel_is_on(m->detail);
     if (m->state != DS_READY || !d->kept) /* what was read for this attempt is read again */
         lane_drop_bytes(d);
     if (m->body.len)

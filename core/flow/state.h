@@ -106,7 +106,7 @@ struct lane {
     uint64_t moved_away, moved_here; /* to and from other members, since start */
     uint64_t kept_bytes;             /* bodies of its deliveries that wait in memory */
     struct walk *walk;               /* failover.c: what waits for it is moving; NULL: it is not */
-    uint64_t outside; /* about how many wait in the index alone; put right by each summary */
+    uint64_t outside; /* about how many wait in the index alone; counted at the start */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms, attempts, calls;
     uint64_t retries_delayed; /* by the budget */
     uint64_t lag_ms_buckets[16], lag_ms_sum;

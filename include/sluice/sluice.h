@@ -203,6 +203,10 @@ typedef struct sl_ack {
 #define SL_ACTION_ONCE       0x2u /* default of the route's `once: subject` (orders are money) */
 #define SL_ACTION_UPSERT \
     0x4u /* it writes the whole state of a thing: default of the route's `latest_by: version` */
+/** It takes back what was sent under the record's key: a group's `interlock.cancel`, never a
+ * route's action. Harmless to repeat, and not prepared. DELIVERED: nothing of it is there, or not
+ * any more; REJECTED: it is there and stays; all else: it is asked again. @since 0.2 */
+#define SL_ACTION_CANCEL 0x8u
 
 /** A named thing the adapter can do. The table ends with a NULL name. */
 typedef struct sl_action {
@@ -472,6 +476,12 @@ typedef struct sl_plugin {
      *  job. Pure and quick; asked for once its request is frozen. NULL: 1 for a batch. @since 0.2
      */
     uint32_t (*cost)(void *self, void *handle, const sl_record *record);
+
+    /* Plugin level as well. */
+    /** Can an endpoint with these settings, which check() has passed, do this action? NULL: all of
+     *  them. @since 0.2 */
+    sl_status (*check_action)(const sl_values *settings, const sl_values_api *values,
+                              uint32_t action, sl_fail *fail);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -43,6 +43,17 @@ const sl_option supplier_settings[] = {
       "for look-ups that answer a list: where the array is; empty means missing" },
     { "confirm.settle", SL_OPT_DURATION, 0, "2s", 0, INT64_C(86400000), NULL,
       "a \"no\" this soon after the order was first sent is too early to be believed" },
+
+    { "cancel.method", SL_OPT_ENUM, 0, "POST", 0, 0, "POST|PUT|DELETE",
+      "how an order is cancelled, for a group's interlock" },
+    { "cancel.path", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "path, and query, such as /orders/@{key}/cancel; without it no order is cancelled" },
+    { "cancel.done.status", SL_OPT_INTS, 0, "[200, 204]", 200, 599, NULL,
+      "statuses that mean it is cancelled, for good and already" },
+    { "cancel.missing.status", SL_OPT_INTS, 0, "[404]", 200, 599, NULL,
+      "statuses that mean there is no such order; too early within confirm.settle" },
+    { "cancel.refused.status", SL_OPT_INTS, 0, "[409, 422]", 200, 599, NULL,
+      "statuses that mean it is there and stays" },
     { 0 },
 };
 
@@ -125,6 +136,30 @@ static sl_status check_statuses(const sl_values *values, const sl_values_api *ap
     return SL_OK;
 }
 
+static sl_status check_cancel(const sl_values *values, const sl_values_api *api, sl_fail *fail)
+{
+    struct status_set done, missing, refused;
+    sl_str path;
+    sl_status r;
+    int twice;
+
+    if (api->str(values, "cancel.path", &path) < 0)
+        return SL_OK;
+    if ((r = check_path("cancel.path", path, fail)) < 0 ||
+        (r = statuses_read(values, api, "cancel.done.status", &done, fail)) < 0 ||
+        (r = statuses_read(values, api, "cancel.missing.status", &missing, fail)) < 0 ||
+        (r = statuses_read(values, api, "cancel.refused.status", &refused, fail)) < 0)
+        return r;
+    if (!memmem(path.ptr, path.len, "{key}", 5))
+        return rest_fail(fail, SL_E_INVALID,
+                         "cancel.path: it must hold {key}, as in /orders/@{key}/cancel: it is one "
+                         "order that is cancelled");
+    if ((twice = statuses_overlap(&done, &missing)) || (twice = statuses_overlap(&done, &refused)))
+        return rest_fail(fail, SL_E_INVALID,
+                         "cancel.done.status: %d is among the missing or refused ones too", twice);
+    return SL_OK;
+}
+
 sl_status supplier_check(const sl_values *values, const sl_values_api *api, sl_fail *fail)
 {
     sl_str path;
@@ -142,7 +177,7 @@ sl_status supplier_check(const sl_values *values, const sl_values_api *api, sl_f
                          "confirm.path must hold {key}, as in /orders/@{key}: without it every "
                          "look-up asks for the same thing");
     if ((r = check_idempotency(values, api, fail)) < 0 ||
-        (r = check_headers(values, api, fail)) < 0)
+        (r = check_headers(values, api, fail)) < 0 || (r = check_cancel(values, api, fail)) < 0)
         return r;
     return check_statuses(values, api, can_confirm, fail);
 }
@@ -167,6 +202,8 @@ sl_status supplier_load(struct supplier *s, sl_fail *fail)
         { "confirm.method", &s->confirm.method },
         { "confirm.path", &s->confirm.path },
         { "confirm.found.reference", &s->confirm.reference },
+        { "cancel.method", &s->cancel.method },
+        { "cancel.path", &s->cancel.path },
     };
     const struct {
         const char *name;
@@ -177,6 +214,9 @@ sl_status supplier_load(struct supplier *s, sl_fail *fail)
         { "submit.duplicate.status", &s->submit.duplicate },
         { "confirm.found.status", &s->confirm.found },
         { "confirm.missing.status", &s->confirm.missing },
+        { "cancel.done.status", &s->cancel.done },
+        { "cancel.missing.status", &s->cancel.missing },
+        { "cancel.refused.status", &s->cancel.refused },
     };
     sl_status r;
 

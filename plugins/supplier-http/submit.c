@@ -220,9 +220,13 @@ void supplier_deliver(void *self, void *handle, const sl_batch *batch, const sl_
     static const char no_memory[] = "no memory";
     struct supplier *s = self;
     const sl_record *record = batch->records;
-    struct call *c = call_create(s, record, on_submitted);
+    struct call *c;
 
-    (void)handle;
+    if (handle == &supplier_cancels) {
+        supplier_cancel(s, record, done);
+        return;
+    }
+    c = call_create(s, record, on_submitted);
     if (!c) {
         done->outcome(done->ctx, 0,
                       &(sl_outcome){ .size = sizeof(sl_outcome),

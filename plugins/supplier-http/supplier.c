@@ -40,8 +40,36 @@ static const sl_action actions[] = {
       .flags = SL_ACTION_ONCE,
       .batch_records = 1,
       .help = "submit an order by the endpoint's configured request" },
+    { .name = "order.cancel",
+      .flags = SL_ACTION_CANCEL,
+      .batch_records = 1,
+      .help = "take back an order that may be there, for a group's interlock" },
     { 0 },
 };
+
+enum { SUBMIT, CANCEL };
+
+const char supplier_cancels = 0;
+
+static sl_status supplier_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
+{
+    static const char submits = 0;
+
+    (void)fail;
+    *ret_handle = (void *)(in->action == CANCEL ? &supplier_cancels : &submits);
+    return SL_OK;
+}
+
+static sl_status supplier_check_action(const sl_values *settings, const sl_values_api *values,
+                                       uint32_t action, sl_fail *fail)
+{
+    sl_str path;
+
+    if (action != CANCEL || values->str(settings, "cancel.path", &path) == SL_OK)
+        return SL_OK;
+    return rest_fail(fail, SL_E_INVALID,
+                     "its \"cancel.path\" is not set, such as /orders/@{key}/cancel");
+}
 
 static const sl_plugin plugin = {
     .size = sizeof(plugin),
@@ -51,7 +79,9 @@ static const sl_plugin plugin = {
     .help = "a supplier that takes orders by HTTP and JSON",
     .settings = supplier_settings,
     .actions = actions,
+    .bind = supplier_bind,
     .check = supplier_check,
+    .check_action = supplier_check_action,
     .open = supplier_open,
     .close = supplier_close,
     .prepare = supplier_prepare,

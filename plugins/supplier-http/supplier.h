@@ -28,6 +28,10 @@ struct supplier {
         int has_list;
         int64_t settle_ms;
     } confirm;
+    struct {
+        sl_str method, path; /* path empty: an order cannot be cancelled */
+        struct status_set done, missing, refused;
+    } cancel;
     struct call *calls; /* under way */
 };
 
@@ -93,10 +97,15 @@ int accepted_init(struct accepted *ret, const struct call *c, const char *refere
 /** The body of supplier/rejected. Own; NULL: no memory. */
 char *rejected_body(const struct call *c, uint32_t status, const char *why);
 
+/** The handle of order.cancel; order.submit has another. */
+extern const char supplier_cancels;
+
 /* ---- submit.c, confirm.c: as sluice.h documents them ---- */
 
 void supplier_prepare(void *self, void *handle, const sl_record *record, sl_prepare_cb cb,
                       void *cb_ctx);
 void supplier_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+/** cancel.c: supplier_deliver() of order.cancel. */
+void supplier_cancel(struct supplier *s, const sl_record *record, const sl_done *done);
 void supplier_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                       void *cb_ctx);

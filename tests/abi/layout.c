@@ -18,6 +18,7 @@
 /* clang-format off */
 /* from offsets.py */
 CHECK_VALUE(SL_ABI_MAJOR, 0);
+CHECK_VALUE(SL_ACTION_CANCEL, 8);
 CHECK_VALUE(SL_ACTION_IDEMPOTENT, 1);
 CHECK_VALUE(SL_ACTION_ONCE, 2);
 CHECK_VALUE(SL_ACTION_UPSERT, 4);
@@ -275,7 +276,7 @@ CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 160);
+CHECK_SIZE(sl_plugin, 168);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -297,6 +298,7 @@ CHECK_OFFSET(sl_plugin, resume, 128);
 CHECK_OFFSET(sl_plugin, confirm, 136);
 CHECK_OFFSET(sl_plugin, row_key, 144);
 CHECK_OFFSET(sl_plugin, cost, 152);
+CHECK_OFFSET(sl_plugin, check_action, 160);
 /* to here */
 /* clang-format on */
 #endif

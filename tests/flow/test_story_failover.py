@@ -116,8 +116,8 @@ def gateway(make_gateway, byron, crest, line):
     return make_gateway(config)
 
 
-def orders_at(supplier):
-    return sorted(one["our_id"] for one in supplier.books()["orders"])
+def orders_at(supplier, status="received"):
+    return sorted(one["our_id"] for one in supplier.books()["orders"] if one["status"] == status)
 
 
 def member(gateway, name):
@@ -194,3 +194,37 @@ def test_what_waits_survives_kill_9_and_still_fails_over(gateway, nord, crest, l
     line.mend()
     stays(lambda: orders_at(nord) == [], 0.5)
     assert len(set(orders_at(crest))) == 8
+
+
+@pytest.mark.parametrize("lost", ["the answer", "the order"])
+def test_what_may_be_at_a_dead_supplier_is_cancelled_there_before_another_gets_it(gateway, nord, crest, line, lost):
+    gateway.config["groups"]["suppliers"]["interlock"] = {"cancel": "order.cancel"}
+    for name in ("nord", "crest"):
+        merge(gateway.config["endpoints"][name], {"cancel": {"path": "/orders/@{key}/cancel"}, "confirm": {"settle": "100ms"}})
+    gateway.write()
+    gateway.restart()
+    doubtful, other = nord_orders(2)
+    nord.fault(action="cut_after" if lost == "the answer" else "cut_before", at="order", count=1)
+    nord.fault(action="status", status=503, at="lookup", id="busy")
+    gateway.post(doubtful)
+    wait_until(lambda: gateway.states("nord") == {"unknown": 1}, "nobody knows whether Nord has it")
+    found = by_order(gateway, doubtful)
+    key = gateway.get(f"/v1/deliveries/{found['id']}")["key"]
+    line.cut()
+    nord.clear_faults()
+    gateway.post(other)  # it finds out that Nord is gone
+    wait_until(lambda: gateway.states("crest").get("delivered") == 1)
+    wait_until(lambda: "taken back" in gateway.get(f"/v1/deliveries/{found['id']}")["detail"].get("because", ""))
+
+    # Nord hears the cancel, and is gone again before it can say so; then the gateway dies, too.
+    nord.fault(action="cut_after", at="cancel", count=1, id="torn")
+    line.mend()
+    wait_until(lambda: nord.books()["requests"]["by_step"].get("cancel", 0) > 0, "Nord was asked to cancel it")
+    assert orders_at(crest) != [] and key not in orders_at(crest)
+    gateway.kill9()
+    gateway.start()
+    wait_until(lambda: gateway.settled(2), "a cancel that is confirmed lets it go")
+    done = gateway.get(f"/v1/deliveries/{found['id']}")
+    assert (done["state"], done["endpoint"]) == ("delivered", "crest") and done["key"] != key
+    assert orders_at(nord) == [] and orders_at(nord, "cancelled") == ([key] if lost == "the answer" else [])
+    assert done["key"] in orders_at(crest) and len(orders_at(crest)) == 2

@@ -85,6 +85,8 @@ class Supplier(common.StandIn):
     def steps_of(self, request):
         if request.path.rstrip("/") == "/orders" and request.method == "POST":
             return ["order", "orders"]
+        if request.path.endswith("/cancel"):
+            return ["cancel", "orders"]
         return ["lookup", "orders"] if request.path.startswith("/orders") else ["other"]
 
     def refuse(self, request):
@@ -111,6 +113,8 @@ class Supplier(common.StandIn):
         path = request.path.rstrip("/")
         if path == "/orders" and request.method == "POST":
             return await self.take_order(request)
+        if path.startswith("/orders/@") and path.endswith("/cancel") and request.method == "POST":
+            return self.cancel(path[len("/orders/@"):-len("/cancel")])
         if request.method != "GET":
             return refusal(405, "method_not_allowed", "orders are posted or read")
         if path == "/orders":
@@ -131,6 +135,15 @@ class Supplier(common.StandIn):
         if not wanted:
             found = self.orders[-100:]
         return as_json({"outcome": "Ok", "orders": [order["answer"] for order in found], "hasMore": False})
+
+    def cancel(self, ours):
+        """All orders of that id of yours; they are still found, with their status."""
+        found = self.by_our_id.get(ours, [])
+        if any(one["answer"]["status"] == "shipped" for one in found):
+            return refusal(409, "shipped", "it has left the house")
+        for one in found:
+            one["answer"]["status"] = "cancelled"
+        return self.show(found[0] if found else None, "no order with that id of yours")
 
     async def take_order(self, request):
         raw = await request.read()
@@ -197,7 +210,7 @@ class Supplier(common.StandIn):
     # ---- books ----
 
     def books(self):
-        orders = [{"id": one["id"], "our_id": one["our_id"], "key": one["key"], "at": one["at"],
+        orders = [{"id": one["id"], "status": one["answer"]["status"], "our_id": one["our_id"], "key": one["key"], "at": one["at"],
                    "body": one["body"],
                    "raw": one["raw_bytes"].decode("utf-8", "replace")} for one in self.orders]
         by_our_id = {ours: [one["id"] for one in found] for ours, found in self.by_our_id.items()}

@@ -53,6 +53,7 @@ static const sl_option submit_params[] = {
 static const sl_option supplier_settings[] = {
     { .name = "base_url", .type = SL_OPT_URL, .flags = SL_OPT_REQUIRED, .help = "address" },
     { .name = "order.body", .type = SL_OPT_JQ, .deflt = "{lines: .lines}" },
+    { .name = "cancel.path", .type = SL_OPT_STRING, .help = "how an order is cancelled" },
     { 0 },
 };
 
@@ -92,12 +93,24 @@ static const sl_action supplier_actions[] = {
       .flags = SL_ACTION_ONCE,
       .batch_records = 1,
       .params = submit_params },
+    { .name = "order.cancel", .flags = SL_ACTION_CANCEL, .batch_records = 1 },
     { 0 },
 };
 
 static const sl_action plain_actions[] = { { .name = "do", .batch_records = 1 }, { 0 } };
 
 /* ---- functions ---- */
+
+static sl_status fake_check_action(const sl_values *settings, const sl_values_api *values,
+                                   uint32_t action, sl_fail *fail)
+{
+    sl_str path;
+
+    if (action != 1 || values->str(settings, "cancel.path", &path) == SL_OK)
+        return SL_OK;
+    snprintf(fail->text, sizeof(fail->text), "its \"cancel.path\" is not set");
+    return SL_E_INVALID;
+}
 
 static sl_status fake_bind(const sl_bind_in *in, void **ret, sl_fail *fail)
 {
@@ -151,6 +164,7 @@ const sl_plugin fake_plugins[] = {
       .help = "a supplier's HTTP API",
       .settings = supplier_settings,
       .actions = supplier_actions,
+      .check_action = fake_check_action,
       .deliver = fake_deliver },
     { .size = sizeof(sl_plugin),
       .name = "kinds",

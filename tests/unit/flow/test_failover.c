@@ -248,6 +248,120 @@ static void test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_i
     group_rig_finish(g);
 }
 
+/* ---- interlock.cancel ---- */
+
+static struct conf_target cancels[2];
+
+/** crm's breaker opens for a moment, which makes it out at once. */
+static struct group_rig *setup_cancel(void)
+{
+    struct group_rig *g = setup();
+
+    for (int i = 0; i < 2; i++)
+        cancels[i] = (struct conf_target){ .kind = TARGET_SEND,
+                                           .endpoint = g->members[i].endpoint,
+                                           .action = ACT_SAFE };
+    g->group.cancels = cancels;
+    g->group.back_after_ms = 600000;
+    g->rig.endpoints[CRM].breaker.open_ms = g->rig.endpoints[CRM].breaker.open_max_ms = 50;
+    return g;
+}
+
+static void trip(struct group_rig *g)
+{
+    breaker_trip(&lane(g, CRM)->breaker, uv_now(&g->rig.loop), &g->rig.flow->rng);
+    flow_notice(g->rig.flow, NOTICE_BREAKER_OPEN, lane(g, CRM), NULL, NULL, STR("the test"));
+}
+
+/** Sent to crm, and nobody knows whether it is there; crm is out. The cancel that it gets. */
+static struct call *in_doubt(struct group_rig *g, uint64_t *ret_num, char key[40])
+{
+    *ret_num = rig_event(&g->rig, "t", "a 1");
+    struct call *c = rig_call(&g->rig, CRM);
+    snprintf(key, 40, "%s", c->keys[0]);
+    rig_outcome(c, 0, SL_RETRY, 20000); /* a 500: perhaps it is there */
+    rig_end(c);
+    UNTIL(&g->rig, rig_state(&g->rig, *ret_num) == DS_WAITING);
+    trip(g);
+    c = rig_call(&g->rig, CRM);
+    CHECK_EQ(c->kind, CALL_DELIVER);
+    CHECK_STR(c->keys[0], key); /* what was sent under this one */
+    CHECK_EQ(rig_state(&g->rig, *ret_num), DS_UNKNOWN);
+    return c;
+}
+
+static void test_what_may_be_there_is_cancelled_before_another_gets_it(void **state)
+{
+    struct group_rig *g = setup_cancel();
+    uint64_t num;
+    char key[40];
+
+    (void)state;
+    rig_up(&g->rig);
+    struct call *c = in_doubt(g, &num, key);
+    CHECK(rig_quiet(&g->rig, OTHER));
+    rig_answer(c, SL_RETRY); /* it was not heard: it is asked again */
+    CHECK_EQ(g->rig.fakes[OTHER].delivers, 0);
+    c = rig_call(&g->rig, CRM);
+    rig_crash(&g->rig); /* it may be cancelled by now: so nothing else than that is asked */
+    rig_up(&g->rig);
+    c = rig_call(&g->rig, CRM);
+    CHECK_EQ(c->kind, CALL_DELIVER);
+    CHECK_STR(c->keys[0], key);
+    CHECK_EQ(g->rig.fakes[CRM].confirms, 0);
+    rig_answer(c, SL_DELIVERED);
+    c = rig_call(&g->rig, OTHER);
+    CHECK(strcmp(c->keys[0], key) != 0); /* the old one stands for what was cancelled */
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    CHECK_STR(g->rig.endpoint, "other");
+    group_rig_finish(g);
+}
+
+static void test_what_is_not_taken_back_is_a_persons(void **state)
+{
+    struct group_rig *g = setup_cancel();
+    uint64_t num;
+    char key[40];
+
+    (void)state;
+    rig_up(&g->rig);
+    struct call *c = in_doubt(g, &num, key);
+    rig_answer(c, SL_REJECTED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_HELD);
+    CHECK_STR(g->rig.hold_type, "interlock");
+    CHECK(strstr(g->rig.reason, "crm has it and does not take it back") == g->rig.reason);
+    CHECK(rig_quiet(&g->rig, OTHER));
+    CHECK_EQ(
+        rig_decide(&g->rig, DECISION_RELEASE, num, &(struct decide){ .endpoint = STR("other") }),
+        0);
+    c = rig_call(&g->rig, OTHER);
+    CHECK(strcmp(c->keys[0], key) != 0);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    group_rig_finish(g);
+}
+
+static void test_where_it_cannot_be_told_it_is_taken_back_before_a_person_is_asked(void **state)
+{
+    struct group_rig *g = setup_cancel();
+
+    (void)state;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
+    rig_confirm(rig_call(&g->rig, CRM), SL_CONFIRM_UNSURE);
+    struct call *c = rig_call(&g->rig, CRM);
+    CHECK_EQ(c->kind, CALL_DELIVER);
+    CHECK_EQ(rig_state(&g->rig, num), DS_UNKNOWN);
+    CHECK(strstr(g->rig.reason, "crm is asked to cancel it") != NULL);
+    rig_answer(c, SL_DELIVERED);
+    rig_answer(rig_call(&g->rig, OTHER), SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    CHECK_EQ(g->rig.fakes[CRM].delivers, 2);
+    group_rig_finish(g);
+}
+
 static void test_a_group_may_stand_in_for_an_endpoint_and_fails_over_itself(void **state)
 {
     struct group_rig *g = setup(); /* crm, other */
@@ -288,6 +402,9 @@ int main(void)
         cmocka_unit_test(test_in_doubt_for_too_long_a_person_decides),
         cmocka_unit_test(test_a_move_by_hand_obeys_the_interlock),
         cmocka_unit_test(test_a_subjects_order_holds_over_two_members),
+        cmocka_unit_test(test_what_may_be_there_is_cancelled_before_another_gets_it),
+        cmocka_unit_test(test_what_is_not_taken_back_is_a_persons),
+        cmocka_unit_test(test_where_it_cannot_be_told_it_is_taken_back_before_a_person_is_asked),
         cmocka_unit_test(test_a_group_may_stand_in_for_an_endpoint_and_fails_over_itself),
         cmocka_unit_test(test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_it_out),
     };

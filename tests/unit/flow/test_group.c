@@ -132,6 +132,49 @@ static void test_the_shortest_backlog_counts_what_is_not_in_memory(void **state)
     group_rig_finish(g);
 }
 
+static void test_a_backlog_beyond_the_window_counts_after_a_restart(void **state)
+{
+    struct group_rig *g = group_rig(GROUP_LEAST, 2, ACT_SEND);
+    char body[20];
+
+    (void)state;
+    g->rig.config.window = 2;
+    g->rig.endpoints[CRM].park_probe_ms = g->rig.endpoints[OTHER].park_probe_ms = 600000;
+    g->group.failover_after_ms = 600000;
+    rig_up(&g->rig);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    lane_park(lane(g, OTHER), STR("no"), 600000);
+    for (int i = 0; i < 20; i++) {
+        snprintf(body, sizeof(body), "s%d 1", i);
+        rig_event(&g->rig, "t", body);
+    }
+    UNTIL(&g->rig, g->rig.flow->stats.routed == 20);
+    uint64_t there = lane_backlog(lane(g, CRM));
+    CHECK(there >= 10);
+    rig_crash(&g->rig);
+    rig_up(&g->rig);
+    UNTIL(&g->rig, g->rig.flow->recovered);
+    CHECK_EQ(lane_backlog(lane(g, CRM)), there);
+    group_rig_finish(g);
+}
+
+static void test_the_breaker_of_the_groups_action_counts_and_that_of_another_does_not(void **state)
+{
+    struct group_rig *g = group_rig(GROUP_FAILOVER, 2, ACT_SEND);
+    char detail[600];
+
+    (void)state;
+    g->rig.endpoints[CRM].breaker.per_action = true;
+    g->rig.endpoints[CRM].breaker.open_ms = g->rig.endpoints[CRM].breaker.open_max_ms = 600000;
+    rig_up(&g->rig);
+    breaker_trip(&lane(g, CRM)->actions[ACT_SAFE], uv_now(&g->rig.loop), &g->rig.flow->rng);
+    CHECK_STR(choose(g, "a", true, NULL), "crm");
+    breaker_trip(&lane(g, CRM)->actions[ACT_SEND], uv_now(&g->rig.loop), &g->rig.flow->rng);
+    CHECK_STR(choose(g, "a", true, detail), "other");
+    CHECK(strstr(detail, "its breaker of send is open") != NULL);
+    group_rig_finish(g);
+}
+
 static void test_one_that_comes_back_gets_new_work_only_after_a_while(void **state)
 {
     struct group_rig *g = group_rig(GROUP_FAILOVER, 2, ACT_SEND);
@@ -196,6 +239,8 @@ int main(void)
         cmocka_unit_test(test_a_turn_that_came_to_nothing_is_given_back),
         cmocka_unit_test(test_a_hash_is_stable_and_only_what_the_lost_one_had_moves),
         cmocka_unit_test(test_the_shortest_backlog_counts_what_is_not_in_memory),
+        cmocka_unit_test(test_a_backlog_beyond_the_window_counts_after_a_restart),
+        cmocka_unit_test(test_the_breaker_of_the_groups_action_counts_and_that_of_another_does_not),
         cmocka_unit_test(test_one_that_comes_back_gets_new_work_only_after_a_while),
         cmocka_unit_test(test_a_subject_stays_where_its_earlier_delivery_waits),
         cmocka_unit_test(test_the_choice_survives_a_restart),

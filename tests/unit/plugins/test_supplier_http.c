@@ -628,7 +628,86 @@ static void orders_are_sent_once_per_subject_and_one_a_request(void **state)
     CHECK_STR(a[0].name, "order.submit");
     CHECK_EQ(a[0].flags, SL_ACTION_ONCE);
     CHECK_EQ(a[0].batch_records, 1);
-    assert_null(a[1].name);
+    CHECK_STR(a[1].name, "order.cancel");
+    CHECK_EQ(a[1].flags, SL_ACTION_CANCEL);
+    assert_null(a[2].name);
+}
+
+/* ---- cancel -------------------------------------------------------------------------------- */
+
+#define CANCEL                                 \
+    {                                          \
+        "cancel.path", "/orders/@{key}/cancel" \
+    }
+
+/* Take back an order last sent `age_ms` ago. */
+static void check_cancel(const struct fake_exchange *answer, int64_t age_ms, uint32_t kind,
+                         int64_t after_ms, const char *why)
+{
+    const struct fake_setting settings[] = { BASIC, CANCEL, { 0 } };
+    struct fixture x = open_with(settings);
+    sl_record record = record_at(1);
+    sl_batch batch = { .size = sizeof(batch), .records = &record, .n_records = 1 };
+    sl_bind_in in = { .size = sizeof(in), .action = 1 };
+    sl_fail fail = { .size = sizeof(fail) };
+    struct fake_done d;
+    void *handle;
+
+    CHECK_EQ(x.plugin->bind(&in, &handle, &fail), SL_OK);
+    record.last_sent_ms = fake_host_wall_ms(x.host) - age_ms;
+    fake_done_init(&d, x.host, 1);
+    fake_host_expect(x.host, answer);
+    x.plugin->deliver(x.self, handle, &batch, &d.done);
+    CHECK(!d.finished);
+    fake_host_run(x.host);
+    CHECK(d.finished);
+    if (!kind) {
+        CHECK(d.parked);
+    } else {
+        CHECK_EQ(d.outcomes[0].kind, kind);
+        CHECK_EQ(d.outcomes[0].after_ms, after_ms);
+        CHECK_EQ(d.outcomes[0].n_emits, 0);
+        check_has(d.outcomes[0].why, why);
+    }
+    fake_done_finish(&d);
+    close_all(&x);
+}
+
+static void only_what_the_settings_name_says_that_an_order_is_cancelled(void **state)
+{
+    const struct fake_exchange done = { .method = "POST",
+                                        .url = BASE "/orders/@Zk3-_9aQ/cancel",
+                                        .body = "",
+                                        .status = 200,
+                                        .answer = "{}" };
+    const struct fake_exchange missing = { .status = 404 }, refused = { .status = 409 },
+                               odd = { .status = 202 }, busy = { .status = 503 },
+                               account = { .status = 401 };
+
+    (void)state;
+    check_cancel(&done, 0, SL_DELIVERED, 0, "cancelled");
+    check_cancel(&missing, 500, SL_RETRY, 1500, "not there yet");
+    check_cancel(&missing, 2000, SL_DELIVERED, 0, "no such order");
+    check_cancel(&refused, 9000, SL_REJECTED, 0, "409");
+    check_cancel(&odd, 9000, SL_REVIEW, 0, "do not name");
+    check_cancel(&busy, 9000, SL_RETRY, 0, "503");
+    check_cancel(&account, 9000, 0, 0, "");
+}
+
+static void a_cancel_needs_its_path_with_the_key(void **state)
+{
+    const sl_plugin *plugin = sl_plugin_v0();
+    sl_values *v = fake_values_create(plugin->settings, basic);
+    sl_fail fail = { .size = sizeof(fail) };
+
+    (void)state;
+    CHECK_EQ(plugin->check_action(v, &fake_values_api, 0, &fail), SL_OK);
+    CHECK(plugin->check_action(v, &fake_values_api, 1, &fail) < 0);
+    check_has(fail.text, "\"cancel.path\" is not set");
+    fake_values_destroy(v);
+    REFUSED("cancel.path: it must hold {key}", { "cancel.path", "/orders/cancel" });
+    REFUSED("cancel.path must begin", { "cancel.path", "orders/{key}" });
+    REFUSED("404 is among", CANCEL, { "cancel.done.status", "[200, 404]" });
 }
 
 int main(void)
@@ -656,6 +735,8 @@ int main(void)
         cmocka_unit_test(settings_that_do_not_fit_are_refused_with_what_would),
         cmocka_unit_test(an_authorization_header_never_stands_in_a_reason),
         cmocka_unit_test(orders_are_sent_once_per_subject_and_one_a_request),
+        cmocka_unit_test(only_what_the_settings_name_says_that_an_order_is_cancelled),
+        cmocka_unit_test(a_cancel_needs_its_path_with_the_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@ import pytest
 
 from flow.harness import BUILD, ROOT
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture
 def folder():

@@ -107,6 +107,7 @@ def test_a_sale_of_300_orders_balances_to_the_cent():
 
 
 @needs_build
+@pytest.mark.plain
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_demo_that_is_ended_midway_leaves_nothing_running(number):
     demo = subprocess.Popen([*DEMO, "--once", "--orders", "50"], stdout=subprocess.PIPE,

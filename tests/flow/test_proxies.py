@@ -208,6 +208,7 @@ def test_every_vector_is_judged_over_a_socket_as_the_table_says(cut):
             assert bytes(by_host[tag]).strip() == sees.strip(), why
 
 
+@pytest.mark.plain
 @pytest.mark.slow
 @pytest.mark.fault("F12")
 @pytest.mark.parametrize("cut", CUTS)

@@ -40,6 +40,11 @@ def story_of(gateway):
     return [(one["state"], one["who"]) for one in gateway.delivery()["moves"]]
 
 
+def asked_and_waiting(delivery):
+    """The delivery, if it says when it is asked about again; not while it is just being asked."""
+    return delivery if delivery["waits_for"]["text"].startswith("the question whether it arrived (asked ") else None
+
+
 def test_what_arrived_although_its_answer_was_lost_is_asked_for_and_delivered_once(gateway, erp):
     # The ERP takes the order, the line breaks before its answer is here; for a while it cannot be asked either.
     erp.faults([{"action": "cut_after", "at": "message", "count": 1},
@@ -49,10 +54,7 @@ def test_what_arrived_although_its_answer_was_lost_is_asked_for_and_delivered_on
 
     # Nobody knows now whether the ERP has it. Nothing is sent again; the gateway says what it waits for.
     wait_until(lambda: gateway.states("erp") == {"unknown": 1}, "the outcome is unknown")
-    wait_until(lambda: "asked" in gateway.delivery()["waits_for"]["text"] and
-               "not asked yet" not in gateway.delivery()["waits_for"]["text"], "it was asked once at least")
-    unknown = gateway.delivery()
-    assert unknown["waits_for"]["text"].startswith("the question whether it arrived (asked ")
+    unknown = wait_until(lambda: asked_and_waiting(gateway.delivery()), "it was asked once at least")
     assert unknown["waits_for"]["until"] > unknown["updated_at"]
     assert len(erp.books()["messages"]) == 1
 

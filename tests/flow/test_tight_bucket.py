@@ -40,6 +40,7 @@ def run(gateway, erp, calls):
     return books
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("kind, others", [("leaky", 50), *([("leaky", 0), ("requests", 50)] if LONG else [])])
 def test_a_flash_sale_uses_the_budget_up_and_is_never_refused(make_gateway, kind, others):
     with Process("limited", "--kind", kind, "--rate", RATE, "--burst", BURST, "--others", others) as erp:

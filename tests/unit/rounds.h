@@ -18,9 +18,9 @@
 #endif
 
 #if defined(ROUNDS_TSAN)
-#define ROUNDS_PART 12
+#define ROUNDS_PART 24
 #elif defined(SLUICE_SANITIZED)
-#define ROUNDS_PART 4
+#define ROUNDS_PART 8
 #else
 #define ROUNDS_PART 1
 #endif

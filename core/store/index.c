@@ -9,6 +9,7 @@
 #include <string.h>
 #include <uv.h>
 #include "base/digest.h"
+#include "store/reason.h"
 #include "store/schema.h"
 
 #define WAL_IDLE_PAGES 256 /* 1 MiB */
@@ -321,6 +322,10 @@ int index_open(struct index **ret, const char *dir, struct reclog_reader *log,
         goto out;
     if ((r = schema_apply(&schema_index, ix->db, path, fail)) < 0)
         goto out;
+    if ((r = reason_register(ix->db)) < 0) {
+        fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
+        goto out;
+    }
     sqlite3_wal_hook(ix->db, on_wal, ix);
     if ((r = load_position(ix, path, log_id, log_last, fail)) < 0)
         goto out;

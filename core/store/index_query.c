@@ -8,6 +8,7 @@
 #include <string.h>
 #include <uv.h>
 #include "base/clock.h"
+#include "store/reason.h"
 
 void query_destroy(struct query *q)
 {
@@ -376,7 +377,7 @@ static const char *index_for(int state, const struct store_filter *f)
 {
     if (state == DS_READY || state == DS_INFLIGHT)
         return " INDEXED BY deliveries_live";
-    if (state == DS_DEAD && f->issue)
+    if (state == DS_DEAD && (f->issue || (f->error && !f->subject)))
         return " INDEXED BY deliveries_issue";
     return state == DS_DEAD && !f->subject ? " INDEXED BY deliveries_dead" : "";
 }
@@ -409,6 +410,26 @@ static int many_live(struct index *ix, int state)
     return r;
 }
 
+/* Of dead letters the issues say most; what has none, or one that does not know, is asked. */
+#define ERROR_OF_DEAD                                                                            \
+    " AND issue IN (SELECT id FROM issues WHERE reason_fits(reason, :error) UNION ALL SELECT 0)" \
+    " AND (issue IN (SELECT id FROM issues WHERE reason_fits(reason, :error) = 2)"               \
+    " OR reason_has(reason, :error))"
+
+static int bind_error(sqlite3_stmt *st, int at, const char *error)
+{
+    struct buf text = { 0 };
+    int r;
+
+    reason_text(&text, str_of(error));
+    r = text.failed ? UV_ENOMEM : 0;
+    if (r == 0 && sqlite3_bind_text(st, at, text.data ? text.data : "", (int)text.len,
+                                    SQLITE_TRANSIENT) == SQLITE_NOMEM)
+        r = UV_ENOMEM;
+    buf_finish(&text);
+    return r;
+}
+
 int index_filter_deliveries(struct index *ix, const char *columns, const struct store_filter *f,
                             sqlite3_stmt **ret, const char *order)
 {
@@ -420,7 +441,6 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
         { SUBJECT_CONDITION, f->subject },
         { "topic = ?", f->topic },
         { "hold_type = ?", f->hold_type },
-        { "instr(lower(reason), lower(?))", f->error },
         { "CASE WHEN json_valid(detail) THEN json_extract(detail, '$.owner') END = ?", f->owner },
         { "piece = ?", f->piece },
     };
@@ -452,6 +472,8 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (numbers[i].n)
             buf_printf(&sql, " AND %s", numbers[i].condition);
+    if (f->error)
+        buf_cstr(&sql, state == DS_DEAD ? ERROR_OF_DEAD : " AND reason_has(reason, :error)");
     if (f->overdue) /* the clock of what was escalated goes on */
         buf_printf(&sql,
                    " AND (next_ms BETWEEN 1 AND %" PRId64
@@ -475,6 +497,8 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (numbers[i].n)
             sqlite3_bind_int64(*ret, at++, numbers[i].n);
+    if (f->error && (r = bind_error(*ret, at++, f->error)) < 0)
+        return r;
     sql_bind_u64(*ret, at, index_limit(f->limit));
     return 0;
 }

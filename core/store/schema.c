@@ -122,12 +122,13 @@ static const char *const index_steps[] = {
     " PRIMARY KEY(space, key)) WITHOUT ROWID;"
 
     /* issue: what it died of last (its fingerprint); job: the replay that sent it again; 0: none.
-     * Dead letters are looked through by these two alone, however many there are. */
+     * Dead letters are looked through by these two alone, however many there are: the second one
+     * for an issue's and for what stands in their reasons (reason.h). */
     "ALTER TABLE deliveries ADD COLUMN issue INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE deliveries ADD COLUMN job INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX deliveries_dead ON deliveries(num, route, endpoint, topic, hold_type,"
     " updated_ms, issue) WHERE state = 7;"
-    "CREATE INDEX deliveries_issue ON deliveries(issue, num) WHERE state = 7 AND issue <> 0;"
+    "CREATE INDEX deliveries_issue ON deliveries(issue, num, reason) WHERE state = 7;"
 
     /* dead, live: deliveries that died of it and stand so now */
     "CREATE TABLE issues(id INTEGER PRIMARY KEY, route TEXT NOT NULL, endpoint TEXT NOT NULL,"

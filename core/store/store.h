@@ -309,7 +309,7 @@ struct store_filter {
     const char *state; /* for DELIVERIES: a state's name; NULL: any */
     const char *endpoint, *route, *subject, *topic, *hold_type; /* exact; NULL: any */
     uint64_t event;             /* for DELIVERIES: of this one; 0: any */
-    const char *error;          /* for DELIVERIES: stands in the reason, without regard to case */
+    const char *error;          /* for DELIVERIES: stands in the reason, see reason.h */
     uint64_t issue;             /* for DELIVERIES: what they died of; 0: any */
     int64_t since_ms, until_ms; /* for DELIVERIES: last moved so; [since, until); 0: any */
     const char *owner;          /* for DELIVERIES: of a held one's detail; for DEADLINES */

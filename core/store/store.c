@@ -32,6 +32,7 @@ void store_defaults(struct store_conf *conf)
         .max_queue_bytes = 32u << 20,
         .disk_reserve = 256u << 20,
         .segment_bytes = 128u << 20,
+        .catch_up_ms = 500,
         .keep_ms = INT64_C(28) * 24 * 3600 * 1000,
     };
 }
@@ -137,6 +138,7 @@ static struct store *store_create(uv_loop_t *loop, const struct store_conf *conf
     s->max_queue_bytes = conf->max_queue_bytes;
     s->disk_reserve = conf->disk_reserve;
     s->keep_ms = conf->keep_ms;
+    s->catch_up_ms = conf->catch_up_ms;
     init_sync(s);
     return s;
 }
@@ -204,10 +206,8 @@ static int open_files(struct store *s, const struct store_conf *conf, struct fai
         return fail_set(fail, r, "store path %s: %s", s->path, uv_strerror(r));
     if ((r = store_catch_up(s, fail)) < 0)
         return r;
-    s->seen_seq = s->index_target = reclog_last(s->log);
-    s->restored_to = index_restored_to(s->index);
+    s->seen_seq = s->index_target = s->opened_seq = reclog_last(s->log);
     atomic_store(&s->log_seq, s->seen_seq);
-    atomic_store(&s->index_seq, s->seen_seq);
     store_publish_stats(s);
     return 0;
 }
@@ -511,7 +511,7 @@ static void finish_close(struct store *s)
 
 uint64_t store_restored_to(const struct store *s)
 {
-    return s->restored_to;
+    return atomic_load(&s->restored_to);
 }
 
 /* ---- statistics ---- */

@@ -28,6 +28,7 @@ struct store_conf {
     uint64_t max_queue_bytes; /* appends waiting for the disk: 32 MiB */
     uint64_t disk_reserve;    /* free bytes below which nothing new is admitted: 256 MiB */
     uint64_t segment_bytes;   /* of one file of the log: 128 MiB */
+    uint64_t catch_up_ms;     /* how long an opening applies what the index lacks, at most: 0.5 s */
     int64_t keep_ms;          /* how long events are kept, and with them what duplicates are known
                                  by: 28 days; see retain.h */
 };
@@ -35,13 +36,15 @@ struct store_conf {
 void store_defaults(struct store_conf *conf);
 
 /** Open or create; migrates an older schema, refuses a newer one; applies the log's tail to the
- *  index before it returns (blocking: start-up only). Only one process may have it open (a lock
- *  file names the other's pid). 0, or a negative code with `fail`. */
+ *  index before it returns (blocking: start-up only), as far as it comes in `catch_up_ms`: the rest
+ *  is applied while the store serves, and what asks the index waits for it. Only one process may
+ * have it open (a lock file names the other's pid). 0, or a negative code with `fail`. */
 int store_open(struct store **ret, uv_loop_t *loop, const struct store_conf *conf,
                struct fail *fail);
 
 /** The newest record of the backup that this store was restored from: what was to be sent before it
- *  may have been sent since, by the store that was lost. 0: it was never restored. */
+ *  may have been sent since, by the store that was lost. 0: it was never restored. Right about all
+ *  that the index has answered of, also while it catches up. */
 uint64_t store_restored_to(const struct store *s);
 
 /** Finish what was submitted, stop the threads; `cb` on the loop, then nothing of it is left. */

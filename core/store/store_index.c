@@ -14,6 +14,7 @@
 #define RETRY_MS   1000 /* after a full disk */
 #define RETAIN_MS  1000 /* no longer than that old events wait for a quiet moment to go */
 #define NICE       5
+#define TELL_MS    5000 /* between two lines about an index that catches up */
 
 /* The thread's own: what it has taken over and how it stands. */
 struct work {
@@ -25,6 +26,7 @@ struct work {
     uint64_t stuck_ms; /* when */
     uint64_t left;     /* of the transaction's bound */
     uint64_t since_ms; /* when the first record not applied was seen; 0: none is */
+    uint64_t told_ms;  /* when it was last said how far it has caught up; 0: it has */
     size_t damages;    /* places of the log that are in the statistics */
     struct retain retain;
     bool retain_short; /* its last slice failed */
@@ -76,6 +78,7 @@ static void publish_counts(struct store *s)
     struct index_issues i = index_issues(s->index);
 
     tell_doubled(s);
+    atomic_store(&s->restored_to, index_restored_to(s->index));
     atomic_store(&s->issues_open, i.open);
     atomic_store(&s->issues_acknowledged, i.acknowledged);
     atomic_store(&s->issues_dead, i.dead);
@@ -103,6 +106,32 @@ static int apply_some(struct work *w)
     return r;
 }
 
+static int fail_damaged(const struct store *s, uint64_t after, struct fail *fail);
+
+/* It came up behind the log: how far it is by now. */
+static void tell_progress(struct work *w)
+{
+    uint64_t at = index_watermark(w->s->index), now = clock_mono_ms();
+
+    if (!w->told_ms || (at < w->s->opened_seq && now - w->told_ms < TELL_MS))
+        return;
+    w->told_ms = at < w->s->opened_seq ? now : 0;
+    if (w->told_ms)
+        log_info(&store_logger, "the index catches up: behind=%llu",
+                 (unsigned long long)(w->s->opened_seq - at));
+    else
+        log_info(&store_logger, "the index has caught up: record=%llu", (unsigned long long)at);
+}
+
+static void cannot_go_on(struct work *w, int r)
+{
+    struct fail fail = { 0 };
+
+    if (r == UV_EILSEQ && fail_damaged(w->s, index_watermark(w->s->index), &fail) < 0)
+        log_error(&store_logger, "%s", fail.text);
+    store_fail(w->s, "index cannot go on", r);
+}
+
 /* Apply, and decide what a failure means. */
 static int advance(struct work *w)
 {
@@ -114,9 +143,10 @@ static int advance(struct work *w)
         return UV_EIO;
     r = apply_some(w);
     if (r < 0 && r != UV_ENOSPC && r != UV_ENOMEM && r != UV_EBUSY) {
-        store_fail(w->s, "index cannot go on", r);
+        cannot_go_on(w, r);
         r = UV_EIO;
     }
+    tell_progress(w);
     if (r == UV_ENOSPC && w->stuck == 0)
         log_warn(&store_logger, "disk full, the index waits: path=%s", w->s->path);
     w->since_ms = 0;
@@ -143,7 +173,7 @@ static int fail_damaged(const struct store *s, uint64_t after, struct fail *fail
 int store_catch_up(struct store *s, struct fail *fail)
 {
     struct work w = { .s = s, .target = reclog_last(s->log) };
-    uint64_t at = index_watermark(s->index);
+    uint64_t at = index_watermark(s->index), until_ms = clock_mono_ms() + s->catch_up_ms;
     int r = fail_damaged(s, at, fail);
 
     if (r == 0 && at + 1 < reclog_first(s->log))
@@ -152,9 +182,15 @@ int store_catch_up(struct store *s, struct fail *fail)
                         "events between, what was open, held or dead was in the index alone; "
                         "restore a backup, or go on without with `sluice db repair`",
                         s->path, (unsigned long long)reclog_first(s->log), (unsigned long long)at);
-    while (r == 0 && (at = index_watermark(s->index)) < w.target)
+    while (r == 0 && (at = index_watermark(s->index)) < w.target && clock_mono_ms() < until_ms)
         r = apply_some(&w);
+    atomic_store(&s->index_seq, at);
     publish_counts(s);
+    if (r == 0 && at < w.target)
+        log_warn(&store_logger,
+                 "the index is far behind, it catches up while webhooks are taken; what is to be "
+                 "sent waits for it: behind=%llu path=%s",
+                 (unsigned long long)(w.target - at), s->path);
     if (r == UV_EILSEQ)
         return fail_damaged(s, at, fail);
     if (r == UV_EINVAL)
@@ -356,6 +392,8 @@ void store_index_main(void *arg)
 
     store_thread_begin("sluice-index", NICE);
     list_init(&w.queries);
+    if (index_watermark(w.s->index) < w.s->opened_seq)
+        w.told_ms = clock_mono_ms();
     retain_init(&w.retain, w.s->log, w.s->index, w.s->keep_ms, clock_wall_ms(), clock_mono_ms());
     for (;;) {
         wait_for_work(&w);

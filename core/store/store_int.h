@@ -26,7 +26,8 @@ struct store {
     char *path;
     uint64_t max_queue_bytes, disk_reserve;
     int64_t keep_ms;
-    uint64_t restored_to;
+    uint64_t catch_up_ms;
+    uint64_t opened_seq; /* the log's newest record when it was opened */
     int lock_fd;
     uv_thread_t log_thread, index_thread, keeper_thread;
 
@@ -82,7 +83,8 @@ struct store {
     atomic_uint_fast64_t log_seq, index_seq, commits, records, duplicates, commit_us_sum,
         commit_us_max, keeper_errors;
     atomic_uint_fast64_t first_seq, damaged, keys_bytes, segments; /* store_publish_stats() */
-    atomic_uint_fast64_t issues_open, issues_acknowledged, issues_dead, doubled; /* index thread */
+    atomic_uint_fast64_t issues_open, issues_acknowledged, issues_dead, doubled,
+        restored_to;                     /* index thread */
     atomic_uint_fast64_t group_since_us; /* when the group under way was taken up; 0: none is */
     atomic_uint_fast64_t group_us;       /* what a group takes, a moving average */
 };

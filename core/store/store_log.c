@@ -191,11 +191,14 @@ static bool take_group(struct store *s, struct list *group)
     return !list_empty(group);
 }
 
-/* An index that falls behind slows the log softly: groups come later and are larger. */
+/* An index that falls behind slows the log softly: groups come later and are larger. What it lacked
+ * at the opening is not what comes in now, and slows nothing. */
 static void slow_down(struct store *s)
 {
     uint64_t seq = atomic_load(&s->log_seq), index = atomic_load(&s->index_seq), over, ms;
 
+    if (index < s->opened_seq)
+        index = s->opened_seq;
     if (seq < index + LAG_SLOW || atomic_load(&s->failed))
         return;
     over = seq - index - LAG_SLOW;

@@ -14,6 +14,7 @@
 #include <uv.h>
 #include "base/buf.h"
 #include "store/check_int.h"
+#include "store/schema.h"
 #include "store/sql.h"
 
 #define INDEX        "sluice.db"
@@ -41,6 +42,26 @@ static void damaged(struct checker *c, const char *what, const char *text)
 
 /* ---- opening ---- */
 
+/* An older index than this program makes, or one that was: it is good, and not what the log alone
+ * would give. */
+static int read_migrated(struct checker *c)
+{
+    sqlite3_stmt *st = NULL;
+    int r = sql_prepare(c->db, &st, "PRAGMA user_version");
+
+    if (r == 0)
+        r = sql_row(st);
+    c->migrated = r > 0 && sqlite3_column_int(st, 0) < schema_index.version;
+    sqlite3_finalize(st);
+    if (r < 0 || c->migrated)
+        return r;
+    if ((r = sql_prepare(c->db, &st, "SELECT migrated FROM position")) == 0)
+        r = sql_row(st);
+    c->migrated = r > 0 && sqlite3_column_int64(st, 0) != 0;
+    sqlite3_finalize(st);
+    return r;
+}
+
 static int read_position(struct checker *c)
 {
     sqlite3_stmt *st = NULL;
@@ -58,6 +79,8 @@ static int read_position(struct checker *c)
         c->kept_from = sql_u64(st, 2);
     }
     sqlite3_finalize(st);
+    if (r > 0)
+        r = read_migrated(c);
     return r > 0 ? 0 : r < 0 ? r : UV_EILSEQ;
 }
 
@@ -183,7 +206,9 @@ int check_index_begin(struct checker *c, struct fail *fail)
         drop_db(c);
         return 0;
     }
-    return c->report->first == 1 && !c->kept_from && !c->db_bad ? fresh_begin(c, fail) : 0;
+    return c->report->first == 1 && !c->kept_from && !c->migrated && !c->db_bad
+               ? fresh_begin(c, fail)
+               : 0;
 }
 
 static int fresh_apply(struct checker *c, uint64_t pos, const struct segment_record *rec)

@@ -64,6 +64,7 @@ struct checker {
     bool had_wal, had_shm, db_there, db_bad;
     bool db_behind; /* missing, unreadable or too old, and the log cannot make it again */
     uint64_t watermark, kept_from;
+    bool migrated; /* from an older form */
     uint64_t events_wrong;
 
     struct index *fresh; /* made from the log, to compare with; NULL: not */

@@ -6,7 +6,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <uv.h>
+#include "base/clock.h"
+#include "base/log.h"
 #include "store/sql.h"
+
+#define TELL_MS    2000   /* between two lines about a migration under way */
+#define LOOK_STEPS 100000 /* of SQLite's, between two looks at the clock */
+
+static const struct logger logger = { .room = "store" };
 
 /* ---- sluice.db ---- */
 
@@ -100,7 +107,8 @@ static const char *const index_steps[] = {
     "ALTER TABLE deliveries ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;"
     /* since_ms: of the retry policy's age; 0: its next attempt begins it */
     "ALTER TABLE deliveries ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE deliveries SET since_ms = first_sent_ms WHERE state BETWEEN 1 AND 5;"
+    "UPDATE deliveries INDEXED BY deliveries_live SET since_ms = first_sent_ms"
+    " WHERE state < 6 AND state > 0;"
 
     /* held ones by their clock, and by what they are about */
     "CREATE INDEX deliveries_due ON deliveries(next_ms, num) WHERE state = 5 AND next_ms > 0;"
@@ -149,9 +157,11 @@ static const char *const index_steps[] = {
     "CREATE TABLE edits(num INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,"
     " PRIMARY KEY(num, seq));"
 
-    /* a batch of one goes with its outcome: nobody asks for it again */
-    "DELETE FROM batches WHERE length(members) = 8"
-    " AND id IN (SELECT batch FROM attempts WHERE ended_ms <> 0);"
+    /* where it stood when it was brought here, 0: it is not older. Its older rows know no issue,
+     * and batches of one stay until their time has come: it is not what the log alone would give.
+     */
+    "ALTER TABLE position ADD COLUMN migrated INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE position SET migrated = watermark;"
 
     /* second deliveries of one event, route and piece that were refused */
     "ALTER TABLE position ADD COLUMN doubled INTEGER NOT NULL DEFAULT 0;"
@@ -184,27 +194,85 @@ static int read_int(sqlite3 *db, const char *sql, int *ret)
     return r < 0 ? r : 0;
 }
 
-/* To `version`, from the one before it or from nothing. */
-static int step(const struct schema *schema, sqlite3 *db, int version)
+/* How far a step is, for who waits for a start after an upgrade. */
+struct progress {
+    const char *path;
+    int version, statement, statements;
+    uint64_t begun_ms, told_ms;
+};
+
+static int on_progress(void *ctx)
 {
+    struct progress *p = ctx;
+    uint64_t now = clock_mono_ms();
+
+    if (now - p->told_ms >= TELL_MS) {
+        p->told_ms = now;
+        log_info(&logger, "migration to version %d: at %d of %d, %llu s so far: path=%s",
+                 p->version, p->statement, p->statements,
+                 (unsigned long long)(now - p->begun_ms) / 1000, p->path);
+    }
+    return 0;
+}
+
+/* One statement after the other; no text in one has a semicolon. */
+static int run_all(sqlite3 *db, const char *sql, struct progress *p)
+{
+    int r = 0;
+
+    for (const char *c = sql; *c; c++)
+        p->statements += *c == ';';
+    while (r == 0 && *sql) {
+        sqlite3_stmt *st = NULL;
+        int rc = sqlite3_prepare_v2(db, sql, -1, &st, &sql);
+
+        p->statement++;
+        r = rc == SQLITE_OK ? 0 : sql_code(db, rc);
+        if (r == 0 && st)
+            r = sql_run(st);
+        sqlite3_finalize(st);
+    }
+    return r;
+}
+
+/* To `version`, from the one before it or from nothing. */
+static int step(const struct schema *schema, sqlite3 *db, int version, bool migrates,
+                const char *path)
+{
+    struct progress p = { .path = path, .version = version, .begun_ms = clock_mono_ms() };
     char pragmas[128];
     int r;
+
+    p.told_ms = p.begun_ms;
+    if (migrates) {
+        log_info(
+            &logger,
+            "migration to version %d begins, once after an upgrade; with millions of deliveries "
+            "it takes some seconds: path=%s",
+            version, path);
+        sqlite3_progress_handler(db, LOOK_STEPS, on_progress, &p);
+    }
 
     snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;",
              schema->application_id, version);
     r = sql_exec(db, "BEGIN IMMEDIATE");
     if (r == 0)
-        r = sql_exec(db, schema->steps[version - schema->oldest]);
+        r = run_all(db, schema->steps[version - schema->oldest], &p);
     if (r == 0)
         r = sql_exec(db, pragmas);
+    sqlite3_progress_handler(db, 0, NULL, NULL);
     if (r < 0)
         sql_rollback(db);
+    else if (migrates)
+        log_info(&logger, "migration to version %d is done: took_ms=%llu path=%s", version,
+                 (unsigned long long)(clock_mono_ms() - p.begun_ms), path);
     return r;
 }
 
 int schema_apply(const struct schema *schema, sqlite3 *db, const char *path, struct fail *fail)
 {
     int app = 0, version = 0, tables = 0, r;
+    bool migrates;
 
     if ((r = read_int(db, "PRAGMA application_id", &app)) < 0 ||
         (r = read_int(db, "PRAGMA user_version", &version)) < 0 ||
@@ -224,9 +292,10 @@ int schema_apply(const struct schema *schema, sqlite3 *db, const char *path, str
                         "reads version %d on and has changed nothing: move the store's directory "
                         "away to begin a new one",
                         path, version, schema->oldest);
+    migrates = version >= schema->oldest;
     version = version < schema->oldest ? schema->oldest - 1 : version;
     while (version < schema->version) {
-        r = step(schema, db, ++version);
+        r = step(schema, db, ++version, migrates, path);
         if (r < 0)
             return fail_set(fail, r, "%s: migration to schema version %d: %s", path, version,
                             sqlite3_errmsg(db));

@@ -37,8 +37,15 @@ static void look(struct flow *f);
 
 /* ---- the heap ---- */
 
+/** Its time has come, and nothing could be done then. */
+static bool is_again(const struct due_item *i)
+{
+    return i->at_ms != i->clock_ms;
+}
+
 static void item_free(struct due *u, struct due_item *i)
 {
+    u->again -= is_again(i);
     HASH_DEL(u->items, i);
     if (i->heap_at)
         heap_remove(&u->heap, i->heap_at);
@@ -59,6 +66,7 @@ static void put(struct due *u, uint64_t key, int64_t at_ms, int64_t clock_ms)
 
     HASH_FIND(hh, u->items, &key, sizeof(key), i);
     if (i) {
+        u->again -= is_again(i);
         heap_remove(&u->heap, i->heap_at);
     } else {
         i = mem_zero(sizeof(*i));
@@ -67,6 +75,7 @@ static void put(struct due *u, uint64_t key, int64_t at_ms, int64_t clock_ms)
     }
     i->at_ms = at_ms;
     i->clock_ms = clock_ms;
+    u->again += is_again(i);
     heap_push(&u->heap, i);
 }
 
@@ -107,6 +116,17 @@ static void on_again(void *ctx, bool closing)
         look(f);
 }
 
+/** Of the store: what waits to be looked at again has its time already. */
+static void put_read(struct due *u, const struct store_due *d)
+{
+    uint64_t key = key_of(d->deadline, d->num);
+    struct due_item *i;
+
+    HASH_FIND(hh, u->items, &key, sizeof(key), i);
+    if (!i || !is_again(i))
+        put(u, key, d->at_ms, d->at_ms);
+}
+
 static void on_page(void *ctx, int status, const struct store_due *d, size_t n, int64_t horizon_ms)
 {
     struct flow *f = ctx;
@@ -122,7 +142,7 @@ static void on_page(void *ctx, int status, const struct store_due *d, size_t n, 
     u->reading = false;
     u->horizon_ms = horizon_ms;
     for (size_t i = 0; i < n; i++)
-        put(u, key_of(d[i].deadline, d[i].num), d[i].at_ms, d[i].at_ms);
+        put_read(u, &d[i]);
     look(f);
 }
 
@@ -131,7 +151,8 @@ static void read_page(struct flow *f)
     int r;
 
     f->due.reading = true;
-    r = store_due(f->store, PAGE, on_page, f);
+    /* what is looked at again stands first: always some behind it, too */
+    r = store_due(f->store, PAGE + (uint32_t)f->due.again, on_page, f);
     if (r < 0 && r != UV_ECANCELED)
         flow_later(f, AGAIN_MS, on_again, f);
 }
@@ -228,7 +249,7 @@ static void look(struct flow *f)
 
     if (f->closing || f->draining)
         return;
-    if (!u->reading && !u->firing && u->horizon_ms != INT64_MAX &&
+    if (!u->reading && !u->firing && u->horizon_ms != INT64_MAX && u->again < MOST &&
         (!first || first->at_ms > u->horizon_ms))
         read_page(f);
     if (!first)

@@ -240,6 +240,7 @@ struct due {
     int64_t
         horizon_ms; /* up to here the heap has all that the store has; INT64_MAX: all there is */
     bool reading;
+    size_t again;  /* of the heap: those that are looked at again later than their time */
     size_t firing; /* questions and decisions under way */
 };
 

@@ -15,6 +15,7 @@
 /* ---- the process's clock ---- */
 
 static int64_t now_ms = BEGIN_MS;
+static int64_t wall_ms = WALL_AHEAD_MS;
 
 int64_t world_now(void)
 {
@@ -23,11 +24,16 @@ int64_t world_now(void)
 
 __attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *ts)
 {
-    int64_t ms = now_ms + (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE ? WALL_AHEAD_MS : 0);
+    int64_t ms = now_ms + (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE ? wall_ms : 0);
 
     ts->tv_sec = ms / 1000;
     ts->tv_nsec = ms % 1000 * 1000000;
     return 0;
+}
+
+void world_set_wall(int64_t by_ms)
+{
+    wall_ms += by_ms;
 }
 
 /* Nothing comes from outside, so a loop that would sleep has slept. */
@@ -148,6 +154,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 {
     *w = (struct world){ .seed = seed, .trace = trace, .digest = 14695981039346656037u };
     now_ms = BEGIN_MS;
+    wall_ms = WALL_AHEAD_MS;
     uv_loop_init(&w->loop);
     uv_timer_init(&w->loop, &w->timer);
     w->timer.data = w;

@@ -43,6 +43,8 @@ void world_finish(struct world *w);
 void world_rng(const struct world *w, unsigned part, struct rng *ret);
 
 int64_t world_now(void);
+/** The wall clock is set, forward or back; the other one knows nothing of it. */
+void world_set_wall(int64_t by_ms);
 /** The time goes on while nobody lives: nothing on the agenda is done meanwhile. */
 void world_skip(struct world *w, int64_t ms);
 void world_in(struct world *w, int64_t ms, void (*fn)(void *ctx), void *ctx);

@@ -1,0 +1,325 @@
+#include "clock_rig.h"
+
+#include <stdio.h>
+
+void __wrap_log_line(const struct logger *l, enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void __wrap_log_line(const struct logger *l, enum log_level level, const char *fmt, ...)
+{
+    (void)l;
+    (void)level;
+    (void)fmt;
+}
+
+/* ---- programs, without workers ---- */
+
+struct map_program {
+    char *text;
+};
+
+struct map_program *map_program_get(struct mapper *m, sl_str text, const char *const *vars)
+{
+    struct map_program *p = mem_zero(sizeof(*p));
+
+    (void)m;
+    (void)vars;
+    p->text = mem_dup((sl_str){ text.ptr + 2, text.len - 4 }); /* "(\n" and "\n)" */
+    return p;
+}
+
+void map_program_put(struct map_program *p)
+{
+    if (p)
+        free(p->text);
+    free(p);
+}
+
+int mapper_run(struct mapper *m, sl_str input, const struct map_run *runs, size_t n, map_cb cb,
+               void *ctx)
+{
+    struct map_result *results = mem_array(n, sizeof(*results));
+    sl_str outputs[16];
+    char *body = mem_dup(input);
+
+    (void)m;
+    assert_true(n <= 16);
+    for (size_t i = 0; i < n; i++) {
+        outputs[i] = strstr(body, runs[i].program->text) ? STR("true") : STR("false");
+        results[i] = (struct map_result){ .outputs = &outputs[i], .n_outputs = 1 };
+    }
+    free(body);
+    cb(ctx, results, n);
+    free(results);
+    return 0;
+}
+
+/* ---- the adapter ---- */
+
+static sl_status describe(void *self, const sl_event *e, const sl_describe_out *out, sl_fail *fail)
+{
+    char text[120], subject[40] = "", id[40] = "";
+
+    (void)self;
+    (void)fail;
+    snprintf(text, sizeof(text), STR_FMT, STR_ARG(e->body));
+    sscanf(text, "%39s ref %39s", subject, id);
+    sl_ref ref = { STR("po"), str_of(id) };
+    out->subject(out->ctx, str_of(subject[0] == '-' ? "" : subject), STR(""), STR(""), &ref,
+                 id[0] ? 1 : 0);
+    return SL_OK;
+}
+
+static void deliver(void *self, void *handle, const sl_batch *b, const sl_done *done)
+{
+    struct clock_rig *r = self;
+    sl_outcome o = { .size = sizeof(o), .kind = r->kind, .why = STR("the test") };
+    sl_link link = { STR("po"), str_of(r->link) };
+
+    (void)handle;
+    r->delivers++;
+    if (r->link) {
+        o.links = &link;
+        o.n_links = 1;
+    }
+    for (size_t i = 0; i < b->n_records; i++)
+        done->outcome(done->ctx, i, &o);
+    done->finish(done->ctx);
+}
+
+static const sl_action actions[] = { { .name = "send", .batch_records = 1 }, { 0 } };
+
+static const sl_plugin plugin = {
+    .size = sizeof(plugin),
+    .name = "fake",
+    .actions = actions,
+    .describe = describe,
+    .deliver = deliver,
+};
+
+/* ---- what became durable ---- */
+
+static struct told *tell(struct told **list, size_t *n)
+{
+    if ((*n & (*n - 1)) == 0) /* a power of two, or none: full */
+        *list = mem_grow(*list, (*n ? 2 * *n : 1) * sizeof(**list));
+    (*list)[*n] = (struct told){ .at_ms = clock_wall_ms() };
+    return &(*list)[(*n)++];
+}
+
+static void on_seen(void *ctx, uint64_t seq, enum record_type type, sl_str payload)
+{
+    struct clock_rig *r = ctx;
+    struct rec_receipt receipt;
+    struct rec_moves moves;
+
+    (void)seq;
+    if (type == REC_RECEIPT && rec_receipt_decode(payload, &receipt) == 0 &&
+        receipt.origin == EO_EMITTED) {
+        struct told *t = tell(&r->emits, &r->n_emits);
+        t->num = receipt.cause;
+        snprintf(t->topic, sizeof(t->topic), STR_FMT, STR_ARG(receipt.topic));
+    }
+    if ((type != REC_DECISION && type != REC_OUTCOME) || rec_moves_decode(payload, &moves) < 0)
+        return;
+    for (size_t i = 0; i < moves.n_moves; i++) {
+        struct told *t = tell(&r->moves, &r->n_moves);
+        t->num = moves.moves[i].num;
+        t->state = moves.moves[i].state;
+        snprintf(t->who, sizeof(t->who), STR_FMT, STR_ARG(moves.who));
+        snprintf(t->reason, sizeof(t->reason), STR_FMT, STR_ARG(moves.moves[i].reason));
+    }
+    rec_moves_finish(&moves);
+}
+
+static const struct told *only(const struct told *list, size_t n, uint64_t num, const char *what,
+                               bool emitted)
+{
+    const struct told *found = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *is = emitted ? list[i].topic : list[i].who;
+        if (list[i].num != num || strncmp(is, what, strlen(what)) != 0)
+            continue;
+        if (found)
+            fail_msg("twice: %s of %llu", what, (unsigned long long)num);
+        found = &list[i];
+    }
+    return found;
+}
+
+const struct told *clock_rig_moved(const struct clock_rig *r, uint64_t num, const char *who)
+{
+    return only(r->moves, r->n_moves, num, who, false);
+}
+
+const struct told *clock_rig_emitted(const struct clock_rig *r, uint64_t num, const char *topic)
+{
+    return only(r->emits, r->n_emits, num, topic, true);
+}
+
+struct row *clock_rig_row(const struct clock_rig *r, uint64_t num)
+{
+    return tables_row(store_sim_tables(r->store), num);
+}
+
+struct deadline_row *clock_rig_deadline(const struct clock_rig *r, uint64_t num)
+{
+    return tables_deadline(store_sim_tables(r->store), num);
+}
+
+/* ---- life ---- */
+
+void clock_rig_init(struct clock_rig *r)
+{
+    static const struct conf_breaker breaker = { .window_ms = 60000,
+                                                 .min_calls = 1000,
+                                                 .failure_percent = 50,
+                                                 .open_ms = 30000,
+                                                 .open_max_ms = 60000,
+                                                 .probes = 1 };
+    static const char *const names[] = { "shop", "crm" };
+
+    log_setup(LOG_ERROR, LOG_TEXT);
+    *r = (struct clock_rig){ .plan = { .slow_ms = 3, .full_per_mille = 1000 },
+                             .kind = SL_DELIVERED };
+    world_init(&r->w, 7, false);
+    for (size_t i = 0; i < CLOCK_ENDPOINTS; i++)
+        r->endpoints[i] = (struct conf_endpoint){ .name = (char *)names[i],
+                                                  .adapter = "fake",
+                                                  .plugin = &plugin,
+                                                  .burst = 1,
+                                                  .concurrency = 8,
+                                                  .breaker = breaker,
+                                                  .park_probe_ms = 60000,
+                                                  .index = i };
+    r->config = (struct config){ .window = 1000,
+                                 .endpoints = r->endpoints,
+                                 .n_endpoints = CLOCK_ENDPOINTS,
+                                 .routes = r->routes,
+                                 .alerts = { .repeat_ms = HOUR } };
+    r->store = store_sim_create(&r->w, &r->plan, on_seen, r);
+    store_sim_faults(r->store, false);
+}
+
+struct conf_route *clock_rig_route(struct clock_rig *r, const char *name, const char *topic)
+{
+    size_t i = r->config.n_routes++;
+
+    r->topics[i] = (char *)topic;
+    r->targets[i] = (struct conf_target){ .kind = TARGET_SEND, .endpoint = &r->endpoints[CRM] };
+    r->routes[i] = (struct conf_route){
+        .name = (char *)name,
+        .from_endpoint = "shop",
+        .topics = &r->topics[i],
+        .n_topics = 1,
+        .targets = &r->targets[i],
+        .n_targets = 1,
+        .priority = PRIORITY_NORMAL,
+        .retry = { .first_ms = 1000, .cap_ms = 2000, .max_age_ms = 86400000 },
+        .index = i,
+    };
+    return &r->routes[i];
+}
+
+void clock_rig_up(struct clock_rig *r)
+{
+    struct fail fail = { 0 };
+
+    store_sim_start(r->store);
+    for (size_t i = 0; i < CLOCK_ENDPOINTS; i++) {
+        r->adapters[i] = (struct adapter){
+            .plugin = &plugin, .self = r, .open = true, .conf = &r->endpoints[i]
+        };
+        r->table[i] = &r->adapters[i];
+    }
+    CHECK_EQ(flow_open(&r->flow,
+                       &(struct flow_conf){ .loop = &r->w.loop,
+                                            .store = r->store,
+                                            .config = &r->config,
+                                            .adapters = r->table,
+                                            .seed = 1 },
+                       &fail),
+             0);
+    r->up = true;
+    while (!flow_recovered(r->flow))
+        world_turn(&r->w);
+}
+
+void clock_rig_crash(struct clock_rig *r)
+{
+    for (size_t i = 0; i < CLOCK_ENDPOINTS; i++)
+        r->adapters[i].open = false;
+    r->flow->draining = true;
+    store_sim_crash(r->store);
+    flow_destroy(r->flow);
+    r->up = false;
+    for (int i = 0; i < 3; i++)
+        uv_run(&r->w.loop, UV_RUN_NOWAIT);
+}
+
+void clock_rig_finish(struct clock_rig *r)
+{
+    if (r->up)
+        clock_rig_crash(r);
+    store_sim_destroy(r->store);
+    world_finish(&r->w);
+    CHECK_STR(r->w.failure, "");
+    free(r->moves);
+    free(r->emits);
+}
+
+/* ---- what the test does ---- */
+
+static void on_event(struct flow *f, struct commit *c, int status)
+{
+    struct clock_rig *r = c->ctx;
+
+    CHECK_EQ(status, 0);
+    r->last_event = c->records[0].seq;
+    router_receipt(&f->router, c->records[0].seq, &c->records[0].payload);
+}
+
+static bool is_routed(const struct clock_rig *r)
+{
+    const struct event_row *e = r->last_event
+                                    ? tables_event(store_sim_tables(r->store), r->last_event)
+                                    : NULL;
+
+    return e && e->routed;
+}
+
+uint64_t clock_rig_event(struct clock_rig *r, const char *topic, const char *body)
+{
+    struct commit *c = commit_new(r->flow, on_event, r);
+    struct rec_receipt receipt = { .origin = EO_WEBHOOK,
+                                   .received_ms = clock_wall_ms(),
+                                   .endpoint = STR("shop"),
+                                   .topic = str_of(topic),
+                                   .body = str_of(body) };
+
+    rec_receipt_encode(&commit_record(c, REC_RECEIPT)->payload, &receipt);
+    r->last_event = 0;
+    commit_go(c);
+    while (!is_routed(r))
+        world_turn(&r->w);
+    return delivery_num(r->last_event, 0);
+}
+
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+void clock_rig_pass(struct clock_rig *r, int64_t ms)
+{
+    int64_t until = world_now() + ms;
+
+    if (!r->up) {
+        world_skip(&r->w, ms);
+        return;
+    }
+    world_in(&r->w, ms, nothing, NULL); /* no turn goes further */
+    while (world_now() < until)
+        world_turn(&r->w);
+}

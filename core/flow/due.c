@@ -86,9 +86,10 @@ void due_add(struct flow *f, bool deadline, uint64_t num, int64_t at_ms)
     if (!at_ms || f->closing || (at_ms > u->horizon_ms && !u->reading))
         return; /* the store is asked when it is time */
     put(u, key_of(deadline, num), at_ms, at_ms);
-    if (HASH_COUNT(u->items) > MOST && !u->reading) {
+    if (HASH_COUNT(u->items) > MOST) {
         forget_all(u);
         u->horizon_ms = 0;
+        u->missed = u->reading; /* it may be answered by what was there before */
     }
     look(f);
 }
@@ -140,7 +141,8 @@ static void on_page(void *ctx, int status, const struct store_due *d, size_t n, 
         return;
     }
     u->reading = false;
-    u->horizon_ms = horizon_ms;
+    u->horizon_ms = u->missed ? 0 : horizon_ms;
+    u->missed = false;
     for (size_t i = 0; i < n; i++)
         put_read(u, &d[i]);
     look(f);

@@ -239,9 +239,9 @@ struct due {
     uv_timer_t timer;
     int64_t
         horizon_ms; /* up to here the heap has all that the store has; INT64_MAX: all there is */
-    bool reading;
-    size_t again;  /* of the heap: those that are looked at again later than their time */
-    size_t firing; /* questions and decisions under way */
+    bool reading, missed; /* missed: what came while it was read did not fit; read it again */
+    size_t again;         /* of the heap: those that are looked at again later than their time */
+    size_t firing;        /* questions and decisions under way */
 };
 
 struct flow {

@@ -59,6 +59,11 @@ void clock_rig_finish(struct clock_rig *r);
 
 /** An event; durable and routed when this returns. The num of its first delivery. */
 uint64_t clock_rig_event(struct clock_rig *r, const char *topic, const char *body);
+uint64_t clock_rig_event_of(struct clock_rig *r, const char *endpoint, const char *topic,
+                            const char *body);
+/** The same, without waiting for anything. */
+void clock_rig_begin_event(struct clock_rig *r, const char *endpoint, const char *topic,
+                           const char *body);
 /** On for so many milliseconds of the monotonic clock. */
 void clock_rig_pass(struct clock_rig *r, int64_t ms);
 struct row *clock_rig_row(const struct clock_rig *r, uint64_t num);

@@ -23,7 +23,7 @@ static bool goes_before(const struct delivery *d, const struct conf_route *r)
 }
 
 /** The first one that is in the way; NULL: none. */
-static const struct gate_row *in_the_way(const struct gate *g, const struct delivery *d)
+const struct gate_row *after_in_the_way(const struct gate *g, const struct delivery *d)
 {
     for (size_t i = 0; i < g->n_rows; i++) {
         const struct gate_row *row = &g->rows[i];
@@ -36,12 +36,12 @@ static const struct gate_row *in_the_way(const struct gate *g, const struct deli
 
 enum gate_verdict after_judge(const struct gate *g, struct delivery *d)
 {
-    return in_the_way(g, d) ? GATE_STAY : GATE_GO;
+    return after_in_the_way(g, d) ? GATE_STAY : GATE_GO;
 }
 
 void after_say(const struct gate *g, const struct delivery *d, struct why *w)
 {
-    const struct gate_row *row = in_the_way(g, d);
+    const struct gate_row *row = after_in_the_way(g, d);
     char name[32];
 
     if (!row) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/behind.h"
 #include "flow/order.h"
 
 void chain_key(const struct conf_route *r, sl_str subject, sl_str piece, uint8_t out[16])
@@ -28,7 +29,7 @@ static bool is_its_turn(const struct delivery *d)
 {
     const struct chain *c = d->chain;
 
-    return !c || (first_of(d->chain) == d &&
+    return !c || (first_of(d->chain) == d && !behind_hides(c, d->num) &&
                   !(c->dead && c->dead < d->num && d->route->on_dead == ON_DEAD_BLOCK));
 }
 
@@ -43,6 +44,7 @@ void pile_add(struct delivery *d)
     if (!may_leave(d) || !list_empty(&d->pile_node) || !earlier_clear(d))
         return;
     struct pile *p = lane_pile(d);
+    window_aside(d, false);
     if (p->n++ == 0)
         p->since_ms = uv_now(d->lane->flow->loop);
     p->bytes += d->body_len;
@@ -88,17 +90,26 @@ void chain_join(struct delivery *d)
     list_insert_before(at, &d->chain_node);
 }
 
-const struct delivery *chain_last(const struct flow *f, const struct conf_route *r, sl_str subject,
-                                  sl_str piece)
+struct chain *chain_find(const struct flow *f, const struct conf_route *r, sl_str subject,
+                         sl_str piece)
 {
     uint8_t key[16];
     struct chain *c;
 
-    if (!r->ordered || !subject.len)
+    if (!r || !r->ordered || !subject.len)
         return NULL;
     chain_key(r, subject, piece, key);
     HASH_FIND(hh, f->chains, key, sizeof(key), c);
-    return c ? list_entry(c->members.prev, struct delivery, chain_node) : NULL;
+    return c;
+}
+
+const struct delivery *chain_last(const struct flow *f, const struct conf_route *r, sl_str subject,
+                                  sl_str piece)
+{
+    struct chain *c = chain_find(f, r, subject, piece);
+
+    return c && !list_empty(&c->members) ? list_entry(c->members.prev, struct delivery, chain_node)
+                                         : NULL;
 }
 
 void chain_leave(struct delivery *d)
@@ -109,9 +120,9 @@ void chain_leave(struct delivery *d)
         return;
     list_remove(&d->chain_node);
     d->chain = NULL;
+    behind_look(c);
     if (list_empty(&c->members)) {
-        HASH_DELETE(hh, d->lane->flow->chains, c);
-        free(c);
+        chain_free_if_empty(d->lane->flow, c);
         return;
     }
     struct delivery *next = first_of(c);
@@ -127,6 +138,8 @@ void chain_blocked(struct flow *f, const uint8_t key[16], uint64_t dead)
     if (!c || c->dead == dead)
         return;
     c->dead = dead;
+    if (list_empty(&c->members))
+        return;
     struct delivery *first = first_of(c);
     if (is_its_turn(first)) {
         pile_add(first);

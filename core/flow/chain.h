@@ -14,6 +14,9 @@ void chain_leave(struct delivery *d);
 const struct delivery *chain_last(const struct flow *f, const struct conf_route *r, sl_str subject,
                                   sl_str piece);
 
+/** In memory; NULL: there is none, or the route (NULL: none) is not ordered. */
+struct chain *chain_find(const struct flow *f, const struct conf_route *r, sl_str subject,
+                         sl_str piece);
 /** 16 bytes that name a chain. */
 void chain_key(const struct conf_route *r, sl_str subject, sl_str piece, uint8_t out[16]);
 /** From now on this dead letter (its num; 0: none) holds back what comes after it. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/behind.h"
 #include "flow/chain.h"
 #include "flow/confirm.h"
 #include "flow/deadline.h"
@@ -538,9 +539,15 @@ static void place(struct choice *c)
         f, c->row.endpoint); /* perhaps of an endpoint removed meanwhile: it is held there */
     if (l && c->all->what == DECISION_MOVE)
         l->moved_here++;
-    if (!l || !lane_admits(l, c->row.priority, c->row.num))
+    if (!l)
         return;
-    recover_row(f, l, &c->row);
+    const struct conf_route *r = config_route(f->config, c->row.route);
+    if (behind_keeps(f, r, c->row.subject, c->row.piece, c->row.num))
+        l->outside++;
+    else if (lane_admits(l, c->row.priority, c->row.num))
+        recover_row(f, l, &c->row);
+    else
+        behind_missed(f, r, c->row.subject, c->row.piece, c->row.num);
 }
 
 static void follow(struct choice *c)

@@ -32,6 +32,7 @@ struct delivery {
     bool cleared; /* nothing earlier of its chain waits in the index alone: see earlier.c */
     bool asked_earlier; /* ... which is being asked */
     bool cancelling;    /* UNKNOWN: it is being taken back there: see cancel.c */
+    bool aside;         /* it takes no place in its lane's window: see sift.c */
     bool trial;         /* sent to see whether its lane is well again: it stays there */
     uint32_t attempts;  /* burnt */
     uint32_t generation;

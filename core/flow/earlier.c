@@ -5,13 +5,13 @@
  * first in memory is the first of all; but a route that sends to several - a group, a choice - may
  * have an earlier delivery of the same subject that waits in the index for another lane's window,
  * and what a replay has lowered waits for another window of the same lane.
- * Before the first of such a chain leaves, the index is asked, once; while there is an earlier one
- * it is asked again from time to time. The oldest delivery of all is always in memory, so two
- * lanes never wait for each other for ever.
+ * Before the first of such a chain leaves, the index is asked, once; an earlier one that it names
+ * is read into memory by behind.c, wherever it waits, and goes first. So two lanes never wait for
+ * each other for ever.
  */
 #include <stdlib.h>
 #include "base/mem.h"
-#include "flow/chain.h"
+#include "flow/behind.h"
 
 #define ASKED_MOST 16
 #define AGAIN_MS   250
@@ -20,7 +20,7 @@ static bool window_hides(const struct lane *l, int priority, uint64_t num)
 {
     const struct window *w = &l->windows[priority];
 
-    return w->spilled && w->last < num;
+    return (w->spilled && w->last < num) || (w->out_from && w->out_from < num);
 }
 
 /** Does the lane have deliveries that may be of its chain, are older and not in memory? Those have
@@ -31,6 +31,12 @@ static bool hides_older(const struct lane *l, const struct delivery *d)
         return true;
     return l->flow->lowered && (window_hides(l, PRIORITY_LOW, d->num) ||
                                 window_hides(l, (int)d->route->priority, d->num));
+}
+
+bool earlier_in_one_lane(const struct delivery *d)
+{
+    return !conf_route_send(d->route, 1) && d->route->n_targets == 1 &&
+           !d->lane->flow->lowered;
 }
 
 /** Could an earlier one of its chain be in the index alone? */
@@ -77,13 +83,23 @@ static void on_again(void *ctx, bool closing)
         look_again(ctx);
 }
 
-static void on_answer(void *ctx, int status, const uint64_t *nums, size_t n)
+/** There is one before it: then that one is read, and this one's turn comes after it. */
+static bool follows(struct delivery *d, uint64_t num)
+{
+    if (!d->chain || !d->route || flow_delivery(d->lane->flow, num))
+        return false;
+    d->asked_earlier = false;
+    behind_note(d->chain, d, num);
+    behind_look(d->chain);
+    return true;
+}
+
+static void on_answer(void *ctx, int status, const struct store_delivery *rows, size_t n)
 {
     struct question *q = ctx;
     struct flow *f = q->flow;
     struct delivery *d = flow_delivery(f, q->num);
 
-    (void)nums;
     f->earlier_asked--;
     if (status == UV_ECANCELED) {
         free(q);
@@ -92,6 +108,8 @@ static void on_answer(void *ctx, int status, const uint64_t *nums, size_t n)
     if (status == 0 && n == 0 && d) {
         d->cleared = true;
         look_again(q);
+    } else if (status == 0 && n && d && follows(d, rows[0].num)) {
+        free(q);
     } else {
         flow_later(f, AGAIN_MS, on_again, q);
     }
@@ -102,15 +120,14 @@ static void ask(struct delivery *d)
 {
     struct flow *f = d->lane->flow;
     struct question *q = mem_zero(sizeof(*q));
-    struct store_filter filter = { .route = d->route->name,
-                                   .subject = d->subject,
-                                   .piece = d->piece,
-                                   .live = true,
-                                   .before = d->num,
-                                   .limit = 1 };
+    struct store_chain what = { .route = str_of(d->route->name),
+                                .subject = str_of(d->subject),
+                                .piece = str_of(d->piece),
+                                .before = d->num,
+                                .limit = 1 };
 
     *q = (struct question){ f, d->num };
-    if (store_select(f->store, &filter, on_answer, q) == 0)
+    if (store_chain(f->store, &what, on_answer, q) == 0)
         f->earlier_asked++;
     else
         flow_later(f, AGAIN_MS, on_again, q);

@@ -162,6 +162,7 @@ void fallback_follow(struct delivery *d, const struct rec_move *m)
     memcpy(row.id, d->id, sizeof(row.id));
     lane_remove(d);
     if (to) { /* whether its window has room or not: others of its subject wait behind it */
+        f->beyond = true;
         recover_row(f, to, &row);
         lane_pump_soon(to);
     }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/await.h"
+#include "flow/behind.h"
 #include "flow/due.h"
 #include "flow/group.h"
 #include "flow/hold.h"
@@ -275,6 +276,7 @@ void flow_destroy(struct flow *f)
     }
     HASH_ITER (hh, f->deliveries, d, tmp)
         lane_remove(d);
+    behinds_finish(f);
     recover_finish(f);
     pause_finish(f);
     due_close(f);
@@ -404,7 +406,7 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
     lane_pace_stats(l, ret);
     flow_pause_status(f, false, str_of(l->name), &ret->pause);
     for (int p = 0; p < PRIORITY__COUNT; p++)
-        ret->spilled |= l->windows[p].spilled;
+        ret->spilled |= l->windows[p].spilled || l->windows[p].out_from;
     memcpy(ret->lag_ms_buckets, l->lag_ms_buckets, sizeof(ret->lag_ms_buckets));
 }
 

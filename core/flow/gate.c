@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/behind.h"
 #include "flow/chain.h"
 #include "flow/hold.h"
 #include "flow/order.h"
@@ -18,13 +19,14 @@
 struct kind {
     bool (*wanted)(const struct delivery *d);
     enum gate_verdict (*judge)(const struct gate *g, struct delivery *d);
+    const struct gate_row *(*in_the_way)(const struct gate *g, const struct delivery *d);
     void (*say)(const struct gate *g, const struct delivery *d, struct why *w);
 };
 
 static const struct kind kinds[GATE__COUNT] = {
-    [GATE_NEWER] = { newer_wanted, newer_judge, newer_say },
-    [GATE_OVERTAKE] = { overtake_wanted, overtake_judge, overtake_say },
-    [GATE_AFTER] = { after_wanted, after_judge, after_say },
+    [GATE_NEWER] = { newer_wanted, newer_judge, NULL, newer_say },
+    [GATE_OVERTAKE] = { overtake_wanted, overtake_judge, overtake_in_the_way, overtake_say },
+    [GATE_AFTER] = { after_wanted, after_judge, after_in_the_way, after_say },
 };
 
 /* ---- life ---- */
@@ -207,8 +209,7 @@ static void keep_rows(struct gate *g, const struct store_delivery *rows, size_t 
                                         .state = (uint8_t)rows[i].state,
                                         .sent = overtake_sent(&rows[i]),
                                         .amended_by = hold_amended_by(rows[i].detail),
-                                        .piece = g->kind == GATE_OVERTAKE ? mem_dup(rows[i].piece)
-                                                                          : NULL };
+                                        .piece = mem_dup(rows[i].piece) };
 }
 
 static void rows_came(struct gate *g, int status, const struct store_delivery *rows, size_t n)
@@ -303,6 +304,8 @@ void order_moved(struct flow *f, const struct order_move *m)
 
     if (!m->route)
         return;
+    behind_moved(f, m);
+    sift_moved(f, m->route);
     dead_moved(f, m);
     latest_moved(f, m);
     if (!f->gates)
@@ -365,6 +368,7 @@ struct gate *gate_open(struct flow *f, const struct rec_routed *routed, const ui
             .num = routed->deliveries[i].num,
             .route = config_route(f->config, routed->deliveries[i].route),
             .state = states[i],
+            .piece = mem_dup(routed->deliveries[i].piece),
         };
     g->known = g->kept = true;
     return g;
@@ -376,6 +380,13 @@ void gate_opened(struct gate *g)
         return;
     g->kept = false;
     free_if_idle(g);
+}
+
+const struct gate_row *gate_waits_for(const struct delivery *d)
+{
+    const struct gate *g = d->gate;
+
+    return g && g->known && kinds[g->kind].in_the_way ? kinds[g->kind].in_the_way(g, d) : NULL;
 }
 
 /* ---- why ---- */

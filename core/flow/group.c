@@ -49,7 +49,7 @@ static bool spilled(const struct lane *l)
     bool any = false;
 
     for (int p = 0; p < PRIORITY__COUNT; p++)
-        any |= l->windows[p].spilled;
+        any |= l->windows[p].spilled || l->windows[p].out_from;
     return any;
 }
 

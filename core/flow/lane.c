@@ -124,15 +124,15 @@ void lane_enter(struct delivery *d, enum delivery_state next)
         assert(legal_moves[d->state] & 1u << next);
     log_trace(&d->lane->log, "delivery %" PRIu64 ".%u %s -> %s", delivery_event(d->num),
               delivery_ordinal(d->num), delivery_state_names[d->state], delivery_state_names[next]);
-    struct window *w = &d->lane->windows[d->priority];
-    w->n -= d->state != DS_HELD;
-    w->n += next != DS_HELD;
+    window_out(d);
+    d->aside = false;
     d->trial = d->trial && (next == DS_READY || next == DS_INFLIGHT);
     d->lane->counts[d->state]--;
     d->lane->counts[next]++;
     d->indexed &= next == DS_INFLIGHT; /* what it was when it was claimed, it still is */
     d->over_budget = false;
     d->state = next;
+    window_in(d);
 }
 
 void lane_add(struct lane *l, struct delivery *d)
@@ -141,7 +141,7 @@ void lane_add(struct lane *l, struct delivery *d)
 
     d->lane = l;
     l->counts[d->state]++;
-    l->windows[d->priority].n += d->state != DS_HELD;
+    window_in(d);
     list_init(&d->pile_node);
     list_init(&d->earlier_node);
     list_init(&d->gate_node);
@@ -216,7 +216,7 @@ void lane_remove(struct delivery *d)
     lane_timer_stop(d);
     lane_gone(l, d->priority, d->num);
     l->counts[d->state]--;
-    l->windows[d->priority].n -= d->state != DS_HELD;
+    window_out(d);
     chain_leave(d);
     HASH_DELETE(hh, l->flow->deliveries, d);
     delivery_free(d);

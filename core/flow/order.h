@@ -29,7 +29,7 @@ struct gate_row {
     uint8_t state;
     bool sent;           /* GATE_OVERTAKE: it was, or may have been */
     uint64_t amended_by; /* GATE_OVERTAKE: hold_amended_by() */
-    char *piece;         /* GATE_OVERTAKE; own */
+    char *piece;         /* own */
 };
 
 /** Deliveries that wait for the same. */
@@ -73,17 +73,22 @@ void order_change(struct flow *f, const struct config *before);
 struct gate *gate_open(struct flow *f, const struct rec_routed *routed, const uint8_t *states);
 void gate_opened(struct gate *g); /* NULL is fine */
 
+/** What it waits for at its gate; NULL: nothing that is known. */
+const struct gate_row *gate_waits_for(const struct delivery *d);
+
 why_cause why_gate;
 
 /* after.c */
 bool after_wanted(const struct delivery *d);
 enum gate_verdict after_judge(const struct gate *g, struct delivery *d);
+const struct gate_row *after_in_the_way(const struct gate *g, const struct delivery *d);
 void after_say(const struct gate *g, const struct delivery *d, struct why *w);
 
 /* overtake.c */
 void overtake_key(const char *route, sl_str subject, uint8_t out[16]);
 bool overtake_wanted(const struct delivery *d);
 enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d);
+const struct gate_row *overtake_in_the_way(const struct gate *g, const struct delivery *d);
 void overtake_say(const struct gate *g, const struct delivery *d, struct why *w);
 /** Something is being done with what it may close: to be looked at again soon. */
 bool overtake_busy(const struct gate *g);

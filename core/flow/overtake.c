@@ -128,7 +128,7 @@ static bool is_amended(const struct gate *g, const struct gate_row *row, const s
 }
 
 /** The first one that is to be waited for; NULL: none. */
-static const struct gate_row *in_the_way(const struct gate *g, const struct delivery *d)
+const struct gate_row *overtake_in_the_way(const struct gate *g, const struct delivery *d)
 {
     for (size_t i = 0; i < g->n_rows; i++) {
         const struct gate_row *row = &g->rows[i];
@@ -194,7 +194,7 @@ enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d)
 {
     bool sent = false, closes = false, gone = false;
 
-    if (in_the_way(g, d))
+    if (overtake_in_the_way(g, d))
         return GATE_STAY;
     for (size_t i = 0; i < g->n_rows; i++) {
         const struct gate_row *row = &g->rows[i];
@@ -271,7 +271,7 @@ void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_
 
 void overtake_say(const struct gate *g, const struct delivery *d, struct why *w)
 {
-    const struct gate_row *row = in_the_way(g, d);
+    const struct gate_row *row = overtake_in_the_way(g, d);
     char name[32];
 
     if (!row) {

@@ -90,6 +90,8 @@ static void spread(struct flow *f, bool route, sl_str name)
         lane_pump_soon(l);
     }
     groups_wake(f);
+    if (route)
+        sift_look(f);
 }
 
 static void set(struct flow *f, bool route, sl_str name, const struct pause *as)

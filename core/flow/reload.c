@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "flow/behind.h"
 #include "flow/chain.h"
 #include "flow/group.h"
 #include "flow/intake.h"
@@ -284,6 +285,7 @@ static size_t go_over_all(struct swap *s)
     HASH_ITER (hh, f->deliveries, d, tmp)
         if (go_over(s, d))
             orphans[n++] = d;
+    behind_change(f);
     HASH_ITER (hh, f->deliveries, d, tmp)
         mend_chain(d);
     for (size_t i = 0; n && i < f->n_all_lanes; i++)

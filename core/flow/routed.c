@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "flow/await.h"
+#include "flow/behind.h"
 #include "flow/due.h"
 #include "flow/order.h"
 #include "flow/routing.h"
@@ -188,9 +189,16 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
 
     if (flow_delivery(f, rd->num))
         return; /* a claim has seen it before we heard that it is durable */
-    if (!is_awaited(rt, &l->windows[rd->priority], rd->num) &&
-        !lane_admits(l, rd->priority, rd->num))
+    if (behind_keeps(f, p->route, rd->subject, rd->piece, rd->num)) {
+        l->outside++;
         return;
+    }
+    if (!is_awaited(rt, &l->windows[rd->priority], rd->num) &&
+        !lane_admits(l, rd->priority, rd->num)) {
+        if (f->beyond)
+            behind_missed(f, p->route, rd->subject, rd->piece, rd->num);
+        return;
+    }
     struct delivery *d = mem_zero(sizeof(*d));
     d->num = rd->num;
     memcpy(d->id, rd->id, sizeof(d->id));

@@ -20,7 +20,8 @@
 struct chain {
     uint8_t key[16];
     struct list members;
-    uint64_t dead; /* on_dead: block - the oldest dead letter of it; 0: none */
+    uint64_t dead;         /* on_dead: block - the oldest dead letter of it; 0: none */
+    struct behind *behind; /* own: what of it is in the index alone; NULL: nothing that is known */
     UT_hash_handle hh;
 };
 
@@ -51,10 +52,13 @@ struct nums {
 
 /** What is known of one priority's deliveries beyond the window in memory. */
 struct window {
-    uint64_t last;    /* up to here all that is live is in memory, or was */
-    uint64_t skipped; /* deliveries left to the index, in all */
-    size_t n;         /* in memory, held ones aside */
-    bool spilled;     /* the index has more */
+    uint64_t last;     /* up to here all that is live is in memory, or was */
+    uint64_t skipped;  /* deliveries left to the index, in all */
+    size_t n;          /* in memory and counted: held ones are not, nor those set aside */
+    size_t aside;      /* in memory: ready, and cannot go before another one has: see sift.c */
+    uint64_t out_from; /* sift.c: from here on some were left out; 0: none */
+    bool crowded;      /* sift.c: at its last look */
+    bool spilled;      /* the index has more */
     bool claiming;
     bool read;                /* the first claim was answered */
     struct nums gone, missed; /* while claiming: see window.c */
@@ -287,6 +291,16 @@ struct flow {
     bool recovered;
     size_t unread; /* first claims of windows not answered, and what dead.c and health.c read */
     bool started;  /* none is: lanes may send. Before, a chain could miss its first */
+
+    /* windows that are full of what cannot go: behind.c, sift.c */
+    size_t n_behind,
+        behind_asking;  /* chains that have something in the index; questions under way */
+    size_t aside;       /* set aside, in all windows */
+    bool beyond;        /* some came to memory before their windows had been read so far */
+    bool sifting, look; /* a look at crowded windows, at what was left out, is due */
+    uint64_t sift_ms;   /* from one of the former to the next; 0: nothing is crowded */
+    uint64_t looked_ms; /* monotonic: when the latter began */
+
     struct left_batch *left;  /* recover.c: batches that were out when the process ended */
     struct list earlier;      /* struct delivery: earlier.c */
     size_t earlier_asked;     /* questions under way */
@@ -382,6 +396,8 @@ void lane_forget(struct breaker *b, uint64_t trips_then);
  *  asked, and pile_add() is called again. */
 bool earlier_clear(struct delivery *d);
 void earlier_forget(struct delivery *d); /* it leaves memory */
+/** Is all of its chain in one lane's window of one priority? */
+bool earlier_in_one_lane(const struct delivery *d);
 
 /** Has the lane closed since this batch was chosen? Why it must not leave; NULL: it may. */
 const char *lane_closed_for(const struct batch *b);
@@ -403,6 +419,23 @@ bool lane_admits(struct lane *l, uint8_t priority, uint64_t num);
 void lane_gone(struct lane *l, uint8_t priority, uint64_t num);
 void lane_refill(struct lane *l); /* claim more when a window has room */
 void lane_window_finish(struct window *w);
+/** It counts in its window by what it is now; and no more. Around each change of its state. */
+void window_in(struct delivery *d);
+void window_out(struct delivery *d);
+/** Ready, and something else goes first: it takes no place in its window; and it does again. */
+void window_aside(struct delivery *d, bool aside);
+/** Read back from the index: behind another of its chain it is set aside or left there. */
+void window_crowds(struct delivery *d);
+/** What is beyond this num is read once more: it may be in the index alone. */
+void window_look_from(struct window *w, uint64_t num);
+void windows_look_from(struct flow *f, uint64_t num); /* in all windows that have come so far */
+
+/* sift.c: a window that is full of what cannot go */
+void sift_soon(struct flow *f);
+/** Does something that was left out wait for this? */
+void sift_moved(struct flow *f, const struct conf_route *r);
+void sift_look(struct flow *f);           /* what was left out is to be looked at again */
+bool sift_idle(const struct delivery *d); /* it is ready, was never sent, and nobody is at it */
 
 /* batch.c */
 void batch_start(struct lane *l, struct delivery **members, size_t n, struct pile *from);

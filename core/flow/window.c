@@ -1,6 +1,7 @@
 /*
  * window.c - what a lane keeps in memory: the oldest deliveries of each priority, up to a limit.
- * The rest waits in the index and is claimed by rising num when there is room.
+ * The rest waits in the index and is claimed by rising num when there is room. What cannot go
+ * before another one has takes no place where places are wanted: see sift.c and behind.c.
  *
  * A claim's answer is older than the moment it arrives. Two lists keep it from doing harm: what
  * left memory since it was asked for is not believed to be there (`gone`: else it would be sent
@@ -9,7 +10,7 @@
  */
 #include <stdlib.h>
 #include "base/mem.h"
-#include "flow/state.h"
+#include "flow/behind.h"
 
 #define CLAIM_MAX      1000 /* more would keep the loop from all else for too long */
 #define CLAIM_AGAIN_MS 1000
@@ -60,6 +61,7 @@ bool lane_admits(struct lane *l, uint8_t priority, uint64_t num)
     l->outside++;
     if (w->claiming)
         nums_add(&w->missed, num);
+    sift_soon(l->flow); /* nothing else may happen in this lane */
     return false;
 }
 
@@ -69,6 +71,55 @@ void lane_gone(struct lane *l, uint8_t priority, uint64_t num)
 
     if (w->claiming)
         nums_add(&w->gone, num);
+}
+
+/* ---- who counts ---- */
+
+static size_t *place_of(struct delivery *d)
+{
+    struct window *w = &d->lane->windows[d->priority];
+
+    return d->state == DS_HELD ? NULL : d->aside ? &w->aside : &w->n;
+}
+
+void window_in(struct delivery *d)
+{
+    size_t *n = place_of(d);
+
+    if (n)
+        ++*n;
+    d->lane->flow->aside += d->aside;
+}
+
+void window_out(struct delivery *d)
+{
+    size_t *n = place_of(d);
+
+    if (n)
+        --*n;
+    d->lane->flow->aside -= d->aside;
+}
+
+void window_aside(struct delivery *d, bool aside)
+{
+    if (d->aside == aside)
+        return;
+    window_out(d);
+    d->aside = aside;
+    window_in(d);
+}
+
+void window_crowds(struct delivery *d)
+{
+    const struct lane *l = d->lane;
+
+    if (!d->chain || list_entry(d->chain->members.next, struct delivery, chain_node) == d ||
+        !sift_idle(d))
+        return;
+    if (l->windows[d->priority].aside < l->flow->config->window)
+        window_aside(d, true);
+    else
+        behind_leave(d);
 }
 
 /* ---- claims ---- */
@@ -99,6 +150,33 @@ static void step_back(struct window *w)
             w->last = w->missed.at[i] - 1;
 }
 
+void window_look_from(struct window *w, uint64_t num)
+{
+    if (w->claiming) {
+        nums_add(&w->missed, num);
+        w->skipped++;
+    } else if (num <= w->last) {
+        w->last = num - 1;
+    }
+    w->spilled = true;
+}
+
+void windows_look_from(struct flow *f, uint64_t num)
+{
+    for (size_t i = 0; i < f->n_all_lanes; i++)
+        for (int p = 0; p < PRIORITY__COUNT; p++)
+            window_look_from(&f->lanes[i]->windows[p], num);
+    for (int p = 0; p < PRIORITY__COUNT; p++)
+        window_look_from(&f->nowhere.windows[p], num);
+}
+
+/** It waits behind others of its chain that are in the index alone, and stays there with them. */
+static bool stays(struct flow *f, const struct store_delivery *row)
+{
+    return f->n_behind && row->state == DS_READY && !row->first_sent_ms &&
+           behind_keeps(f, config_route(f->config, row->route), row->subject, row->piece, row->num);
+}
+
 static void take_rows(struct claim *c, const struct store_delivery *rows, size_t n)
 {
     struct lane *l = c->lane;
@@ -109,12 +187,15 @@ static void take_rows(struct claim *c, const struct store_delivery *rows, size_t
     for (size_t i = 0; i < n; i++) {
         if (rows[i].num > w->last)
             w->last = rows[i].num;
-        if (flow_delivery(l->flow, rows[i].num) || nums_has(&w->gone, rows[i].num))
+        if (flow_delivery(l->flow, rows[i].num) || nums_has(&w->gone, rows[i].num) ||
+            stays(l->flow, &rows[i]))
             continue;
         recover_row(l->flow, l, &rows[i]);
         struct delivery *d = flow_delivery(l->flow, rows[i].num);
-        if (d && d->state == DS_READY)
-            d->indexed = true;
+        if (!d)
+            continue;
+        d->indexed = d->state == DS_READY;
+        window_crowds(d);
     }
     step_back(w);
     if (n < c->limit && w->skipped == c->skipped_then)
@@ -164,13 +245,18 @@ static void claim_go(struct claim *c)
 void lane_refill(struct lane *l)
 {
     struct flow *f = l->flow;
+    bool crowded = false;
 
     for (int p = 0; p < PRIORITY__COUNT; p++) {
         struct window *w = &l->windows[p];
         uint64_t room = w->n < f->config->window ? f->config->window - w->n : 0;
         /* A claim has its price: it waits for half of the window, or for room for a whole one. */
-        if (!w->spilled || w->claiming || (room < CLAIM_MAX && w->n > f->config->window / 2))
+        if (!w->spilled || w->claiming)
             continue;
+        if (room < CLAIM_MAX && w->n > f->config->window / 2) {
+            crowded = true;
+            continue;
+        }
         struct claim *c = mem_zero(sizeof(*c));
         c->lane = l;
         c->priority = (uint8_t)p;
@@ -179,4 +265,6 @@ void lane_refill(struct lane *l)
         recover_step(f);
         claim_go(c);
     }
+    if (crowded)
+        sift_soon(f);
 }

@@ -222,6 +222,10 @@ const char *const index_sql[IX__COUNT] = {
                        " FROM deliveries WHERE num >> 28 = ?1 AND subject = ?2 AND route = ?3"
                        " AND (?4 OR piece = ?5) AND (NOT ?6 OR state < 7)"
                        " ORDER BY num DESC LIMIT ?7",
+    [IX_CHAIN] = "SELECT " DELIVERY_COLUMNS
+                 " FROM deliveries INDEXED BY deliveries_subject"
+                 " WHERE num >> 28 = ?1 AND subject = ?2 AND num >= ?3 AND (NOT ?4 OR num < ?4)"
+                 " AND route = ?5 AND piece = ?6 AND state < 6 ORDER BY num LIMIT ?7",
     [IX_BATCH_OPEN] = "SELECT 1 FROM deliveries WHERE num = ? AND state = 1 AND batch = ?",
 };
 

@@ -115,6 +115,7 @@ enum query_type {
     QUERY_SIBLINGS,
     QUERY_DEAD,
     QUERY_ABOUT,
+    QUERY_CHAIN,
     QUERY_BACKFILL,
 };
 
@@ -139,6 +140,7 @@ struct query {
     size_t n_about;
     bool any_position; /* it need not be answered after what was appended before */
     struct store_about made;
+    uint64_t before; /* CHAIN, beside `made` and `after` */
     struct rec_ref *refs;
     size_t n_refs;
     struct store_body *bodies; /* only the nums; the answer takes their place */

@@ -86,6 +86,7 @@ enum index_stmt {
     IX_DEAD,
     IX_SPANS,
     IX_ABOUT_ROUTE,
+    IX_CHAIN,
     IX__COUNT
 };
 
@@ -232,6 +233,7 @@ int index_collect(struct query *q, sqlite3_stmt *st);
 int index_siblings(struct index *ix, struct query *q);
 int index_dead(struct index *ix, struct query *q);
 int index_about(struct index *ix, struct query *q);
+int index_chain(struct index *ix, struct query *q);
 
 /** The receipt of an event, its payload copied into the arena. 0; UV_ENOENT: it is not kept any
  *  more; UV_EILSEQ: damaged on disk; or a code. */

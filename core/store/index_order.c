@@ -38,21 +38,61 @@ static int about_span(struct index *ix, struct query *q, uint64_t span)
     return index_collect(q, st);
 }
 
-int index_about(struct index *ix, struct query *q)
+/** The spans that there are. 1; 0: none; or a code. */
+static int spans(struct index *ix, uint64_t *ret_first, uint64_t *ret_last)
 {
     sqlite3_stmt *st = ix->st[IX_SPANS];
-    uint64_t first, span;
     int r = sql_row(st);
 
     if (r <= 0)
         return r;
-    first = sql_u64(st, 0);
-    span = sql_u64(st, 1);
+    *ret_first = sql_u64(st, 0);
+    *ret_last = sql_u64(st, 1);
     sqlite3_reset(st);
+    return 1;
+}
+
+int index_about(struct index *ix, struct query *q)
+{
+    uint64_t first, span;
+    int r = spans(ix, &first, &span);
+
+    if (r <= 0)
+        return r;
     for (r = 0; r == 0 && q->n < q->limit; span--) {
         r = about_span(ix, q, span);
         if (span <= first)
             break;
     }
+    return r;
+}
+
+static int chain_span(struct index *ix, struct query *q, uint64_t span)
+{
+    sqlite3_stmt *st = ix->st[IX_CHAIN];
+
+    sql_bind_u64(st, 1, span);
+    sql_bind_text(st, 2, q->made.subject);
+    sql_bind_u64(st, 3, q->after);
+    sql_bind_u64(st, 4, q->before);
+    sql_bind_text(st, 5, q->made.route);
+    sql_bind_text(st, 6, q->made.piece);
+    sql_bind_u64(st, 7, q->limit - q->n);
+    return index_collect(q, st);
+}
+
+int index_chain(struct index *ix, struct query *q)
+{
+    uint64_t span, last;
+    int r = spans(ix, &span, &last);
+
+    if (r <= 0)
+        return r;
+    if (span < q->after >> 28)
+        span = q->after >> 28;
+    if (q->before && last > q->before >> 28)
+        last = q->before >> 28;
+    for (r = 0; r == 0 && q->n < q->limit && span <= last; span++)
+        r = chain_span(ix, q, span);
     return r;
 }

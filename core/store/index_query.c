@@ -545,6 +545,7 @@ void index_answer(struct index *ix, struct query *q)
         [QUERY_SIBLINGS] = index_siblings,
         [QUERY_DEAD] = index_dead,
         [QUERY_ABOUT] = index_about,
+        [QUERY_CHAIN] = index_chain,
         [QUERY_BACKFILL] = index_backfill,
     };
 

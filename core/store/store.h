@@ -188,6 +188,17 @@ int store_about(struct store *s, const struct store_about *about,
                 void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
                 void *ctx);
 
+/** Live deliveries of one route, subject and piece, by rising num. */
+struct store_chain {
+    sl_str route, subject, piece;
+    uint64_t from;   /* nums from this one on */
+    uint64_t before; /* nums below this one; 0: any */
+    uint32_t limit;
+};
+int store_chain(struct store *s, const struct store_chain *chain,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx);
+
 /** The event as stored; status UV_ENOENT. n_deliveries: how many it has (the next ordinal). */
 struct store_event {
     uint64_t id;

@@ -195,6 +195,24 @@ int store_about(struct store *s, const struct store_about *about,
     return store_query_submit(s, q);
 }
 
+int store_chain(struct store *s, const struct store_chain *chain,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx)
+{
+    struct query *q = store_query_create(QUERY_CHAIN, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->made.route = arena_str(&q->arena, chain->route);
+    q->made.subject = arena_str(&q->arena, chain->subject);
+    q->made.piece = arena_str(&q->arena, chain->piece);
+    q->after = chain->from;
+    q->before = chain->before;
+    q->limit = chain->limit;
+    q->cb.claim = cb;
+    return store_query_submit(s, q);
+}
+
 static const char *copy(struct arena *a, const char *text)
 {
     return text ? arena_str(a, str_of(text)).ptr : NULL;
@@ -273,6 +291,7 @@ void store_query_complete(struct query *q)
     case QUERY_SIBLINGS:
     case QUERY_DEAD:
     case QUERY_ABOUT:
+    case QUERY_CHAIN:
         q->cb.claim(q->ctx, q->status, q->deliveries, q->n);
         break;
     case QUERY_DELIVERY:

@@ -169,22 +169,6 @@ static bool is_kept_back(const struct sim *s, const struct row *r)
     return r->own->head && r->own->head != r && r->own->head->stays;
 }
 
-/** A known limit of the flow: what is kept back keeps its place in the window, and when the window
- *  is full of such nothing else of the lane and priority is read from the index. */
-static bool is_crowded_out(const struct sim *s, const struct row *r)
-{
-    size_t kept = 0;
-
-    if (s->config.window >= WIDE)
-        return false;
-    for (size_t i = 0; i < s->t->n_rows; i++) {
-        const struct row *other = s->t->rows[i];
-        kept += other->state == DS_READY && other->stays && other->priority == r->priority &&
-                str_eq(other->endpoint, r->endpoint);
-    }
-    return kept > s->config.window / 2;
-}
-
 /** One thing leads to another: until nothing more follows. */
 static void mark(const struct sim *s)
 {
@@ -196,21 +180,11 @@ static void mark(const struct sim *s)
         more = false;
         for (size_t i = 0; i < s->t->n_rows; i++) {
             struct row *r = s->t->rows[i];
-            if (r->stays || delivery_state_final(r->state) ||
-                !(is_kept_back(s, r) || is_crowded_out(s, r)))
+            if (r->stays || delivery_state_final(r->state) || !is_kept_back(s, r))
                 continue;
             r->stays = more = true;
         }
     }
-}
-
-bool check_crowded(const struct sim *s)
-{
-    mark(s);
-    for (size_t i = 0; i < s->t->n_rows; i++)
-        if (!delivery_state_final(s->t->rows[i]->state) && is_crowded_out(s, s->t->rows[i]))
-            return true;
-    return false;
 }
 
 const struct row *check_stuck(const struct sim *s)

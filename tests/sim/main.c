@@ -24,6 +24,7 @@ struct sums {
 static struct sums *sums;
 static uint64_t seed_now;
 static bool tracing;
+static void (*plan)(struct sim *s) = plan_make;
 
 /* Linked in place of log_line(): the log belongs to the trace. */
 void __wrap_log_line(const struct logger *l, enum log_level level, const char *fmt, ...)
@@ -46,8 +47,9 @@ void __wrap_log_line(const struct logger *l, enum log_level level, const char *f
 static void tell_failure(uint64_t seed, const char *what)
 {
     char text[600];
-    int n = snprintf(text, sizeof(text), "seed %llu: %s\n    ./dev sim --seed %llu --trace\n",
-                     (unsigned long long)seed, what, (unsigned long long)seed);
+    int n = snprintf(text, sizeof(text), "seed %llu: %s\n    ./dev sim %s--seed %llu --trace\n",
+                     (unsigned long long)seed, what, plan == plan_crowd ? "--crowd " : "",
+                     (unsigned long long)seed);
 
     if (__atomic_add_fetch(&sums->failed, 1, __ATOMIC_RELAXED) <= TOLD_MOST &&
         write(STDOUT_FILENO, text, (size_t)n) < 0)
@@ -74,7 +76,7 @@ static uint64_t run_one(uint64_t seed)
     static struct sim s;
 
     seed_now = seed;
-    sim_run(&s, seed, tracing);
+    sim_run_plan(&s, seed, tracing, plan);
     __atomic_add_fetch(&sums->seeds, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&sums->arrivals, s.arrivals, __ATOMIC_RELAXED);
     __atomic_add_fetch(&sums->confirms, s.confirms, __ATOMIC_RELAXED);
@@ -113,9 +115,10 @@ static void run_side_by_side(uint64_t from, uint64_t n, unsigned jobs)
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: sim [--seeds N] [--from N] [--jobs N] | --seed N [--trace] | "
-            "--isolation\n");
+    fprintf(
+        stderr,
+        "usage: sim [--crowd] [--seeds N] [--from N] [--jobs N] | [--crowd] --seed N [--trace] | "
+        "--isolation\n");
     return 2;
 }
 
@@ -137,13 +140,10 @@ static int run_isolation(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seeds", required_argument, NULL, 'n' },
-        { "from", required_argument, NULL, 'f' },
-        { "jobs", required_argument, NULL, 'j' },
-        { "seed", required_argument, NULL, 's' },
-        { "trace", no_argument, NULL, 't' },
-        { "isolation", no_argument, NULL, 'i' },
-        { 0 },
+        { "seeds", required_argument, NULL, 'n' }, { "from", required_argument, NULL, 'f' },
+        { "jobs", required_argument, NULL, 'j' },  { "seed", required_argument, NULL, 's' },
+        { "trace", no_argument, NULL, 't' },       { "isolation", no_argument, NULL, 'i' },
+        { "crowd", no_argument, NULL, 'c' },       { 0 },
     };
     uint64_t n = 1000, from = 1;
     unsigned jobs = 1;
@@ -160,6 +160,8 @@ int main(int argc, char **argv)
             tracing = true;
         else if (c == 'i')
             isolation = true;
+        else if (c == 'c')
+            plan = plan_crowd;
         else
             return usage();
         one |= c == 's';

@@ -289,8 +289,6 @@ static void run_again(struct sim *s)
     uint64_t arrivals = s->arrivals;
     int64_t until;
 
-    if (check_crowded(s))
-        return;
     process_end(s);
     process_begin(s);
     until = world_now() + 60000;

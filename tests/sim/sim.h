@@ -140,6 +140,8 @@ struct sim {
 /* plan.c: everything by the seed */
 void plan_make(struct sim *s);
 void plan_finish(struct sim *s);
+/** Windows that are too small for what cannot go. */
+void plan_crowd(struct sim *s);
 /** Three remotes of one pace, as many webhooks for each; one of them hangs, or none. */
 void plan_isolation(struct sim *s);
 void plan_isolation_dead(struct sim *s);
@@ -166,7 +168,6 @@ void check_end(struct sim *s);
 /* check_order.c */
 void check_turn(struct sim *s, const sl_batch *b, const struct row *row); /* as it is sent */
 void check_versions(struct sim *s);                                       /* at the end */
-bool check_crowded(const struct sim *s); /* some wait for nothing but room in the window */
 const struct row *check_stuck(const struct sim *s); /* live, and nobody would ever say more of it */
 
 /* check_amend.c */

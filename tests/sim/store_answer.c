@@ -94,6 +94,22 @@ static void answer_about(struct store *s, struct query *q)
         q->n = q->limit;
 }
 
+static void answer_chain(struct store *s, struct query *q)
+{
+    q->rows = room(s, q->limit * sizeof(*q->rows));
+    for (uint64_t id = delivery_event(q->after); id <= s->t.last; id++) {
+        const struct event_row *e = s->t.events[id];
+        for (uint32_t i = 0; e && i < e->n_rows; i++) {
+            const struct row *r = e->rows[i];
+            if (r && r->num >= q->after && (!q->before || r->num < q->before) &&
+                !delivery_state_final(r->state) && q->n < q->limit &&
+                str_eq(r->route, q->made.route) && str_eq(r->subject, q->made.subject) &&
+                str_eq(r->piece, q->made.piece))
+                q->rows[q->n++] = delivery_of(r);
+        }
+    }
+}
+
 static int answer_delivery(struct store *s, struct query *q)
 {
     const struct row *r = tables_row(&s->t, q->id);
@@ -351,6 +367,9 @@ int query_answer(struct store *s, struct query *q)
     case ASK_DEAD:
     case ASK_ABOUT:
         answer_about(s, q);
+        return 0;
+    case ASK_CHAIN:
+        answer_chain(s, q);
         return 0;
     case ASK_DELIVERY:
         return answer_delivery(s, q);

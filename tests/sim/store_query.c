@@ -15,6 +15,7 @@ void query_tell(struct query *q, int status)
     case ASK_SIBLINGS:
     case ASK_DEAD:
     case ASK_ABOUT:
+    case ASK_CHAIN:
         q->cb.claim(q->ctx, status, q->rows, n);
         break;
     case ASK_DELIVERY:
@@ -147,6 +148,24 @@ int store_about(struct store *s, const struct store_about *about,
     q->made.subject = arena_str(&s->t.arena, about->subject);
     q->made.piece = arena_str(&s->t.arena, about->piece);
     q->limit = about->limit;
+    q->cb.claim = cb;
+    return 0;
+}
+
+int store_chain(struct store *s, const struct store_chain *chain,
+                void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
+                void *ctx)
+{
+    struct query *q = query_new(s, ASK_CHAIN, ctx);
+
+    if (!q)
+        return UV_ECANCELED;
+    q->made.route = arena_str(&s->t.arena, chain->route);
+    q->made.subject = arena_str(&s->t.arena, chain->subject);
+    q->made.piece = arena_str(&s->t.arena, chain->piece);
+    q->after = chain->from;
+    q->before = chain->before;
+    q->limit = chain->limit;
     q->cb.claim = cb;
     return 0;
 }

@@ -13,6 +13,7 @@ enum asked {
     ASK_SIBLINGS,
     ASK_DEAD,
     ASK_ABOUT,
+    ASK_CHAIN,
     ASK_DELIVERY,
     ASK_BODIES,
     ASK_EVENT,
@@ -32,7 +33,7 @@ struct query {
     enum asked what;
     sl_str endpoint;
     struct store_about made;
-    uint64_t id, after;
+    uint64_t id, after, before;
     uint32_t limit;
     uint8_t priority;
     bool waiting;

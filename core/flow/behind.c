@@ -241,6 +241,21 @@ void behind_missed(struct flow *f, const struct conf_route *r, sl_str subject, s
     behind_look(c);
 }
 
+bool behind_admits(struct lane *l, const struct store_delivery *row)
+{
+    struct flow *f = l->flow;
+    const struct conf_route *r = config_route(f->config, row->route);
+
+    if (behind_keeps(f, r, row->subject, row->piece, row->num)) {
+        l->outside++;
+        return false;
+    }
+    if (lane_admits(l, row->priority, row->num))
+        return true;
+    behind_missed(f, r, row->subject, row->piece, row->num);
+    return false;
+}
+
 void behind_leave(struct delivery *d)
 {
     struct chain *c = d->chain;

@@ -31,6 +31,8 @@ struct behind {
 /** Is this one, made or found just now, to be left to the index, where others of its chain are? */
 bool behind_keeps(struct flow *f, const struct conf_route *r, sl_str subject, sl_str piece,
                   uint64_t num);
+/** Shall this one, live from now on, come into memory? */
+bool behind_admits(struct lane *l, const struct store_delivery *row);
 /** Out of memory, which knows an earlier one of its chain. It is ready and nobody is at it. */
 void behind_leave(struct delivery *d);
 /** There is one in the index that a chain in memory must not pass. */

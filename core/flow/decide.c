@@ -539,15 +539,8 @@ static void place(struct choice *c)
         f, c->row.endpoint); /* perhaps of an endpoint removed meanwhile: it is held there */
     if (l && c->all->what == DECISION_MOVE)
         l->moved_here++;
-    if (!l)
-        return;
-    const struct conf_route *r = config_route(f->config, c->row.route);
-    if (behind_keeps(f, r, c->row.subject, c->row.piece, c->row.num))
-        l->outside++;
-    else if (lane_admits(l, c->row.priority, c->row.num))
+    if (l && behind_admits(l, &c->row))
         recover_row(f, l, &c->row);
-    else
-        behind_missed(f, r, c->row.subject, c->row.piece, c->row.num);
 }
 
 static void follow(struct choice *c)

@@ -35,8 +35,7 @@ static bool hides_older(const struct lane *l, const struct delivery *d)
 
 bool earlier_in_one_lane(const struct delivery *d)
 {
-    return !conf_route_send(d->route, 1) && d->route->n_targets == 1 &&
-           !d->lane->flow->lowered;
+    return !conf_route_send(d->route, 1) && d->route->n_targets == 1 && !d->lane->flow->lowered;
 }
 
 /** Could an earlier one of its chain be in the index alone? */

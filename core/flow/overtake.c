@@ -217,6 +217,8 @@ enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d)
     }
     if (closes || ends)
         write_moves(g, d, ends);
+    if (closes && !ends)
+        return GATE_STAY; /* until what it closes is closed, durably */
     if (!ends)
         keep_passed(d);
     return ends ? GATE_TAKEN : GATE_GO;

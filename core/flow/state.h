@@ -293,13 +293,13 @@ struct flow {
     bool started;  /* none is: lanes may send. Before, a chain could miss its first */
 
     /* windows that are full of what cannot go: behind.c, sift.c */
-    size_t n_behind,
-        behind_asking;  /* chains that have something in the index; questions under way */
-    size_t aside;       /* set aside, in all windows */
-    bool beyond;        /* some came to memory before their windows had been read so far */
-    bool sifting, look; /* a look at crowded windows, at what was left out, is due */
-    uint64_t sift_ms;   /* from one of the former to the next; 0: nothing is crowded */
-    uint64_t looked_ms; /* monotonic: when the latter began */
+    size_t n_behind;      /* chains that have something in the index alone ... */
+    size_t behind_asking; /* ... and are asking for it */
+    size_t aside;         /* set aside, in all windows */
+    bool beyond;          /* some came to memory before their windows had been read so far */
+    bool sifting, look;   /* a look at crowded windows, at what was left out, is due */
+    uint64_t sift_ms;     /* from one of the former to the next; 0: nothing is crowded */
+    uint64_t looked_ms;   /* monotonic: when the latter began */
 
     struct left_batch *left;  /* recover.c: batches that were out when the process ended */
     struct list earlier;      /* struct delivery: earlier.c */

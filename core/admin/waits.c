@@ -90,7 +90,7 @@ static void put_one(struct buf *out, const struct frame *f, waits_ask *ask, void
         return;
     if (!ask(ctx, f->num, &w))
         snprintf(w.text, sizeof(w.text),
-                 "it waits on disk behind older ones: limits.window is full");
+                 "it waits on disk, behind older ones of its subject or of its lane");
     buf_cstr(out, ",\"waits_for\":{\"text\":");
     buf_json_str(out, str_of(w.text));
     buf_cstr(out, ",\"until\":");

@@ -28,7 +28,7 @@
 bool sift_idle(const struct delivery *d)
 {
     return d->state == DS_READY && !d->batch && !d->settling && !d->deciding && !d->loading &&
-           !d->stale && !d->trial && !d->first_sent_ms && d->route && d->target;
+           !d->stale && !d->trial && d->route && d->target;
 }
 
 static struct delivery *first_of(const struct chain *c)

@@ -435,7 +435,7 @@ void sift_soon(struct flow *f);
 /** Does something that was left out wait for this? */
 void sift_moved(struct flow *f, const struct conf_route *r);
 void sift_look(struct flow *f);           /* what was left out is to be looked at again */
-bool sift_idle(const struct delivery *d); /* it is ready, was never sent, and nobody is at it */
+bool sift_idle(const struct delivery *d); /* it is ready, and nobody is at it */
 
 /* batch.c */
 void batch_start(struct lane *l, struct delivery **members, size_t n, struct pile *from);

@@ -30,6 +30,10 @@ MUTANTS = {
     "a turn is not counted": ("pump", "l->credits[p->priority]--;", ";"),
     "what is skipped while reading is forgotten": ("window", "nums_add(&w->missed, num);", ";"),
     "what went while reading comes back": ("window", "nums_add(&w->gone, num);", ";"),
+    "what is behind in the index is not waited for": ("chain", "!behind_hides(c, d->num)", "true"),
+    "what moved while it was read is believed to stand": ("behind", "c->behind->again = true;", ";"),
+    "what is left while more is read is forgotten": ("behind", "c->behind->more = true;", ";"),
+    "what cannot go keeps its place in the window": ("sift", "found = crowded && set_aside(f);", "found = false;"),
     "an emitted event is not routed": ("settle", "router_submit(&f->router,", "if (0) router_submit(&f->router,"),
     "a restart sends what was out": ("recover", "now_unknown(members[i]);",
                                      "lane_enter(members[i], DS_READY), lane_place(members[i]);"),
@@ -65,9 +69,10 @@ def compile_mutant(build, lines, folder, source, old, new):
     return folder / "sim", None
 
 
-def caught(sim, seeds):
+def caught(sim, seeds, source):
     """The first property that a seed saw broken; None: all held."""
-    done = subprocess.run([sim, "--seeds", str(seeds)], capture_output=True, text=True, errors="replace", timeout=600)
+    plan = ["--crowd"] if source in ("behind", "sift") else []
+    done = subprocess.run([sim, *plan, "--seeds", str(seeds)], capture_output=True, text=True, errors="replace", timeout=600)
     if done.returncode == 0:
         return None
     first = re.search(r"^seed .*", done.stdout + done.stderr, re.M)
@@ -87,7 +92,7 @@ def main():
             continue
         with tempfile.TemporaryDirectory() as folder:
             sim, why = compile_mutant(options.build, lines, pathlib.Path(folder), source, old, new)
-            seen = caught(sim, options.seeds) if sim else None
+            seen = caught(sim, options.seeds, source) if sim else None
         missed += seen is None
         print(f"{'caught' if seen else 'MISSED'}  {name}: {seen or why or 'every seed passed'}", flush=True)
     print(f"{missed} of {len(MUTANTS)} missed" if missed else f"all {len(MUTANTS)} caught")

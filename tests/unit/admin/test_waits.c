@@ -49,8 +49,8 @@ static void what_is_not_in_memory_waits_on_disk(void **state)
     (void)state;
     check_put(
         "{\"id\":\"7.0\",\"state\":\"ready\"}",
-        "{\"id\":\"7.0\",\"state\":\"ready\",\"waits_for\":{\"text\":\"it waits on disk behind "
-        "older ones: limits.window is full\",\"until\":null}}",
+        "{\"id\":\"7.0\",\"state\":\"ready\",\"waits_for\":{\"text\":\"it waits on disk, behind "
+        "older ones of its subject or of its lane\",\"until\":null}}",
         1);
 }
 

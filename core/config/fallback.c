@@ -82,7 +82,9 @@ void fallback_resolve(struct load *l)
         resolve(l, &c->routes[i]);
     for (size_t i = 0; i < c->n_routes; i++) {
         check_taken(l, &c->routes[i]);
-        if (closes_circle(c, &c->routes[i]))
+        if (closes_circle(c, &c->routes[i])) {
             report_circle(l, &c->routes[i]);
+            c->routes[i].fallback_route = NULL;
+        }
     }
 }

@@ -330,15 +330,15 @@ static void rank(struct load *l, struct conf_route *r, struct line *line)
     line->done[r->index] = true;
     r->rank = RANK_OPEN;
     line->at[line->n++] = r;
-    for (size_t i = 0; i < r->n_after; i++) {
-        struct conf_route *other = r->after[i];
-
-        if (!line->done[other->index])
-            rank(l, other, line);
-        if (other->rank == RANK_OPEN)
-            report_circle(l, line, other);
-        else if (other->rank + 1 > most)
-            most = other->rank + 1;
+    for (size_t i = 0; i < r->n_after; i++) { /* and what stands in for it */
+        for (struct conf_route *other = r->after[i]; other; other = other->fallback_route) {
+            if (!line->done[other->index])
+                rank(l, other, line);
+            if (other->rank == RANK_OPEN)
+                report_circle(l, line, other);
+            else if (other->rank + 1 > most)
+                most = other->rank + 1;
+        }
     }
     line->n--;
     r->rank = most;

@@ -184,8 +184,8 @@ void load_routes(struct load *l, const struct yaml_item *routes)
         r->index = c->n_routes++;
         load_route(l, r, &list->items[i]);
     }
-    order_resolve(l);
     fallback_resolve(l);
+    order_resolve(l);
 }
 
 /* ---- the end ---- */

@@ -236,7 +236,8 @@ struct question {
 
 static bool asks(const struct routing *rt, const struct piece *p)
 {
-    return p->route->latest && !p->dated && !p->error && rt->n_abouts && !rt->event->again &&
+    return p->route->latest && !p->dated && !p->error && rt->n_abouts &&
+           (!rt->event->again || rt->event->anyway) && /* else somebody wants just this one */
            rt->abouts[0].version[0] && rt->abouts[0].subject[0];
 }
 

@@ -24,11 +24,12 @@ static bool blocks(const struct sim *s, const struct row *r)
 /** Does this one go first by `after`? */
 static bool goes_before(const struct sim *s, const struct row *r, const struct row *other)
 {
-    const struct conf_route *route = route_of(s, r);
+    const struct conf_route *route = route_of(s, r), *a;
 
     for (size_t i = 0; i < route->n_after; i++)
-        if (str_eq(str_of(route->after[i]->name), other->route))
-            return true;
+        for (a = route->after[i]; a; a = a->fallback_route)
+            if (str_eq(str_of(a->name), other->route))
+                return true;
     return false;
 }
 
@@ -73,8 +74,8 @@ static void check_after(struct sim *s, const struct batch_row *sent, const struc
     }
 }
 
-/** Does this one wait for that, since its route overtakes the other's? Not if it has amended it, and
- *  goes because of others that were sent. */
+/** Does this one wait for that, since its route overtakes the other's? Not if it has amended it,
+ * and goes because of others that were sent. */
 static bool follows(const struct sim *s, const struct row *r, const struct row *other)
 {
     const struct conf_route *o = route_of(s, r)->overtakes;

@@ -298,6 +298,7 @@ void plan_make(struct sim *s)
     plan_routes(s);
     plan_order(s);
     plan_retries(s);
+    plan_stand_ins(s);
     for (size_t i = 0; i < s->config.n_routes; i++)
         plan_waits(s, i);
     store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),

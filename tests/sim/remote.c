@@ -34,7 +34,7 @@ static void call_over(struct call *c)
 {
     c->over = true;
     list_remove(&c->node);
-    if (c->kind == CALL_DELIVER || c->kind == CALL_CONFIRM)
+    if (c->kind == CALL_DELIVER || c->kind == CALL_CONFIRM || c->kind == CALL_CANCEL)
         c->remote->at_once--;
     for (size_t i = 0; i < c->n; i++)
         c->books[i]->with_remote = false;
@@ -57,7 +57,7 @@ static int64_t latency(struct remote *r)
                                : between(&r->rng, 0, r->slow_ms);
 }
 
-static bool is_dead(const struct remote *r)
+bool remote_is_dead(const struct remote *r)
 {
     return !r->sim->healed && world_now() >= r->dead_from && world_now() < r->dead_until;
 }
@@ -69,7 +69,7 @@ static enum deed choose(struct remote *r)
 
     if (r->hangs && !r->sim->healed)
         return DEED_CUT;
-    if (is_dead(r))
+    if (remote_is_dead(r))
         return dying[x % 4];
 
     for (int d = 1; d < DEED__COUNT && !r->sim->healed; d++) {
@@ -139,6 +139,7 @@ static void effect_in(struct remote *r, struct book *b, int64_t ms)
 
     *e = (struct effect){ r, b };
     b->pending_at |= 1u << r->index;
+    b->cancelled_at &= ~(1u << r->index); /* another one, by another key */
     world_in(&r->sim->w, ms, on_effect, e);
 }
 
@@ -225,14 +226,38 @@ static void do_records(struct call *c, int64_t ms)
         c->after_ms = between(&r->rng, 0, 5000);
 }
 
+static void on_taken_back(void *ctx)
+{
+    struct call *c = ctx;
+    const sl_done *done = c->done;
+
+    if (c->over)
+        return;
+    call_over(c);
+    stand_in_answer(c);
+    done->finish(done->ctx);
+}
+
+static void sim_take_back(struct call *c, const sl_batch *b)
+{
+    c->remote->sim->confirms++;
+    take_records(c, b);
+    check_question(c);
+    world_in(&c->remote->sim->w, latency(c->remote), on_taken_back, c);
+}
+
 static void sim_deliver(void *self, void *handle, const sl_batch *b, const sl_done *done)
 {
     struct remote *r = self;
-    struct call *c = call_new(r, CALL_DELIVER);
-    int64_t ms = latency(r);
+    struct call *c = call_new(r, handle == &sim_cancels ? CALL_CANCEL : CALL_DELIVER);
 
-    (void)handle;
     c->done = done;
+    if (handle == &sim_cancels) {
+        r->at_once++;
+        sim_take_back(c, b);
+        return;
+    }
+    int64_t ms = latency(r);
     r->at_once++;
     r->sim->arrivals += b->n_records;
     take_records(c, b);
@@ -283,11 +308,11 @@ static uint32_t verdict(struct remote *r, const struct book *b)
 {
     unsigned at = 1u << r->index;
 
-    if ((b->pending_at & at) || is_dead(r))
+    if ((b->pending_at & at) || remote_is_dead(r))
         return SL_CONFIRM_EARLY;
     if (!r->sim->healed && per_mille(&r->rng, r->vague))
         return one_in(&r->rng, 3) ? SL_CONFIRM_UNSURE : SL_CONFIRM_EARLY;
-    return b->applied_at & at ? SL_CONFIRM_YES : SL_CONFIRM_NO;
+    return (b->applied_at | b->cancelled_at) & at ? SL_CONFIRM_YES : SL_CONFIRM_NO;
 }
 
 static void on_verdict(void *ctx)
@@ -351,6 +376,7 @@ static const sl_action actions[] = {
     [ACT_SAFE] = { .name = "safe", .batch_records = 1, .flags = SL_ACTION_IDEMPOTENT },
     [ACT_BULK] = { .name = "bulk", .batch_records = 10 },
     [ACT_ONCE] = { .name = "once", .batch_records = 1, .flags = SL_ACTION_ONCE },
+    [ACT_CANCEL] = { .name = "cancel", .batch_records = 1, .flags = SL_ACTION_CANCEL },
     { 0 },
 };
 

@@ -12,6 +12,7 @@
 
 enum { SHOP, CRM, SUPPLIER, DESK, ENDPOINTS };            /* the first one only sends webhooks */
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE, ACTIONS }; /* plain, idempotent, 10 at once, once */
+enum { ACT_CANCEL = ACTIONS };                            /* a group's alone */
 
 #define MAX_ROUTES     9
 #define ISOLATION_MOST 6000 /* waits that are noted */
@@ -40,6 +41,7 @@ struct book {
     uint64_t num;
     unsigned arrivals, applied;
     unsigned applied_at, pending_at; /* bit by remote: it has it; it is at it */
+    unsigned cancelled_at;           /* bit by remote: it is found there still, as cancelled */
     unsigned last_at;                /* the remote that got it last */
     bool with_remote;                /* a call that has it is open */
     bool leave;            /* since the last arrival somebody said that it may be sent again */
@@ -51,7 +53,7 @@ struct book {
     uint64_t request;
 };
 
-enum call_kind { CALL_PREPARE, CALL_DELIVER, CALL_RESUME, CALL_CONFIRM };
+enum call_kind { CALL_PREPARE, CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_CANCEL };
 
 /** The flow called, and waits for the answer. Of the world's memory: it outlives the process. */
 struct call {
@@ -115,6 +117,7 @@ struct sim {
     struct conf_group group;
     struct conf_member members[MEMBERS];
     struct conf_target parts[MAX_ROUTES][MEMBERS];
+    struct conf_target cancels[MEMBERS];
     struct conf_route *after[MAX_ROUTES];
     struct adapter adapters[ENDPOINTS];
     struct remote remotes[ENDPOINTS];
@@ -151,6 +154,16 @@ extern const sl_plugin sim_plugin;
 struct book *book_of(struct sim *s, uint64_t num);
 /** The process is gone: nobody hears an answer. What the remote was at goes on. */
 void remote_forget(struct remote *r);
+
+bool remote_is_dead(const struct remote *r);
+
+/* stand_in.c */
+extern const char sim_cancels; /* the handle of a cancel */
+void plan_stand_ins(struct sim *s);
+void stand_in_answer(struct call *c); /* of a cancel */
+void check_stand_ins(struct sim *s);  /* at the end: what stands in for what did not arrive */
+/** Has the event a delivery of the route that stands in for another? */
+bool check_fell(const struct sim *s, const struct event_row *e, const struct conf_route *route);
 
 /* check.c: each says world_fail() */
 void check_begin(struct remote *r); /* a process begins */

@@ -86,6 +86,75 @@ static void test_what_is_not_in_memory_moves_too(void **state)
     group_rig_finish(g);
 }
 
+/** The same once more, with its members the other way round. */
+struct again {
+    struct config config;
+    struct conf_group group;
+    struct conf_member members[2];
+    struct conf_route routes[8];
+    struct conf_target target, parts[2];
+};
+
+static void go_over(struct group_rig *g, struct again *a)
+{
+    struct adapter *adapters[RIG_ENDPOINTS];
+    size_t orphaned = 0;
+
+    a->config = g->rig.config;
+    a->config.refs = 0;
+    a->group = g->group;
+    memcpy(a->routes, g->rig.routes, sizeof(a->routes));
+    for (size_t i = 0; i < 2; i++) {
+        a->members[i] = g->members[1 - i];
+        a->parts[i] = g->parts[1 - i];
+        a->parts[i].group = &a->group;
+    }
+    a->group.members = a->members;
+    a->target = g->rig.targets[0];
+    a->target.group = &a->group;
+    a->target.members = a->parts;
+    a->routes[0].targets = &a->target;
+    a->config.routes = a->routes;
+    a->config.groups = &a->group;
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++)
+        adapters[i] = &g->rig.adapters[i];
+    CHECK_EQ(flow_reconfigure(g->rig.flow, &a->config, adapters, &orphaned), 0);
+    CHECK_EQ(orphaned, 0);
+}
+
+static void test_a_walk_goes_on_over_a_reload(void **state)
+{
+    struct group_rig *g = setup();
+    struct again *a = mem_zero(sizeof(*a));
+    char body[20];
+
+    (void)state;
+    g->rig.config.window = 3;
+    rig_up(&g->rig);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    lane_park(lane(g, OTHER), STR("no"), 600000);
+    for (int i = 0; i < 30; i++) {
+        snprintf(body, sizeof(body), "s%d 1", i);
+        rig_event(&g->rig, "t", body);
+    }
+    UNTIL(&g->rig, g->rig.flow->stats.routed == 30);
+    g->rig.fakes[OTHER].auto_kind = SL_DELIVERED;
+    lane_unpark(lane(g, OTHER));
+    lane_pump(lane(g, OTHER));
+    UNTIL(&g->rig, lane(g, CRM)->moved_away > 0);
+    CHECK(g->rig.fakes[OTHER].records < 30);
+    CHECK(lane(g, CRM)->walk != NULL); /* in the middle of it */
+    go_over(g, a);
+    UNTIL(&g->rig, g->rig.fakes[OTHER].records == 30);
+    CHECK_EQ(lane(g, CRM)->moved_away, 30);
+    CHECK_EQ(g->rig.fakes[CRM].delivers, 0);
+    CHECK(rig_quiet(&g->rig, OTHER)); /* each of them once */
+    CHECK_EQ(g->rig.fakes[OTHER].records, 30);
+    group_rig_finish(g);
+    CHECK_EQ(a->config.refs, 0);
+    free(a);
+}
+
 static void test_what_may_have_arrived_stays(void **state)
 {
     struct group_rig *g = setup();
@@ -396,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_waits_moves_and_keeps_its_key),
         cmocka_unit_test(test_what_is_not_in_memory_moves_too),
+        cmocka_unit_test(test_a_walk_goes_on_over_a_reload),
         cmocka_unit_test(test_what_may_have_arrived_stays),
         cmocka_unit_test(test_an_unknown_one_moves_when_the_first_says_that_it_has_nothing),
         cmocka_unit_test(test_one_that_has_it_keeps_it),

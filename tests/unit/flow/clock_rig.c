@@ -73,7 +73,7 @@ static sl_status describe(void *self, const sl_event *e, const sl_describe_out *
 static void deliver(void *self, void *handle, const sl_batch *b, const sl_done *done)
 {
     struct clock_rig *r = self;
-    sl_outcome o = { .size = sizeof(o), .kind = r->kind, .why = STR("the test") };
+    sl_outcome o = { .size = sizeof(o), .kind = r->kind, .why = str_of(r->why) };
     sl_link link = { STR("po"), str_of(r->link) };
 
     (void)handle;
@@ -182,7 +182,8 @@ void clock_rig_init(struct clock_rig *r)
 
     log_setup(LOG_ERROR, LOG_TEXT);
     *r = (struct clock_rig){ .plan = { .slow_ms = 3, .full_per_mille = 1000 },
-                             .kind = SL_DELIVERED };
+                             .kind = SL_DELIVERED,
+                             .why = "the test" };
     world_init(&r->w, 7, false);
     for (size_t i = 0; i < CLOCK_ENDPOINTS; i++)
         r->endpoints[i] = (struct conf_endpoint){ .name = (char *)names[i],

@@ -42,6 +42,7 @@ struct clock_rig {
     char *topics[4];
     struct adapter adapters[CLOCK_ENDPOINTS], *table[CLOCK_ENDPOINTS];
     uint32_t kind;    /* SL_* of each delivery's outcome */
+    const char *why;  /* of each outcome */
     const char *link; /* delivered: it writes a link of kind "po" with this id; NULL: none */
     uint64_t delivers, questions;
     struct told *moves, *emits; /* own */

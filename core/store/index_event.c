@@ -155,6 +155,63 @@ int index_event_routed(struct index *ix, struct index_event *e, const struct rec
     return e->stored ? update(ix, e) : 0;
 }
 
+static int clear_event(struct index *ix, enum index_stmt which, uint64_t event)
+{
+    sql_bind_u64(ix->st[which], 1, event);
+    return sql_run(ix->st[which]);
+}
+
+static int add_wait(struct index *ix, uint64_t event, size_t n, const struct rec_ref *ref)
+{
+    sqlite3_stmt *st = ix->st[IX_WAIT_ADD];
+
+    sql_bind_u64(st, 1, event);
+    sql_bind_u64(st, 2, n);
+    sql_bind_text(st, 3, ref->endpoint);
+    sql_bind_text(st, 4, ref->kind);
+    sql_bind_text(st, 5, ref->id);
+    return sql_run(st);
+}
+
+static int add_about(struct index *ix, uint64_t event, int64_t n, sl_str subject, sl_str version)
+{
+    sqlite3_stmt *st = ix->st[IX_ABOUT_ADD];
+
+    sql_bind_u64(st, 1, event);
+    sqlite3_bind_int64(st, 2, n);
+    sql_bind_text(st, 3, subject);
+    sql_bind_text(st, 4, version);
+    return sql_run(st);
+}
+
+/* The subject that came with an emitted event, if routing names another. */
+static int keep_first_subject(struct index *ix, const struct index_event *ev,
+                              const struct rec_routed *rec)
+{
+    if (ev->origin != EO_EMITTED || ev->routed == 1 || !ev->subject.len || !rec->n_abouts ||
+        str_eq(ev->subject, rec->abouts[0].subject))
+        return 0;
+    return add_about(ix, ev->id, -1, ev->subject, STR(""));
+}
+
+int index_event_describe(struct index *ix, const struct index_event *ev,
+                         const struct rec_routed *rec)
+{
+    int r = 0;
+
+    if (ev->routed && rec->n_abouts)
+        r = clear_event(ix, IX_ABOUT_CLEAR, rec->event);
+    if (r == 0 && ev->routed)
+        r = clear_event(ix, IX_WAIT_CLEAR, rec->event);
+    if (r == 0)
+        r = keep_first_subject(ix, ev, rec);
+    for (size_t i = 1; r == 0 && i < rec->n_abouts; i++)
+        r = add_about(ix, rec->event, (int64_t)i, rec->abouts[i].subject, rec->abouts[i].version);
+    for (size_t i = 0; r == 0 && i < rec->n_waits; i++)
+        r = add_wait(ix, rec->event, i, &rec->waits[i]);
+    return r;
+}
+
 /* ---- counts ---- */
 
 static int write_count(struct index *ix, const struct index_count *c)

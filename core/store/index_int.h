@@ -197,6 +197,10 @@ int index_event_duplicate(struct index *ix, const struct reclog_record *from,
                           const struct rec_duplicate *rec);
 /* An event, written or not; valid until the next call. 1, 0 (there is none) or a code. */
 int index_event_find(struct index *ix, uint64_t id, struct index_event **ret);
+/* What the event is about and waits for, as this routing understood it; the first subject stands
+ * in the event's own row. */
+int index_event_describe(struct index *ix, const struct index_event *ev,
+                         const struct rec_routed *rec);
 /* What a routing says of it, the number of deliveries set before. */
 int index_event_routed(struct index *ix, struct index_event *e, const struct rec_routed *rec);
 /* One more or one less of the deliveries that stand so. */

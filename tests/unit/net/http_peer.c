@@ -359,3 +359,29 @@ void peer_close(struct peer *p)
     p->fd = -1;
     buf_finish(&p->got);
 }
+
+/* ---- both ---- */
+
+void open_default(struct rig *g, struct peer *p)
+{
+    struct http_server_conf conf;
+
+    rig_defaults(&conf);
+    rig_open(g, &conf);
+    peer_connect(p, g);
+}
+
+void close_both(struct rig *g, struct peer *p)
+{
+    peer_close(p);
+    rig_finish(g);
+}
+
+void reply_text(struct rig *g, const char *text)
+{
+    struct http_request *r = g->held;
+
+    assert_non_null(r);
+    g->held = NULL;
+    http_reply_text(r, 200, text);
+}

@@ -68,3 +68,9 @@ int peer_count(const struct peer *p, const char *text);
 /** "200 400": the status lines received, in order. */
 void peer_statuses(const struct peer *p, char *out, size_t cap);
 void peer_close(struct peer *p);
+
+/** A server as by default with one peer, and their end. */
+void open_default(struct rig *g, struct peer *p);
+void close_both(struct rig *g, struct peer *p);
+/** Answer the request that is held. */
+void reply_text(struct rig *g, const char *text);

@@ -24,15 +24,6 @@
 #define GET  "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST "POST / HTTP/1.1\r\nHost: a\r\n"
 
-static void open_default(struct rig *g, struct peer *p)
-{
-    struct http_server_conf conf;
-
-    rig_defaults(&conf);
-    rig_open(g, &conf);
-    peer_connect(p, g);
-}
-
 /* ---- addresses ---- */
 
 static void a_bad_address_is_refused_with_its_reason(void **state)

@@ -1,6 +1,6 @@
 /*
- * test_http_server.c - what one connection lives through: answers, waiting, limits of time and
- * size, early answers, peers that go.
+ * test_http_server.c - what one connection lives through: answers, waiting, bodies, early
+ * answers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,30 +19,6 @@
 #define H    "Host: a\r\n"
 #define GET  "GET / HTTP/1.1\r\n" H "\r\n"
 #define POST "POST /p HTTP/1.1\r\n" H
-
-static void open_default(struct rig *g, struct peer *p)
-{
-    struct http_server_conf conf;
-
-    rig_defaults(&conf);
-    rig_open(g, &conf);
-    peer_connect(p, g);
-}
-
-static void finish(struct rig *g, struct peer *p)
-{
-    peer_close(p);
-    rig_finish(g);
-}
-
-static void reply_text(struct rig *g, const char *text)
-{
-    struct http_request *r = g->held;
-
-    assert_non_null(r);
-    g->held = NULL;
-    http_reply_text(r, 200, text);
-}
 
 /* ---- answers ---- */
 
@@ -64,7 +40,7 @@ static void an_answer_has_a_date_and_a_length_and_names_no_server(void **state)
     assert_int_equal(peer_count(&p, "Connection:"), 0);
     assert_string_equal(g.peer, "127.0.0.1");
     assert_true(g.peer_uid == -1);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void head_and_204_are_answered_without_a_body(void **state)
@@ -84,7 +60,7 @@ static void head_and_204_are_answered_without_a_body(void **state)
     peer_read(&p);
     assert_int_equal(peer_count(&p, "Content-Length"), 1);
     assert_int_equal(peer_count(&p, "0123"), 0);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void a_handlers_header_cannot_break_out_of_its_line(void **state)
@@ -108,7 +84,7 @@ static void a_handlers_header_cannot_break_out_of_its_line(void **state)
     assert_int_equal(peer_count(&p, "Evil"), 0);
     assert_int_equal(peer_count(&p, "Content-Length:"), 1);
     assert_int_equal(peer_count(&p, "Transfer-Encoding"), 0);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void http_1_0_is_told_that_the_connection_stays(void **state)
@@ -123,7 +99,7 @@ static void http_1_0_is_told_that_the_connection_stays(void **state)
     peer_text(&p, &g, "GET /2 HTTP/1.0\r\n\r\n");
     peer_expect_eof(&p, &g);
     assert_int_equal(peer_count(&p, "\r\nConnection: close\r\n"), 1);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void a_handler_can_close(void **state)
@@ -138,7 +114,7 @@ static void a_handler_can_close(void **state)
     peer_expect_eof(&p, &g);
     assert_int_equal(peer_count(&p, "Connection: close"), 1);
     assert_int_equal(g.heads, 1);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void headers_are_found_without_case(void **state)
@@ -162,7 +138,7 @@ static void headers_are_found_without_case(void **state)
     assert_true(str_eq(http_query(g.held), STR("b=c")));
     assert_true(str_eq(http_target(g.held), STR("/a?b=c")));
     reply_text(&g, "x");
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void the_body_can_be_taken_over(void **state)
@@ -184,7 +160,7 @@ static void the_body_can_be_taken_over(void **state)
     assert_int_equal(len, 5);
     assert_memory_equal(body, "hello", 5);
     free(body);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 /* ---- one at a time ---- */
@@ -206,7 +182,7 @@ static void the_second_request_waits_for_the_first_answer(void **state)
     rig_until(&g, &g.ends, 2);
     reply_text(&g, "second");
     peer_expect(&p, &g, "second", 1);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void thousands_of_pipelined_requests_are_answered_in_order(void **state)
@@ -233,7 +209,7 @@ static void thousands_of_pipelined_requests_are_answered_in_order(void **state)
         assert_non_null(at = strstr(at, want));
     }
     buf_finish(&all);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void who_sends_many_requests_at_once_does_not_keep_the_loop_to_himself(void **state)
@@ -259,7 +235,7 @@ static void who_sends_many_requests_at_once_does_not_keep_the_loop_to_himself(vo
     peer_expect(&greedy, &g, "200 OK", 200);
     buf_finish(&all);
     peer_close(&modest);
-    finish(&g, &greedy);
+    close_both(&g, &greedy);
 }
 
 static void bytes_behind_a_request_are_bounded(void **state)
@@ -289,7 +265,7 @@ static void bytes_behind_a_request_are_bounded(void **state)
     assert_false(c->reading);
     reply_text(&g, "first"); /* then the junk is looked at, and refused */
     peer_expect(&p, &g, "400 Bad", 1);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void an_idle_connection_holds_next_to_nothing(void **state)
@@ -307,7 +283,7 @@ static void an_idle_connection_holds_next_to_nothing(void **state)
     c = list_entry(list_first(&g.server->conns), struct conn, link);
     assert_int_equal(c->state, CONN_IDLE);
     assert_true(!c->request && !c->in.data && !c->out.data);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 /* ---- bodies, early answers ---- */
@@ -331,7 +307,7 @@ static void continue_is_sent_only_when_the_handler_wants_the_body(void **state)
     assert_int_equal(peer_count(&p, "401 Unauthorized"), 1);
     assert_int_equal(peer_count(&p, "Connection: close"), 1);
     assert_int_equal(g.gones + g.refusals, 0);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void an_early_answer_reaches_a_peer_that_goes_on_sending(void **state)
@@ -352,7 +328,7 @@ static void an_early_answer_reaches_a_peer_that_goes_on_sending(void **state)
         peer_expect_eof(&p, &g); /* and no reset */
         assert_int_equal(peer_count(&p, "401 Unauthorized"), 1);
         assert_int_equal(g.ends + g.gones, 0);
-        finish(&g, &p);
+        close_both(&g, &p);
     }
 }
 
@@ -370,7 +346,7 @@ static void a_peer_that_sends_for_ever_after_the_answer_is_cut_off(void **state)
         assert_true(++sent < 64);
     assert_string_equal(g.refused_why, "body too large");
     rig_until_connections(&g, 0);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void a_streamed_body_is_only_handed_on(void **state)
@@ -395,7 +371,7 @@ static void a_streamed_body_is_only_handed_on(void **state)
     peer_expect(&p, &g, "413 Content Too Large", 1); /* the limit holds as ever */
     peer_expect_eof(&p, &g);
     assert_int_equal(g.gones, 1);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void an_answer_at_the_last_piece_of_a_body_keeps_the_connection(void **state)
@@ -416,7 +392,7 @@ static void an_answer_at_the_last_piece_of_a_body_keeps_the_connection(void **st
     peer_expect_eof(&p, &g);
     assert_int_equal(peer_count(&p, "Connection: close"), 1);
     assert_int_equal(g.ends + g.gones + g.refusals, 0);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void an_answer_at_the_head_keeps_the_connection_when_there_is_no_body(void **state)
@@ -430,7 +406,7 @@ static void an_answer_at_the_head_keeps_the_connection_when_there_is_no_body(voi
     peer_text(&p, &g, GET POST "Content-Length: 0\r\n\r\n" GET);
     peer_expect(&p, &g, "200 OK", 3);
     assert_int_equal(g.ends, 0);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 static void a_handler_can_lower_and_raise_the_limit_of_a_body(void **state)
@@ -456,211 +432,7 @@ static void a_handler_can_lower_and_raise_the_limit_of_a_body(void **state)
     assert_int_equal(g.gones, 1);
     assert_int_equal(g.refused_status, 413);
     assert_string_equal(g.refused_why, "body too large");
-    finish(&g, &p);
-}
-
-/* ---- time ---- */
-
-static void open_short(struct rig *g, struct peer *p)
-{
-    struct http_server_conf conf;
-
-    rig_defaults(&conf);
-    conf.head_ms = conf.body_ms = conf.idle_ms = conf.write_ms = 40;
-    rig_open(g, &conf);
-    peer_connect(p, g);
-}
-
-static void a_dripping_head_is_cut_off_by_the_total_time(void **state)
-{
-    struct http_server_conf conf;
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    rig_defaults(&conf);
-    conf.head_ms = 40;
-    rig_open(&g, &conf);
-    peer_connect(&p, &g);
-    for (int i = 0; i < 1000 && !g.refusals; i++) {
-        peer_text(&p, &g, i ? "x" : "GET /");
-        rig_for(&g, 5); /* each byte would renew a limit on inactivity */
-    }
-    peer_expect_eof(&p, &g);
-    assert_int_equal(peer_count(&p, "408 Request Timeout"), 1);
-    assert_string_equal(g.refused_why, "head too slow");
-    assert_int_equal(g.heads, 0);
-    finish(&g, &p);
-}
-
-static void a_stalled_body_is_cut_off_and_the_handler_is_told(void **state)
-{
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_short(&g, &p);
-    peer_text(&p, &g, POST "Content-Length: 1000000\r\n\r\nabc");
-    peer_expect_eof(&p, &g);
-    assert_int_equal(peer_count(&p, "408 Request Timeout"), 1);
-    assert_string_equal(g.refused_why, "body too slow");
-    assert_int_equal(g.gones, 1);
-    finish(&g, &p);
-}
-
-static void a_body_above_the_floor_gets_the_time_it_needs(void **state)
-{
-    static const char kilobyte[1024];
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_short(&g, &p);
-    peer_text(&p, &g, POST "Content-Length: 12288\r\n\r\n");
-    for (int i = 0; i < 12; i++) {
-        rig_for(&g, 10);
-        peer_send(&p, &g, kilobyte, sizeof(kilobyte));
-    }
-    peer_expect(&p, &g, "200 OK", 1);
-    finish(&g, &p);
-}
-
-static void an_idle_connection_is_closed_without_a_word(void **state)
-{
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_short(&g, &p);
-    peer_expect_eof(&p, &g);
-    assert_int_equal(p.got.len + (size_t)g.refusals, 0);
-    peer_close(&p);
-    peer_connect(&p, &g);
-    peer_text(&p, &g, GET);
-    peer_expect(&p, &g, "200 OK", 1);
-    peer_expect_eof(&p, &g);
-    assert_int_equal(g.refusals, 0);
-    finish(&g, &p);
-}
-
-static void a_handler_may_take_longer_than_any_limit(void **state)
-{
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_short(&g, &p);
-    g.when = ANSWER_NEVER;
-    peer_text(&p, &g, GET);
-    rig_for(&g, 120);
-    reply_text(&g, "late");
-    peer_expect(&p, &g, "late", 1);
-    finish(&g, &p);
-}
-
-static void a_peer_that_does_not_take_the_answer_is_cut_off(void **state)
-{
-    static char body[32 << 20];
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_short(&g, &p);
-    g.reply.body = (sl_str){ body, sizeof(body) };
-    assert_true(send(p.fd, GET, strlen(GET), 0) > 0); /* and reads nothing */
-    rig_until(&g, &g.ends, 1);
-    rig_until_connections(&g, 0);
-    finish(&g, &p);
-}
-
-/* ---- peers that go ---- */
-
-static void reset(struct peer *p)
-{
-    struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-    setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    peer_close(p);
-}
-
-static void a_handler_is_told_when_the_peer_is_gone_before_the_answer(void **state)
-{
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_default(&g, &p);
-    g.when = ANSWER_NEVER;
-    peer_text(&p, &g, GET);
-    rig_until(&g, &g.ends, 1);
-    reset(&p);
-    rig_until(&g, &g.gones, 1);
-    assert_null(g.held);
-    rig_until_connections(&g, 0);
-
-    peer_connect(&p, &g);
-    peer_text(&p, &g, POST "Content-Length: 5\r\n\r\nab");
-    rig_until(&g, &g.heads, 2);
-    peer_close(&p); /* in the middle of the body an orderly end is one as well */
-    rig_until(&g, &g.gones, 2);
-    assert_int_equal(g.ends, 1);
-    finish(&g, &p);
-}
-
-static void a_peer_that_only_ends_its_side_gets_its_answers(void **state)
-{
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_default(&g, &p);
-    g.when = ANSWER_NEVER;
-    peer_text(&p, &g, GET "GET /2 HTTP/1.1\r\n" H "\r\nGET /half");
-    shutdown(p.fd, SHUT_WR);
-    rig_until(&g, &g.ends, 1);
-    rig_for(&g, 5);
-    reply_text(&g, "first");
-    rig_until(&g, &g.ends, 2);
-    reply_text(&g, "second");
-    peer_expect_eof(&p, &g);
-    assert_int_equal(peer_count(&p, "first") + peer_count(&p, "second"), 2);
-    assert_int_equal(g.gones + g.refusals, 0);
-    finish(&g, &p);
-}
-
-static void an_answer_to_a_peer_that_went_does_no_harm(void **state)
-{
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    open_default(&g, &p);
-    g.when = ANSWER_NEVER;
-    peer_text(&p, &g, GET);
-    rig_until(&g, &g.ends, 1);
-    reset(&p);
-    reply_text(&g, "into the void"); /* the loop has not told of the reset yet */
-    rig_until_connections(&g, 0);
-    assert_int_equal(g.gones, 0);
-    finish(&g, &p);
-}
-
-static void a_peer_that_goes_in_the_middle_of_the_answer_does_no_harm(void **state)
-{
-    static char body[32 << 20];
-    struct rig g;
-    struct peer p;
-
-    (void)state;
-    signal(SIGPIPE, SIG_DFL);
-    open_default(&g, &p);
-    g.reply.body = (sl_str){ body, sizeof(body) };
-    assert_true(send(p.fd, GET, strlen(GET), 0) > 0);
-    rig_until(&g, &g.ends, 1);
-    reset(&p);
-    rig_until_connections(&g, 0);
-    assert_int_equal(g.gones, 0);
-    finish(&g, &p);
+    close_both(&g, &p);
 }
 
 int main(void)
@@ -685,16 +457,6 @@ int main(void)
         cmocka_unit_test(an_answer_at_the_last_piece_of_a_body_keeps_the_connection),
         cmocka_unit_test(an_answer_at_the_head_keeps_the_connection_when_there_is_no_body),
         cmocka_unit_test(a_handler_can_lower_and_raise_the_limit_of_a_body),
-        cmocka_unit_test(a_dripping_head_is_cut_off_by_the_total_time),
-        cmocka_unit_test(a_stalled_body_is_cut_off_and_the_handler_is_told),
-        cmocka_unit_test(a_body_above_the_floor_gets_the_time_it_needs),
-        cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
-        cmocka_unit_test(a_handler_may_take_longer_than_any_limit),
-        cmocka_unit_test(a_peer_that_does_not_take_the_answer_is_cut_off),
-        cmocka_unit_test(a_handler_is_told_when_the_peer_is_gone_before_the_answer),
-        cmocka_unit_test(a_peer_that_only_ends_its_side_gets_its_answers),
-        cmocka_unit_test(an_answer_to_a_peer_that_went_does_no_harm),
-        cmocka_unit_test(a_peer_that_goes_in_the_middle_of_the_answer_does_no_harm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

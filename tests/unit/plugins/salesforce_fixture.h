@@ -64,6 +64,11 @@ void sf_deliver(struct sf_fixture *x, const char *const *bodies, const char *tok
 #define SF_FAIL_HEAD "\"sf__Id\",\"sf__Error\"," SF_KEY "\n"
 #define SF_A_OK      "\"0035g00000Tst01AAB\",\"true\",\"a\"\n"
 #define SF_B_OK      "\"0035g00000Tst02AAB\",\"false\",\"b\"\n"
+#define SF_OK_TWO    SF_OK_HEAD SF_B_OK SF_A_OK /* rows come back in any order */
+
+/* checkpoints */
+#define SF_CREATED "{\"v\":1,\"job\":\"" SF_ID "\",\"step\":\"created\"}"
+#define SF_CLOSED  "{\"v\":1,\"job\":\"" SF_ID "\",\"step\":\"closed\"}"
 
 void sf_expect_token(struct sf_fixture *x);
 void sf_expect_create(struct sf_fixture *x, const char *id);

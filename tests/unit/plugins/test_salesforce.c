@@ -1,16 +1,12 @@
 /*
- * test_salesforce.c - a batch as a Bulk API 2.0 job: the good way, every lost answer, resuming
- * from every state, what HTTP errors and failed jobs mean.
+ * test_salesforce.c - a batch as a Bulk API 2.0 job: the good way, what HTTP errors and failed jobs
+ * mean.
  */
 #include "salesforce_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CREATED "{\"v\":1,\"job\":\"" SF_ID "\",\"step\":\"created\"}"
-#define CLOSED  "{\"v\":1,\"job\":\"" SF_ID "\",\"step\":\"closed\"}"
-#define OK_TWO  SF_OK_HEAD SF_B_OK SF_A_OK /* rows come back in any order */
 
 /* ---- the good way -------------------------------------------------------------------------- */
 
@@ -71,7 +67,7 @@ static void the_worked_example_goes_out_byte_for_byte_and_every_row_finds_its_re
 
     CHECK(x->done.finished && !x->done.parked);
     CHECK_EQ(x->done.n_checkpoints, 2);
-    CHECK_STR(x->done.token, CLOSED);
+    CHECK_STR(x->done.token, SF_CLOSED);
     CHECK_EQ(o[0].kind, SL_DELIVERED);
     CHECK_STR(o[0].reference, "0035g00000Tst01AAB");
     CHECK_EQ(o[0].n_links, 1);
@@ -97,7 +93,7 @@ static void polling_begins_at_first_and_doubles_up_to_the_cap(void **state)
     for (size_t i = 0; i < 5; i++)
         sf_expect_state(x, SF_JOB, "InProgress");
     sf_expect_state(x, SF_JOB, "JobComplete");
-    sf_expect_results(x, SF_JOB, OK_TWO, NULL, NULL);
+    sf_expect_results(x, SF_JOB, SF_OK_TWO, NULL, NULL);
     sf_deliver(x, SF_TWO, NULL);
     fake_host_run(x->host);
     for (size_t i = 0; i < 6; i++)
@@ -114,7 +110,7 @@ static void what_cannot_be_sent_is_rejected_and_the_others_go_on(void **state)
     sf_expect_token(x);
     sf_expect_sent(x, SF_ID, SF_JOB, SF_KEY ",Amount__c\na,19.90\nb,\n");
     sf_expect_state(x, SF_JOB, "JobComplete");
-    sf_expect_results(x, SF_JOB, OK_TWO, NULL, NULL);
+    sf_expect_results(x, SF_JOB, SF_OK_TWO, NULL, NULL);
     sf_deliver(x,
                SF_BODIES("{\"LastName\":\"x\"}", "{\"" SF_KEY "\":\"a\",\"Amount__c\":19.90}",
                          "{\"" SF_KEY "\":\"c\",\"Tags__c\":[1]}", "not json", SF_ROW("b"),
@@ -252,306 +248,6 @@ static void an_unknown_field_that_nobody_has_condemns_all(void **state)
     CHECK_EQ(x->done.outcomes[1].kind, SL_REJECTED);
 }
 
-/* ---- lost answers -------------------------------------------------------------------------- */
-
-static void finish_well(struct sf_fixture *x, const char *job)
-{
-    sf_expect_state(x, job, "JobComplete");
-    sf_expect_results(x, job, OK_TWO, NULL, NULL);
-}
-
-static void a_lost_create_is_made_once_more(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    FAKE_EXPECT(x->host, .method = "POST", .url = SF_JOBS, .error = SL_E_NETWORK, .sent = 1);
-    sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
-    finish_well(x, SF_JOB2);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_two(x);
-}
-
-static void a_create_lost_twice_goes_to_the_retry(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    for (int i = 0; i < 2; i++)
-        FAKE_EXPECT(x->host, .url = SF_JOBS, .error = SL_E_TIMEOUT, .sent = 1);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_all(x, SL_RETRY);
-    CHECK_EQ(x->done.outcomes[0].not_sent, 0);
-    CHECK_EQ(x->done.n_checkpoints, 0);
-}
-
-static void a_lost_upload_aborts_the_job_and_makes_another(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_create(x, SF_ID);
-    FAKE_EXPECT(x->host, .method = "PUT", .error = SL_E_NETWORK, .sent = 1);
-    sf_expect_abort(x, SF_JOB);
-    sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
-    finish_well(x, SF_JOB2);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_two(x);
-    sf_check_has(x->done.token, SF_ID2);
-    CHECK_EQ(x->done.n_checkpoints, 3);
-}
-
-static void a_job_that_cannot_be_aborted_does_not_stop_the_next(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_create(x, SF_ID);
-    FAKE_EXPECT(x->host, .method = "PUT", .status = 400,
-                .answer =
-                    "[{\"errorCode\":\"CLIENTINPUTERROR\",\"message\":\"Found multiple "
-                    "contents for job: <7505>\"}]");
-    FAKE_EXPECT(x->host, .method = "PATCH", .url = SF_JOB, .status = 503);
-    sf_expect_create(x, SF_ID2);
-    FAKE_EXPECT(x->host, .method = "PUT", .error = SL_E_NETWORK, .sent = 1);
-    FAKE_EXPECT(x->host, .method = "PATCH", .url = SF_JOB2, .error = SL_E_NETWORK);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_all(x, SL_RETRY); /* two jobs are enough for now */
-}
-
-static void after_a_lost_close_the_job_is_asked_and_closed_again_if_open(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_create(x, SF_ID);
-    sf_expect_upload(x, SF_JOB, SF_TWO_CSV);
-    FAKE_EXPECT(x->host, .method = "PATCH", .url = SF_JOB, .error = SL_E_TIMEOUT, .sent = 1);
-    sf_expect_state(x, SF_JOB, "Open");
-    sf_expect_close(x, SF_JOB);
-    finish_well(x, SF_JOB);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_two(x);
-}
-
-static void after_a_lost_close_that_was_done_nothing_is_sent_again(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_create(x, SF_ID);
-    sf_expect_upload(x, SF_JOB, SF_TWO_CSV);
-    FAKE_EXPECT(x->host, .method = "PATCH", .url = SF_JOB, .status = 502,
-                .answer = "<html>Bad Gateway</html>");
-    FAKE_EXPECT(x->host, .method = "GET", .url = SF_JOB, .error = SL_E_NETWORK, .sent = 1);
-    sf_expect_state(x, SF_JOB, "InProgress");
-    finish_well(x, SF_JOB);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_two(x);
-}
-
-static void while_a_job_runs_no_trouble_makes_it_forgotten(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_sent(x, SF_ID, SF_JOB, SF_TWO_CSV);
-    FAKE_EXPECT(
-        x->host, .url = SF_JOB, .status = 503,
-        .answer = "[{\"message\":\"Server too busy\",\"errorCode\":\"SERVER_UNAVAILABLE\"}]");
-    FAKE_EXPECT(x->host, .url = SF_JOB, .error = SL_E_DNS);
-    FAKE_EXPECT(x->host, .url = SF_JOB, .status = 200, .answer = "<html>maintenance</html>");
-    FAKE_EXPECT(x->host, .url = SF_JOB, .status = 403,
-                .answer =
-                    "[{\"message\":\"ConcurrentPerOrgLongTxn Limit exceeded.\",\"errorCode\":"
-                    "\"REQUEST_LIMIT_EXCEEDED\"}]");
-    FAKE_EXPECT(x->host, .url = SF_JOB, .status = 429, .retry_after_ms = 100000);
-    sf_expect_state(x, SF_JOB, "JobComplete");
-    FAKE_EXPECT(x->host, .url = SF_JOB "/successfulResults", .error = SL_E_NETWORK, .sent = 1);
-    FAKE_EXPECT(x->host, .url = SF_JOB "/successfulResults", .status = 500);
-    FAKE_EXPECT(x->host, .url = SF_JOB "/successfulResults", .status = 200,
-                .answer = SF_OK_HEAD SF_A_OK "\"0035g000"); /* torn: "a" is told only once */
-    sf_expect_results(x, SF_JOB, OK_TWO, NULL, NULL);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_two(x);
-}
-
-static void a_job_that_is_gone_gets_a_successor_once(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_sent(x, SF_ID, SF_JOB, SF_TWO_CSV);
-    FAKE_EXPECT(x->host, .url = SF_JOB, .status = 404, .answer = SF_GONE);
-    sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
-    sf_expect_state(x, SF_JOB2, "Aborted");
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_all(x, SL_RETRY);
-    sf_check_has(x->done.outcomes[0].why, "was aborted");
-}
-
-static void a_job_without_end_is_aborted_and_its_records_go_again(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_sent(x, SF_ID, SF_JOB, SF_TWO_CSV);
-    for (int i = 0; i < 243; i++) /* 2 + 4 + 8 + 16 s, then every 30 s up to two hours */
-        sf_expect_state(x, SF_JOB, "InProgress");
-    sf_expect_abort(x, SF_JOB);
-    sf_deliver(x, SF_TWO, NULL);
-    fake_host_run(x->host);
-    sf_check_all(x, SL_RETRY);
-    sf_check_has(x->done.outcomes[0].why, "job_timeout (7200 s)");
-}
-
-/* ---- crashes ------------------------------------------------------------------------------- */
-
-static void nothing_is_uploaded_before_the_job_id_is_durable(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_create(x, SF_ID);
-    sf_deliver(x, SF_TWO, NULL);
-    x->done.withhold_after = 0;
-    fake_host_run(x->host);
-    CHECK_EQ(x->done.n_checkpoints, 1);
-    CHECK(!x->done.finished);
-}
-
-static void nothing_is_closed_before_the_intent_is_durable(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_create(x, SF_ID);
-    sf_expect_upload(x, SF_JOB, SF_TWO_CSV);
-    sf_deliver(x, SF_TWO, NULL);
-    x->done.withhold_after = 1;
-    fake_host_run(x->host);
-    CHECK_EQ(x->done.n_checkpoints, 2);
-    CHECK_STR(x->done.token, CREATED);
-    CHECK(!x->done.finished);
-}
-
-static void resume_asks_the_job_and_never_uploads_twice(void **state)
-{
-    struct sf_fixture *x = *state;
-    static const struct {
-        const char *token, *first;
-        bool abort, fresh, close;
-    } table[] = {
-        { CREATED, "Open", true, true, false },
-        { CREATED, "Aborted", false, true, false },
-        { CREATED, NULL, false, true, false },
-        { CREATED, "UploadComplete", false, false, false },
-        { CREATED, "JobComplete", false, false, false },
-        { CLOSED, "Open", false, false, true },
-        { CLOSED, "UploadComplete", false, false, false },
-        { CLOSED, "InProgress", false, false, false },
-        { CLOSED, "JobComplete", false, false, false },
-        { CLOSED, "Aborted", false, true, false },
-        { CLOSED, NULL, false, true, false },
-    };
-
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        const char *job = table[i].fresh ? SF_JOB2 : SF_JOB;
-
-        sf_expect_token(x);
-        if (table[i].first)
-            sf_expect_state(x, SF_JOB, table[i].first);
-        else
-            FAKE_EXPECT(x->host, .url = SF_JOB, .status = 404, .answer = SF_GONE);
-        if (table[i].abort)
-            sf_expect_abort(x, SF_JOB);
-        if (table[i].fresh)
-            sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
-        if (table[i].close)
-            sf_expect_close(x, SF_JOB);
-        if (!table[i].first || strcmp(table[i].first, "JobComplete") != 0)
-            sf_expect_state(x, job, "JobComplete");
-        sf_expect_results(x, job, OK_TWO, NULL, NULL);
-        sf_deliver(x, SF_TWO, table[i].token);
-        fake_host_run(x->host);
-        sf_check_two(x);
-        sf_reopen(x);
-    }
-}
-
-static void resume_of_a_failed_job_reads_its_results(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    sf_expect_token(x);
-    sf_expect_state(x, SF_JOB, "Failed\",\"errorMessage\":\"TooManyLockFailure : x");
-    sf_expect_results(x, SF_JOB, SF_OK_HEAD SF_A_OK, "", "");
-    sf_deliver(x, SF_TWO, CLOSED);
-    fake_host_run(x->host);
-    CHECK_EQ(x->done.outcomes[0].kind, SL_DELIVERED);
-    CHECK_EQ(x->done.outcomes[1].kind, SL_RETRY);
-}
-
-static void a_checkpoint_that_is_not_understood_means_a_new_job(void **state)
-{
-    struct sf_fixture *x = *state;
-    static const char *const tokens[] = {
-        "",
-        "{}",
-        "{\"v\":2,\"job\":\"750\",\"step\":\"closed\"}",
-        "{\"v\":1,\"job\":\"../../x\",\"step\":\"closed\"}",
-        "{\"v\":1,\"job\":\"750\"}",
-    };
-
-    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
-        sf_expect_token(x);
-        sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
-        finish_well(x, SF_JOB2);
-        sf_deliver(x, SF_TWO, tokens[i]);
-        fake_host_run(x->host);
-        sf_check_two(x);
-        sf_reopen(x);
-    }
-}
-
-static void closing_at_any_moment_leaves_nothing_behind(void **state)
-{
-    struct sf_fixture *x = *state;
-
-    for (int step = 0; step < 8; step++) {
-        FAKE_EXPECT(x->host, .status = 200, .answer = SF_TOKEN, .never = step == 0);
-        if (step >= 1)
-            FAKE_EXPECT(x->host, .status = 200, .answer = "{\"id\":\"" SF_ID "\"}",
-                        .never = step == 1);
-        if (step >= 2)
-            FAKE_EXPECT(x->host, .method = "PUT", .status = 201, .never = step == 2);
-        if (step >= 3)
-            FAKE_EXPECT(x->host, .method = "PATCH", .status = 200, .never = step == 3);
-        if (step >= 5) /* at 4 it waits to ask */
-            FAKE_EXPECT(x->host, .status = 200, .answer = "{\"state\":\"JobComplete\"}",
-                        .never = step == 5);
-        if (step >= 6)
-            FAKE_EXPECT(x->host, .status = 200, .answer = OK_TWO, .never = step == 6);
-        if (step >= 7)
-            FAKE_EXPECT(x->host, .url = SF_JOB "/failedResults", .never = true);
-        sf_deliver(x, SF_TWO, NULL);
-        if (step == 4)
-            fake_host_run_for(x->host, 1000);
-        else
-            fake_host_run(x->host);
-        CHECK(!x->done.finished);
-        sf_reopen(x);
-    }
-}
-
 /* ---- HTTP errors --------------------------------------------------------------------------- */
 
 #define PARKED 100 /* besides the kinds of outcomes */
@@ -660,7 +356,7 @@ static void the_daily_limit_is_announced_once_until_it_was_far_again(void **stat
     };
 
     sf_expect_token(x);
-    sf_deliver(x, SF_TWO, CLOSED);
+    sf_deliver(x, SF_TWO, SF_CLOSED);
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         const char *log;
 
@@ -691,21 +387,6 @@ int main(void)
         TEST(a_job_that_failed_inside_salesforce_goes_again),
         TEST(an_unknown_field_condemns_only_the_records_that_have_it),
         TEST(an_unknown_field_that_nobody_has_condemns_all),
-        TEST(a_lost_create_is_made_once_more),
-        TEST(a_create_lost_twice_goes_to_the_retry),
-        TEST(a_lost_upload_aborts_the_job_and_makes_another),
-        TEST(a_job_that_cannot_be_aborted_does_not_stop_the_next),
-        TEST(after_a_lost_close_the_job_is_asked_and_closed_again_if_open),
-        TEST(after_a_lost_close_that_was_done_nothing_is_sent_again),
-        TEST(while_a_job_runs_no_trouble_makes_it_forgotten),
-        TEST(a_job_that_is_gone_gets_a_successor_once),
-        TEST(a_job_without_end_is_aborted_and_its_records_go_again),
-        TEST(nothing_is_uploaded_before_the_job_id_is_durable),
-        TEST(nothing_is_closed_before_the_intent_is_durable),
-        TEST(resume_asks_the_job_and_never_uploads_twice),
-        TEST(resume_of_a_failed_job_reads_its_results),
-        TEST(a_checkpoint_that_is_not_understood_means_a_new_job),
-        TEST(closing_at_any_moment_leaves_nothing_behind),
         TEST(trouble_before_the_upload_has_its_meaning),
         TEST(the_daily_limit_is_announced_once_until_it_was_far_again),
     };

@@ -127,74 +127,6 @@ int command_dead_list(struct cli *cli)
 
 /* ---- show ---- */
 
-static void print_attempts(json_t *attempts)
-{
-    struct table t;
-    size_t i;
-    json_t *a;
-
-    if (!json_array_size(attempts))
-        return;
-    printf("\nattempts\n");
-    table_init(&t, ">NO|SENT|ENDPOINT|BECAME|>STATUS|>MS|ERROR");
-    json_array_foreach(attempts, i, a)
-    {
-        char when[32];
-        table_number(&t, json_object_get(a, "attempt"));
-        table_cell(&t, short_time(json_text(a, "sent_at"), when));
-        table_cell(&t, json_text(a, "endpoint"));
-        table_cell(&t, json_text(a, "state"));
-        table_number(&t, json_object_get(a, "status"));
-        table_number(&t, json_object_get(a, "latency_ms"));
-        table_cell(&t, json_text(a, "error"));
-    }
-    table_print(&t);
-    table_finish(&t);
-}
-
-static void print_moves(json_t *moves)
-{
-    struct table t;
-    size_t i;
-    json_t *m;
-
-    if (!json_array_size(moves))
-        return;
-    printf("\nmoves\n");
-    table_init(&t, "AT|BECAME|WHO|REASON");
-    json_array_foreach(moves, i, m)
-    {
-        char when[32];
-        table_cell(&t, short_time(json_text(m, "at"), when));
-        table_cell(&t, json_text(m, "state"));
-        table_cell(&t, *json_text(m, "who") ? json_text(m, "who") : "-");
-        table_cell(&t, json_text(m, "reason"));
-    }
-    table_print(&t);
-    table_finish(&t);
-}
-
-static void print_links(json_t *links)
-{
-    struct table t;
-    size_t i;
-    json_t *l;
-
-    if (!json_array_size(links))
-        return;
-    printf("\nlinks\n");
-    table_init(&t, "ENDPOINT|KIND|ID|SUBJECT");
-    json_array_foreach(links, i, l)
-    {
-        table_cell(&t, json_text(l, "endpoint"));
-        table_cell(&t, json_text(l, "kind"));
-        table_cell(&t, json_text(l, "id"));
-        table_cell(&t, json_text(l, "subject"));
-    }
-    table_print(&t);
-    table_finish(&t);
-}
-
 /** "zip (postcode): [0-9]{5}, city" */
 static void fields_text(struct buf *out, json_t *fields)
 {
@@ -311,9 +243,14 @@ static void print_delivery(json_t *d)
     print_hold(d);
     print_deadline(d);
     print_choices(d);
-    print_attempts(json_object_get(d, "attempts"));
-    print_moves(json_object_get(d, "moves"));
-    print_links(json_object_get(d, "links"));
+    table_section("attempts",
+                  ">NO=#attempt|SENT=@sent_at|ENDPOINT=endpoint|BECAME=state|>STATUS=#status"
+                  "|>MS=#latency_ms|ERROR=error",
+                  json_object_get(d, "attempts"));
+    table_section("moves", "AT=@at|BECAME=state|WHO=?who|REASON=reason",
+                  json_object_get(d, "moves"));
+    table_section("links", "ENDPOINT=endpoint|KIND=kind|ID=id|SUBJECT=subject",
+                  json_object_get(d, "links"));
     print_body("body", json_text(d, "body"));
     print_body("request, as frozen for its key", json_text(d, "request"));
     if (json_array_size(emitted)) {
@@ -338,27 +275,14 @@ static void suggest(json_t *d)
         tell("next: sluice held release %s, or sluice held reject %s\n", id, id);
 }
 
+static void print_and_suggest(json_t *d)
+{
+    print_delivery(d);
+    suggest(d);
+}
+
 int command_deliveries_show(struct cli *cli)
 {
-    const char *id = command_one(cli, "id of a delivery, such as 1042.0");
-    struct buf target = { 0 };
-    struct answer a;
-    int r;
-
-    if (!id)
-        return EXIT_USAGE;
-    buf_cstr(&target, "/v1/deliveries/");
-    target_segment(&target, id);
-    r = client_get(cli, target.data, &a);
-    buf_finish(&target);
-    if (r != EXIT_DONE)
-        return r;
-    if (cli->json) {
-        answer_print(&a);
-    } else {
-        print_delivery(a.json);
-        suggest(a.json);
-    }
-    answer_finish(&a);
-    return EXIT_DONE;
+    return command_show(cli, "id of a delivery, such as 1042.0", "/v1/deliveries/",
+                        print_and_suggest);
 }

@@ -216,16 +216,16 @@ static void print_event(json_t *e)
     print_some("duplicates", json_object_get(e, "duplicates"));
 }
 
-int command_events_show(struct cli *cli)
+int command_show(struct cli *cli, const char *what, const char *path, void (*print)(json_t *o))
 {
-    const char *id = command_one(cli, "id of an event, such as 1042");
+    const char *id = command_one(cli, what);
     struct buf target = { 0 };
     struct answer a;
     int r;
 
     if (!id)
         return EXIT_USAGE;
-    buf_cstr(&target, "/v1/events/");
+    buf_cstr(&target, path);
     target_segment(&target, id);
     r = client_get(cli, target.data, &a);
     buf_finish(&target);
@@ -234,7 +234,12 @@ int command_events_show(struct cli *cli)
     if (cli->json)
         answer_print(&a);
     else
-        print_event(a.json);
+        print(a.json);
     answer_finish(&a);
     return EXIT_DONE;
+}
+
+int command_events_show(struct cli *cli)
+{
+    return command_show(cli, "id of an event, such as 1042", "/v1/events/", print_event);
 }

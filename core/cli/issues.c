@@ -11,27 +11,10 @@
 
 static void print_list(json_t *list)
 {
-    struct table t;
-    size_t i;
-    json_t *o;
-
-    table_init(&t, "ISSUE|STATE|>DEAD|>COUNT|FIRST|LAST|ROUTE|ENDPOINT|CLASS|REASON");
-    json_array_foreach(list, i, o)
-    {
-        char first[32], last[32];
-        table_cell(&t, json_text(o, "id"));
-        table_cell(&t, json_text(o, "state"));
-        table_number(&t, json_object_get(o, "dead"));
-        table_number(&t, json_object_get(o, "count"));
-        table_cell(&t, short_time(json_text(o, "first_at"), first));
-        table_cell(&t, short_time(json_text(o, "last_at"), last));
-        table_cell(&t, json_text(o, "route"));
-        table_cell(&t, *json_text(o, "endpoint") ? json_text(o, "endpoint") : "-");
-        table_cell(&t, json_text(o, "class"));
-        table_cell(&t, json_text(o, "reason"));
-    }
-    table_print(&t);
-    table_finish(&t);
+    table_rows(
+        "ISSUE=id|STATE=state|>DEAD=#dead|>COUNT=#count|FIRST=@first_at|LAST=@last_at|ROUTE=route"
+        "|ENDPOINT=?endpoint|CLASS=class|REASON=reason",
+        list);
 }
 
 int command_issues(struct cli *cli)
@@ -77,28 +60,6 @@ static void print_word(const char *name, json_t *word)
     buf_finish(&b);
 }
 
-static void print_dead(json_t *list)
-{
-    struct table t;
-    size_t i;
-    json_t *d;
-
-    if (!json_array_size(list))
-        return;
-    printf("\nits newest dead letters\n");
-    table_init(&t, ">ID|SUBJECT|UPDATED|REASON");
-    json_array_foreach(list, i, d)
-    {
-        char when[32];
-        table_cell(&t, json_text(d, "id"));
-        table_cell(&t, *json_text(d, "subject") ? json_text(d, "subject") : "-");
-        table_cell(&t, short_time(json_text(d, "updated_at"), when));
-        table_cell(&t, json_text(d, "reason"));
-    }
-    table_print(&t);
-    table_finish(&t);
-}
-
 static void print_issue(json_t *o)
 {
     json_t *example = json_object_get(o, "example");
@@ -120,7 +81,9 @@ static void print_issue(json_t *o)
     print_word("resolved", json_object_get(o, "resolved"));
     print_member(example, "example", "delivery");
     print_member(example, "it said", "reason");
-    print_dead(json_object_get(o, "deliveries"));
+    table_section("its newest dead letters",
+                  ">ID=id|SUBJECT=?subject|UPDATED=@updated_at|REASON=reason",
+                  json_object_get(o, "deliveries"));
 }
 
 static int one(struct cli *cli, const char *verb)

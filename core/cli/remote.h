@@ -59,6 +59,10 @@ void tell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** The one argument a command wants; NULL: told. */
 const char *command_one(const struct cli *cli, const char *what);
 
+/** GET `path` and the one argument, which is `what`; printed by `print`, or as it is with --json.
+ * An exit code. */
+int command_show(struct cli *cli, const char *what, const char *path, void (*print)(json_t *o));
+
 /** Deliveries as a table to standard output. */
 void print_deliveries(json_t *list);
 /** Events as a table. */

@@ -282,25 +282,10 @@ int command_replay(struct cli *cli)
 
 static void print_list(json_t *list)
 {
-    struct table t;
-    size_t i;
-    json_t *r;
-
-    table_init(&t, ">ID|STATE|>MATCHED|>DECIDED|>REFUSED|>RATE|BY|WHY|STOPPED BY");
-    json_array_foreach(list, i, r)
-    {
-        table_number(&t, json_object_get(r, "id"));
-        table_cell(&t, json_text(r, "state"));
-        table_number(&t, json_object_get(r, "matched"));
-        table_number(&t, json_object_get(r, "done"));
-        table_number(&t, json_object_get(r, "refused"));
-        table_number(&t, json_object_get(r, "rate"));
-        table_cell(&t, json_text(r, "who"));
-        table_cell(&t, json_text(r, "why"));
-        table_cell(&t, json_text(r, "end"));
-    }
-    table_print(&t);
-    table_finish(&t);
+    table_rows(
+        ">ID=#id|STATE=state|>MATCHED=#matched|>DECIDED=#done|>REFUSED=#refused|>RATE=#rate|BY=who"
+        "|WHY=why|STOPPED BY=end",
+        list);
 }
 
 int command_replay_status(struct cli *cli)

@@ -142,25 +142,10 @@ static void print_endpoints(json_t *lanes, json_t *counts)
 
 static void print_alerts(json_t *alerts)
 {
-    struct table t;
-    size_t i;
-    json_t *a;
-
     if (!json_array_size(alerts))
         return;
-    table_init(&t, "ALERT|SINCE|ENDPOINT|ROUTE|TEXT");
-    json_array_foreach(alerts, i, a)
-    {
-        char when[32];
-        table_cell(&t, json_text(a, "alert"));
-        table_cell(&t, short_time(json_text(a, "since"), when));
-        table_cell(&t, *json_text(a, "endpoint") ? json_text(a, "endpoint") : "-");
-        table_cell(&t, *json_text(a, "route") ? json_text(a, "route") : "-");
-        table_cell(&t, json_text(a, "text"));
-    }
     putchar('\n');
-    table_print(&t);
-    table_finish(&t);
+    table_rows("ALERT=alert|SINCE=@since|ENDPOINT=?endpoint|ROUTE=?route|TEXT=text", alerts);
 }
 
 static int64_t total(json_t *counts, const char *state)

@@ -193,6 +193,56 @@ void table_finish(struct table *t)
     *t = (struct table){ 0 };
 }
 
+/* ---- lists of objects ---- */
+
+static void member_cell(struct table *t, json_t *o, const char *name)
+{
+    json_t *value = json_object_get(o, name + (strchr("@?#", *name) != NULL));
+    const char *text = json_string_value(value) ? json_string_value(value) : "";
+    char when[32];
+
+    if (*name == '#')
+        table_number(t, value);
+    else if (*name == '@')
+        table_cell(t, short_time(text, when));
+    else
+        table_cell(t, *name == '?' && !*text ? "-" : text);
+}
+
+void table_rows(const char *columns, json_t *list)
+{
+    struct buf heads = { 0 };
+    struct table t;
+    size_t i;
+    json_t *o;
+
+    for (const char *c = columns; *c; c += strcspn(c, "|")) {
+        if (*c == '|')
+            buf_char(&heads, *c++);
+        buf_append(&heads, c, strcspn(c, "="));
+    }
+    table_init(&t, heads.data);
+    json_array_foreach(list, i, o)
+    {
+        for (const char *c = columns; (c = strchr(c, '=')); c += strcspn(c, "|")) {
+            char name[32];
+            snprintf(name, sizeof(name), "%.*s", (int)strcspn(c + 1, "|"), c + 1);
+            member_cell(&t, o, name);
+        }
+    }
+    table_print(&t);
+    table_finish(&t);
+    buf_finish(&heads);
+}
+
+void table_section(const char *heading, const char *columns, json_t *list)
+{
+    if (!json_array_size(list))
+        return;
+    printf("\n%s\n", heading);
+    table_rows(columns, list);
+}
+
 /* ---- raw JSON ---- */
 
 static bool is_blank(char c)

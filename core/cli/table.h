@@ -33,6 +33,13 @@ void table_write(const struct table *t, struct buf *out);
 void table_print(const struct table *t);
 void table_finish(struct table *t);
 
+/** A list of objects, a row each: "ISSUE=id|>DEAD=#dead|SEEN=@last_at|ENDPOINT=?endpoint" - a head
+ * and the member below it; '#': a number, '@': a time, '?': "-" where it is empty. To standard
+ * output. */
+void table_rows(const char *columns, json_t *list);
+/** The same below a heading; nothing when there is no row. */
+void table_section(const char *heading, const char *columns, json_t *list);
+
 /** "2026-11-20 09:15:32" of an RFC 3339 text; "-" for NULL. `out` holds 32 bytes. */
 const char *short_time(const char *rfc3339, char out[32]);
 /** A member that is a text; "" otherwise. */

@@ -339,7 +339,6 @@ static const char *state_condition(const char *state)
 int report_issues(struct index *ix, struct query *q)
 {
     const struct store_filter *f = &q->filter;
-    json_t *list = json_array();
     sqlite3_stmt *st = NULL;
     struct buf sql = { 0 };
     int r;
@@ -361,12 +360,7 @@ int report_issues(struct index *ix, struct query *q)
         sql_bind_u64(st, 3, index_limit(f->limit));
         sql_bind_u64(st, 4, f->id);
     }
-    while (r == 0 && (r = sql_row(st)) > 0) {
-        reply_add(list, issue_row(ix, st));
-        r = 0;
-    }
-    sqlite3_finalize(st);
-    return reply_finish(q, list, r);
+    return reply_list(ix, q, st, r, issue_row);
 }
 
 static json_t *dead_row(struct index *ix, sqlite3_stmt *st)
@@ -384,16 +378,12 @@ static json_t *dead_row(struct index *ix, sqlite3_stmt *st)
 int report_issue(struct index *ix, struct query *q)
 {
     uint64_t id = q->filter.id;
-    json_t *list = NULL, *o;
-    int r = reply_rows(ix, "SELECT " ISSUE_COLUMNS " FROM issues WHERE id = ?", &id, 1, issue_row,
-                       &list);
+    json_t *o = NULL;
+    int r = reply_one(ix, "SELECT " ISSUE_COLUMNS " FROM issues WHERE id = ?", q->filter.id,
+                      issue_row, &o);
 
     if (r < 0)
         return r;
-    o = json_incref(json_array_get(list, 0));
-    json_decref(list);
-    if (!o)
-        return reply_lacks() ? UV_ENOMEM : UV_ENOENT;
     r = reply_set_rows(ix, o, "deliveries",
                        "SELECT num, subject, reason, updated_ms FROM deliveries"
                        " WHERE issue = ? AND state = 7 AND issue <> 0 ORDER BY num DESC LIMIT 20",
@@ -463,15 +453,9 @@ static json_t *plan_row(struct index *ix, sqlite3_stmt *st)
 
 int report_replayable(struct index *ix, struct query *q)
 {
-    json_t *list = json_array();
     sqlite3_stmt *st = NULL;
     int r = index_filter_deliveries(ix, "issue, route, endpoint, count(*)", &q->filter, &st,
                                     " GROUP BY issue ORDER BY 4 DESC, 1");
 
-    while (r == 0 && (r = sql_row(st)) > 0) {
-        reply_add(list, plan_row(ix, st));
-        r = 0;
-    }
-    sqlite3_finalize(st);
-    return reply_finish(q, list, r);
+    return reply_list(ix, q, st, r, plan_row);
 }

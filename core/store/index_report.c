@@ -183,7 +183,6 @@ static json_t *event_row(struct index *ix, sqlite3_stmt *st)
 static int report_events(struct index *ix, struct query *q)
 {
     const struct store_filter *f = &q->filter;
-    json_t *list = json_array();
     sqlite3_stmt *st = NULL;
     struct buf sql = { 0 };
     int r;
@@ -207,12 +206,7 @@ static int report_events(struct index *ix, struct query *q)
         sql_bind_text(st, 4, str_of(f->topic ? f->topic : ""));
         sql_bind_u64(st, 5, index_limit(f->limit));
     }
-    while (r == 0 && (r = sql_row(st)) > 0) {
-        reply_add(list, event_row(ix, st));
-        r = 0;
-    }
-    sqlite3_finalize(st);
-    return reply_finish(q, list, r);
+    return reply_list(ix, q, st, r, event_row);
 }
 
 static bool contains_nocase(sl_str s, const char *what)
@@ -423,16 +417,12 @@ static int set_routed(struct index *ix, json_t *o, uint64_t id)
 static int report_event(struct index *ix, struct query *q)
 {
     uint64_t id = q->filter.id;
-    json_t *list = NULL, *o;
-    int r = reply_rows(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", &id, 1, event_row,
-                       &list);
+    json_t *o = NULL;
+    int r = reply_one(ix, "SELECT " EVENT_COLUMNS " FROM events WHERE id = ?", q->filter.id,
+                      event_row, &o);
 
     if (r < 0)
         return r;
-    o = json_incref(json_array_get(list, 0));
-    json_decref(list);
-    if (!o)
-        return reply_lacks() ? UV_ENOMEM : UV_ENOENT;
     r = set_received(ix, q, o);
     if (r == 0)
         r = set_routed(ix, o, id);
@@ -443,16 +433,10 @@ static int report_event(struct index *ix, struct query *q)
 
 static int report_deliveries(struct index *ix, struct query *q)
 {
-    json_t *list = json_array();
     sqlite3_stmt *st = NULL;
     int r = index_filter_deliveries(ix, DELIVERY_REPORT_COLUMNS, &q->filter, &st, " ORDER BY num");
 
-    while (r == 0 && (r = sql_row(st)) > 0) {
-        reply_add(list, delivery_row(ix, st));
-        r = 0;
-    }
-    sqlite3_finalize(st);
-    return reply_finish(q, list, r);
+    return reply_list(ix, q, st, r, delivery_row);
 }
 
 static json_t *attempt_row(struct index *ix, sqlite3_stmt *st)
@@ -542,17 +526,13 @@ static int set_bodies(struct index *ix, json_t *o, uint64_t num)
 
 static int report_delivery(struct index *ix, struct query *q)
 {
-    uint64_t num = q->filter.id, ids[] = { num };
-    json_t *list = NULL, *o;
-    int r = reply_rows(ix, "SELECT " DELIVERY_REPORT_COLUMNS " FROM deliveries WHERE num = ?", ids,
-                       1, delivery_row, &list);
+    uint64_t num = q->filter.id;
+    json_t *o = NULL;
+    int r = reply_one(ix, "SELECT " DELIVERY_REPORT_COLUMNS " FROM deliveries WHERE num = ?",
+                      q->filter.id, delivery_row, &o);
 
     if (r < 0)
         return r;
-    o = json_incref(json_array_get(list, 0));
-    json_decref(list);
-    if (!o)
-        return reply_lacks() ? UV_ENOMEM : UV_ENOENT;
     reply_put(o, "attempts_burnt", json_incref(json_object_get(o, "attempts")));
     r = set_bodies(ix, o, num);
     if (r == 0)

@@ -20,11 +20,6 @@ void reply_lack(void)
     lacking = true;
 }
 
-bool reply_lacks(void)
-{
-    return lacking;
-}
-
 void reply_put(json_t *o, const char *name, json_t *value)
 {
     if (json_object_set_new_nocheck(o, name, value) < 0)
@@ -158,6 +153,30 @@ int reply_rows(struct index *ix, const char *sql, const uint64_t *ids, int n_ids
     else
         *ret = list;
     return r;
+}
+
+int reply_one(struct index *ix, const char *sql, uint64_t id, reply_row *fn, json_t **ret)
+{
+    json_t *list = NULL;
+    int r = reply_rows(ix, sql, &id, 1, fn, &list);
+
+    if (r < 0)
+        return r;
+    *ret = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    return *ret ? 0 : lacking ? UV_ENOMEM : UV_ENOENT;
+}
+
+int reply_list(struct index *ix, struct query *q, sqlite3_stmt *st, int r, reply_row *fn)
+{
+    json_t *list = json_array();
+
+    while (r == 0 && (r = sql_row(st)) > 0) {
+        reply_add(list, fn(ix, st));
+        r = 0;
+    }
+    sqlite3_finalize(st);
+    return reply_finish(q, list, r);
 }
 
 int reply_set_rows(struct index *ix, json_t *o, const char *name, const char *sql, uint64_t from,

@@ -15,7 +15,6 @@
 
 void reply_begin(void);
 void reply_lack(void); /* something is not in it */
-bool reply_lacks(void);
 
 /** A member, an element; the value is taken over. */
 void reply_put(json_t *o, const char *name, json_t *value);
@@ -43,6 +42,10 @@ typedef json_t *reply_row(struct index *ix, sqlite3_stmt *st);
  */
 int reply_rows(struct index *ix, const char *sql, const uint64_t *ids, int n_ids, reply_row *fn,
                json_t **ret);
+/** The one row whose only parameter is `id`. 0 with *ret owned, UV_ENOENT or a code. */
+int reply_one(struct index *ix, const char *sql, uint64_t id, reply_row *fn, json_t **ret);
+/** All rows of a statement as the answer, if r is 0; finalizes it. */
+int reply_list(struct index *ix, struct query *q, sqlite3_stmt *st, int r, reply_row *fn);
 /** As reply_rows(), into a member; `to` 0: one parameter. */
 int reply_set_rows(struct index *ix, json_t *o, const char *name, const char *sql, uint64_t from,
                    uint64_t to, reply_row *fn);

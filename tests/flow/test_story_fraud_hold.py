@@ -1,10 +1,11 @@
 """Orders are held for fraud until the shop's risk assessment comes: released, rejected, or nobody says anything."""
 
 import json
+import time
 
 import pytest
 
-from flow.harness import byron_orders, check_supplier, demo_config, route, stays, wait_until
+from flow.harness import byron_orders, check_supplier, demo_config, route, wait_until
 from sandbox.orders import BYRON
 
 RISK = "orders/risk_assessment_changed"
@@ -123,7 +124,6 @@ def test_a_clock_goes_on_over_a_kill(make_gateway, byron, then, state):
     due = seconds(held(gateway)[0]["next_at"])
     gateway.kill9()
     gateway.start()
-    assert gateway.states() == {"held": 1}
     wait_until(lambda: gateway.states() == {state: 1})
     move = next(m for m in gateway.delivery()["moves"] if m["who"] == "clock")
     assert 0 <= seconds(move["at"]) - due < 1
@@ -134,7 +134,7 @@ def test_a_clock_that_ran_out_while_nothing_ran_is_seen_at_the_start(make_gatewa
     gateway.post(byron_orders()[0])
     held(gateway)
     gateway.kill9()
-    assert stays(lambda: True, 1)
+    time.sleep(1)
     gateway.start()
     wait_until(lambda: gateway.states() == {"dead": 1})
 

@@ -29,6 +29,26 @@ static void not_sent(struct call *c, int64_t after_ms)
     rig_end(c);
 }
 
+/** One that crm answers with a 500: perhaps it is there. */
+static uint64_t refused_for_now(struct group_rig *g)
+{
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    struct call *c = rig_call(&g->rig, CRM);
+
+    rig_outcome(c, 0, SL_RETRY, 20000);
+    rig_end(c);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
+    return num;
+}
+
+/** One whose answer from crm is lost: the question that follows. */
+static struct call *asked(struct group_rig *g, uint64_t *ret_num)
+{
+    *ret_num = rig_event(&g->rig, "t", "a 1");
+    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
+    return rig_call(&g->rig, CRM);
+}
+
 static void test_what_waits_moves_and_keeps_its_key(void **state)
 {
     struct group_rig *g = setup();
@@ -161,11 +181,7 @@ static void test_what_may_have_arrived_stays(void **state)
 
     (void)state;
     rig_up(&g->rig);
-    uint64_t num = rig_event(&g->rig, "t", "a 1");
-    struct call *c = rig_call(&g->rig, CRM);
-    rig_outcome(c, 0, SL_RETRY, 20000); /* a 500: perhaps it is there */
-    rig_end(c);
-    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
+    uint64_t num = refused_for_now(g);
     CHECK_EQ(g->rig.row.arrival, ARRIVAL_PERHAPS);
     lane_park(lane(g, CRM), STR("no"), 600000);
     CHECK(rig_quiet(&g->rig, OTHER));
@@ -184,9 +200,8 @@ static void test_an_unknown_one_moves_when_the_first_says_that_it_has_nothing(vo
 
     (void)state;
     rig_up(&g->rig);
-    uint64_t num = rig_event(&g->rig, "t", "a 1");
-    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
-    struct call *c = rig_call(&g->rig, CRM);
+    uint64_t num;
+    struct call *c = asked(g, &num);
     CHECK_EQ(c->kind, CALL_CONFIRM);
     lane_park(lane(g, CRM), STR("no"), 600000); /* out, but it answers this */
     CHECK(rig_quiet(&g->rig, OTHER));
@@ -205,9 +220,8 @@ static void test_one_that_has_it_keeps_it(void **state)
 
     (void)state;
     rig_up(&g->rig);
-    uint64_t num = rig_event(&g->rig, "t", "a 1");
-    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
-    struct call *c = rig_call(&g->rig, CRM);
+    uint64_t num;
+    struct call *c = asked(g, &num);
     lane_park(lane(g, CRM), STR("no"), 600000);
     CHECK(rig_quiet(&g->rig, OTHER));
     rig_confirm(c, SL_CONFIRM_YES);
@@ -224,11 +238,7 @@ static void test_in_doubt_for_too_long_a_person_decides(void **state)
     (void)state;
     g->group.ask_after_ms = 40;
     rig_up(&g->rig);
-    uint64_t num = rig_event(&g->rig, "t", "a 1");
-    struct call *c = rig_call(&g->rig, CRM);
-    rig_outcome(c, 0, SL_RETRY, 20000);
-    rig_end(c);
-    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
+    uint64_t num = refused_for_now(g);
     lane_park(lane(g, CRM), STR("no"), 600000);
     UNTIL(&g->rig, rig_state(&g->rig, num) == DS_HELD);
     CHECK_STR(g->rig.hold_type, "interlock");

@@ -1,6 +1,7 @@
 """Deadlines: what must follow a delivery in time, each parcel for itself, and what happens when it does not."""
 
 import json
+import time
 from datetime import datetime
 
 import pytest
@@ -59,12 +60,13 @@ def test_what_does_not_come_in_time_is_an_event_once(make_gateway, byron, desk):
     assert said["expect"] == "orders/fulfilled" and said["due_at"] == row["due_at"]
     [event] = gateway.get("/v1/events", topic="sla/tracking-missing")
     assert event["subject"] == delivery["subject"] and event["cause"] == delivery["id"]
-    assert 0 <= seconds(event["received_at"]) - seconds(row["due_at"]) < 1
+    assert 0 <= seconds(event["received_at"]) - seconds(row["due_at"]) < 2
     assert open_deadlines(gateway) == []
     [missed] = gateway.cli("deadlines", "list", "--overdue").json
     assert missed["state"] == "missed"
     assert gateway.status()["intake"]["deadlines_missed"] == 1
-    assert any(one["alert"] == "deadline" and one["owner"] == "fulfilment-team" for one in gateway.alerts())
+    wait_until(lambda: any(one["alert"] == "deadline" and one["owner"] == "fulfilment-team"
+                           for one in gateway.alerts()), "its owner is told")
 
 
 def test_what_comes_in_time_meets_it_and_nothing_is_said(make_gateway, byron, desk):
@@ -116,8 +118,9 @@ def test_it_fires_once_over_a_kill(make_gateway, byron, desk, when):
         wait_until(lambda: not open_deadlines(gateway))
     gateway.kill9()
     gateway.start()
+    started = time.time()  # on a busy machine perhaps later than the deadline
     wait_until(lambda: gateway.states("desk").get("delivered") == 1)
     [event] = gateway.get("/v1/events", topic="sla/tracking-missing")
-    assert 0 <= seconds(event["received_at"]) - due < 1.5
+    assert due <= seconds(event["received_at"]) < max(due, started) + 1.5
     gateway.restart()
     assert len(gateway.get("/v1/events", topic="sla/tracking-missing")) == 1

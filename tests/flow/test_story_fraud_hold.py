@@ -92,7 +92,7 @@ def test_when_nobody_says_anything_the_clock_decides(make_gateway, byron, then, 
     wait_until(lambda: gateway.states() == {state: 1}, "the clock ran out", every=0.01)
     one = gateway.delivery()
     move = next(m for m in one["moves"] if m["who"] == "clock")
-    assert 0 <= seconds(move["at"]) - seconds(row["next_at"]) < 1
+    assert 0 <= seconds(move["at"]) - seconds(row["next_at"]) < 2
     assert "nobody decided within 1500ms" in move["reason"]
 
 
@@ -124,9 +124,10 @@ def test_a_clock_goes_on_over_a_kill(make_gateway, byron, then, state):
     due = seconds(held(gateway)[0]["next_at"])
     gateway.kill9()
     gateway.start()
+    started = time.time()  # on a busy machine perhaps later than the clock
     wait_until(lambda: gateway.states() == {state: 1})
     move = next(m for m in gateway.delivery()["moves"] if m["who"] == "clock")
-    assert 0 <= seconds(move["at"]) - due < 1
+    assert due <= seconds(move["at"]) < max(due, started) + 1
 
 
 def test_a_clock_that_ran_out_while_nothing_ran_is_seen_at_the_start(make_gateway, byron):

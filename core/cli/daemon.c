@@ -19,6 +19,8 @@
 #include "store/store.h"
 #include "watch/watch.h"
 
+#define STACK_BYTES (512u << 10) /* the kernel maps 132 KiB; JSON and YAML may nest deeper */
+
 struct daemon {
     uv_loop_t loop;
     const struct config *config;
@@ -129,6 +131,16 @@ static void on_signal(uv_signal_t *s, int number)
 
 /* ---- up ---- */
 
+/* A stack that has to grow when there is no address space left ends the process by a fault that
+ * looks like any other: it grows now, by more than is ever wanted, and stays so. */
+static __attribute__((noinline)) void grow_stack(void)
+{
+    volatile char room[STACK_BYTES];
+
+    for (size_t at = 0; at < sizeof(room); at += 4096)
+        room[at] = 0;
+}
+
 static void secure_process(void)
 {
     struct rlimit none = { 0, 0 };
@@ -138,6 +150,7 @@ static void secure_process(void)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN); /* until it can be followed; a terminal that goes ends nothing */
     mem_watch_deaths();
+    grow_stack();
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

@@ -96,7 +96,7 @@ void rig_turn(struct flow_rig *rig); /* one turn of the loop, at most 5 ms */
 
 #define UNTIL(rig, cond)                                                  \
     do {                                                                  \
-        uint64_t until_ = uv_hrtime() / 1000000 + 8000;                   \
+        uint64_t until_ = uv_hrtime() / 1000000 + 30000;                  \
         while (!(cond)) {                                                 \
             rig_turn(rig);                                                \
             if (uv_hrtime() / 1000000 > until_)                           \

@@ -1,0 +1,56 @@
+"""One order is held and is changed more often than a lane has places: the other customers' orders go on."""
+
+import json
+
+import pytest
+
+from flow.harness import demo_config, wait_until
+from sandbox.client import Process
+
+WINDOW = 5
+CHANGES = 30
+
+
+@pytest.fixture
+def erp():
+    with Process("receiver") as erp:
+        yield erp
+
+
+def change(order, n, held=False):
+    return json.dumps({"id": order, "updated_at": f"2026-11-20T10:{n // 60:02}:{n % 60:02}Z",
+                       "note": "hold" if held else "go", "name": f"#{order}"}).encode()
+
+
+def got(erp, order):
+    bodies = [json.loads(one["raw"]) for one in erp.books()["messages"]]
+    return [body["n"] for body in bodies if body["id"] == str(order)]
+
+
+def test_more_changes_of_a_held_order_than_the_window_has_places_keep_no_other_order_back(make_gateway, byron, erp):
+    config = demo_config(byron.url)
+    config["limits"] = {"window": WINDOW}
+    config["endpoints"]["erp"] = {"adapter": "http", "base_url": erp.url}
+    config["routes"] = [{
+        "name": "changes", "from": {"endpoint": "acme-shop", "topic": "orders/updated"},
+        "map": "{id: (.id | tostring), n: .updated_at, note}",
+        "to": {"choose": ".body.note", "cases": {"hold": {"hold": "fraud"}}, "else": {"endpoint": "erp"}},
+        "action": "request.send"}]
+    gateway = make_gateway(config)
+    assert gateway.post(change(1, 0, held=True), topic="orders/updated") == 200
+    for n in range(1, CHANGES + 1):
+        assert gateway.post(change(1, n), topic="orders/updated") == 200
+    for order in range(2, 12):
+        assert gateway.post(change(order, 0), topic="orders/updated") == 200
+    wait_until(lambda: gateway.states("erp") == {"delivered": 10, "ready": CHANGES}, "the others have gone")
+    assert got(erp, 1) == []
+    last = gateway.deliveries(state="ready")[-1]
+    assert last["waits_for"]["text"] == "it waits on disk, behind older ones of its subject or of its lane"
+
+    gateway.restart()
+    assert gateway.post(change(12, 0), topic="orders/updated") == 200
+    wait_until(lambda: gateway.states("erp") == {"delivered": 11, "ready": CHANGES}, "after a restart as well")
+
+    gateway.cli("held", "release", gateway.delivery(state="held")["id"], "--to", "erp", "--why", "genuine")
+    wait_until(lambda: gateway.states("erp") == {"delivered": 12 + CHANGES}, "and it follows, in order")
+    assert got(erp, 1) == [f"2026-11-20T10:00:{n:02}Z" for n in range(CHANGES + 1)]

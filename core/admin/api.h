@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <sluice/sluice.h>
 #include "admin/admin.h"
@@ -101,6 +102,9 @@ enum ask {
                      ASK_HOLD_TYPE | ASK_OWNER | ASK_OVERDUE | ASK_FOR_PEOPLE | ASK_ERROR |
                      ASK_ISSUE | ASK_SINCE | ASK_UNTIL,
 };
+
+/** A priority's name: *ret is 1 + enum priority. 0, or UV_EINVAL with `fail`. */
+int ask_priority(json_t *value, uint8_t *ret, struct fail *fail);
 
 /** Percent-decoding; '+' is a space when `form`. Own text without NUL, or NULL: malformed. */
 char *ask_decode(sl_str s, bool form);

@@ -26,6 +26,7 @@ struct deciding {
     sl_str why, to, choice;
     char *set; /* own; JSON: what is filled in */
     bool remap, force, dry_run, by_filter, not_arrived;
+    uint8_t set_priority;       /* 1 + enum priority; 0: nothing is said of it */
     struct store_filter filter; /* own texts */
     uint64_t *nums;             /* own; rising, each once: the ids, or a page of the filter's */
     size_t n, at;               /* at: the first that is not decided yet */
@@ -193,6 +194,8 @@ static int read_member(struct deciding *d, const char *name, json_t *value, stru
         return read_flag(value, name, &d->remap, fail);
     if (strcmp(name, "force") == 0)
         return read_flag(value, name, &d->force, fail);
+    if (strcmp(name, "priority") == 0)
+        return ask_priority(value, &d->set_priority, fail);
     if (strcmp(name, "not_arrived") == 0)
         return read_flag(value, name, &d->not_arrived, fail);
     if (strcmp(name, "dry_run") == 0)
@@ -200,7 +203,7 @@ static int read_member(struct deciding *d, const char *name, json_t *value, stru
     return fail_set(
         fail, UV_EINVAL,
         "unknown member \"%.40s\"; there are: action, ids, filter, why, to, choice, set, "
-        "remap, force, not_arrived, dry_run",
+        "remap, force, priority, not_arrived, dry_run",
         name);
 }
 
@@ -225,8 +228,11 @@ static int read_body(struct deciding *d, struct fail *fail)
     }
     if (d->by_filter == (d->nums != NULL))
         return fail_set(fail, UV_EINVAL, "wanted either \"ids\" or \"filter\"");
-    if (d->what != DECISION_REPLAY && (d->remap || d->force))
-        return fail_set(fail, UV_EINVAL, "\"remap\" and \"force\" are for \"replay\"");
+    if (d->what != DECISION_REPLAY && (d->remap || d->force || d->set_priority))
+        return fail_set(fail, UV_EINVAL,
+                        "\"remap\", \"force\" and \"priority\" are for \"replay\"");
+    if (d->what == DECISION_REPLAY && !d->set_priority)
+        d->set_priority = 1 + PRIORITY_LOW;
     if (d->choice.len && d->what != DECISION_RELEASE && d->what != DECISION_REJECT)
         return fail_set(fail, UV_EINVAL, "\"choice\" is for \"release\" and \"reject\"");
     if (d->set && (!d->choice.len || d->by_filter))
@@ -329,6 +335,7 @@ static void decide_page(struct deciding *d)
         .set = str_of(d->set),
         .remap = d->remap,
         .force = d->force,
+        .set_priority = d->set_priority,
         .nothing_there = d->not_arrived,
         .nums = d->nums + d->at,
         .n = n,

@@ -107,6 +107,8 @@ static int read_member(struct asked *a, const char *name, json_t *value, struct 
         return read_flag(value, name, &a->dry_run, fail);
     if (strcmp(name, "remap") == 0)
         return read_flag(value, name, &a->ask.remap, fail);
+    if (strcmp(name, "priority") == 0)
+        return ask_priority(value, &a->ask.set_priority, fail);
     if (strcmp(name, "max_failures") == 0)
         return read_number(value, name, INT32_MAX, &a->ask.max_failures, fail);
     if (strcmp(name, "rate") == 0) {
@@ -121,8 +123,8 @@ static int read_member(struct asked *a, const char *name, json_t *value, struct 
     }
     if (!text)
         return fail_set(fail, UV_EINVAL,
-                        "unknown member \"%.40s\"; there are: filter, ids, route, remap, rate, "
-                        "max_failures, why, dry_run, limit",
+                        "unknown member \"%.40s\"; there are: filter, ids, route, remap, "
+                        "priority, rate, max_failures, why, dry_run, limit",
                         name);
     if (*name == 'r')
         a->ask.route = json_string_value(value);

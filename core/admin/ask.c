@@ -282,3 +282,13 @@ void ask_finish(struct store_filter *f)
         *text = NULL;
     }
 }
+
+int ask_priority(json_t *value, uint8_t *ret, struct fail *fail)
+{
+    uint8_t p = priority_parse(json_string_value(value), PRIORITY__COUNT);
+
+    if (p == PRIORITY__COUNT)
+        return fail_set(fail, UV_EINVAL, "\"priority\" must be critical, high, normal or low");
+    *ret = 1 + p;
+    return 0;
+}

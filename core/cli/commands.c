@@ -50,6 +50,11 @@
     {                                         \
         "after", "ID", "go on after this one" \
     }
+#define OPTION_PRIORITY                                                                \
+    {                                                                                  \
+        "priority", "NAME",                                                            \
+            "critical, high, normal or low (default: low, so live traffic goes first)" \
+    }
 #define OPTION_WHY                              \
     {                                           \
         "why", "TEXT", "kept with the decision" \
@@ -148,6 +153,7 @@ OPTIONS(replay_options) = {
     OPTION_UNTIL,
     { "remap", NULL, "run the route's program again on the original event" },
     { "force", NULL, "also what was delivered: send it again, under the same key" },
+    OPTION_PRIORITY,
     { "rate", "N/s", "with --all: so many a second, as a job; see sluice replay" },
     OPTION_WHY,
     OPTION_DRY_RUN,
@@ -203,6 +209,7 @@ OPTIONS(replays_options) = {
     OPTION_ISSUE,
     { "dead", NULL, "dead letters, also with --route and --since alone" },
     { "remap", NULL, "run the route's program again on the original event" },
+    OPTION_PRIORITY,
     { "rate", "N/s", "so many a second (default: as fast as they are decided)" },
     { "max-failures", "N", "stop when more have died again (default 100; 0: no bound)" },
     { "wait", NULL, "until it has ended" },

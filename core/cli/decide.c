@@ -87,7 +87,7 @@ static json_t *set_of(const struct cli *cli)
 
 static json_t *question(const struct cli *cli, const struct verb *v)
 {
-    static const char *const texts[] = { "why", "to", "choice" };
+    static const char *const texts[] = { "why", "to", "choice", "priority" };
     static const char *const flags[][2] = { { "remap", "remap" },
                                             { "force", "force" },
                                             { "not-arrived", "not_arrived" },

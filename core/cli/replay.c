@@ -80,6 +80,8 @@ static json_t *question(const struct cli *cli, bool backfill)
         json_object_set_new(q, "route", json_string(cli_value(cli, "route")));
     if (cli_value(cli, "why"))
         json_object_set_new(q, "why", json_string(cli_value(cli, "why")));
+    if (cli_value(cli, "priority"))
+        json_object_set_new(q, "priority", json_string(cli_value(cli, "priority")));
     if (cli_value(cli, "remap"))
         json_object_set_new(q, "remap", json_true());
     if (cli_value(cli, "dry-run"))

@@ -54,6 +54,8 @@ void config_errors_finish(struct config_errors *errors);
 
 enum priority { PRIORITY_CRITICAL, PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY__COUNT };
 extern const char *const priority_names[PRIORITY__COUNT];
+/** By its name; `otherwise` when there is none of this name (NULL). */
+uint8_t priority_parse(const char *name, uint8_t otherwise);
 
 struct conf_retry {
     int64_t first_ms;      /* 1 s */

@@ -10,6 +10,14 @@
 
 const char *const priority_names[PRIORITY__COUNT] = { "critical", "high", "normal", "low" };
 
+uint8_t priority_parse(const char *name, uint8_t otherwise)
+{
+    for (uint8_t p = 0; name && p < PRIORITY__COUNT; p++)
+        if (strcmp(priority_names[p], name) == 0)
+            return p;
+    return otherwise;
+}
+
 /* ---- where from ---- */
 
 const char *const alert_topics[] = {

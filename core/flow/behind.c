@@ -252,6 +252,7 @@ bool behind_admits(struct lane *l, const struct store_delivery *row)
     }
     if (lane_admits(l, row->priority, row->num))
         return true;
+    f->lowered |= r && row->priority != (uint8_t)r->priority;
     behind_missed(f, r, row->subject, row->piece, row->num);
     return false;
 }

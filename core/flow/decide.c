@@ -52,7 +52,8 @@ struct deciding {
     enum decision what;
     char *who, *why, *endpoint, *chosen, *body, *set;
     size_t body_len;
-    bool remap, force, nothing_there, low;
+    bool remap, force, nothing_there;
+    uint8_t set_priority;
     struct choice *choices;
     struct decided *results;
     size_t n, pending;
@@ -472,8 +473,8 @@ static void decide_one(struct choice *c)
         go_by_route(c);
         return;
     }
-    if (a->low)
-        c->m.set_priority = 1 + PRIORITY_LOW;
+    if (a->set_priority)
+        c->m.set_priority = a->set_priority;
     if (a->what == DECISION_EDIT) { /* a new key for what is another request */
         c->m.generation++;
         c->m.arrival = ARRIVAL_NO;
@@ -690,7 +691,7 @@ static void remap_or_write(struct deciding *a)
             .by = str_of(c->by),
             .who = c->by && c->what == DECISION_CLOCK ? STR(HOLD_FALLBACK) : str_of(a->who),
             .why = str_of(c->by ? c->edited : a->why),
-            .low = a->low,
+            .set_priority = a->set_priority,
             .done = on_remapped,
         };
         remap_start(&c->again);
@@ -792,8 +793,7 @@ int flow_decide(struct flow *f, const struct decide *d,
     a->prepared = d->prepared;
     a->body = mem_dup(d->body);
     a->body_len = d->body.len;
-    a->low = d->low;
-    f->lowered |= d->low;
+    a->set_priority = d->set_priority;
     a->choices = mem_array(d->n, sizeof(*a->choices));
     a->results = mem_array(d->n, sizeof(*a->results));
     a->pending = 1;

@@ -4,7 +4,7 @@
  * A chain knows what is in memory, and a lane's window holds the lane's oldest. So in one lane the
  * first in memory is the first of all; but a route that sends to several - a group, a choice - may
  * have an earlier delivery of the same subject that waits in the index for another lane's window,
- * and what a replay has lowered waits for another window of the same lane.
+ * and what a replay has given another priority waits for another window of the same lane.
  * Before the first of such a chain leaves, the index is asked, once; an earlier one that it names
  * is read into memory by behind.c, wherever it waits, and goes first. So two lanes never wait for
  * each other for ever.
@@ -24,13 +24,14 @@ static bool window_hides(const struct lane *l, int priority, uint64_t num)
 }
 
 /** Does the lane have deliveries that may be of its chain, are older and not in memory? Those have
- *  its priority, unless a replay has lowered them, or it. */
+ *  its priority, unless a replay has given it, or them, another one. */
 static bool hides_older(const struct lane *l, const struct delivery *d)
 {
-    if (window_hides(l, d->priority, d->num))
-        return true;
-    return l->flow->lowered && (window_hides(l, PRIORITY_LOW, d->num) ||
-                                window_hides(l, (int)d->route->priority, d->num));
+    bool hides = window_hides(l, d->priority, d->num);
+
+    for (int p = 0; p < PRIORITY__COUNT && !hides && l->flow->lowered; p++)
+        hides = window_hides(l, p, d->num);
+    return hides;
 }
 
 bool earlier_in_one_lane(const struct delivery *d)

@@ -131,7 +131,7 @@ struct decide {
                            the two it is, and where to; empty: the plain one */
     sl_str set;         /* with a choice: JSON, { NAME: TEXT } of what it lets be filled in */
     sl_str body;        /* EDIT: JSON */
-    bool low;           /* REPLAY: below live traffic; for a replay as a job alone, see earlier.c */
+    uint8_t set_priority; /* REPLAY: 1 + enum priority, from now on; 0: as it was */
     const uint64_t *nums;
     size_t n;
     /* ---- of the flow's own decisions; else empty ---- */
@@ -164,6 +164,7 @@ struct replay_ask {
     struct store_filter filter; /* dead letters; for a route: since_ms, until_ms alone */
     const char *route;          /* old events for this route; NULL: dead letters */
     bool remap;                 /* dead letters are made again from their events */
+    uint8_t set_priority;       /* 1 + enum priority of what is sent again; 0: low */
     uint32_t rate;              /* per second; 0: as fast as they are decided */
     uint64_t max_failures;      /* more of them dead again: it stops; 0: no bound */
     sl_str who, why;

@@ -51,6 +51,7 @@ void recover_start(struct flow *f)
 {
     recover_step(f);
     f->unread = (f->n_lanes + 1) * PRIORITY__COUNT;
+    f->lowered = true; /* as far as is known; until all has been read once */
     lane_states_read(f);
     pause_start(f);
     for (size_t i = 0; i < f->n_lanes; i++) {

@@ -172,7 +172,7 @@ static void decide(struct replay *r)
         .who = str_of(r->who_text),
         .why = str_of(r->why),
         .remap = r->remap,
-        .low = true,
+        .set_priority = 1 + r->priority,
         .nums = r->nums,
         .n = r->n,
     };
@@ -229,10 +229,9 @@ static void give_next(struct replay *r)
         .who = str_of(r->who_text),
         .why = str_of(r->why),
         .backfill = true,
-        .low = true,
+        .set_priority = 1 + r->priority,
         .done = on_given,
     };
-    r->flow->lowered = true;
     flow_later(r->flow, 0, on_give, r); /* what ends at once must not nest */
 }
 
@@ -477,6 +476,7 @@ struct replay *replay_new(struct flow *f, const struct replay_ask *ask)
         .flow = f,
         .route = own(ask->route),
         .remap = ask->remap,
+        .priority = ask->set_priority ? ask->set_priority - 1 : PRIORITY_LOW,
         .rate = ask->rate,
         .max_failures = ask->max_failures,
         .who = mem_dup(ask->who),
@@ -576,7 +576,6 @@ static void on_states(void *ctx, int status, const struct store_state *states, s
             log_error(&f->log, "replays of before cannot be read: err=%s", uv_err_name(status));
         return;
     }
-    f->lowered |= n > 0; /* what one has lowered may be on its way still */
     for (size_t i = 0; i < n; i++) {
         struct replay *r = replay_decode(states[i].value);
         struct list *at = &f->replays;

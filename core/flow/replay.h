@@ -27,6 +27,7 @@ struct replay {
     struct store_filter filter; /* own texts; `after`: the last one dealt with */
     char *route;                /* own; old events for this route; NULL: dead letters */
     bool remap;
+    uint8_t priority;      /* of what is sent again */
     uint32_t rate;         /* per second; 0: none */
     uint64_t max_failures; /* 0: no bound */
     char *who, *why;       /* own */

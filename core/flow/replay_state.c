@@ -81,6 +81,7 @@ void replay_encode(const struct replay *r, struct buf *out)
     json_object_set_new(o, "filter", filter_json(&r->filter));
     put_text(o, "route", r->route);
     json_object_set_new(o, "remap", json_boolean(r->remap));
+    put_text(o, "priority", priority_names[r->priority]);
     put_int(o, "rate", r->rate);
     put_int(o, "max_failures", r->max_failures);
     put_text(o, "who", r->who);
@@ -170,6 +171,7 @@ struct replay *replay_decode(sl_str json)
     get_known(json_object_get(o, "known"), r);
     r->route = get_text(o, "route");
     r->remap = json_is_true(json_object_get(o, "remap"));
+    r->priority = priority_parse(json_string_value(json_object_get(o, "priority")), PRIORITY_LOW);
     r->rate = (uint32_t)get_int(o, "rate");
     r->max_failures = get_int(o, "max_failures");
     r->who = get_text(o, "who");

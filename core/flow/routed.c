@@ -63,7 +63,8 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
     *rd = (struct rec_delivery){
         .num = delivery_num(rt->event->id, ordinal),
         .state = DS_READY,
-        .priority = rt->remap && rt->remap->low ? PRIORITY_LOW : (uint8_t)p->route->priority,
+        .priority = rt->remap && rt->remap->set_priority ? rt->remap->set_priority - 1
+                                                         : (uint8_t)p->route->priority,
         .route = str_of(p->route->name),
         .piece = str_of(p->key),
         .subject = str_of(routing_subject(rt)),
@@ -195,6 +196,7 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     }
     if (!is_awaited(rt, &l->windows[rd->priority], rd->num) &&
         !lane_admits(l, rd->priority, rd->num)) {
+        f->lowered |= rd->priority != (uint8_t)p->route->priority;
         if (f->beyond)
             behind_missed(f, p->route, rd->subject, rd->piece, rd->num);
         return;

@@ -84,7 +84,7 @@ struct remap {
     sl_str who, why;                  /* likewise */
     sl_str by; /* fallback: the route that its event goes by instead; empty: its own. Alive */
     bool backfill;
-    bool low;                      /* what is made gives way to live traffic */
+    uint8_t set_priority;          /* of what is made: 1 + enum priority; 0: its route's */
     void (*done)(struct remap *m); /* once; `status` says how it went */
     int status;
     uint64_t made;  /* the first delivery that came of it; 0: none */

@@ -307,7 +307,7 @@ struct flow {
     struct list laters;       /* later.c */
     struct list remaps;       /* remap.c */
     struct list replays;      /* replay.c */
-    bool lowered;             /* a delivery may be low though its route is not: a replay's */
+    bool lowered;             /* one in the index alone may have another priority than its route */
     struct choice *deciding;  /* decide.c: hash by num */
     struct list decide_waits; /* decide_wait.c */
     struct pause *pauses;     /* pause.c: hash by key */

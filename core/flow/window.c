@@ -177,6 +177,16 @@ static bool stays(struct flow *f, const struct store_delivery *row)
            behind_keeps(f, config_route(f->config, row->route), row->subject, row->piece, row->num);
 }
 
+/** Nothing is in the index alone that memory does not know of. */
+static bool all_read(const struct flow *f)
+{
+    for (size_t i = 0; i < f->n_all_lanes; i++)
+        for (int p = 0; p < PRIORITY__COUNT; p++)
+            if (f->lanes[i]->windows[p].spilled || f->lanes[i]->windows[p].out_from)
+                return false;
+    return true;
+}
+
 static void take_rows(struct claim *c, const struct store_delivery *rows, size_t n)
 {
     struct lane *l = c->lane;
@@ -200,6 +210,8 @@ static void take_rows(struct claim *c, const struct store_delivery *rows, size_t
     step_back(w);
     if (n < c->limit && w->skipped == c->skipped_then)
         w->spilled = false;
+    if (!w->spilled && l->flow->lowered && all_read(l->flow))
+        l->flow->lowered = false;
 }
 
 static void on_claimed(void *ctx, int status, const struct store_delivery *rows, size_t n)

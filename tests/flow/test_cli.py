@@ -175,7 +175,9 @@ def test_all_is_asked_for_by_name_and_can_be_looked_at_first(with_dead_and_held,
     done = gateway.cli("dead", "replay", "--all", "--dry-run")
     assert done.json["matched"] == 2 and gateway.states() == {"dead": 2, "held": 1}
     assert gateway.cli("dead", "replay", "--all", "--endpoint", "nord").json["matched"] == 0
-    gateway.cli("dead", "replay", "--all", "--why", "the catalogue is mended")
+    unknown = gateway.cli("dead", "replay", "--all", "--priority", "urgent", ok=False)
+    assert "critical, high, normal or low" in unknown.err
+    gateway.cli("dead", "replay", "--all", "--priority", "high", "--why", "the catalogue is mended")
     wait_until(lambda: gateway.states() == {"delivered": 2, "held": 1})
     check_supplier(byron.books(), BYRON, byron_orders(2))
     moves = gateway.get(f"/v1/deliveries/{ids(gateway, 'delivered')[0]}")["moves"]

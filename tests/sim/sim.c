@@ -194,6 +194,8 @@ static void on_decide(void *ctx)
             continue;
         enum decision what = r->state == DS_DEAD ? DECISION_REPLAY : choices[rng_below(g, 6)];
         struct decide d = { .what = what, .who = STR("a person"), .nums = &r->num, .n = 1 };
+        if (what == DECISION_REPLAY) /* with any priority, or its own */
+            d.set_priority = (uint8_t)(delivery_event(r->num) % (1 + PRIORITY__COUNT));
         if (what == DECISION_MOVE)
             d.endpoint = str_of(s->endpoints[between(g, CRM, DESK)].name);
         world_say(&s->w, "a person decides %d of %" PRIu64 ".%u", what, delivery_event(r->num),

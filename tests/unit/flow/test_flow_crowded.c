@@ -269,6 +269,45 @@ static void test_a_window_that_works_through_its_subjects_sets_nothing_aside(voi
     teardown(rig);
 }
 
+static void test_what_is_replayed_below_live_traffic_still_goes_before_what_follows_it(void **state)
+{
+    struct flow_rig *rig = setup();
+    char name[2][32];
+    uint64_t first, next;
+
+    (void)state;
+    rig->endpoints[CRM].concurrency = 1;
+    rig_route(rig, "r", "t", CRM, ACT_SEND);
+    rig_up(rig);
+    struct lane *l = rig->flow->lanes[CRM];
+    first = event_of(rig, "t", "a", 1);
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, first) == DS_DEAD);
+    l->parked = true;
+    l->parked_until = UINT64_MAX;
+    next = event_of(rig, "t", "a", 2);
+    others(rig, "t", "b", 8);
+    UNTIL(rig, rig->flow->stats.routed == 10);
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, first,
+                        &(struct decide){ .set_priority = 1 + PRIORITY_LOW }),
+             0);
+    CHECK_EQ(rig_state(rig, first), DS_READY);
+    CHECK_EQ(rig->row.priority, PRIORITY_LOW);
+    rig->fakes[CRM].auto_kind = SL_DELIVERED;
+    size_t before = strlen(rig->fakes[CRM].log);
+    lane_unpark(l);
+    lane_pump(l);
+    UNTIL(rig, l->delivered == 10);
+    delivery_name(first, name[0]);
+    delivery_name(next, name[1]);
+    strcat(name[0], " ");
+    strcat(name[1], " ");
+    const char *log = rig->fakes[CRM].log + before;
+    CHECK(strncmp(log, name[0], strlen(name[0])) != 0); /* live traffic went first */
+    CHECK(strstr(log, name[0]) < strstr(log, name[1]));
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +320,8 @@ int main(void)
             test_what_waits_for_dead_letters_of_many_subjects_keeps_no_other_route_back),
         cmocka_unit_test(test_what_a_paused_route_piles_up_keeps_no_other_route_back),
         cmocka_unit_test(test_a_window_that_works_through_its_subjects_sets_nothing_aside),
+        cmocka_unit_test(
+            test_what_is_replayed_below_live_traffic_still_goes_before_what_follows_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

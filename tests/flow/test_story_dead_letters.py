@@ -105,6 +105,7 @@ def test_dead_letters_are_mended_and_replayed_in_a_dry_run_first(gateway, erp):
     gateway.start()
     status = wait_until(lambda: ended(gateway, begun["id"]), "the replay has ended")
     assert status["state"] == "done"
+    wait_until(lambda: gateway.states().keys() <= {"dead", "discarded", "delivered", "held"}, "nothing is under way")
     held = gateway.deliveries(state="held")  # what was under way at the kill: whether it arrived is asked of a person
     for one in held:
         arrived = json.loads(gateway.get(f"/v1/deliveries/{one['id']}")["body"])["name"] in names(erp)

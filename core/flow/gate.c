@@ -167,6 +167,10 @@ static void gate_look(struct gate *g)
     g->kept = true;
     list_each_safe (i, tmp, &g->waiting) {
         struct delivery *d = list_entry(i, struct delivery, gate_node);
+        if (d->settling || d->deciding) { /* if it stays after all, it comes here again */
+            gate_leave(d);
+            continue;
+        }
         enum gate_verdict verdict = !kinds[g->kind].wanted(d) ? GATE_GO
                                     : g->known                ? kinds[g->kind].judge(g, d)
                                                               : GATE_STAY;

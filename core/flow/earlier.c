@@ -23,20 +23,26 @@ static bool window_hides(const struct lane *l, int priority, uint64_t num)
     return (w->spilled && w->last < num) || (w->out_from && w->out_from < num);
 }
 
-/** Does the lane have deliveries that may be of its chain, are older and not in memory? Those have
- *  its priority, unless a replay has given it, or them, another one. */
+/** It, or one that is in the index alone, may have another priority than the others of its chain:
+ * by a replay, or by another configuration. */
+static bool is_mixed(const struct delivery *d)
+{
+    return d->lane->flow->lowered || d->priority != (uint8_t)d->route->priority;
+}
+
+/** Does the lane have deliveries that may be of its chain, are older and not in memory? */
 static bool hides_older(const struct lane *l, const struct delivery *d)
 {
     bool hides = window_hides(l, d->priority, d->num);
 
-    for (int p = 0; p < PRIORITY__COUNT && !hides && l->flow->lowered; p++)
+    for (int p = 0; p < PRIORITY__COUNT && !hides && is_mixed(d); p++)
         hides = window_hides(l, p, d->num);
     return hides;
 }
 
 bool earlier_in_one_lane(const struct delivery *d)
 {
-    return !conf_route_send(d->route, 1) && d->route->n_targets == 1 && !d->lane->flow->lowered;
+    return !conf_route_send(d->route, 1) && d->route->n_targets == 1 && !is_mixed(d);
 }
 
 /** Could an earlier one of its chain be in the index alone? */

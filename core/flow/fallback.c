@@ -194,7 +194,17 @@ const struct conf_route *fallback_route(const struct flow *f, const struct store
     const char *why = json_string_value(
         json_object_get(json_object_get(root, "fallback"), "because"));
 
-    *ret_why = why ? mem_str(why) : mem_dup(row->reason);
+    struct buf said = { 0 };
+    if (why)
+        buf_cstr(&said, why);
+    else
+        buf_str(&said, row->reason);
+    if (r && r->fallback_route && row->edited) {
+        buf_printf(&said, "; route %s would make it anew from its event, without what was edited",
+                   r->fallback_route->name);
+        r = NULL;
+    }
+    *ret_why = buf_steal(&said, NULL);
     json_decref(root);
     return r ? r->fallback_route : NULL;
 }

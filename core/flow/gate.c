@@ -152,6 +152,8 @@ static bool pass_on(struct delivery *d)
 
 bool gate_pass(struct delivery *d)
 {
+    if (d->settling || d->deciding)
+        return false; /* it comes again when that is written */
     if (d->first_sent_ms)
         d->gates_passed = GATE__COUNT;
     else if (!d->gate && newer_wanted(d)) /* it may have come since, while this was in a batch */
@@ -333,6 +335,7 @@ void order_change(struct flow *f, const struct config *before)
     struct delivery *d, *more;
     struct gate *g, *tmp;
 
+    f->lowered = true; /* routes may have other priorities than before */
     HASH_ITER (hh, f->gates, g, tmp)
         for (size_t i = 0; i < g->n_rows; i++)
             if (g->rows[i].route)

@@ -176,7 +176,8 @@ const char *const index_sql[IX__COUNT] = {
                  " AND num > ? AND state < 6 ORDER BY num LIMIT ?",
     [IX_DELIVERY_GET] = "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE num = ?",
     [IX_BODY_GET] =
-        "SELECT b.body, CASE WHEN b.generation = d.generation THEN b.request END"
+        "SELECT b.body, CASE WHEN b.generation = d.generation THEN b.request END,"
+        " EXISTS (SELECT 1 FROM edits e WHERE e.num = b.num)"
         " FROM bodies b JOIN deliveries d ON d.num = b.num WHERE b.num = ?",
     [IX_EVENT_DELIVERIES] = "SELECT n_deliveries FROM events WHERE id = ?",
     [IX_EVENT_POS] = "SELECT pos FROM events WHERE id = ?",

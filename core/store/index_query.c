@@ -150,6 +150,7 @@ static int answer_delivery(struct index *ix, struct query *q)
     if (r > 0) {
         q->body = arena_str(&q->arena, sql_view(st, 0));
         q->request = arena_str(&q->arena, sql_view(st, 1));
+        q->deliveries[q->n - 1].edited = sqlite3_column_int(st, 2);
         sqlite3_reset(st);
     }
     return r < 0 ? r : 0;

@@ -130,6 +130,7 @@ struct store_delivery {
     sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
     sl_str version, detail; /* as in rec_delivery */
     uint8_t arrival;        /* enum delivery_arrival */
+    bool edited;            /* of store_delivery_get() alone: its body is not what was mapped */
 };
 
 /** It may be at its endpoint although nobody said so: no other may get it before that is known. */

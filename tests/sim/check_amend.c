@@ -1,6 +1,7 @@
 /*
  * check_amend.c - `overtakes: { held: amend }`: after any crash an order and its changes say the
- * same. What was amended has the body of the newest change that ended for it, and a new key.
+ * same. What was amended has the body of the newest change that ended for it, and a new key; its
+ * detail names that one until it says of something else, such as another endpoint.
  */
 #include <inttypes.h>
 #include "flow/hold.h"
@@ -28,14 +29,18 @@ static bool ended_for(const struct sim *s, const struct row *change, const struc
 
 static void check_order(struct sim *s, const struct row *r)
 {
-    const struct row *by = tables_row(s->t, hold_amended_by(r->detail));
+    const struct row *by = tables_row(s->t, hold_amended_by(r->detail)), *ended = NULL;
 
     for (size_t i = 0; i < s->t->n_rows; i++) {
         const struct row *change = s->t->rows[i];
-        if (ended_for(s, change, r) && (!by || change->num > by->num))
-            world_fail(&s->w, "amend: " NAME_FMT " ended for " NAME_FMT ", which does not say so",
-                       NAME(change->num), NAME(r->num));
+        if (ended_for(s, change, r) && (!ended || change->num > ended->num))
+            ended = change;
     }
+    if (ended && r->state == DS_HELD && (!by || ended->num > by->num))
+        world_fail(&s->w, "amend: " NAME_FMT " ended for " NAME_FMT ", which does not say so",
+                   NAME(ended->num), NAME(r->num));
+    if (ended && (!by || ended->num > by->num))
+        by = ended;
     if (!by)
         return;
     if (by->num < r->num || !str_eq(by->subject, r->subject) || !str_eq(by->body, r->body))

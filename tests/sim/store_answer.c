@@ -118,6 +118,7 @@ static int answer_delivery(struct store *s, struct query *q)
         return UV_ENOENT;
     q->rows = room(s, sizeof(*q->rows));
     *q->rows = delivery_of(r);
+    q->rows->edited = r->edited;
     q->body = r->body;
     q->request = r->request_generation == r->generation ? r->request : STR("");
     return 0;

@@ -262,8 +262,10 @@ static void move(struct tables *t, const struct rec_move *m, bool decided, int64
     }
     if (m->detail.len)
         r->detail = keep(t, m->detail);
-    if (m->body.len)
+    if (m->body.len) {
         r->body = keep(t, m->body);
+        r->edited = true;
+    }
     if (m->set_priority)
         r->priority = m->set_priority - 1;
     if (r->own)

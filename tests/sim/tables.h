@@ -29,6 +29,7 @@ struct row { /* a delivery */
     int64_t live_ms;       /* made, or brought back by a decision */
     int64_t moved_ms;      /* since when it stands so */
     unsigned sent_times;   /* `sent` records of it */
+    bool edited;           /* its body is not what was mapped */
     bool revived;          /* it was out of the way, and a person brought it back */
     bool stays;            /* check.c: it waits for a person, or for what does */
     struct row *chain;     /* the next of its route and subject, by rising num; ... */

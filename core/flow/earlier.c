@@ -154,7 +154,7 @@ bool earlier_clear(struct delivery *d)
 
     if (!d->chain || d->cleared)
         return true;
-    if (d->asked_earlier)
+    if (d->asked_earlier || !f->started) /* once all windows are read, few are in doubt */
         return false;
     /* What is decided just now may be between two lanes: neither knows of it. */
     if (!is_in_doubt(d) && !(d->target->group && f->deciding))

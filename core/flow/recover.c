@@ -83,9 +83,13 @@ void recover_claimed(struct lane *l, struct window *w)
 
 void recover_read(struct flow *f)
 {
+    struct delivery *d, *tmp;
+
     if (--f->unread)
         return;
     f->started = true;
+    HASH_ITER (hh, f->deliveries, d, tmp)
+        pile_add(d); /* see earlier_clear() */
     for (size_t i = 0; i < f->n_lanes; i++)
         lane_pump(f->lanes[i]);
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "flow/group.h"
 #include "flow/settle.h"
+#include "store/detail.h"
 
 const struct conf_target *fallback_of(const struct delivery *d)
 {
@@ -135,6 +136,25 @@ bool fallback_take(const struct delivery *d, bool rejected, sl_str why, struct r
 
 /* ---- memory follows ---- */
 
+/** With where it fell from, as the store keeps it; own. NULL: it did not fall, or the move says. */
+static char *detail_after(const struct delivery *d, const struct rec_move *m)
+{
+    const char *because = d->fallen ? strstr(d->fallen, ": ") : NULL;
+    struct buf before = { 0 };
+    char *all;
+
+    if (!because)
+        return NULL;
+    buf_cstr(&before, "{\"fallback\":{\"from\":");
+    buf_json_str(&before, (sl_str){ d->fallen, (size_t)(because - d->fallen) });
+    buf_cstr(&before, ",\"because\":");
+    buf_json_str(&before, str_of(because + 2));
+    buf_cstr(&before, "}}");
+    all = m->detail.len ? detail_follow(buf_view(&before), m->detail) : buf_steal(&before, NULL);
+    buf_finish(&before);
+    return all;
+}
+
 void fallback_follow(struct delivery *d, const struct rec_move *m)
 {
     struct flow *f = d->lane->flow;
@@ -143,7 +163,7 @@ void fallback_follow(struct delivery *d, const struct rec_move *m)
     if (!t) /* to another member: the same job */
         t = d->target;
     char *route = mem_str(d->route ? d->route->name : ""), *subject = mem_str(d->subject);
-    char *piece = mem_str(d->piece), *topic = mem_str(d->topic);
+    char *piece = mem_str(d->piece), *topic = mem_str(d->topic), *detail = detail_after(d, m);
     struct store_delivery row = {
         .num = d->num,
         .state = m->state,
@@ -157,7 +177,7 @@ void fallback_follow(struct delivery *d, const struct rec_move *m)
         .action = str_of(t ? t->endpoint->plugin->actions[t->action].name : NULL),
         .subject = str_of(subject),
         .topic = str_of(topic),
-        .detail = m->detail,
+        .detail = detail ? str_of(detail) : m->detail,
     };
     memcpy(row.id, d->id, sizeof(row.id));
     lane_remove(d);
@@ -170,6 +190,7 @@ void fallback_follow(struct delivery *d, const struct rec_move *m)
     free(subject);
     free(piece);
     free(topic);
+    free(detail);
 }
 
 char *fallback_story(sl_str detail)

@@ -129,8 +129,12 @@ static void choose_members(struct routing *rt)
         p->target = group_choose(rt->flow, p->target, &ask, &detail, &p->turn);
         p->detail = buf_steal(&detail, NULL);
     }
-    for (size_t i = 0; rt->remap && i < rt->n_pieces; i++)
-        rt->pieces[i].detail = remap_detail(rt->remap, rt->pieces[i].detail);
+    for (size_t i = 0; rt->remap && i < rt->n_pieces; i++) {
+        struct piece *p = &rt->pieces[i];
+        if (!p->stands_in) /* it may come here again */
+            p->detail = remap_detail(rt->remap, p->detail);
+        p->stands_in = true;
+    }
 }
 
 /** once: subject - the log marks a delivery whose key is known as superseded. */

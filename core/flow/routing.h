@@ -34,6 +34,7 @@ struct piece {
     const struct conf_hold *held; /* it is held by this; NULL: by none */
     char *held_detail;            /* of the hold, and its group's decision; as JSON */
     char *said;                   /* why it is held, rejected, or is not; may be NULL */
+    bool stands_in;               /* `detail` says for what, if it does */
     bool rejected;                /* by an event that came before */
     bool dated;                   /* latest.c has judged it ... */
     char *late;                   /* ... and it comes too late: superseded with this reason */

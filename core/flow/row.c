@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "store/detail.h"
 
 #define TEXTS(row)                                                                            \
     {                                                                                         \
@@ -51,8 +52,11 @@ void row_follow(struct store_delivery *row, const struct rec_move *m)
         row->arrival = 0;
         replace(&row->endpoint, m->endpoint);
     }
-    if (m->detail.len)
-        replace(&row->detail, m->detail);
+    if (m->detail.len) {
+        char *all = detail_follow(row->detail, m->detail);
+        replace(&row->detail, all ? str_of(all) : m->detail);
+        free(all);
+    }
     replace(&row->hold_type, m->hold_type);
     if (m->state == DS_READY) /* it was decided upon: its age begins anew */
         row->since_ms = 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <uv.h>
 #include "base/digest.h"
+#include "store/detail.h"
 #include "store/reason.h"
 #include "store/schema.h"
 
@@ -27,7 +28,9 @@
     " hold_type = ?8, endpoint = ?9,"                               \
     " reference = CASE WHEN ?10 = '' THEN reference ELSE ?10 END,"  \
     " priority = CASE WHEN ?11 = 0 THEN priority ELSE ?11 - 1 END," \
-    " detail = CASE WHEN ?12 = '' THEN detail ELSE ?12 END,"        \
+    " detail = CASE WHEN ?12 = '' THEN detail"                      \
+    " WHEN instr(detail, '\"fallback\"') THEN"                      \
+    " detail_follow(detail, ?12) ELSE ?12 END,"                     \
     " body_bytes = CASE WHEN ?13 = 0 THEN body_bytes ELSE ?13 END," \
     " arrival = CASE WHEN ?9 <> endpoint THEN 0 WHEN ?14 = 0 THEN arrival ELSE ?14 END"
 
@@ -327,7 +330,7 @@ int index_open(struct index **ret, const char *dir, struct reclog_reader *log,
         goto out;
     if ((r = schema_apply(&schema_index, ix->db, path, fail)) < 0)
         goto out;
-    if ((r = reason_register(ix->db)) < 0) {
+    if ((r = reason_register(ix->db)) < 0 || (r = detail_register(ix->db)) < 0) {
         fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
         goto out;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "store/detail.h"
 
 static void *make(struct tables *t, size_t n)
 {
@@ -260,8 +261,11 @@ static void move(struct tables *t, const struct rec_move *m, bool decided, int64
     } else if (m->arrival) {
         r->arrival = m->arrival;
     }
-    if (m->detail.len)
-        r->detail = keep(t, m->detail);
+    if (m->detail.len) {
+        char *all = detail_follow(r->detail, m->detail);
+        r->detail = keep(t, all ? str_of(all) : m->detail);
+        free(all);
+    }
     if (m->body.len) {
         r->body = keep(t, m->body);
         r->edited = true;

@@ -267,6 +267,29 @@ static void test_the_age_of_what_was_put_back_counts_on_over_a_restart(void **st
     teardown(rig);
 }
 
+static void test_what_is_held_there_is_still_the_fallbacks_after_a_restart(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    not_sent(rig_call(rig, CRM));
+    not_sent(rig_call(rig, CRM));
+    rig_answer(rig_call(rig, OTHER), SL_UNKNOWN);
+    rig_confirm(rig_call(rig, OTHER), SL_CONFIRM_UNSURE);
+    UNTIL(rig, rig_state(rig, num) == DS_HELD);
+    CHECK_STR(rig->hold_type, "unknown-outcome");
+    rig_crash(rig);
+    rig_up(rig);
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, num, NULL), 0);
+    rig_answer(rig_call(rig, OTHER), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, num) == DS_DEAD);
+    CHECK_STR(rig->endpoint, "other");
+    CHECK(strstr(rig->reason, "; before at crm: given up after 2 attempts: ") != NULL);
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_the_age_counts_from_the_first_attempt_also_over_a_restart),
         cmocka_unit_test(test_the_age_of_what_was_put_back_counts_on_over_a_restart),
         cmocka_unit_test(test_a_dead_end_after_the_fallback_names_both_also_over_a_restart),
+        cmocka_unit_test(test_what_is_held_there_is_still_the_fallbacks_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

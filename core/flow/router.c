@@ -180,9 +180,12 @@ void router_submit(struct router *r, struct event *e)
 
 int64_t router_oldest(const struct router *r)
 {
-    const struct list *first = r->queue.next;
-
-    return first == &r->queue ? 0 : list_entry(first, struct routing, node)->event->received_ms;
+    list_each (i, &r->queue) {
+        const struct routing *rt = list_entry(i, struct routing, node);
+        if (!rt->remap) /* an old event, and yet it does not wait for long */
+            return rt->event->received_ms;
+    }
+    return 0;
 }
 
 void router_receipt(struct router *r, uint64_t id, struct buf *payload)
@@ -202,6 +205,8 @@ void router_remap(struct router *r, struct event *e, struct remap *m)
     rt = routing_new(r->flow, e);
     rt->remap = m;
     enqueue(r, &r->queue, rt);
+    list_remove(&rt->node); /* older than all that is new here; and there is one at a time */
+    list_prepend(&r->queue, &rt->node);
 }
 
 void router_cancel(struct router *r)
@@ -468,7 +473,8 @@ void routing_end(struct routing *rt)
     router_refill(r);
 }
 
-/** Its subject's turn, or behind the one that has it. */
+/** Its subject's turn, or behind the one that has it: what is made again first, the events behind
+ * it are newer. */
 static bool take_turn(struct routing *rt)
 {
     struct router *r = rt->router;
@@ -479,7 +485,10 @@ static bool take_turn(struct routing *rt)
         return true;
     HASH_FIND_STR(r->by_subject, subject, other);
     if (other) {
-        list_append(&other->behind, &rt->node);
+        if (rt->remap)
+            list_prepend(&other->behind, &rt->node);
+        else
+            list_append(&other->behind, &rt->node);
         return false;
     }
     rt->turn = mem_str(subject);

@@ -2,6 +2,7 @@
  * What is given up goes by another route: exactly once, only when it is known not to be done, and
  * over a crash at any point.
  */
+#include "flow/routing.h"
 #include "flow_rig.h"
 
 enum { FIRST, STAND_IN };
@@ -49,7 +50,7 @@ static void given_up(struct flow_rig *rig)
     not_sent(rig_call(rig, CRM));
 }
 
-static char detail[400];
+static char detail[1200];
 
 static void on_detail(void *ctx, int status, const struct store_delivery *row, sl_str body,
                       sl_str request)
@@ -252,6 +253,52 @@ static void test_a_fallback_that_is_gone_leaves_a_dead_letter(void **state)
     teardown(rig);
 }
 
+static void test_what_it_stands_in_for_is_told_whatever_becomes_of_it(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t b = rig_event(rig, "t", "a 1") + 1;
+    given_up(rig);
+    rig_answer(rig_call(rig, OTHER), SL_UNKNOWN);
+    rig_confirm(rig_call(rig, OTHER), SL_CONFIRM_UNSURE);
+    UNTIL(rig, rig_state(rig, b) == DS_HELD);
+    read_detail(rig, b);
+    CHECK(strstr(detail, "{\"fallback\":{\"route\":\"r\",\"delivery\":\"") == detail);
+    CHECK(strstr(detail, "}},") == NULL && strstr(detail, ",\"choices\":[") != NULL);
+    teardown(rig);
+}
+
+/** Events of its subject that came meanwhile are newer than it, and may be many. */
+static void test_it_goes_before_the_events_that_wait_to_be_routed(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    not_sent(rig_call(rig, CRM));
+    struct call *c = rig_call(rig, CRM);
+    struct router *r = &rig->flow->router;
+    r->resting = true; /* no event is routed */
+    rig_event(rig, "t", "a 2");
+    rig_event(rig, "t", "a 3");
+    UNTIL(rig, r->queued == 2);
+    int64_t oldest = router_oldest(r);
+    not_sent(c);
+    UNTIL(rig, r->queued == 3);
+    const struct routing *first = list_entry(r->queue.next, struct routing, node);
+    CHECK(first->remap != NULL);
+    CHECK_EQ(first->event->id, delivery_event(a));
+    CHECK_EQ(router_oldest(r), oldest); /* none of these waits for as long as that is old */
+    r->resting = false;
+    router_wake(r);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +310,8 @@ int main(void)
         cmocka_unit_test(test_the_other_route_has_its_own_order_and_the_next_one_begins_at_its_own),
         cmocka_unit_test(test_what_waits_for_a_route_waits_for_what_stands_in_for_it),
         cmocka_unit_test(test_a_fallback_that_is_gone_leaves_a_dead_letter),
+        cmocka_unit_test(test_what_it_stands_in_for_is_told_whatever_becomes_of_it),
+        cmocka_unit_test(test_it_goes_before_the_events_that_wait_to_be_routed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include "flow/confirm.h"
 #include "flow/failover.h"
 #include "flow/group.h"
+#include "flow/settle.h"
 
 #define CANCEL_ENDS ",\"cancel\":true}"
 
@@ -94,6 +95,30 @@ static struct member *next_member(const struct confirm *c, struct group *g)
     return to < g->n ? &g->members[to] : NULL;
 }
 
+/** No other member is well: there again, unless it was enough there already. */
+static void stay(const struct confirm *c, sl_str why, struct rec_move *m)
+{
+    const struct delivery *d = c->d;
+    struct rec_move next = *m;
+
+    settle_retry(d, d->attempts, 0, why, &next);
+    if (next.state ==
+        DS_WAITING) { /* at once: what was tried last is the cancel, and it was done */
+        move_free(&next);
+        m->reason = (sl_str){ mem_dup(why), why.len };
+    } else {
+        *m = next;
+        m->generation = d->generation + 1;
+    }
+    if (!m->detail.len) {
+        struct buf detail = { 0 };
+        cancel_detail(&detail, d->target, why);
+        detail.len -= strlen(CANCEL_ENDS); /* it is over */
+        buf_char(&detail, '}');
+        m->detail = text_of(&detail);
+    }
+}
+
 /** Nothing of it is there: it goes out anew, under a new key - the old one stands for what was
  *  cancelled. */
 static void gone(struct confirm *c)
@@ -116,13 +141,12 @@ static void gone(struct confirm *c)
         group_moved(&detail, g, to->lane->name, str_of(c->lane->name), buf_view(&reason));
         c->lane->moved_away++;
         to->lane->moved_here++;
+        m.detail = text_of(&detail);
+        m.reason = text_of(&reason);
     } else {
-        cancel_detail(&detail, d->target, buf_view(&reason));
-        detail.len -= strlen(CANCEL_ENDS); /* it is over */
-        buf_char(&detail, '}');
+        stay(c, buf_view(&reason), &m);
     }
-    m.detail = text_of(&detail);
-    m.reason = text_of(&reason);
+    buf_finish(&reason);
     confirm_write(c, &m, &c->extras);
 }
 

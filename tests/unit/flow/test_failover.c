@@ -441,6 +441,28 @@ static void test_where_it_cannot_be_told_it_is_taken_back_before_a_person_is_ask
     group_rig_finish(g);
 }
 
+static void test_what_is_taken_back_after_the_last_attempt_is_given_up(void **state)
+{
+    struct group_rig *g = setup_cancel();
+
+    (void)state;
+    g->rig.routes[0].retry.max_attempts = 1;
+    rig_up(&g->rig);
+    uint64_t num = rig_event(&g->rig, "t", "a 1");
+    rig_answer(rig_call(&g->rig, CRM), SL_UNKNOWN);
+    rig_confirm(rig_call(&g->rig, CRM), SL_CONFIRM_UNSURE);
+    struct call *c = rig_call(&g->rig, CRM);
+    lane_park(lane(g, OTHER), STR("no"), 600000); /* no other gets it */
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DEAD);
+    CHECK(strstr(g->rig.reason, "given up after 1 attempts: crm has nothing of it") ==
+          g->rig.reason);
+    CHECK_EQ(rig_decide(&g->rig, DECISION_REPLAY, num, NULL), 0);
+    rig_answer(rig_call(&g->rig, CRM), SL_DELIVERED);
+    UNTIL(&g->rig, rig_state(&g->rig, num) == DS_DELIVERED);
+    group_rig_finish(g);
+}
+
 static void test_a_group_may_stand_in_for_an_endpoint_and_fails_over_itself(void **state)
 {
     struct group_rig *g = setup(); /* crm, other */
@@ -484,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_a_subjects_order_holds_over_two_members),
         cmocka_unit_test(test_what_may_be_there_is_cancelled_before_another_gets_it),
         cmocka_unit_test(test_what_is_not_taken_back_is_a_persons),
+        cmocka_unit_test(test_what_is_taken_back_after_the_last_attempt_is_given_up),
         cmocka_unit_test(test_where_it_cannot_be_told_it_is_taken_back_before_a_person_is_asked),
         cmocka_unit_test(test_a_group_may_stand_in_for_an_endpoint_and_fails_over_itself),
         cmocka_unit_test(test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_it_out),

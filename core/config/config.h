@@ -108,7 +108,8 @@ struct conf_endpoint {
 /** The type of what `wait_for` holds: no person is needed. */
 #define HOLD_WAIT_FOR "wait-for"
 
-enum hold_then { HOLD_STAYS, HOLD_RELEASE, HOLD_REJECT, HOLD_ESCALATE };
+/** LOOKUP: of wait_for - what has not come is asked for. */
+enum hold_then { HOLD_STAYS, HOLD_RELEASE, HOLD_REJECT, HOLD_ESCALATE, HOLD_LOOKUP };
 
 enum field_as { FIELD_TEXT, FIELD_NUMBER, FIELD_BOOLEAN }; /* as the option table says */
 
@@ -254,8 +255,9 @@ struct conf_route {
     bool overtakes_amends;        /* held: amend - what is held goes out with this one's body */
     struct conf_route *overtakes; /* whose held deliveries of its subject it closes; NULL: none */
     bool overtaken;               /* by another one */
-    enum coalesce coalesce;
-    bool latest;          /* latest_by: version; default: the actions' SL_ACTION_UPSERT */
+    enum coalesce coalesce;       /* PIECE: of the same piece, whatever they are about */
+    char *coalesce_by;            /* jq over the event that names its one piece; NULL: not given */
+    bool latest;                  /* latest_by: version; default: the actions' SL_ACTION_UPSERT */
     enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */
     /* Where it goes when all is spent: to another endpoint, or to a member of a group; or its event
      * through another route. NULL: nowhere. */

@@ -385,17 +385,36 @@ void check_hold_targets(struct load *l, const struct conf_route *r, const struct
 
 enum { WAIT_GO, WAIT_DEAD, WAIT_LOOKUP }; /* as the option table says */
 
-static void check_lookup(struct load *l, const struct conf_route *r, const struct value *otherwise)
+/** One topic, and an endpoint whose adapter can say what became of it. */
+static void check_lookup(struct load *l, const struct conf_route *r, const struct value *topics,
+                         const struct value *otherwise)
 {
     const struct conf_endpoint *e = r->from_endpoint
                                         ? config_endpoint(l->config, str_of(r->from_endpoint))
                                         : NULL;
+    sl_fail fail = { .size = sizeof(fail) };
+    sl_str topic;
 
-    if (e)
+    if (topics->n_items != 1 || strchr(topics->items[0].data, '*')) {
+        report_at(&l->rd.report, otherwise->line, otherwise->column,
+                  "\"wait_for.else\" is lookup, which asks for one event: \"wait_for.topic\" wants "
+                  "one topic, without \"*\"");
+        return;
+    }
+    if (!e)
+        return;
+    topic = str_of(topics->items[0].data);
+    if (!e->plugin->lookup)
         report_at(&l->rd.report, otherwise->line, otherwise->column,
                   "\"wait_for.else\" is lookup, and adapter \"%s\" of endpoint \"%s\" cannot look "
                   "anything up; say go or dead",
                   e->adapter, e->name);
+    else if (e->plugin->can_look_up &&
+             e->plugin->can_look_up(e->settings, config_values_api(), topic, &fail) < 0)
+        report_at(&l->rd.report, otherwise->line, otherwise->column,
+                  "\"wait_for.else\" is lookup, and endpoint \"%s\" cannot look up " STR_FMT
+                  ": %.400s",
+                  e->name, STR_ARG(topic), fail.text);
 }
 
 static bool block_given(const sl_values *v, const char *const *names)
@@ -428,7 +447,7 @@ struct conf_hold *load_wait_for(struct load *l, const struct conf_route *r, cons
     if (!block_given(v, names) || !wants_both(l, v, at, names[0], names[1]))
         return NULL;
     if (otherwise->num == WAIT_LOOKUP)
-        check_lookup(l, r, otherwise);
+        check_lookup(l, r, values_get(v, names[0]), otherwise);
     if (r->hold && r->hold->n_until)
         report_node(&l->rd, at,
                     "\"wait_for\" and a \"hold\" with \"until\" cannot stand in one route: let the "
@@ -437,7 +456,9 @@ struct conf_hold *load_wait_for(struct load *l, const struct conf_route *r, cons
     h = hold_new(l, HOLD_WAIT_FOR);
     h->until = value_list(values_get(v, names[0]), &h->n_until);
     h->for_ms = values_get(v, names[1])->num;
-    h->then = otherwise->num == WAIT_DEAD ? HOLD_REJECT : HOLD_RELEASE;
+    h->then = otherwise->num == WAIT_DEAD     ? HOLD_REJECT
+              : otherwise->num == WAIT_LOOKUP ? HOLD_LOOKUP
+                                              : HOLD_RELEASE;
     return h;
 }
 

@@ -68,23 +68,37 @@ static void load_overtakes(struct load *l, struct conf_route *r, const struct ya
     values_destroy(v);
 }
 
+static void load_coalesce(struct load *l, struct conf_route *r, const sl_values *v)
+{
+    const struct value *on = values_get(v, "coalesce.on"), *by = values_get(v, "coalesce.by");
+    const struct value *at = r->coalesce_by ? by : on;
+    struct report *report = &l->rd.report;
+
+    if (r->coalesce_by && r->split)
+        report_at(report, by->line, by->column,
+                  "\"coalesce.by\" names the one piece of an event, and \"split\" names its own; "
+                  "\"coalesce: subject\" is about each of them");
+    if (r->coalesce_by)
+        r->coalesce = COALESCE_SUBJECT;
+    if (r->coalesce && !r->ordered)
+        report_at(report, at->line, at->column,
+                  "\"coalesce\" needs \"ordered: true\": without order nothing is newer");
+    if (r->coalesce && r->once)
+        report_at(report, at->line, at->column,
+                  "\"coalesce\" sends the newest and \"once\" the first; with \"once: never\" the "
+                  "route may have it");
+}
+
 void order_load(struct load *l, struct conf_route *r, const sl_values *v,
                 const struct yaml_item *item)
 {
     const struct yaml_item *overtakes = yaml_get(item->value, STR("overtakes"));
-    const struct value *coalesce = values_get(v, "coalesce");
     const struct value *after = values_get(v, "after"), *dead = values_get(v, "on_dead");
 
     load_latest(r, v);
     if (overtakes)
         load_overtakes(l, r, overtakes);
-    if (r->coalesce && !r->ordered)
-        report_at(&l->rd.report, coalesce->line, coalesce->column,
-                  "\"coalesce\" needs \"ordered: true\": without order nothing is newer");
-    if (r->coalesce && r->once)
-        report_at(&l->rd.report, coalesce->line, coalesce->column,
-                  "\"coalesce\" sends the newest and \"once\" the first; with \"once: never\" the "
-                  "route may have it");
+    load_coalesce(l, r, v);
     if (after->from == VALUE_GIVEN) {
         r->after_names = value_list(after, &r->n_after);
         r->after = mem_array(r->n_after + 1, sizeof(*r->after));
@@ -258,6 +272,11 @@ static struct conf_route *held_route(struct load *l, struct conf_route *r)
     return NULL;
 }
 
+static bool names_pieces(const struct conf_route *r)
+{
+    return r->split || r->coalesce_by;
+}
+
 static void resolve_overtakes(struct load *l, struct conf_route *r)
 {
     struct report *report = &l->rd.report;
@@ -286,11 +305,12 @@ static void resolve_overtakes(struct load *l, struct conf_route *r)
             "\"overtakes\": route \"%s\" takes the same events, so that each would close what "
             "was just made; one of them needs other topics",
             other->name);
-    else if (r->overtakes_amends && !r->split != !other->split)
-        report_at(report, r->overtakes_line, r->overtakes_column,
-                  "\"held: amend\": both routes need a \"split\", or neither: the body of a piece "
-                  "takes the place of that piece's; route \"%s\" has %s",
-                  other->name, other->split ? "one" : "none");
+    else if (r->overtakes_amends && names_pieces(r) != names_pieces(other))
+        report_at(
+            report, r->overtakes_line, r->overtakes_column,
+            "\"held: amend\": both routes name pieces (\"split\"), or neither: the body of a piece "
+            "takes the place of that piece's; route \"%s\" has %s",
+            other->name, names_pieces(other) ? "pieces" : "none");
     else
         r->overtakes = other;
     if (r->overtakes)

@@ -286,7 +286,7 @@ static void print_target(struct buf *out, const char *endpoint, const sl_action 
 static void print_route(struct buf *out, const char *from, const char *endpoint,
                         const sl_action *action, bool all)
 {
-    static const char *const skip[] = { "name", "from", NULL };
+    static const char *const skip[] = { "name", "from", "coalesce", NULL };
     struct page page = { .out = out, .skip = skip };
 
     page.tables[0] = table_of_fields(options_route);
@@ -315,7 +315,11 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
         "    # not arrived goes there: fallback: { endpoint: NAME, action: ACTION,\n"
         "    # on: [exhausted, rejected], and its parameters }; on: [exhausted] without it. Or its\n"
         "    # event by another route, which may have \"topic: []\" to take nothing else:\n"
-        "    # fallback: { route: NAME, on: [exhausted, rejected] }\n");
+        "    # fallback: { route: NAME, on: [exhausted, rejected] }\n"
+        "    # only the newest of a subject, and of a piece of it, goes out; older ones that were never\n"
+        "    # sent are superseded (none, subject). By a key over the event, which names the piece:\n"
+        "    # coalesce: { by: JQ }\n"
+        "    #coalesce: none\n");
     print_block(&page, STR(""), 2);
 }
 

@@ -137,6 +137,7 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     r->line = item->line;
     r->column = item->column;
     yaml_wrap(item->value, "retry", "preset");
+    yaml_wrap(item->value, "coalesce", "on");
     targets_find(&t, l, r, item);
     keys.tables = t.tables;
     keys.n_tables = t.n_tables;
@@ -230,6 +231,7 @@ void route_finish(struct conf_route *r)
     free(r->split);
     free(r->map);
     free(r->choose);
+    free(r->coalesce_by);
     free(r->owner);
     hold_destroy(r->hold);
     hold_destroy(r->wait);

@@ -94,8 +94,9 @@ static void take_row(struct flow *f, const struct store_delivery *row, bool whol
         return;
     d->cleared |= whole && earlier_in_one_lane(d);
     d->indexed = d->state == DS_READY;
-    window_crowds(d);
-    lane_pump_soon(d->lane);
+    l = d->lane;
+    window_crowds(d); /* which may leave it to the index again */
+    lane_pump_soon(l);
 }
 
 static void take_rows(struct behind *b, const struct store_delivery *rows, size_t n)

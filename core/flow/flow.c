@@ -1,4 +1,5 @@
 #include "flow/flow.h"
+#include "flow/lookup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +282,7 @@ void flow_destroy(struct flow *f)
     pause_finish(f);
     due_close(f);
     await_close(f);
+    lookups_close(f);
     dead_finish(f);
     replays_close(f);
     latest_finish(f);

@@ -112,10 +112,12 @@ enum decision {
     DECISION_AGAIN,     /* held with an unknown outcome -> ready: "it did not, send it again" */
     DECISION_CLOCK,     /* held, and its clock ran out: as its hold says */
     DECISION_EDIT,      /* dead or held, and nowhere -> ready, with another body */
-    DECISION_CANCEL     /* the group's: in doubt at a member that is out -> unknown, taken back */
+    DECISION_CANCEL,    /* the group's: in doubt at a member that is out -> unknown, taken back */
+    DECISION_LOOKED_UP  /* held, and what it waits for was asked for: by the answer */
 };
 
 struct deciding;
+struct lookup;
 struct rec_moves;
 
 struct decide {
@@ -135,9 +137,10 @@ struct decide {
     const uint64_t *nums;
     size_t n;
     /* ---- of the flow's own decisions; else empty ---- */
-    const char *const *types;  /* one for each of nums: only what is still held so */
-    const enum decision *each; /* one for each of nums, instead of `what` */
-    const int64_t *clocks;     /* one for each of nums: only if its clock still says so */
+    const char *const *types;    /* one for each of nums: only what is still held so */
+    const enum decision *each;   /* one for each of nums, instead of `what` */
+    const int64_t *clocks;       /* one for each of nums: only if its clock still says so */
+    const struct lookup *lookup; /* LOOKED_UP: the answer; alive until `cb` */
     /** All is decided and nothing written: the caller appends these moves (none: those refused
      *  aside) as a decision, among others of his, and then calls flow_decided(), once; until then
      *  nothing else moves them. */
@@ -224,6 +227,7 @@ struct flow_stats {
     int64_t router_oldest_ms; /* wall time of the oldest that waits there in memory; 0: none */
     uint64_t emitted;
     uint64_t waiting_for_link;
+    uint64_t looked_up; /* events that had not come, and were found */
     uint64_t deadlines, deadlines_met, deadlines_missed; /* begun, and how they ended */
 };
 void flow_stats(const struct flow *f, struct flow_stats *ret);

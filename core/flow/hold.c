@@ -11,7 +11,7 @@
 #include "base/units.h"
 #include "flow/row.h"
 
-static const char *const then_names[] = { "", "release", "reject", "escalate" };
+static const char *const then_names[] = { "", "release", "reject", "escalate", "lookup" };
 
 const char *hold_duration(int64_t ms, char out[24])
 {
@@ -369,6 +369,15 @@ static char *late(const struct store_delivery *row, const json_t *says)
     return buf_steal(&b, NULL);
 }
 
+char *hold_late(const struct store_delivery *row)
+{
+    json_t *says = read_detail(row);
+    char *text = late(row, says);
+
+    json_decref(says);
+    return text;
+}
+
 void hold_ran_out(const struct flow *f, const struct store_delivery *row, int64_t now_ms,
                   const char *cannot, struct hold_verdict *v)
 {
@@ -381,6 +390,9 @@ void hold_ran_out(const struct flow *f, const struct store_delivery *row, int64_
     } else if (!strcmp(then, then_names[HOLD_REJECT])) {
         v->state = DS_DEAD;
         v->reason = late(row, says);
+    } else if (!strcmp(then, then_names[HOLD_LOOKUP])) {
+        v->state = DS_HELD;
+        v->asks = true;
     } else {
         release(row, says, NULL, now_ms, v);
         if (v->state == DS_READY)

@@ -32,11 +32,15 @@ struct hold_verdict {
     size_t body_len;
     int64_t next_ms;
     bool overdue;
+    bool asks; /* nothing is decided: what it waits for is to be looked up, see lookup.h */
 };
 
 /** Its clock ran out. `cannot`: why it cannot be released; empty: try. */
 void hold_ran_out(const struct flow *f, const struct store_delivery *row, int64_t now_ms,
                   const char *cannot, struct hold_verdict *ret);
+/** Own text: "orders/create has not come within 30s" */
+char *hold_late(const struct store_delivery *row);
+
 /** What a person decides. */
 struct hold_word {
     sl_str choice; /* one of its choices; empty: its usual way */

@@ -14,7 +14,7 @@ static void part(struct buf *b, const char *text)
 
 bool program_needed(const struct conf_route *r)
 {
-    return r->when || r->split || r->map || r->choose;
+    return r->when || r->split || r->map || r->choose || r->coalesce_by;
 }
 
 void program_compose(struct buf *b, const struct conf_route *r)
@@ -29,6 +29,13 @@ void program_compose(struct buf *b, const struct conf_route *r)
         buf_cstr(b,
                  " | if type == \"object\" and has(\"key\") and has(\"body\") then . else "
                  "error(\"split: every output must be an object {key, body}\") end");
+    } else if (r->coalesce_by) {
+        buf_cstr(b, "{key: ([");
+        part(b, r->coalesce_by);
+        buf_cstr(b,
+                 "] | if length == 1 and (.[0] | type == \"string\" or type == \"number\") and "
+                 ".[0] != \"\" then .[0] else error(\"coalesce: wants one text or number as its "
+                 "key, got \\(tojson[:100])\") end), body: .}");
     } else {
         buf_cstr(b, "{key: \"\", body: .}");
     }

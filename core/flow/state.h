@@ -312,6 +312,7 @@ struct flow {
     struct list decide_waits; /* decide_wait.c */
     struct pause *pauses;     /* pause.c: hash by key */
     struct due due;
+    struct lookup *lookups;             /* lookup.c: hash by num */
     struct taken_deadline *deadlines;   /* deadline.c: hash by num */
     struct hold_program *hold_programs; /* await.c: hash by text */
     size_t handles;                     /* timers of the flow; the last one closed frees it */

@@ -40,6 +40,8 @@ static void intake(struct buf *b, const struct flow_stats *s)
     plain(b, "events_same_total", "counter",
           "Events found to repeat an earlier one under a new id.", s->same_events);
     plain(b, "events_emitted_total", "counter", "Events that outcomes caused.", s->emitted);
+    plain(b, "events_looked_up_total", "counter",
+          "Events that had not come and were found at their source.", s->looked_up);
     plain(b, "routing_errors_total", "counter", "Events or pieces that could not be routed.",
           s->routing_errors);
     plain(b, "router_events", "gauge", "Events in memory that are not routed yet.",

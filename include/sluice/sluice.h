@@ -322,6 +322,32 @@ typedef void (*sl_confirm_cb)(void *ctx, const sl_confirmed *answer);
  *  After SL_E_NO_MEMORY and SL_E_CANCELLED it is asked again later. */
 typedef void (*sl_prepare_cb)(void *ctx, sl_status status, sl_str request, sl_str why);
 
+/* ---- looking an event up ------------------------------------------------------------------- */
+
+/** Which event has not come: as describe() would say of it. Borrowed for the call. @since 0.2 */
+typedef struct sl_lookup {
+    uint32_t size;
+    uint32_t _reserved;
+    sl_str topic;   /* "orders/create" */
+    sl_str subject; /* as describe() gave it of another event */
+} sl_lookup;
+
+#define SL_LOOKUP_FOUND 1 /* it has happened: `body` is the event's, in the form of a webhook's */
+#define SL_LOOKUP_NONE  2 /* it has not: the remote knows none */
+#define SL_LOOKUP_AGAIN \
+    3 /* it could not be asked, or did not answer: again, not before `after_ms` */
+
+/** The answer of lookup(); views borrowed for the call. @since 0.2 */
+typedef struct sl_looked_up {
+    uint32_t size;
+    uint32_t verdict; /* SL_LOOKUP_* */
+    int64_t after_ms; /* for AGAIN; 0: the host decides */
+    sl_str why;       /* for the operator; no secrets */
+    sl_str body;      /* for FOUND */
+} sl_looked_up;
+
+typedef void (*sl_lookup_cb)(void *ctx, const sl_looked_up *answer);
+
 /* ---- host services ------------------------------------------------------------------------- */
 
 typedef struct sl_http_request {
@@ -482,6 +508,17 @@ typedef struct sl_plugin {
      *  them. @since 0.2 */
     sl_status (*check_action)(const sl_values *settings, const sl_values_api *values,
                               uint32_t action, sl_fail *fail);
+
+    /* As a source, of which can be asked what has not come. @since 0.2 */
+    /** Can an endpoint of these settings look up events of this topic? Plugin level: pure, without
+     *  secrets. SL_OK, or an error with `fail`: why not, and what would be right. NULL: all topics,
+     *  if there is a lookup(). */
+    sl_status (*can_look_up)(const sl_values *settings, const sl_values_api *values, sl_str topic,
+                             sl_fail *fail);
+    /** Look up an event. `what` is borrowed for the call; `cb` runs exactly once. What is found is
+     *  described like a webhook: its event key must be the one of the webhook, which may come
+     * still. NULL: nothing can be looked up. */
+    void (*lookup)(void *self, const sl_lookup *what, sl_lookup_cb cb, void *cb_ctx);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -17,6 +17,11 @@ static const sl_option settings[] = {
       "the shop's permanent domain, such as acme.myshopify.com" },
     { "webhook_secret", SL_OPT_SECRETS, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
       "the app's client secret; several while one is being rotated, or for webhooks made by hand" },
+    { "admin.version", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "an order that did not come can be looked up: the Admin API's version, such as 2026-10" },
+    { "admin.token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+      "its access token, with the scope read_orders" },
+    { "admin.url", SL_OPT_URL, 0, NULL, 0, 0, NULL, "where it is, if not at the shop's domain" },
     { 0 },
 };
 
@@ -65,9 +70,20 @@ static int shop_is_sane(sl_str shop)
     return 1;
 }
 
+/* "2026-10", "unstable" */
+static int version_is_sane(sl_str v)
+{
+    if (v.len == 8 && memcmp(v.ptr, "unstable", 8) == 0)
+        return 1;
+    for (size_t i = 0; i < v.len; i++)
+        if (i == 4 ? v.ptr[i] != '-' : v.ptr[i] < '0' || v.ptr[i] > '9')
+            return 0;
+    return v.len == 7;
+}
+
 static sl_status check(const sl_values *values, const sl_values_api *api, sl_fail *fail)
 {
-    sl_str shop;
+    sl_str shop, version;
     sl_status r = api->str(values, "shop", &shop);
 
     if (r < 0)
@@ -79,6 +95,9 @@ static sl_status check(const sl_values *values, const sl_values_api *api, sl_fai
                             ", in lower case, without https:// and not the "
                             "shop's own domain",
                             (int)(shop.len < 200 ? shop.len : 200), shop.ptr);
+    if (api->str(values, "admin.version", &version) == SL_OK && !version_is_sane(version))
+        return shopify_fail(fail, SL_E_INVALID,
+                            "admin.version: a version of the Admin API reads 2026-10");
     return SL_OK;
 }
 
@@ -117,6 +136,12 @@ static sl_status shopify_open(const sl_host *host, void **ret_self, sl_fail *fai
     if ((r = check(host->settings, host->values, fail)) < 0 || (r = read_secrets(s, fail)) < 0)
         goto out;
     host->values->str(host->settings, "shop", &s->shop);
+    host->values->str(host->settings, "admin.url", &s->admin_url);
+    if (host->values->str(host->settings, "admin.version", &s->version) == SL_OK &&
+        host->values->secret(host->settings, "admin.token", 0, &s->token) < 0) {
+        r = shopify_fail(fail, SL_E_INVALID, "admin.token is missing beside admin.version");
+        goto out;
+    }
     *ret_self = s;
     return SL_OK;
 out:
@@ -128,7 +153,7 @@ static const sl_ack ack = { .size = sizeof(ack), .status = 200 };
 
 static const sl_plugin plugin = {
     .size = sizeof(plugin),
-    .abi_minor = 1,
+    .abi_minor = 1, /* an older host looks nothing up */
     .name = "shopify",
     .version = SLUICE_VERSION,
     .help = "a Shopify shop: takes its webhooks",
@@ -139,6 +164,8 @@ static const sl_plugin plugin = {
     .verify = shopify_verify,
     .ack = &ack,
     .describe = shopify_describe,
+    .can_look_up = shopify_can_look_up,
+    .lookup = shopify_lookup,
 };
 
 const sl_plugin *sl_plugin_v0(void)

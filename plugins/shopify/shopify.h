@@ -10,7 +10,9 @@ struct shopify {
     const sl_host *host;
     sl_str shop; /* "acme.myshopify.com"; view into the settings */
     sl_str secrets[SL_VERIFY_MAX_SECRETS];
-    size_t n_secrets; /* at least 1; none of them empty */
+    size_t n_secrets;        /* at least 1; none of them empty */
+    sl_str version;          /* of the Admin API; empty: it is not asked */
+    sl_str token, admin_url; /* admin_url empty: https://<shop> */
 };
 
 /** Fill fail->text, printf-like, and return `status`. NULL `fail` is fine. */
@@ -25,6 +27,12 @@ const sl_header *shopify_header(const sl_header *headers, size_t n_headers, cons
 sl_status shopify_verify(void *self, const sl_head *head, sl_verdict *ret, sl_fail *fail);
 sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_out *out,
                            sl_fail *fail);
+
+/* ---- lookup.c, as sluice.h documents them ---- */
+
+sl_status shopify_can_look_up(const sl_values *values, const sl_values_api *api, sl_str topic,
+                              sl_fail *fail);
+void shopify_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void *cb_ctx);
 
 /* ---- topics.c ---- */
 

@@ -28,6 +28,7 @@ static const struct topic_rule rules[] = {
     { "orders/delete", "order", ANY_ID, NULL, "id" },
     { "orders/risk_assessment_changed", "order", "order_id", "created_at",
       "order_id provider_id risk_level @version" },
+    { "orders/create", "order", ANY_ID, "updated_at", "id|admin_graphql_api_id" }, /* once */
     { "orders/", "order", ANY_ID "|order_id", "updated_at", NULL },
     /* a pending transaction comes again under its id when it succeeds or fails */
     { "order_transactions/", "order", "order_id", "processed_at|created_at", "id status" },

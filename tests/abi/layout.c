@@ -50,6 +50,9 @@ CHECK_VALUE(SL_LOG_DEBUG, 3);
 CHECK_VALUE(SL_LOG_ERROR, 0);
 CHECK_VALUE(SL_LOG_INFO, 2);
 CHECK_VALUE(SL_LOG_WARN, 1);
+CHECK_VALUE(SL_LOOKUP_AGAIN, 3);
+CHECK_VALUE(SL_LOOKUP_FOUND, 1);
+CHECK_VALUE(SL_LOOKUP_NONE, 2);
 CHECK_VALUE(SL_OK, 0);
 CHECK_VALUE(SL_OPT_BOOL, 3);
 CHECK_VALUE(SL_OPT_DURATION, 4);
@@ -223,6 +226,19 @@ CHECK_OFFSET(sl_confirmed, n_links, 56);
 CHECK_OFFSET(sl_confirmed, emits, 64);
 CHECK_OFFSET(sl_confirmed, n_emits, 72);
 
+CHECK_SIZE(sl_lookup, 40);
+CHECK_OFFSET(sl_lookup, size, 0);
+CHECK_OFFSET(sl_lookup, _reserved, 4);
+CHECK_OFFSET(sl_lookup, topic, 8);
+CHECK_OFFSET(sl_lookup, subject, 24);
+
+CHECK_SIZE(sl_looked_up, 48);
+CHECK_OFFSET(sl_looked_up, size, 0);
+CHECK_OFFSET(sl_looked_up, verdict, 4);
+CHECK_OFFSET(sl_looked_up, after_ms, 8);
+CHECK_OFFSET(sl_looked_up, why, 16);
+CHECK_OFFSET(sl_looked_up, body, 32);
+
 CHECK_SIZE(sl_http_request, 88);
 CHECK_OFFSET(sl_http_request, size, 0);
 CHECK_OFFSET(sl_http_request, _reserved, 4);
@@ -276,7 +292,7 @@ CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 168);
+CHECK_SIZE(sl_plugin, 184);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -299,6 +315,8 @@ CHECK_OFFSET(sl_plugin, confirm, 136);
 CHECK_OFFSET(sl_plugin, row_key, 144);
 CHECK_OFFSET(sl_plugin, cost, 152);
 CHECK_OFFSET(sl_plugin, check_action, 160);
+CHECK_OFFSET(sl_plugin, can_look_up, 168);
+CHECK_OFFSET(sl_plugin, lookup, 176);
 /* to here */
 /* clang-format on */
 #endif

@@ -1,6 +1,8 @@
 """The out-of-order join: what is about an order waits a bounded time for the order itself to have been routed."""
 
+import http.server
 import json
+import threading
 
 import pytest
 
@@ -75,8 +77,88 @@ def test_at_the_end_of_the_time_it_goes_or_is_given_up_also_over_a_kill(make_gat
     assert move["reason"] == "orders/create has not come within 2s"
 
 
-def test_a_look_up_that_no_adapter_offers_is_refused(make_gateway, byron, desk):
-    gateway = make_gateway(joining(byron, desk, within="2s", **{"else": "lookup"}), start=False)
-    done = gateway.cli("check", ok=False)
+class Shop(http.server.ThreadingHTTPServer):
+    """The shop's Admin API, as far as orders are read by their id."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), ShopCall)
+        self.orders, self.asked, self.failures = {}, [], 0
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class ShopCall(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append((self.path, self.headers["X-Shopify-Access-Token"]))
+        order = self.server.orders.get(self.path)
+        status = 503 if self.server.failures else 200 if order else 404
+        self.server.failures = max(0, self.server.failures - 1)
+        body = b'{"order":' + order + b'}' if status == 200 else b'{"errors":"Not Found"}'
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def shop():
+    with Shop() as server:
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def asking(make_gateway, byron, desk, shop, monkeypatch):
+    """What has not come within half a second is asked for at the shop."""
+    monkeypatch.setenv("SHOP_TOKEN", "shpat_1")
+    config = joining(byron, desk, within="300ms", **{"else": "lookup"})
+    config["endpoints"]["acme-shop"]["admin"] = {
+        "version": "2026-10", "token": {"env": "SHOP_TOKEN"}, "url": shop.url}
+    return make_gateway(config)
+
+
+def path_of(order):
+    return f"/admin/api/2026-10/orders/{order.summary['id']}.json"
+
+
+def test_an_order_that_did_not_come_is_looked_up_and_its_webhook_is_no_second_one(asking, desk, shop):
+    order = byron_orders()[0]
+    newer = json.dumps({**json.loads(order.body), "updated_at": "2026-11-21T12:00:00Z"}).encode()
+    shop.orders[path_of(order)] = newer
+    shop.failures = 1
+    asking.post(order, topic=PAID)
+    wait_until(lambda: any("again in 1s: HTTP 503" in one["reason"] for one in asking.deliveries(endpoint="desk")))
+    wait_until(lambda: asking.states() == {"delivered": 2}, "the order and its payment")
+    assert shop.asked == [(path_of(order), "shpat_1")] * 2
+    assert json.loads(desk.books()["messages"][0]["raw"]) == {"paid": str(order.summary["id"])}
+    moves = [(m["who"].split(" ")[0], m["reason"]) for m in asking.delivery(endpoint="desk")["moves"]]
+    assert ("lookup", "orders/create has not come within 300ms: it was looked up at acme-shop") in moves
+    assert any(who == "event" for who, _ in moves), "the order that was found lets it go"
+
+    asking.post(order)  # late, and older than what was found
+    wait_until(lambda: asking.metrics()["sluice_events_same_total"] == 1)
+    assert asking.states() == {"delivered": 2}
+
+
+def test_an_order_that_the_shop_does_not_know_makes_a_dead_letter(asking, desk):
+    order = byron_orders()[0]
+    asking.post(order, topic=PAID)
+    wait_until(lambda: asking.states("desk") == {"dead": 1})
+    assert asking.delivery(endpoint="desk")["reason"] == \
+        "orders/create has not come within 300ms, and acme-shop has none: HTTP 404"
+    assert desk.books()["messages"] == []
+
+
+@pytest.mark.parametrize("topic, said", [
+    ("orders/create", "{ version: 2026-10, token: ... } to ask the shop"),
+    ("orders/updated", "of a shop orders/create alone can be looked up"),
+    (["orders/create", "orders/updated"], "wants one topic, without")])
+def test_a_look_up_that_cannot_be_made_is_refused(make_gateway, byron, desk, topic, said):
+    config = joining(byron, desk, within="2s", **{"else": "lookup"})
+    config["routes"][-1]["wait_for"]["topic"] = topic
+    done = make_gateway(config, start=False).cli("check", ok=False)
     assert done.code == 3
-    assert "cannot look anything up; say go or dead" in done.out + done.err
+    assert said in done.out + done.err

@@ -195,7 +195,8 @@ static void plan_waits(struct sim *s, size_t i)
                                           .until = first,
                                           .n_until = 1,
                                           .for_ms = PICK(g, 100, 3000, 30000),
-                                          .then = one_in(g, 3) ? HOLD_REJECT : HOLD_RELEASE };
+                                          .then = (enum hold_then)PICK(g, HOLD_REJECT, HOLD_RELEASE,
+                                                                       HOLD_RELEASE, HOLD_LOOKUP) };
         r->wait = &s->joins[i];
     }
     r->overtakes_amends = r->overtakes && !r->hold && !r->wait && one_in(g, 2);

@@ -350,6 +350,39 @@ static void sim_confirm(void *self, void *handle, const sl_record *rec, sl_confi
     world_in(&r->sim->w, latency(r), on_verdict, c);
 }
 
+/* ---- lookup ---- */
+
+/** A source that knows about half of the subjects, and says the same of each every time. */
+static void on_looked_up(void *ctx)
+{
+    struct call *c = ctx;
+    struct remote *r = c->remote;
+    sl_looked_up a = { .size = sizeof(a), .why = STR("the simulation") };
+
+    if (c->over)
+        return;
+    if (remote_is_dead(r) || (!r->sim->healed && one_in(&r->rng, 3)))
+        a.verdict = SL_LOOKUP_AGAIN;
+    else
+        a.verdict = c->body[0] % 2 ? SL_LOOKUP_FOUND : SL_LOOKUP_NONE;
+    if (a.verdict == SL_LOOKUP_FOUND)
+        a.body = str_of(c->body);
+    world_say(&r->sim->w, "%s is asked for %s: %u", r->conf->name, c->body, a.verdict);
+    call_over(c);
+    c->looked_up(c->ctx, &a);
+}
+
+static void sim_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void *ctx)
+{
+    struct remote *r = self;
+    struct call *c = call_new(r, CALL_LOOKUP);
+
+    c->looked_up = cb;
+    c->ctx = ctx;
+    snprintf(c->body, sizeof(c->body), STR_FMT " 5", STR_ARG(what->subject));
+    world_in(&r->sim->w, latency(r), on_looked_up, c);
+}
+
 /* ---- what it sends ---- */
 
 /** "SUBJECT VERSION", or "ref ID": only a reference is known; "-": about nothing. */
@@ -389,4 +422,5 @@ const sl_plugin sim_plugin = {
     .deliver = sim_deliver,
     .resume = sim_resume,
     .confirm = sim_confirm,
+    .lookup = sim_lookup,
 };

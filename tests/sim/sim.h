@@ -53,7 +53,7 @@ struct book {
     uint64_t request;
 };
 
-enum call_kind { CALL_PREPARE, CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_CANCEL };
+enum call_kind { CALL_PREPARE, CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_CANCEL, CALL_LOOKUP };
 
 /** The flow called, and waits for the answer. Of the world's memory: it outlives the process. */
 struct call {
@@ -67,6 +67,8 @@ struct call {
     const sl_done *done;
     sl_confirm_cb confirmed;
     sl_prepare_cb prepared;
+    sl_lookup_cb looked_up;
+    char body[64]; /* LOOKUP: of the event, as it would be sent */
     void *ctx;
     size_t n;
     struct book *books[10];

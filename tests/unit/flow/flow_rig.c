@@ -81,6 +81,16 @@ static void fake_confirm(void *self, void *handle, const sl_record *r, sl_confir
     c->ctx = ctx;
 }
 
+static void fake_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void *ctx)
+{
+    struct call *c = call_new(self, CALL_LOOKUP);
+
+    snprintf(c->names[0], sizeof(c->names[0]), STR_FMT, STR_ARG(what->topic));
+    snprintf(c->names[1], sizeof(c->names[1]), STR_FMT, STR_ARG(what->subject));
+    c->looked_up = cb;
+    c->ctx = ctx;
+}
+
 /** The request is made at once: the callback comes inside prepare(). */
 static void fake_prepare(void *self, void *handle, const sl_record *r, sl_prepare_cb cb, void *ctx)
 {
@@ -178,6 +188,7 @@ static const sl_plugin plugin = {
     .resume = fake_resume,
     .confirm = fake_confirm,
     .row_key = fake_row_key,
+    .lookup = fake_lookup,
 };
 
 void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms)
@@ -208,6 +219,18 @@ void rig_confirm(struct call *c, uint32_t verdict)
 {
     sl_confirmed a = { .size = sizeof(a), .verdict = verdict, .after_ms = 20 };
     sl_confirm_cb cb = c->confirmed;
+    void *ctx = c->ctx;
+
+    call_over(c);
+    cb(ctx, &a);
+}
+
+void rig_look_up(struct call *c, uint32_t verdict, const char *body)
+{
+    sl_looked_up a = {
+        .size = sizeof(a), .verdict = verdict, .why = STR("the test"), .body = str_of(body)
+    };
+    sl_lookup_cb cb = c->looked_up;
     void *ctx = c->ctx;
 
     call_over(c);

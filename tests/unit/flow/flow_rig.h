@@ -23,7 +23,7 @@
 
 enum { SHOP, CRM, OTHER, RIG_ENDPOINTS };
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE }; /* plain, idempotent, batches of 10, once */
-enum call_kind { CALL_DELIVER, CALL_RESUME, CALL_CONFIRM };
+enum call_kind { CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_LOOKUP };
 
 /** The flow called the adapter, which has not answered yet. */
 struct call {
@@ -32,6 +32,7 @@ struct call {
     const sl_batch *batch;
     const sl_done *done;
     sl_confirm_cb confirmed;
+    sl_lookup_cb looked_up; /* names: topic, subject */
     void *ctx;
     size_t n;
     char names[10][32], keys[10][40], token[32];
@@ -90,6 +91,7 @@ void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms);
 void rig_end(struct call *c);                   /* finish() */
 void rig_answer(struct call *c, uint32_t kind); /* every record, and finish() */
 void rig_confirm(struct call *c, uint32_t verdict);
+void rig_look_up(struct call *c, uint32_t verdict, const char *body);
 enum delivery_state rig_state(struct flow_rig *rig, uint64_t num); /* in the index; rig->row too */
 int rig_decide(struct flow_rig *rig, enum decision what, uint64_t num, const struct decide *more);
 void rig_turn(struct flow_rig *rig); /* one turn of the loop, at most 5 ms */

@@ -49,6 +49,22 @@ static void parts_stand_alone_and_together(void **state)
     check_route(rig, &(struct conf_route){ .map = "$delivery" }, "{}", 0, "\"\"\nnull\nnull");
 }
 
+static void what_a_route_coalesces_by_names_its_piece(void **state)
+{
+    struct rig *rig = *state;
+    struct conf_route r = { .coalesce_by = ".sku # of the event", .map = ".n", .choose = ".key" };
+
+    check_route(rig, &r, "{\"sku\":\"GEAR-1\",\"n\":7}", 0, "\"GEAR-1\"\n\"GEAR-1\"\n7");
+    check_route(rig, &r, "{\"sku\":12,\"n\":7}", 0, "\"12\"\n\"12\"\n7");
+    check_route(rig, &r, "{\"n\":7}", MAP_E_PROGRAM,
+                "coalesce: wants one text or number as its key, got [null]");
+    check_route(rig, &r, "{\"sku\":\"\"}", MAP_E_PROGRAM,
+                "coalesce: wants one text or number as its key, got [\"\"]");
+    r.coalesce_by = ".l[]";
+    check_route(rig, &r, "{\"l\":[1,2]}", MAP_E_PROGRAM,
+                "coalesce: wants one text or number as its key, got [1,2]");
+}
+
 static void keys_are_made_text_and_ids_stay_exact(void **state)
 {
     struct rig *rig = *state;
@@ -79,6 +95,7 @@ static void a_route_without_programs_needs_none(void **state)
     (void)state;
     CHECK(!program_needed(&(struct conf_route){ 0 }));
     CHECK(program_needed(&(struct conf_route){ .when = "true" }));
+    CHECK(program_needed(&(struct conf_route){ .coalesce_by = ".sku" }));
     CHECK(program_needed(&(struct conf_route){ .choose = ".key" }));
 }
 
@@ -101,6 +118,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_stand_alone_and_together),
+        cmocka_unit_test(what_a_route_coalesces_by_names_its_piece),
         cmocka_unit_test(keys_are_made_text_and_ids_stay_exact),
         cmocka_unit_test(mistakes_of_a_part_are_named),
         cmocka_unit_test(a_route_without_programs_needs_none),

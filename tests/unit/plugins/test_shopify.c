@@ -248,6 +248,112 @@ static void an_empty_secret_does_not_open(void **state)
     fake_host_destroy(f);
 }
 
+/* ---- looking an order up -------------------------------------------------------------------- */
+
+static const struct fake_setting admin[] = { { "shop", SHOP },
+                                             { "webhook_secret", "x-secret" },
+                                             { "admin.version", "2026-10" },
+                                             { "admin.token", "shpat_secret" },
+                                             { 0 } };
+
+struct looked_up {
+    int times;
+    uint32_t verdict;
+    int64_t after_ms;
+    char why[80], body[120];
+};
+
+static void on_looked_up(void *ctx, const sl_looked_up *a)
+{
+    struct looked_up *l = ctx;
+
+    l->times++;
+    l->verdict = a->verdict;
+    l->after_ms = a->after_ms;
+    snprintf(l->why, sizeof(l->why), "%.*s", (int)a->why.len, a->why.len ? a->why.ptr : "");
+    snprintf(l->body, sizeof(l->body), "%.*s", (int)a->body.len, a->body.len ? a->body.ptr : "");
+}
+
+/** `answer` NULL: nothing is asked. */
+static struct looked_up look_up(const char *subject, const struct fake_exchange *answer)
+{
+    struct fake_host *f = fake_host_create("acme", plugin->settings, admin);
+    void *self = fake_host_open(f, plugin);
+    sl_lookup what = { .size = sizeof(what), .topic = fake_str("orders/create") };
+    struct looked_up l = { 0 };
+
+    what.subject = fake_str(subject);
+    if (answer)
+        fake_host_expect(f, answer);
+    plugin->lookup(self, &what, on_looked_up, &l);
+    fake_host_run(f);
+    CHECK_EQ(l.times, 1);
+    fake_host_close(f, plugin, self);
+    fake_host_destroy(f);
+    return l;
+}
+
+static void an_order_is_asked_for_by_its_id_and_given_byte_for_byte(void **state)
+{
+    struct looked_up l = look_up(
+        "order:" SHOP "/820982911946154508",
+        &(struct fake_exchange){
+            .method = "GET",
+            .url = "https://" SHOP "/admin/api/2026-10/orders/820982911946154508.json",
+            .headers = "X-Shopify-Access-Token: shpat_secret\nAccept: application/json",
+            .status = 200,
+            .answer = "{ \"order\" : {\"id\": 820982911946154508, \"total\": \"1.10\"} }" });
+
+    (void)state;
+    CHECK_EQ(l.verdict, SL_LOOKUP_FOUND);
+    CHECK_STR(l.body, "{\"id\": 820982911946154508, \"total\": \"1.10\"}");
+}
+
+static void what_the_shop_does_not_know_or_say_is_told_apart(void **state)
+{
+    const char *order = "order:" SHOP "/1";
+    struct looked_up l = look_up(order, &(struct fake_exchange){ .status = 404, .answer = "{}" });
+
+    (void)state;
+    CHECK_EQ(l.verdict, SL_LOOKUP_NONE);
+    l = look_up(order, &(struct fake_exchange){ .status = 429, .retry_after_ms = 2000 });
+    CHECK_EQ(l.verdict, SL_LOOKUP_AGAIN);
+    CHECK_EQ(l.after_ms, 2000);
+    CHECK_STR(l.why, "HTTP 429");
+    l = look_up(order, &(struct fake_exchange){ .error = SL_E_TIMEOUT, .sent = 1 });
+    CHECK_EQ(l.verdict, SL_LOOKUP_AGAIN);
+    l = look_up(order, &(struct fake_exchange){ .status = 200, .answer = "{\"orders\":[]}" });
+    CHECK_EQ(l.verdict, SL_LOOKUP_AGAIN);
+    CHECK_EQ(look_up("order:" SHOP "/1/../2", NULL).verdict, SL_LOOKUP_NONE);
+    CHECK_EQ(look_up("order:other.myshopify.com/1", NULL).verdict, SL_LOOKUP_NONE);
+    CHECK_EQ(look_up("product:" SHOP "/1", NULL).verdict, SL_LOOKUP_NONE);
+}
+
+static void what_cannot_be_looked_up_says_why(void **state)
+{
+    const struct fake_setting plain[] = { { "shop", SHOP }, { "webhook_secret", "x" }, { 0 } };
+    const struct fake_setting odd[] = {
+        { "shop", SHOP }, { "webhook_secret", "x" }, { "admin.version", "10-2026" }, { 0 }
+    };
+    sl_values *v = fake_values_create(plugin->settings, plain);
+    sl_fail fail = { .size = sizeof(fail) };
+
+    (void)state;
+    CHECK_EQ(plugin->can_look_up(v, &fake_values_api, fake_str("orders/create"), &fail),
+             SL_E_INVALID);
+    assert_non_null(strstr(fail.text, "admin"));
+    fake_values_destroy(v);
+    v = fake_values_create(plugin->settings, odd);
+    CHECK_EQ(plugin->check(v, &fake_values_api, &fail), SL_E_INVALID);
+    CHECK(strncmp(fail.text, "admin.version: ", 15) == 0);
+    fake_values_destroy(v);
+    v = fake_values_create(plugin->settings, admin);
+    CHECK_EQ(plugin->can_look_up(v, &fake_values_api, fake_str("orders/create"), &fail), SL_OK);
+    CHECK_EQ(plugin->can_look_up(v, &fake_values_api, fake_str("orders/paid"), &fail),
+             SL_E_UNSUPPORTED);
+    fake_values_destroy(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +366,9 @@ int main(void)
         cmocka_unit_test(every_published_signature_is_accepted),
         cmocka_unit_test(a_shop_that_is_not_a_permanent_domain_is_refused),
         cmocka_unit_test(an_empty_secret_does_not_open),
+        cmocka_unit_test(an_order_is_asked_for_by_its_id_and_given_byte_for_byte),
+        cmocka_unit_test(what_the_shop_does_not_know_or_say_is_told_apart),
+        cmocka_unit_test(what_cannot_be_looked_up_says_why),
     };
 
     return cmocka_run_group_tests(tests, shopify_setup, shopify_teardown);

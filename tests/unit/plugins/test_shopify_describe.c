@@ -201,7 +201,8 @@ static void the_sample_order_is_its_own_subject_for_every_order_topic(void **sta
     char *body = fake_read_file(DATA_DIR, "shopify-order.sample.json", NULL);
 
     for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
-        struct expected e = { topics[i], ORDER, T32, "", "" };
+        struct expected e = { topics[i], ORDER, T32,
+                              i ? "" : "orders/create:" SHOP "/9007199254740993", "" };
 
         check_described(x->self, &e, body);
     }
@@ -437,8 +438,9 @@ static void two_changes_of_one_second_are_two_events_and_a_replay_is_none(void *
     CHECK_STR(a.version, b.version);
     CHECK_STR(a.key, again.key);
     CHECK(strcmp(a.key, b.key) != 0);
-    /* a creation happens once: its version is enough */
-    CHECK_STR(describe(x->self, "orders/create", first).key, "");
+    /* a creation happens once */
+    CHECK_STR(describe(x->self, "orders/create", first).key, "orders/create:" SHOP "/1");
+    CHECK_STR(describe(x->self, "orders/paid", first).key, "");
 }
 
 static void a_test_notification_is_noted(void **state)
@@ -455,9 +457,27 @@ static void a_test_notification_is_noted(void **state)
     CHECK_EQ(describe(x->self, "orders/create", "{\"id\":1,\"test\":false}").notes, 0);
 }
 
+static void an_order_is_created_once_whatever_its_state_when_it_is_looked_up(void **state)
+{
+    struct fixture *x = *state;
+    char first[600], later[600];
+
+    snprintf(
+        first, sizeof(first), "%s",
+        describe(x->self, "orders/create", "{\"id\":7,\"updated_at\":\"2026-11-20T09:00:00Z\"}")
+            .key);
+    snprintf(
+        later, sizeof(later), "%s",
+        describe(x->self, "orders/create", "{\"id\":7,\"updated_at\":\"2026-11-21T09:00:00Z\"}")
+            .key);
+    CHECK_STR(first, later);
+    CHECK(first[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_order_is_created_once_whatever_its_state_when_it_is_looked_up),
         cmocka_unit_test(every_sample_topic_has_its_subject_version_key_and_references),
         cmocka_unit_test(the_sample_order_is_its_own_subject_for_every_order_topic),
         cmocka_unit_test(ids_beyond_doubles_keep_every_digit),

@@ -3,6 +3,7 @@
  * delivered, or out of the way: discarded, superseded, or never made. A dead one keeps it back.
  */
 #include <string.h>
+#include "flow/behind.h"
 #include "flow/order.h"
 
 bool after_wanted(const struct delivery *d)
@@ -32,6 +33,36 @@ const struct gate_row *after_in_the_way(const struct gate *g, const struct deliv
             return row;
     }
     return NULL;
+}
+
+/** Does one that waits here for this row stand before it? */
+static bool is_awaited(const struct gate *g, const struct store_delivery *row)
+{
+    const struct conf_route *r = config_route(g->flow->config, row->route);
+
+    list_each (i, &g->waiting) {
+        const struct delivery *d = list_entry(i, struct delivery, gate_node);
+        if (d->num < row->num && goes_before(d, r))
+            return true;
+    }
+    return false;
+}
+
+void after_fetch(const struct gate *g, const struct store_delivery *rows, size_t n)
+{
+    struct flow *f = g->flow;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct store_delivery *row = &rows[i];
+        struct lane *l = lane_named(f, row->endpoint);
+        if (row->state != DS_READY || !l || flow_delivery(f, row->num) || !is_awaited(g, row) ||
+            behind_keeps(f, config_route(f->config, row->route), row->subject, row->piece,
+                         row->num))
+            continue;
+        f->beyond = true;
+        recover_row(f, l, row);
+        lane_pump_soon(l);
+    }
 }
 
 enum gate_verdict after_judge(const struct gate *g, struct delivery *d)

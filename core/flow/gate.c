@@ -242,6 +242,8 @@ static void rows_came(struct gate *g, int status, const struct store_delivery *r
         g->asking = g->kind == GATE_OVERTAKE && overtake_busy(g);
         if (g->asking)
             flow_later(g->flow, BUSY_MS, on_ask_again, g);
+        if (g->kind == GATE_AFTER)
+            after_fetch(g, rows, n);
         gate_look(g);
     }
 }

@@ -82,6 +82,9 @@ why_cause why_gate;
 bool after_wanted(const struct delivery *d);
 enum gate_verdict after_judge(const struct gate *g, struct delivery *d);
 const struct gate_row *after_in_the_way(const struct gate *g, const struct delivery *d);
+/** What stands in for one that others wait for has a later number than they, and may be beyond a
+ *  window that they fill: it comes into memory. `rows`: as they are now. */
+void after_fetch(const struct gate *g, const struct store_delivery *rows, size_t n);
 void after_say(const struct gate *g, const struct delivery *d, struct why *w);
 
 /* overtake.c */

@@ -231,6 +231,33 @@ static void test_what_waits_for_a_route_waits_for_what_stands_in_for_it(void **s
     teardown(rig);
 }
 
+/** Which stands behind it, beyond a window that it fills. */
+static void test_what_fills_the_window_of_what_stands_in_for_it_still_waits_for_that(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+    struct conf_route *after = rig_route(rig, "after", "t", OTHER, ACT_SEND), *before[1];
+
+    (void)state;
+    rig_route(rig, "else", "v", OTHER, ACT_SEND);
+    before[0] = &rig->routes[FIRST];
+    after->after = before;
+    after->n_after = 1;
+    after->rank = 1;
+    rig->config.window = 1;
+    rig_up(rig);
+    rig_event(rig, "v", "b 1");
+    struct call *c = rig_call(rig, OTHER);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    given_up(rig);
+    UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
+    rig_answer(c, SL_DELIVERED);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 2) == DS_DELIVERED);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
+    teardown(rig);
+}
+
 static void test_a_fallback_that_is_gone_leaves_a_dead_letter(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
@@ -309,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_a_process_that_ends_in_between_leaves_it_to_the_next),
         cmocka_unit_test(test_the_other_route_has_its_own_order_and_the_next_one_begins_at_its_own),
         cmocka_unit_test(test_what_waits_for_a_route_waits_for_what_stands_in_for_it),
+        cmocka_unit_test(test_what_fills_the_window_of_what_stands_in_for_it_still_waits_for_that),
         cmocka_unit_test(test_a_fallback_that_is_gone_leaves_a_dead_letter),
         cmocka_unit_test(test_what_it_stands_in_for_is_told_whatever_becomes_of_it),
         cmocka_unit_test(test_it_goes_before_the_events_that_wait_to_be_routed),

@@ -229,6 +229,8 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
     k->leave = k->key_may_change = k->bytes_may_change = false;
     k->idempotent = is_idempotent(row);
     k->request = hash_of(rec->request);
+    if (!str_eq(rec->key, str_of(k->key)))
+        k->cancelled_at = 0; /* under the old key, and nobody asks for that one any more */
     snprintf(k->key, sizeof(k->key), STR_FMT, STR_ARG(rec->key));
 }
 

@@ -101,8 +101,10 @@ void due_again(struct flow *f, bool deadline, uint64_t num, int64_t clock_ms, in
     struct due_item *i;
 
     HASH_FIND(hh, f->due.items, &key, sizeof(key), i);
-    if (!f->closing && !i) /* else it was set anew meanwhile */
-        put(&f->due, key, clock_wall_ms() + ms, clock_ms);
+    if (f->closing || i) /* it was set anew meanwhile */
+        return;
+    put(&f->due, key, clock_wall_ms() + ms, clock_ms);
+    look(f); /* nothing else may be due until then */
 }
 
 /* ---- the store ---- */

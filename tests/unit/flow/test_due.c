@@ -205,9 +205,27 @@ static void test_a_store_that_takes_nothing_is_asked_at_a_pace_and_nothing_is_lo
     clock_rig_finish(r);
 }
 
+static void test_what_is_looked_at_again_needs_nothing_else_to_be_due(void **state)
+{
+    struct clock_rig *r = setup();
+    uint64_t gone = delivery_num(999, 0);
+
+    (void)state;
+    clock_rig_pass(r, SEC);
+    due_again(r->flow, false, gone, clock_wall_ms(), 500);
+    CHECK_EQ(r->flow->due.again, 1);
+    clock_rig_pass(r, 499);
+    CHECK_EQ(r->flow->due.again, 1);
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(r->flow->due.again, 0);
+    CHECK_EQ(r->flow->due.heap.n, 0);
+    clock_rig_finish(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_looked_at_again_needs_nothing_else_to_be_due),
         cmocka_unit_test(test_each_clock_runs_out_at_its_time_to_the_millisecond),
         cmocka_unit_test(
             test_a_restart_in_the_middle_loses_none_and_what_ran_out_meanwhile_is_seen),

@@ -95,12 +95,13 @@ void bucket_change(struct bucket *b, uint64_t rate_milli, uint32_t burst, uint64
     if (!b->rate_milli)
         b->level = b->blocked_until ? 0 : capacity; /* nothing was counted */
     else if (b->level > 0)
-        b->level = b->level * capacity / b->capacity;
+        b->level = least(b->level, b->capacity) * capacity / b->capacity; /* none beyond the brim */
     b->rate_milli = rate_milli;
     b->capacity = capacity;
     b->at_ms = now_ms;
     b->remainder = b->foreign = 0;
     b->told = b->fed = false;
+    bucket_jitter(b, b->jitter_ms); /* as much time is another share of it */
 }
 
 void bucket_resize(struct bucket *b, uint64_t rate_milli, int64_t capacity, uint64_t now_ms)

@@ -30,7 +30,7 @@ static bool is_its_turn(const struct delivery *d)
     const struct chain *c = d->chain;
 
     return !c || (first_of(d->chain) == d && !behind_hides(c, d->num) &&
-                  !(c->dead && c->dead < d->num && d->route->on_dead == ON_DEAD_BLOCK));
+                  !(c->dead && c->dead < d->num && d->route && d->route->on_dead == ON_DEAD_BLOCK));
 }
 
 static bool may_leave(const struct delivery *d)

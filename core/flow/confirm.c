@@ -9,6 +9,7 @@
 #include "flow/chain.h"
 #include "flow/failover.h"
 #include "flow/pace.h"
+#include "flow/pause.h"
 #include "flow/settle.h"
 #include "store/restore.h"
 
@@ -233,12 +234,17 @@ static void ask(struct confirm *c)
     };
 
     if (c->lane->breaker.by_hand || (c->lane->parked && !c->probe) ||
-        c->breaker_trips != c->breaker->trips) { /* the lane closed meanwhile */
+        c->breaker_trips != c->breaker->trips || c->lane->removed ||
+        (c->lane->pause && !c->lane->pause->drain)) { /* the lane closed meanwhile */
         confirm_later(c, 0);
         return;
     }
+    uint64_t wait = pace_take(c->lane, 1, uv_now(c->lane->flow->loop));
+    if (wait) { /* what was promised is gone: its rate was changed, or the remote said so */
+        confirm_later(c, (int64_t)wait);
+        return;
+    }
     keep_promise(c);
-    pace_charge(c->lane, 1, uv_now(c->lane->flow->loop));
     c->lane->confirms++;
     struct in_hand *in_hand = c->lane->flow->in_hand;
     in_hand_take(in_hand, IN_HAND_DELIVERY, &d->num, 1);

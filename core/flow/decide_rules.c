@@ -101,7 +101,8 @@ static void move_one(struct choice *c)
     int r = failover_check(a->flow, &c->row, str_of(a->endpoint), a->nothing_there, &c->m, &detail,
                            text);
 
-    if (c->m.state == DS_HELD) /* elsewhere, and held as before */
+    /* Elsewhere, and held as before; or what it says of a change that it was given. */
+    if (c->m.state == DS_HELD || hold_amended_by(c->row.detail))
         hold_carry(&detail, &c->row);
     c->detail = buf_steal(&detail, NULL);
     c->m.detail = str_of(c->detail);

@@ -30,10 +30,22 @@ static bool is_mixed(const struct delivery *d)
     return d->lane->flow->lowered || d->priority != (uint8_t)d->route->priority;
 }
 
-/** Does the lane have deliveries that may be of its chain, are older and not in memory? */
+/** By another priority than its own, which the configuration gave their route before. */
+static bool hides_mixed(const struct lane *l, const struct delivery *d)
+{
+    uint64_t before = d->num < l->flow->mixed ? d->num : l->flow->mixed;
+
+    for (int p = 0; p < PRIORITY__COUNT; p++)
+        if (p != d->priority && window_hides(l, p, before))
+            return true;
+    return false;
+}
+
+/** Does the lane have deliveries that may be of its chain, are older and not in memory? Those have
+ *  its priority, unless a replay has given it, or them, another one, or the configuration has. */
 static bool hides_older(const struct lane *l, const struct delivery *d)
 {
-    bool hides = window_hides(l, d->priority, d->num);
+    bool hides = window_hides(l, d->priority, d->num) || hides_mixed(l, d);
 
     for (int p = 0; p < PRIORITY__COUNT && !hides && is_mixed(d); p++)
         hides = window_hides(l, p, d->num);
@@ -42,7 +54,10 @@ static bool hides_older(const struct lane *l, const struct delivery *d)
 
 bool earlier_in_one_lane(const struct delivery *d)
 {
-    return !conf_route_send(d->route, 1) && d->route->n_targets == 1 && !is_mixed(d);
+    const struct flow *f = d->lane->flow;
+
+    return !conf_route_send(d->route, 1) && d->route->n_targets == 1 && !is_mixed(d) &&
+           f->n_lanes == f->n_all_lanes && !hides_mixed(d->lane, d);
 }
 
 /** Could an earlier one of its chain be in the index alone? */
@@ -51,6 +66,11 @@ static bool is_in_doubt(const struct delivery *d)
     struct flow *f = d->lane->flow;
     const struct conf_target *t;
 
+    for (size_t i = f->n_lanes; i < f->n_all_lanes; i++) /* it may have been a member */
+        if (hides_older(f->lanes[i], d))
+            return true;
+    if (f->gone_unread && d->target->group)
+        return true;
     if (!conf_route_send(d->route, 1) && d->route->n_targets == 1)
         return hides_older(d->lane, d);
     for (size_t i = 0; (t = conf_route_send(d->route, i)); i++) {
@@ -144,8 +164,19 @@ static void ask_next(struct flow *f)
     while (f->earlier_asked < ASKED_MOST && !list_empty(&f->earlier) && !f->draining) {
         struct delivery *d = list_entry(f->earlier.next, struct delivery, earlier_node);
         list_remove(&d->earlier_node);
-        ask(d);
+        if (d->route)
+            ask(d);
+        else
+            d->asked_earlier = false; /* a reload took its route: it is being held */
     }
+}
+
+void earlier_changed(struct flow *f)
+{
+    struct store_stats stats;
+
+    store_stats(f->store, &stats);
+    f->mixed = delivery_num(stats.log_seq + 1, 0);
 }
 
 bool earlier_clear(struct delivery *d)
@@ -159,6 +190,8 @@ bool earlier_clear(struct delivery *d)
     /* What is decided just now may be between two lanes: neither knows of it. */
     if (!is_in_doubt(d) && !(d->target->group && f->deciding))
         return true;
+    if (!f->started) /* windows are being read still: it is looked at again when all are */
+        return false;
     d->asked_earlier = true;
     list_append(&f->earlier, &d->earlier_node);
     ask_next(f);

@@ -137,7 +137,8 @@ static bool pass_one(struct delivery *d)
     }
     d->gate = g;
     list_append(&g->waiting, &d->gate_node);
-    if (!g->asking && (!g->known || kind == GATE_NEWER))
+    if (!g->asking &&
+        (!g->known || kind == GATE_NEWER || (kind == GATE_OVERTAKE && overtake_busy(g))))
         gate_ask(g);
     return false;
 }
@@ -348,7 +349,7 @@ void order_change(struct flow *f, const struct config *before)
         if (d->state != DS_READY || d->gate)
             continue;
         d->gates_passed = 0;
-        if (gate_pass(d))
+        if (!d->settling && !d->deciding && gate_pass(d))
             pile_add(d);
     }
     dead_load(f, before);

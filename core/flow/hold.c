@@ -154,7 +154,8 @@ static json_t *read_detail(const struct store_delivery *row)
 
 void hold_carry(struct buf *detail, const struct store_delivery *row)
 {
-    json_t *says = read_detail(row);
+    json_t *own = read_detail(row);
+    bool says = own || hold_amended_by(row->detail); /* of an earlier hold, and counts still */
     size_t at = 0;
 
     while (says && at + strlen(HOLD) < row->detail.len &&
@@ -170,7 +171,7 @@ void hold_carry(struct buf *detail, const struct store_delivery *row)
         }
         buf_append(detail, row->detail.ptr + at, row->detail.len - at);
     }
-    json_decref(says);
+    json_decref(own);
 }
 
 #define AMENDED ",\"amended_by\":\""

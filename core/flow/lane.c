@@ -179,7 +179,7 @@ void lane_place(struct delivery *d)
             recover_orphan(d);
         return;
     }
-    if (d->state == DS_READY && gate_pass(d))
+    if (d->state == DS_READY && !d->settling && !d->deciding && gate_pass(d))
         pile_add(d);
     else
         pile_take(d);

@@ -118,7 +118,8 @@ static bool may_close(const struct gate *g, const struct gate_row *row, const st
 
     if (by->route->overtakes_amends && strcmp(row->piece, by->piece) != 0)
         return false;
-    return d && d->state == DS_HELD && !was_sent(g, row) && !d->settling && !d->deciding;
+    return d && d->state == DS_HELD && d->route && !was_sent(g, row) && !d->settling &&
+           !d->deciding;
 }
 
 /** It says already what the later one, or a newer one than that, has to say. */
@@ -289,7 +290,7 @@ bool overtake_busy(const struct gate *g)
 {
     for (size_t i = 0; i < g->n_rows; i++) {
         const struct delivery *d = flow_delivery(g->flow, g->rows[i].num);
-        if (d && d->state == DS_HELD && (d->settling || d->deciding))
+        if (d && d->state == DS_HELD && (d->settling || d->deciding || !d->route))
             return true;
     }
     return false;

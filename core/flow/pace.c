@@ -102,13 +102,6 @@ uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now)
     return 0;
 }
 
-void pace_charge(struct lane *l, uint32_t cost, uint64_t now)
-{
-    bucket_charge(&l->bucket, cost, now);
-    l->prepaid++;
-    l->prepaid_tokens += cost;
-}
-
 void pace_unused(struct lane *l)
 {
     if (l->prepaid <= l->under_way)

@@ -18,8 +18,6 @@ void pace_change(struct lane *l);
 uint64_t pace_wait(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now);
 /** It leaves: its tokens are taken, or milliseconds to wait. */
 uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now);
-/** The same for what cannot wait: it goes into debt. */
-void pace_charge(struct lane *l, uint32_t cost, uint64_t now);
 /** Something under way has ended: what it did not spend on calls is not spent by others' calls. */
 void pace_unused(struct lane *l);
 /** A call of `cost` tokens was refused for pace: the remote did not count it. */

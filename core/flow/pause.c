@@ -155,6 +155,7 @@ static void on_durable(struct flow *f, void *ctx, int status)
 {
     struct asked *a = ctx;
 
+    f->pauses_said++;
     if (status == 0 && a->ends)
         unset(f, a->route, str_of(a->name));
     else if (status == 0)
@@ -209,6 +210,7 @@ int flow_pause(struct flow *f, const struct flow_pause *p, void (*cb)(void *ctx,
 struct reading {
     struct flow *flow;
     bool route;
+    uint64_t said; /* flow.pauses_said, as the question was asked */
 };
 
 static void read_space(struct reading *rd);
@@ -245,6 +247,10 @@ static void on_states(void *ctx, int status, const struct store_state *states, s
         flow_later(f, AGAIN_MS, on_again, rd);
         return;
     }
+    if (status == 0 && rd->said != f->pauses_said) { /* the answer may be from before that */
+        read_space(rd);
+        return;
+    }
     for (size_t i = 0; status == 0 && i < n; i++)
         take(f, rd->route, &states[i]);
     free(rd);
@@ -257,6 +263,8 @@ static void on_states(void *ctx, int status, const struct store_state *states, s
 static void read_space(struct reading *rd)
 {
     struct flow *f = rd->flow;
+
+    rd->said = f->pauses_said;
     int r = store_state_list(f->store, str_of(spaces[rd->route]), on_states, rd);
 
     if (r == UV_ECANCELED)

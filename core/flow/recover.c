@@ -53,6 +53,7 @@ void recover_start(struct flow *f)
     f->unread = (f->n_lanes + 1) * PRIORITY__COUNT;
     f->lowered = true; /* as far as is known; until all has been read once */
     lane_states_read(f);
+    earlier_changed(f); /* perhaps: nobody knows with which one the last process ran */
     pause_start(f);
     for (size_t i = 0; i < f->n_lanes; i++) {
         for (int p = 0; p < PRIORITY__COUNT; p++)
@@ -371,6 +372,7 @@ void recover_row(struct flow *f, struct lane *l, const struct store_delivery *ro
     l->outside -= l->outside > 0 && state != DS_HELD;
     bool orphan = !d->route || (row->endpoint.len && !d->target);
 
+    d->settling = orphan && state != DS_HELD; /* it will be held: no gate has a say in it */
     lane_add(l, d);
     if (orphan) {
         if (state != DS_HELD)
@@ -405,12 +407,14 @@ static void on_gone(void *ctx, int status, const struct store_delivery *rows, si
         log_error(&f->log, "cannot read deliveries of the removed endpoint %s: err=%s", g->endpoint,
                   uv_strerror(status));
     for (size_t i = 0; status == 0 && i < n; i++)
-        if (rows[i].state != DS_HELD && !flow_delivery(f, rows[i].num))
+        if ((rows[i].state != DS_HELD || config_route(f->config, rows[i].route)) &&
+            !flow_delivery(f, rows[i].num)) /* a held one stands before later ones elsewhere */
             recover_row(f, &f->nowhere, &rows[i]);
     if (status == 0 && n == GONE_PAGE)
         claim_gone(f, g->endpoint, g->priority, rows[n - 1].num);
     free(g->endpoint);
     free(g);
+    f->gone_unread--;
     recover_step_done(f);
 }
 
@@ -420,6 +424,7 @@ static void claim_gone(struct flow *f, const char *endpoint, uint8_t priority, u
 
     *g = (struct gone){ .flow = f, .priority = priority, .endpoint = mem_str(endpoint) };
     if (store_claim(f->store, str_of(endpoint), priority, after, GONE_PAGE, on_gone, g) == 0) {
+        f->gone_unread++;
         recover_step(f);
         return;
     }
@@ -468,11 +473,14 @@ static void on_summary(void *ctx, int status, sl_str json)
             claim_gone(f, endpoint, (uint8_t)p, 0);
     }
     json_decref(root);
+    f->gone_unread--;
     recover_step_done(f);
 }
 
 static void find_gone(struct flow *f)
 {
-    if (store_report(f->store, REPORT_SUMMARY, NULL, on_summary, f) == 0)
-        recover_step(f);
+    if (store_report(f->store, REPORT_SUMMARY, NULL, on_summary, f) < 0)
+        return;
+    f->gone_unread++;
+    recover_step(f);
 }

@@ -20,7 +20,8 @@
 #include "flow/pace.h"
 #include "flow/pause.h"
 
-#define HOLD_AT_ONCE 500 /* moves in a record */
+#define HOLD_AT_ONCE  500 /* moves in a record */
+#define READ_AGAIN_MS 50
 
 /* ---- lanes ---- */
 
@@ -298,22 +299,61 @@ static size_t go_over_all(struct swap *s)
 
 /* ---- held ones whose place is back: only their row names it ---- */
 
+struct placeless {
+    struct flow *flow;
+    uint64_t num;
+};
+
+static void read_held(struct placeless *p);
+
+static void on_read_again(void *ctx, bool closing)
+{
+    if (closing)
+        free(ctx);
+    else
+        read_held(ctx);
+}
+
 static void on_held_row(void *ctx, int status, const struct store_delivery *row, sl_str body,
                         sl_str request)
 {
-    struct flow *f = ctx;
-    struct delivery *d = status == 0 ? flow_delivery(f, row->num) : NULL;
-    struct lane *l = d ? lane_named(f, row->endpoint) : NULL;
+    struct placeless *p = ctx;
+    struct flow *f = p->flow;
+    struct delivery *d = flow_delivery(f, p->num);
+    struct lane *l = status == 0 ? lane_named(f, row->endpoint) : NULL;
 
     (void)body;
     (void)request;
-    if (status == UV_ECANCELED)
+    if (status == UV_ECANCELED) {
+        free(p);
         return;
-    if (l && d->state == DS_HELD && row->state == DS_HELD && !d->route && !is_busy(d)) {
+    }
+    if (d && !d->route && (status < 0 || is_busy(d) || row->state != d->state)) {
+        /* that it is held is being written, or was as this was read */
+        flow_later(f, READ_AGAIN_MS, on_read_again, p);
+        return;
+    }
+    free(p);
+    if (l && d && d->state == DS_HELD && !d->route) {
         lane_remove(d);
         recover_row(f, l, row);
+        order_moved(f, &(struct order_move){ .num = row->num, /* who waits for it did not hear */
+                                             .route = config_route(f->config, row->route),
+                                             .subject = row->subject,
+                                             .piece = row->piece,
+                                             .state = DS_HELD });
     }
     recover_read(f);
+}
+
+static void read_held(struct placeless *p)
+{
+    int r = store_delivery_get(p->flow->store, p->num, on_held_row, p);
+
+    if (r == UV_ECANCELED)
+        free(p);
+    else if (r < 0)
+        flow_later(p->flow, READ_AGAIN_MS, on_read_again, p);
 }
 
 static bool adds_something(const struct swap *s)
@@ -336,10 +376,14 @@ static void find_places(struct swap *s)
 
     if (!adds_something(s))
         return;
-    HASH_ITER (hh, f->deliveries, d, tmp)
-        if (d->state == DS_HELD && !d->route && !is_busy(d) &&
-            store_delivery_get(f->store, d->num, on_held_row, f) == 0)
-            f->unread++;
+    HASH_ITER (hh, f->deliveries, d, tmp) {
+        if (d->route || d->batch)
+            continue;
+        struct placeless *p = mem_zero(sizeof(*p));
+        *p = (struct placeless){ f, d->num };
+        f->unread++;
+        read_held(p);
+    }
     if (f->unread)
         f->started = false; /* recover_read() starts it again */
 }
@@ -361,6 +405,7 @@ int flow_reconfigure(struct flow *f, const struct config *next, struct adapter *
     groups_change(f);
     *ret_orphaned = go_over_all(&s);
     order_change(f, s.before);
+    earlier_changed(f);
     put_piles(&s);
     find_places(&s);
     intake_forget_keys(f); /* secrets may be others */

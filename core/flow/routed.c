@@ -228,8 +228,11 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     }
     d->lane = l;
     bool orphan = rt->config != f->config && !delivery_repoint(d); /* a reload came between */
-    if (orphan)
-        delivery_orphan(d);
+    if (orphan) { /* where its route is still there it keeps its place in the order */
+        d->route = config_route(f->config, str_of(p->route->name));
+        d->target = NULL;
+        d->settling = d->state != DS_HELD;
+    }
     lane_add(l, d);
     if (orphan && d->state != DS_HELD)
         recover_orphan(d);

@@ -303,6 +303,8 @@ struct flow {
 
     struct left_batch *left;  /* recover.c: batches that were out when the process ended */
     struct list earlier;      /* struct delivery: earlier.c */
+    size_t gone_unread;       /* recover.c: reads of what waits for endpoints that are gone */
+    uint64_t mixed;           /* what is before this num may have another priority than its route */
     size_t earlier_asked;     /* questions under way */
     struct list laters;       /* later.c */
     struct list remaps;       /* remap.c */
@@ -311,6 +313,7 @@ struct flow {
     struct choice *deciding;  /* decide.c: hash by num */
     struct list decide_waits; /* decide_wait.c */
     struct pause *pauses;     /* pause.c: hash by key */
+    uint64_t pauses_said;     /* by people, to this process */
     struct due due;
     struct lookup *lookups;             /* lookup.c: hash by num */
     struct taken_deadline *deadlines;   /* deadline.c: hash by num */
@@ -396,6 +399,8 @@ void lane_forget(struct breaker *b, uint64_t trips_then);
 /** Is nothing of its chain before this one, which is the first of it in memory? False: it is being
  *  asked, and pile_add() is called again. */
 bool earlier_clear(struct delivery *d);
+/** The configuration is another one than what is in the store was made by. */
+void earlier_changed(struct flow *f);
 void earlier_forget(struct delivery *d); /* it leaves memory */
 /** Is all of its chain in one lane's window of one priority? */
 bool earlier_in_one_lane(const struct delivery *d);

@@ -37,6 +37,7 @@ void check_begin(struct remote *r)
     r->refused_ms = r->refused_until = 0;
     r->parked_ms = r->parked_until = 0;
     r->opened_ms = 0;
+    r->slots = 0;
     r->after_park = r->at_once = 0;
     memset(r->overtaken, 0, sizeof(r->overtaken));
 }
@@ -44,16 +45,21 @@ void check_begin(struct remote *r)
 /* ---- what a remote counts ---- */
 
 /** Over any time it sees burst + rate x time calls at most: as a bucket of its own counts. */
-static void check_tokens(struct remote *r)
+void check_refill(struct remote *r)
 {
     int64_t now = world_now(), most = (int64_t)r->conf->burst * TOKEN;
 
-    if (!r->conf->rate_milli_per_s)
-        return;
     r->tokens += (now - r->tokens_ms) * (int64_t)r->conf->rate_milli_per_s;
     r->tokens_ms = now;
     if (r->tokens > most)
         r->tokens = most;
+}
+
+static void check_tokens(struct remote *r)
+{
+    if (!r->conf->rate_milli_per_s)
+        return;
+    check_refill(r);
     r->tokens -= TOKEN;
     if (r->tokens < 0)
         world_fail(&r->sim->w,
@@ -63,7 +69,9 @@ static void check_tokens(struct remote *r)
 
 static void check_at_once(const struct remote *r)
 {
-    if (r->at_once > r->conf->concurrency)
+    uint32_t more = world_now() < r->slots_until ? r->slots : 0;
+
+    if (r->at_once > r->conf->concurrency && r->at_once > more)
         world_fail(&r->sim->w, "concurrency: %s has %u calls at once", r->conf->name, r->at_once);
 }
 
@@ -119,7 +127,8 @@ static bool is_ripe(const struct sim *s, const struct remote *r, const struct ro
     int64_t since = row->ready_ms > s->life_ms ? row->ready_ms : s->life_ms;
     const struct conf_route *route = route_of(s, row);
 
-    if (row->state != DS_READY || !is(row->endpoint, r->conf->name))
+    if (row->state != DS_READY || !is(row->endpoint, r->conf->name) ||
+        check_is_stopped(s, row, &since))
         return false;
     if (route->ordered && row->own) {
         if (row->own->head != row)
@@ -201,10 +210,10 @@ static void check_attempts(struct call *c, const struct book *k, const sl_record
                            const struct row *row)
 {
     const struct conf_route *r = route_of(c->remote->sim, row);
-    bool fell = r->fallback && r->fallback->endpoint == c->remote->conf;
+    bool fell = r->fallback && r->fallback->endpoint->index == c->remote->index;
     uint32_t most = fell ? r->fallback->retry.max_attempts : r->retry.max_attempts;
 
-    if (most && rec->attempt > most && !k->human)
+    if (most && rec->attempt > most && !k->human && !k->taken_back)
         world_fail(&c->remote->sim->w, "attempts: " NAME_FMT " gets its attempt %u of %u",
                    NAME(k->num), rec->attempt, most);
 }
@@ -224,6 +233,7 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
     check_again(c, k, rec, row);
     check_attempts(c, k, rec, row);
     check_turn(s, b, row);
+    check_stopped(c, row, tables_batch(s->t, b->id));
     k->with_remote = true;
     k->last_at = c->remote->index;
     k->leave = k->key_may_change = k->bytes_may_change = false;
@@ -268,6 +278,8 @@ void check_question(struct call *c)
         world_fail(&r->sim->w, "twice at once: " NAME_FMT " is out and asked for",
                    NAME(c->books[0]->num));
     c->books[0]->with_remote = true;
+    if (row)
+        check_stopped(c, row, NULL);
     check_tokens(r);
     check_at_once(r);
     check_closed_lane(c);
@@ -325,7 +337,8 @@ void check_notice(void *ctx, const struct notice *n)
             world_fail(&s->w, "breaker: %s opens and was open", r->conf->name);
         r->opened_ms = world_now();
     } else if (n->kind == NOTICE_BREAKER_CLOSED) {
-        if (!r->opened_ms || world_now() < r->opened_ms + r->conf->breaker.open_ms)
+        if (!is(n->text, "removed") &&
+            (!r->opened_ms || world_now() < r->opened_ms + r->conf->breaker.open_ms))
             world_fail(&s->w, "breaker: %s closes and was not half open", r->conf->name);
         r->opened_ms = 0;
     } else if (n->kind == NOTICE_UNPARKED) {
@@ -351,7 +364,8 @@ void check_clocks(struct sim *s)
         const struct row *r = s->t->rows[i];
         /* a source that is asked may take its time */
         bool asks = r->detail.len && strstr(r->detail.ptr, "\"then\":\"lookup\"");
-        if (r->state == DS_HELD && r->next_ms && !asks && is_late(s, r->next_ms))
+        if (r->state == DS_HELD && r->next_ms && !asks && is_late(s, r->next_ms) &&
+            !check_retried(s, r))
             world_fail(&s->w,
                        "clock: " NAME_FMT " is held as " STR_FMT " for %" PRId64 " ms too long",
                        NAME(r->num), STR_ARG(r->hold_type), clock_wall_ms() - r->next_ms);
@@ -395,6 +409,7 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
     struct rec_moves rec;
 
     world_say(&s->w, "record %" PRIu64 " of kind %d", seq, type);
+    check_epoch(s, seq, type, payload);
     if (type == REC_DEADLINE)
         check_missed(s, payload);
     if ((type != REC_DECISION && type != REC_OUTCOME) || rec_moves_decode(payload, &rec) < 0)
@@ -403,6 +418,8 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
         world_say(&s->w, NAME_FMT " is %s by " STR_FMT ": " STR_FMT, NAME(rec.moves[i].num),
                   delivery_state_names[rec.moves[i].state], STR_ARG(rec.who),
                   STR_ARG(rec.moves[i].reason));
+    for (size_t i = 0; i < rec.n_moves; i++)
+        check_unfollowed(s, &rec.moves[i]);
     for (size_t i = 0; i < rec.n_moves && is(rec.who, "clock"); i++)
         check_rung(s, &rec.moves[i]);
     if (is(rec.who, "clock") || str_starts(rec.who, STR("event "))) {
@@ -467,11 +484,11 @@ static void check_event(struct sim *s, const struct event_row *e)
         return;
     for (size_t i = 0; i < s->config.n_routes; i++) {
         const struct conf_route *route = &s->config.routes[i];
-        unsigned n = 0;
+        unsigned n = 0, least, most;
         for (uint32_t k = 0; k < e->n_rows; k++)
             n += e->rows[k] && is(e->rows[k]->route, route->name);
-        if (n != conf_route_matches(route, e->receipt.endpoint, e->receipt.topic) &&
-            !(n == 1 && check_fell(s, e, route)))
+        check_made(s, e, route, &least, &most);
+        if ((n < least || n > most) && !(n == 1 && check_fell(s, route)))
             world_fail(&s->w, "lost: event %" PRIu64 " has %u deliveries of route %s", e->id, n,
                        route->name);
     }
@@ -490,25 +507,28 @@ static void check_outcome(struct sim *s, const struct row *r)
 }
 
 /** What is not final, for whoever looks for the reason. */
-static void say_open(struct sim *s)
+void check_say_open(struct sim *s)
 {
     for (size_t i = 0; i < s->t->n_rows; i++) {
         const struct row *r = s->t->rows[i];
-        if (!delivery_state_final(r->state))
-            world_say(&s->w, NAME_FMT " (" STR_FMT ", " STR_FMT ", %s, to " STR_FMT ") is %s",
-                      NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject),
-                      priority_names[r->priority], STR_ARG(r->endpoint),
-                      delivery_state_names[r->state]);
+        struct why why = { .text = "it is not in memory" };
+        if (delivery_state_final(r->state))
+            continue;
+        flow_why(s->flow, r->num, &why);
+        world_say(&s->w, NAME_FMT " (" STR_FMT ", " STR_FMT ", %s, to " STR_FMT ") is %s: %s",
+                  NAME(r->num), STR_ARG(r->route), STR_ARG(r->subject), priority_names[r->priority],
+                  STR_ARG(r->endpoint), delivery_state_names[r->state], why.text);
     }
 }
 
-/** An event of this topic about the subject; 0: none came. */
-static uint64_t came(const struct sim *s, sl_str subject, const char *topic)
+/** An event of this topic about its subject; 0: none came. */
+static uint64_t came(const struct sim *s, const struct row *r, const char *topic)
 {
     for (uint64_t id = 1; id <= s->t->last; id++) {
         const struct event_row *e = tables_event(s->t, id);
         for (size_t i = 0; e && e->routed == 1 && !e->duplicate_of && i < e->n_abouts; i++)
-            if (str_eq(e->abouts[i], subject) && is(e->receipt.topic, topic))
+            if (str_eq(e->abouts[i], r->subject) && is(e->receipt.topic, topic) &&
+                check_was_there(s, e, r))
                 return id;
     }
     return 0;
@@ -524,7 +544,7 @@ static void check_held(struct sim *s, const struct row *r)
 
     if (r->state != DS_HELD || !h || !is(r->hold_type, h->type) || !h->n_until)
         return;
-    by = came(s, r->subject, h->until[0]);
+    by = came(s, r, h->until[0]);
     if (by)
         world_fail(&s->w, "held: " NAME_FMT " is held as %s, and event %" PRIu64 " came",
                    NAME(r->num), h->type, by);
@@ -552,7 +572,8 @@ static void check_waits(struct sim *s)
     for (size_t i = 0; i < s->t->n_rows; i++) {
         const struct row *r = s->t->rows[i];
         check_held(s, r);
-        if (r->state == DS_DELIVERED && route_of(s, r)->deadline && !tables_deadline(s->t, r->num))
+        if (r->state == DS_DELIVERED && route_of(s, r)->deadline &&
+            !tables_deadline(s->t, r->num) && !book_of(s, r->num)->unfollowed)
             world_fail(&s->w, "deadline: " NAME_FMT " is delivered and has none", NAME(r->num));
     }
     for (const struct deadline_row *d = s->t->deadlines; d; d = d->hh.next)
@@ -564,7 +585,7 @@ void check_end(struct sim *s)
     char why[200];
 
     if (!check_quiet(s, why, sizeof(why)))
-        say_open(s);
+        check_say_open(s);
     if (!check_quiet(s, why, sizeof(why)))
         world_fail(&s->w, "stuck: %s", why);
     for (size_t i = 0; i < s->n_acked; i++)

@@ -122,19 +122,23 @@ void check_turn(struct sim *s, const sl_batch *b, const struct row *row)
     check_overtake(s, sent, row);
 }
 
-/** What went out never says less than what had gone out, or was to, when it was made. */
+/** What was made after something newer never goes out, if that was to, or had: decisions aside. */
+static void check_version(struct sim *s, const struct row *row)
+{
+    for (const struct row *r = row->own->first; r; r = r->chain)
+        if (r->state == DS_DELIVERED && r->version.len && r->made < row->made &&
+            !book_of(s, r->num)->human && version_compare(row->version, r->version) < 0)
+            world_fail(&s->w, "late: " NAME_FMT " was sent after " NAME_FMT ", which is newer",
+                       NAME(row->num), NAME(r->num));
+}
+
 void check_versions(struct sim *s)
 {
     for (size_t i = 0; i < s->t->n_rows; i++) {
         const struct row *row = s->t->rows[i];
-        if (!route_of(s, row)->latest || row->state != DS_DELIVERED || !row->own ||
-            !row->version.len || book_of(s, row->num)->human)
-            continue;
-        for (const struct row *r = row->own->first; r != row; r = r->chain)
-            if (r->state == DS_DELIVERED && r->version.len && r->live_ms < row->live_ms &&
-                !book_of(s, r->num)->human && version_compare(row->version, r->version) < 0)
-                world_fail(&s->w, "late: " NAME_FMT " was sent after " NAME_FMT ", which is newer",
-                           NAME(row->num), NAME(r->num));
+        if (route_of(s, row)->latest && row->state == DS_DELIVERED && row->own &&
+            row->version.len && !book_of(s, row->num)->human)
+            check_version(s, row);
     }
 }
 

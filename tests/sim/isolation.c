@@ -45,7 +45,6 @@ static void plan(struct sim *s, bool dead)
         r->hangs = dead && i == SUPPLIER;
         world_rng(&s->w, 8 + i, &r->rng);
         list_init(&r->calls);
-        s->adapters[i] = (struct adapter){ .plugin = &sim_plugin, .self = r, .conf = e };
     }
     for (unsigned i = 0; i < 3; i++) {
         s->targets[i] = (struct conf_target){ .kind = TARGET_SEND,

@@ -18,6 +18,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # what is broken: (source, what stands there, what is put in its place)
 MUTANTS = {
+    "what was chosen before a pause leaves after it": (
+        "pause", "return l->pause ? l->pause : pause_of(l->flow, true, str_of(r->name));", "return NULL;"),
+    "a paused endpoint is asked": ("confirm", "(c->lane->pause && !c->lane->pause->drain)", "0"),
+    "a restart forgets pauses": ("pause", "take(f, rd->route, &states[i]);", ";"),
+    "what lost its place goes on": ("reload", "orphans[n++] = d;", ";"),
+    "what a reload came between is not held": ("routed", "if (orphan && d->state != DS_HELD)", "if (0)"),
+    "another priority hides what is older": ("earlier", " || hides_mixed(l, d)", ""),
     "order is ignored": ("chain", "(!d->chain || first_of(d->chain) == d)", "true"),
     "tokens are not waited for": ("pace", "uint64_t wait = bucket_take(&l->bucket, cost, now);",
                                   "uint64_t wait = 0; (void)now;"),

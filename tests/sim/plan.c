@@ -52,7 +52,6 @@ static void plan_remote(struct sim *s, unsigned i)
     r->vague = (unsigned)PICK(g, 0, 100, 500);
     r->emits = i == CRM && one_in(g, 2);
     r->links = i == CRM;
-    s->adapters[i] = (struct adapter){ .plugin = &sim_plugin, .self = r, .conf = &s->endpoints[i] };
 }
 
 static struct conf_hold approval = { .type = "approval" };
@@ -282,6 +281,7 @@ void plan_make(struct sim *s)
 
     world_rng(&s->w, 0, g);
     world_rng(&s->w, 41, &s->waiting);
+    world_rng(&s->w, 44, &s->stopping);
     s->config = (struct config){
         .alerts = { .repeat_ms = 5000 },
         .window = (uint64_t)PICK(g, 1, 2, 5, 20, WIDE, WIDE),
@@ -331,6 +331,10 @@ void plan_make(struct sim *s)
     s->subjects = (unsigned)PICK(g, 1, 3, 10, 40);
     s->crashes = (unsigned)PICK(g, 0, 0, 1, 3);
     s->decisions = (unsigned)PICK(g, 0, 5, 20);
+    s->pauses = (unsigned)PICK(&s->stopping, 0, 0, 3, 12);
+    s->reloads = (unsigned)PICK(&s->stopping, 0, 0, 2, 6);
+    if (s->config.window < 20) /* not yet: a follower of a paused group can be left out for ever */
+        s->pauses = 0;
 }
 
 void plan_finish(struct sim *s)

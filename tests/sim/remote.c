@@ -266,6 +266,8 @@ static void sim_deliver(void *self, void *handle, const sl_batch *b, const sl_do
                   r->conf->name, STR_ARG(b->records[i].delivery), STR_ARG(b->records[i].subject),
                   b->records[i].attempt, (unsigned long long)b->id);
     check_call(c, b);
+    for (size_t i = 0; i < c->n; i++) /* by another key than what was taken back */
+        c->books[i]->cancelled_at &= ~(1u << r->index);
     do_records(c, ms);
     if (b->n_records > 1 && one_in(&r->rng, 2))
         done->checkpoint(done->ctx, STR("token"), 0, on_checkpoint, NULL);

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 
 #define BEAT_MS      1000
-#define AFTER_MS     10000             /* from the last webhook to the end of the faults */
 #define REST_MOST_MS (3 * 3600 * 1000) /* within so long all comes to rest */
 #define TURNS_MOST   3000000
 
@@ -25,15 +24,14 @@ static void process_begin(struct sim *s)
     world_say(&s->w, "the process begins");
     s->life_ms = world_now();
     store_sim_start(s->store);
-    for (unsigned i = 0; i < ENDPOINTS; i++) {
-        s->adapters[i].open = true;
-        adapters[i] = &s->adapters[i];
+    for (unsigned i = 0; i < ENDPOINTS; i++)
         check_begin(&s->remotes[i]);
-    }
+    stop_begin(s);
+    reload_adapters(s, adapters);
     if (flow_open(&s->flow,
                   &(struct flow_conf){ .loop = &s->w.loop,
                                        .store = s->store,
-                                       .config = &s->config,
+                                       .config = s->current,
                                        .adapters = adapters,
                                        .watch = { s, check_notice },
                                        .seed = 1 + rng_next(&s->rng) },
@@ -49,10 +47,9 @@ static void process_end(struct sim *s)
     world_say(&s->w, "the process ends");
     s->deaths++;
     s->end = END_NONE;
-    for (unsigned i = 0; i < ENDPOINTS; i++) {
-        s->adapters[i].open = false;
+    reload_closed(s);
+    for (unsigned i = 0; i < ENDPOINTS; i++)
         remote_forget(&s->remotes[i]);
-    }
     f->draining = true;
     store_sim_crash(s->store);
     s->flow = NULL;
@@ -259,7 +256,10 @@ static void run_faults(struct sim *s)
         world_in(&s->w, between(&s->rng, 0, s->span_ms + AFTER_MS), on_crash_due, s);
     for (unsigned i = 0; i < s->decisions; i++)
         world_in(&s->w, between(&s->rng, 0, s->span_ms + AFTER_MS), on_decide, s);
-    while (!s->w.failure[0] && (world_now() < until || s->coming || s->crashes || s->decisions)) {
+    stop_plan(s);
+    reload_plan(s);
+    while (!s->w.failure[0] && (world_now() < until || s->coming || s->crashes || s->decisions ||
+                                s->pauses || s->reloads)) {
         turn(s);
         die_if_due(s);
     }
@@ -280,7 +280,9 @@ static void run_to_rest(struct sim *s)
         if (world_now() - looked < BEAT_MS)
             continue;
         looked = world_now();
-        if (check_quiet(s, why, sizeof(why)))
+        bool settled = reload_settled(s);
+        settled &= stop_settled(s);
+        if (settled && check_quiet(s, why, sizeof(why)))
             return;
     }
 }
@@ -291,6 +293,8 @@ static void run_again(struct sim *s)
     uint64_t arrivals = s->arrivals;
     int64_t until;
 
+    if (s->w.trace)
+        check_say_open(s);
     process_end(s);
     process_begin(s);
     until = world_now() + 60000;
@@ -310,6 +314,7 @@ void sim_run_plan(struct sim *s, uint64_t seed, bool trace, void (*plan)(struct 
     *s = (struct sim){ 0 };
     world_init(&s->w, seed, trace);
     plan(s);
+    s->current = &s->config;
     process_begin(s);
     on_beat(s);
     run_faults(s);

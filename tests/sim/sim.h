@@ -21,6 +21,8 @@ enum { ACT_CANCEL = ACTIONS };                            /* a group's alone */
 /** From choosing a delivery to its `sent` record lie a question, a request and an append; what was
  *  chosen before something changed leaves within so many ms after. */
 #define SLACK_MS 1000
+#define AFTER_MS 10000 /* from the last webhook to the end of the faults */
+#define EPOCHS   32
 
 /** What a remote does with a record, or with the whole call. */
 enum deed {
@@ -46,6 +48,8 @@ struct book {
     bool with_remote;                /* a call that has it is open */
     bool leave;            /* since the last arrival somebody said that it may be sent again */
     bool human;            /* a person decided what became of an unknown outcome */
+    bool taken_back;       /* from where its attempts were: the next one is a clean one */
+    bool unfollowed;       /* it arrived while its route was gone: no deadline begins */
     bool key_may_change;   /* it was rejected */
     bool bytes_may_change; /* it moved to another endpoint, and perhaps back */
     bool idempotent;
@@ -80,7 +84,9 @@ struct call {
 struct remote {
     struct sim *sim;
     unsigned index;
-    const struct conf_endpoint *conf;
+    const struct conf_endpoint *conf; /* as configured now, or as it was when it was removed */
+    struct adapter *adapter;          /* of this process; NULL: none */
+    bool removed;                     /* from the configuration */
     struct rng rng;
     struct list calls;
     unsigned at_once;            /* batches and questions open */
@@ -92,6 +98,8 @@ struct remote {
     bool emits, links;
     /* kept by the checks, since the process began */
     int64_t tokens, tokens_ms; /* millionths */
+    uint32_t slots;            /* that it may have had until then */
+    int64_t slots_until;
     int64_t refused_ms, refused_until;
     int64_t parked_ms, parked_until;
     unsigned after_park;
@@ -100,6 +108,12 @@ struct remote {
 };
 
 enum end_kind { END_NONE, END_CRASH, END_DRAIN };
+
+/** A person's pause of an endpoint or a route, as it holds. */
+struct stop {
+    bool on, drain;
+    int64_t ended_ms;
+};
 
 struct sim {
     struct world w;
@@ -121,7 +135,15 @@ struct sim {
     struct conf_target parts[MAX_ROUTES][MEMBERS];
     struct conf_target cancels[MEMBERS];
     struct conf_route *after[MAX_ROUTES];
-    struct adapter adapters[ENDPOINTS];
+    const struct config *current;     /* `config`, or what a reload made of it */
+    struct made_adapter *made;        /* reload.c */
+    struct rng stopping;              /* of pauses and reloads */
+    struct stop stops[2][MAX_ROUTES]; /* of endpoints and of routes */
+    unsigned pauses, reloads;         /* still to come */
+    unsigned epoch;                   /* of the configuration: one more with each reload */
+    uint32_t with_endpoints[EPOCHS];  /* bit by endpoint */
+    uint32_t with_routes[EPOCHS];     /* bit by route, in each of them */
+    int64_t epoch_ms[EPOCHS];         /* since when */
     struct remote remotes[ENDPOINTS];
     struct book *books;
     struct rng rng;
@@ -164,8 +186,18 @@ extern const char sim_cancels; /* the handle of a cancel */
 void plan_stand_ins(struct sim *s);
 void stand_in_answer(struct call *c); /* of a cancel */
 void check_stand_ins(struct sim *s);  /* at the end: what stands in for what did not arrive */
-/** Has the event a delivery of the route that stands in for another? */
-bool check_fell(const struct sim *s, const struct event_row *e, const struct conf_route *route);
+/** Does the route stand in for another? Then an event may have a delivery of it. */
+bool check_fell(const struct sim *s, const struct conf_route *route);
+
+/* stop.c, reload.c: what is to come; and after the faults, all as it was: false: not yet */
+void stop_plan(struct sim *s);
+void stop_begin(struct sim *s); /* a process begins */
+bool stop_settled(struct sim *s);
+void reload_plan(struct sim *s);
+bool reload_settled(struct sim *s);
+/** New ones for a process that begins, by the endpoints of the configuration. */
+void reload_adapters(struct sim *s, struct adapter *out[ENDPOINTS]);
+void reload_closed(struct sim *s); /* the process is gone */
 
 /* check.c: each says world_fail() */
 void check_begin(struct remote *r); /* a process begins */
@@ -179,6 +211,24 @@ void check_record(void *sim, uint64_t seq, enum record_type type, sl_str payload
 bool check_quiet(const struct sim *s, char *why, size_t len); /* nothing is left to do */
 void check_clocks(struct sim *s); /* of what is held, and of deadlines: nothing is overdue */
 void check_end(struct sim *s);
+void check_say_open(struct sim *s);
+
+void check_refill(struct remote *r); /* its tokens are those of now */
+
+/* check_stop.c */
+/** A delivery is sent, or (`sent` is NULL) asked for. */
+void check_stopped(struct call *c, const struct row *row, const struct batch_row *sent);
+bool check_is_stopped(const struct sim *s, const struct row *row, int64_t *since);
+void check_reloaded(struct remote *r, const struct conf_endpoint *e); /* NULL: removed */
+void check_made(const struct sim *s, const struct event_row *e, const struct conf_route *route,
+                unsigned *least, unsigned *most);
+/** Were route and endpoint of the delivery in the configuration as the event came and was routed?
+ */
+bool check_was_there(const struct sim *s, const struct event_row *e, const struct row *r);
+/** Its way was gone when its clock ran out: that is tried again at a pace. */
+bool check_retried(const struct sim *s, const struct row *r);
+void check_unfollowed(struct sim *s, const struct rec_move *m);
+void check_epoch(struct sim *s, uint64_t seq, enum record_type type, sl_str payload);
 
 /* check_order.c */
 void check_turn(struct sim *s, const sl_batch *b, const struct row *row); /* as it is sent */

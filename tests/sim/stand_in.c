@@ -89,7 +89,7 @@ static uint32_t take_back(struct remote *r, struct book *b)
             r->sim->end = END_CRASH; /* ... not even the process */
         return SL_UNKNOWN;
     }
-    b->leave = b->key_may_change = true;
+    b->leave = b->key_may_change = b->taken_back = true;
     return SL_DELIVERED;
 }
 
@@ -138,11 +138,10 @@ void check_stand_ins(struct sim *s)
     }
 }
 
-bool check_fell(const struct sim *s, const struct event_row *e, const struct conf_route *route)
+bool check_fell(const struct sim *s, const struct conf_route *route)
 {
-    for (uint32_t i = 0; i < e->n_rows; i++)
-        if (e->rows[i] && str_eq(e->rows[i]->route, str_of(route->name)) &&
-            stands_for(s, e->rows[i]))
+    for (size_t i = 0; i < s->config.n_routes; i++)
+        if (s->config.routes[i].fallback_route == route)
             return true;
     return false;
 }

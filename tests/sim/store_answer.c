@@ -1,6 +1,7 @@
 /*
  * store_answer.c - what the tables answer to the questions of store.h.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include "store_query.h"
@@ -356,6 +357,31 @@ static void answer_select(struct store *s, struct query *q)
     }
 }
 
+/** {"deliveries":{"<endpoint>":{"<state>":N}}} */
+static void answer_summary(struct store *s, struct query *q)
+{
+    json_t *root = json_object(), *all = json_object();
+    char *text;
+
+    json_object_set_new(root, "deliveries", all);
+    for (size_t i = 0; i < s->t.n_rows; i++) {
+        const struct row *r = s->t.rows[i];
+        const char *endpoint = arena_str(&s->t.arena, r->endpoint).ptr;
+        json_t *states = json_object_get(all, endpoint);
+        if (!states) {
+            states = json_object();
+            json_object_set_new(all, endpoint, states);
+        }
+        json_object_set_new(states, delivery_state_names[r->state],
+                            json_integer(1 + json_integer_value(json_object_get(
+                                                 states, delivery_state_names[r->state]))));
+    }
+    text = json_dumps(root, JSON_COMPACT);
+    q->json = arena_str(&s->t.arena, str_of(text));
+    free(text);
+    json_decref(root);
+}
+
 int query_answer(struct store *s, struct query *q)
 {
     switch (q->what) {
@@ -401,6 +427,9 @@ int query_answer(struct store *s, struct query *q)
         return 0;
     case ASK_SELECT:
         answer_select(s, q);
+        return 0;
+    case ASK_SUMMARY:
+        answer_summary(s, q);
         return 0;
     case ASK_LINKS:
         q->subjects = room(s, q->n * sizeof(*q->subjects));

@@ -55,7 +55,7 @@ void query_tell(struct query *q, int status)
         q->cb.states(q->ctx, status, q->states, n);
         break;
     case ASK_SUMMARY:
-        q->cb.report(q->ctx, status, STR("{\"deliveries\":{}}"));
+        q->cb.report(q->ctx, status, q->json);
         break;
     }
 }

@@ -42,7 +42,7 @@ struct query {
     size_t n;
     struct store_delivery *rows;
     struct store_body *bodies;
-    sl_str body, request, token, *subjects;
+    sl_str body, request, token, json, *subjects;
     uint64_t *nums;
     struct store_state *states;
     struct store_due *dues;

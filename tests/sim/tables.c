@@ -160,6 +160,7 @@ static void add_row(struct tables *t, struct event_row *e, const struct rec_deli
         .ready_ms = now_ms,
         .live_ms = now_ms,
         .moved_ms = now_ms,
+        .made = t->last,
     };
     memcpy(r->id, d->id, sizeof(r->id));
     if (t->n_rows == t->rows_cap) {

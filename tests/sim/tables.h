@@ -28,6 +28,7 @@ struct row { /* a delivery */
     int64_t clock_ms;      /* of the hold that the newest move ended; 0: it had none */
     int64_t live_ms;       /* made, or brought back by a decision */
     int64_t moved_ms;      /* since when it stands so */
+    uint64_t made;         /* the record that made it */
     unsigned sent_times;   /* `sent` records of it */
     bool edited;           /* its body is not what was mapped */
     bool revived;          /* it was out of the way, and a person brought it back */
@@ -54,6 +55,7 @@ struct event_row {
     size_t n_abouts;
     struct row **rows;
     uint32_t n_rows;
+    unsigned epoch_in, epoch_out; /* check_stop.c: the configuration as it came, as it was routed */
 };
 
 struct batch_row {

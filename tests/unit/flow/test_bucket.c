@@ -109,6 +109,20 @@ static void a_long_sleep_fills_it_and_no_more(void **state)
     CHECK(bucket_take(&b, 1, UINT64_MAX / 2) > 0);
 }
 
+static void what_a_small_bucket_has_beyond_its_brim_does_not_grow_with_it(void **state)
+{
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 50 * 1000, 1, 0);
+    bucket_jitter(&b, 10);
+    bucket_charge(&b, 1, 0);
+    bucket_wait(&b, 1, 1000); /* filled for longer than its size */
+    CHECK(b.level > 1000);
+    bucket_change(&b, 50 * 1000, 10, 1000);
+    CHECK_EQ(b.level, 10 * 1000);
+}
+
 static void a_change_keeps_the_level_in_proportion_and_a_debt_as_it_is(void **state)
 {
     struct bucket b;
@@ -142,6 +156,7 @@ int main(void)
         cmocka_unit_test(a_block_empties_it_until_then),
         cmocka_unit_test(without_a_rate_only_a_block_holds),
         cmocka_unit_test(a_long_sleep_fills_it_and_no_more),
+        cmocka_unit_test(what_a_small_bucket_has_beyond_its_brim_does_not_grow_with_it),
         cmocka_unit_test(a_change_keeps_the_level_in_proportion_and_a_debt_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,9 +251,10 @@ bool behind_admits(struct lane *l, const struct store_delivery *row)
         l->outside++;
         return false;
     }
+    /* It may be older than others of its chain, or have passed them into another window. */
+    f->lowered |= r && row->priority != (uint8_t)r->priority;
     if (lane_admits(l, row->priority, row->num))
         return true;
-    f->lowered |= r && row->priority != (uint8_t)r->priority;
     behind_missed(f, r, row->subject, row->piece, row->num);
     return false;
 }

@@ -352,15 +352,20 @@ static void on_store_closed(void *ctx)
     rig->done = true;
 }
 
-void rig_crash(struct flow_rig *rig)
+static void calls_over(struct flow_rig *rig)
 {
-    for (size_t i = 0; i < RIG_ENDPOINTS; i++) {
-        rig->adapters[i].open = false;
-        if (rig->late)
-            list_remove(&rig->late->node);
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++)
         while (!list_empty(&rig->fakes[i].calls))
             call_over(list_entry(rig->fakes[i].calls.next, struct call, node));
-    }
+}
+
+void rig_crash(struct flow_rig *rig)
+{
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++)
+        rig->adapters[i].open = false;
+    if (rig->late)
+        list_remove(&rig->late->node);
+    calls_over(rig);
     rig->flow->draining = true;
     rig->done = false;
     store_close(rig->store, on_store_closed, rig);
@@ -368,6 +373,7 @@ void rig_crash(struct flow_rig *rig)
         rig_answer(rig->late, SL_DELIVERED);
     rig->late = NULL;
     UNTIL(rig, rig->done);
+    calls_over(rig); /* begun while the store closed: nobody is there for their answers */
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -166,7 +166,7 @@ static int set_one(const json_t *field, const char *value, struct buf *body, str
     if (r == 0 && json_place_set(buf_view(body), str_of(text_in(field, "path")), buf_view(&json),
                                  &next) < 0) {
         say_field(field, said);
-        snprintf(text, 160, "%s: the payload has no place %.60s", said, text_in(field, "path"));
+        snprintf(text, 160, "%s: the payload has no place %.50s", said, text_in(field, "path"));
         r = UV_EINVAL;
     }
     if (r == 0) {

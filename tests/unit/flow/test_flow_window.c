@@ -29,10 +29,12 @@ static uint64_t event_of(struct flow_rig *rig, const char *topic, const char *su
 static void each_once(const struct flow_rig *rig, size_t n)
 {
     CHECK_EQ(rig->fakes[CRM].records, n);
-    for (const char *p = rig->fakes[CRM].log; *p; p = strchr(p, ' ') + 1) {
+    for (const char *p = rig->fakes[CRM].log, *end; *p; p = end + 1) {
         char name[32];
-        snprintf(name, sizeof(name), "%.*s ", (int)(strchr(p, ' ') - p), p);
-        for (const char *q = strchr(p, ' ') + 1; *q; q = strchr(q, ' ') + 1)
+        end = strchr(p, ' ');
+        assert_non_null(end);
+        snprintf(name, sizeof(name), "%.*s ", (int)(end - p), p);
+        for (const char *q = end + 1; *q; q = strchr(q, ' ') + 1)
             assert_int_not_equal(strncmp(q, name, strlen(name)), 0);
     }
 }

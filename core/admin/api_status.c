@@ -168,9 +168,9 @@ static void put_intake(struct buf *b, const struct flow *f)
                 { "too_large", s.too_large }, { "unknown_path", s.unknown_path },
                 { "refused", s.refused }, { "routed", s.routed },
                 { "routing_errors", s.routing_errors }, { "router_queue", s.router_queue },
-                { "emitted", s.emitted }, { "looked_up", s.looked_up }, { "waiting_for_link", s.waiting_for_link },
-                { "deadlines", s.deadlines }, { "deadlines_met", s.deadlines_met },
-                { "deadlines_missed", s.deadlines_missed });
+                { "emitted", s.emitted }, { "looked_up", s.looked_up },
+                { "waiting_for_link", s.waiting_for_link }, { "deadlines", s.deadlines },
+                { "deadlines_met", s.deadlines_met }, { "deadlines_missed", s.deadlines_missed });
     buf_char(b, '}');
 }
 

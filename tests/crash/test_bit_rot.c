@@ -159,7 +159,7 @@ struct tally {
 static void one_flip(const struct origin *o, const char *name, uint64_t at, bool keys,
                      struct tally *t)
 {
-    char dir[160], path[300];
+    char dir[160], path[420];
     unsigned lost;
     struct box box;
     int r;

@@ -174,11 +174,11 @@ static void test_a_process_that_ends_in_between_leaves_it_to_the_next(void **sta
     rig_up(rig);
     uint64_t a = rig_event(rig, "t", "a 1");
     struct call *c = rig_call(rig, CRM);
-    rig->flow->due.reading = true; /* the clock stands still: what is due is not looked at */
-    rig->flow->due.firing++;
-    uv_timer_stop(&rig->flow->due.timer);
+    UNTIL(rig, !rig->flow->due.reading);
+    rig->flow->due.horizon_ms = 0; /* the clock stands still: what is due is left to the store, */
+    uv_timer_stop(&rig->flow->due.timer); /* which nobody asks */
     rig_answer(c, SL_REJECTED);
-    UNTIL(rig, rig_state(rig, a) == DS_HELD || rig_state(rig, a) == DS_SUPERSEDED);
+    UNTIL(rig, rig_state(rig, a) == DS_HELD);
     rig_crash(rig);
     rig_up(rig);
     rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
@@ -325,6 +325,26 @@ static void test_it_goes_before_the_events_that_wait_to_be_routed(void **state)
     teardown(rig);
 }
 
+/** The other route would make it of its event again, as it was. */
+static void test_what_was_edited_goes_by_no_other_route(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK_EQ(rig_decide(rig, DECISION_EDIT, a,
+                        &(struct decide){ .why = STR("called"), .body = STR("\"a 2\"") }),
+             0);
+    not_sent(rig_call(rig, CRM)); /* its second attempt, and last */
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    assert_non_null(strstr(rig->reason, "without what was edited"));
+    CHECK(rig_quiet(rig, OTHER));
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_the_other_route_has_its_own_order_and_the_next_one_begins_at_its_own),
         cmocka_unit_test(test_what_waits_for_a_route_waits_for_what_stands_in_for_it),
         cmocka_unit_test(test_what_fills_the_window_of_what_stands_in_for_it_still_waits_for_that),
+        cmocka_unit_test(test_what_was_edited_goes_by_no_other_route),
         cmocka_unit_test(test_a_fallback_that_is_gone_leaves_a_dead_letter),
         cmocka_unit_test(test_what_it_stands_in_for_is_told_whatever_becomes_of_it),
         cmocka_unit_test(test_it_goes_before_the_events_that_wait_to_be_routed),

@@ -5,11 +5,13 @@ and folders of its own. So a test counts on nothing but what its fixtures gave i
 """
 
 import os
+import shutil
 import signal
 
 import pytest
 
 LIMIT_S = 3 * 3600 if os.environ.get("SLUICE_LONG") else 300
+
 
 def pytest_addoption(parser):
     parser.addoption("--list-faults", action="store_true", help="print number and name of each fault's tests")
@@ -46,3 +48,13 @@ def pytest_runtest_call(item):
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """The folder of a test that passed goes at once: hundreds of stores would fill a small disk. That of
+    one that failed stays, for whoever looks."""
+    report = (yield).get_result()
+    item.failed = getattr(item, "failed", False) or report.failed
+    if call.when == "teardown" and not item.failed and "tmp_path" in item.funcargs:
+        shutil.rmtree(item.funcargs["tmp_path"], ignore_errors=True)

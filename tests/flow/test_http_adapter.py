@@ -99,9 +99,13 @@ def test_a_remote_that_does_not_know_the_signature_parks_and_burns_nothing(gatew
     erp.fault(action="status", at="message", status=401, id="no")
     gateway.post(orders_of(BYRON)[0])
     wait_until(lambda: gateway.lane("erp")["parked"], "the ERP's lane is parked")
-    parked = gateway.delivery(endpoint="erp")
+
+    def waiting():  # once the answer is written down
+        parked = gateway.delivery(endpoint="erp")
+        return parked["waits_for"]["text"].startswith("erp is parked: HTTP 401") and parked
+
+    parked = wait_until(waiting, "the delivery says that it waits for that")
     assert parked["attempts_burnt"] == 0
-    assert parked["waits_for"]["text"].startswith("erp is parked: HTTP 401")
     assert parked["waits_for"]["until"] > parked["updated_at"]
     erp.clear_faults()
     gateway.cli("endpoints", "unpark", "erp")

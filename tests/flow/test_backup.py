@@ -33,6 +33,7 @@ def by_type(gateway):
     return found
 
 
+@pytest.mark.slow
 def test_a_backup_under_load_the_machine_dies_and_what_is_restored_sends_nothing_by_itself(gateway, byron, nord,
                                                                                          tmp_path):
     folder = tmp_path / "backup"

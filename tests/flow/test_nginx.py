@@ -94,6 +94,7 @@ def behind(make_gateway, byron, nord, tmp_path):
         one.stop()
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("buffering", [True, False], ids=["buffered", "streamed"])
 def test_a_burst_of_500_through_nginx_loses_nothing(behind, byron, nord, buffering):
     gateway, nginx = behind(buffering)

@@ -308,6 +308,7 @@ def behind(make_gateway, byron, nord, tmp_path):
         one.stop()
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("name", PROXIES)
 def test_a_burst_of_signed_webhooks_arrives_exactly_once(behind, byron, nord, name):
     count = 500 if LONG else 200

@@ -18,11 +18,11 @@
 #endif
 
 #if defined(ROUNDS_TSAN)
-#define ROUNDS_PART 24
+#define ROUNDS_PART 48
 #elif defined(SLUICE_SANITIZED)
-#define ROUNDS_PART 8
+#define ROUNDS_PART 12
 #else
-#define ROUNDS_PART 1
+#define ROUNDS_PART 2
 #endif
 
 /** Of all things to try in turn one in so many is tried: from `some` up. */

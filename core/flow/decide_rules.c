@@ -309,11 +309,11 @@ static bool send_on(struct choice *c, enum delivery_state s)
     if (is_handed_over(c)) {
         if (store_in_doubt(&c->row) && !settles_doubt(c))
             decide_refuse(c, UV_EINVAL, STR_FMT " may have it", STR_ARG(c->row.endpoint));
-        else if (c->row.edited)
+        else if (c->row.edited || c->m.body.ptr)
             decide_refuse(c, UV_EINVAL,
-                          "its payload was edited, and route %s would make it anew from its event; "
+                          "its payload %s edited, and route %s would make it anew from its event; "
                           "release it to where it is, or reject it",
-                          c->by);
+                          c->m.body.ptr ? "is" : "was", c->by);
         c->remap = a->results[c->index].status == 0;
         return c->remap;
     }

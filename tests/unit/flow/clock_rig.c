@@ -14,8 +14,17 @@ void __wrap_log_line(const struct logger *l, enum log_level level, const char *f
 
 /* ---- programs, without workers ---- */
 
+#define MOST_KEYS 8
+
 struct map_program {
     char *text;
+    bool of_route; /* else of a hold */
+};
+
+/** What one program gives. */
+struct ran {
+    sl_str outputs[3 * MOST_KEYS]; /* of a route: key, choice, body */
+    char keys[MOST_KEYS][32];
 };
 
 struct map_program *map_program_get(struct mapper *m, sl_str text, const char *const *vars)
@@ -25,6 +34,7 @@ struct map_program *map_program_get(struct mapper *m, sl_str text, const char *c
     (void)m;
     (void)vars;
     p->text = mem_dup((sl_str){ text.ptr + 2, text.len - 4 }); /* "(\n" and "\n)" */
+    p->of_route = strstr(p->text, "$sluice_key") != NULL;
     return p;
 }
 
@@ -35,21 +45,46 @@ void map_program_put(struct map_program *p)
     free(p);
 }
 
+static void run_hold(const struct map_program *p, const char *body, struct ran *ran,
+                     struct map_result *ret)
+{
+    ran->outputs[0] = strstr(body, p->text) ? STR("true") : STR("false");
+    *ret = (struct map_result){ .outputs = ran->outputs, .n_outputs = 1 };
+}
+
+static void run_route(sl_str input, const char *body, struct ran *ran, struct map_result *ret)
+{
+    const char *at = strchr(body, '/');
+    size_t n = 0;
+
+    for (; at && n < MOST_KEYS; at = strchr(at + 1, '/'), n++) {
+        snprintf(ran->keys[n], sizeof(ran->keys[n]), "\"%.*s\"", (int)strcspn(at + 1, "/"), at + 1);
+        ran->outputs[3 * n] = str_of(ran->keys[n]);
+        ran->outputs[3 * n + 1] = STR("null");
+        ran->outputs[3 * n + 2] = input;
+    }
+    *ret = (struct map_result){ .outputs = ran->outputs, .n_outputs = 3 * n };
+    if (!n)
+        *ret = (struct map_result){ .status = MAP_E_PROGRAM, .why = STR("it names no key") };
+}
+
 int mapper_run(struct mapper *m, sl_str input, const struct map_run *runs, size_t n, map_cb cb,
                void *ctx)
 {
     struct map_result *results = mem_array(n, sizeof(*results));
-    sl_str outputs[16];
+    struct ran *ran = mem_array(n, sizeof(*ran));
     char *body = mem_dup(input);
 
     (void)m;
-    assert_true(n <= 16);
     for (size_t i = 0; i < n; i++) {
-        outputs[i] = strstr(body, runs[i].program->text) ? STR("true") : STR("false");
-        results[i] = (struct map_result){ .outputs = &outputs[i], .n_outputs = 1 };
+        if (runs[i].program->of_route)
+            run_route(input, body, &ran[i], &results[i]);
+        else
+            run_hold(runs[i].program, body, &ran[i], &results[i]);
     }
-    free(body);
     cb(ctx, results, n);
+    free(body);
+    free(ran);
     free(results);
     return 0;
 }
@@ -58,14 +93,15 @@ int mapper_run(struct mapper *m, sl_str input, const struct map_run *runs, size_
 
 static sl_status describe(void *self, const sl_event *e, const sl_describe_out *out, sl_fail *fail)
 {
-    char text[120], subject[40] = "", id[40] = "";
+    char text[120], subject[40] = "", id[40] = "", version[40] = "";
 
     (void)self;
     (void)fail;
     snprintf(text, sizeof(text), STR_FMT, STR_ARG(e->body));
     sscanf(text, "%39s ref %39s", subject, id);
+    sscanf(text, "%*s at %39s", version);
     sl_ref ref = { STR("po"), str_of(id) };
-    out->subject(out->ctx, str_of(subject[0] == '-' ? "" : subject), STR(""), STR(""), &ref,
+    out->subject(out->ctx, str_of(subject[0] == '-' ? "" : subject), str_of(version), STR(""), &ref,
                  id[0] ? 1 : 0);
     return SL_OK;
 }
@@ -82,8 +118,11 @@ static void deliver(void *self, void *handle, const sl_batch *b, const sl_done *
         o.links = &link;
         o.n_links = 1;
     }
-    for (size_t i = 0; i < b->n_records; i++)
+    for (size_t i = 0; i < b->n_records; i++) {
+        size_t at = strlen(r->log);
+        snprintf(r->log + at, sizeof(r->log) - at, STR_FMT " ", STR_ARG(b->records[i].delivery));
         done->outcome(done->ctx, i, &o);
+    }
     done->finish(done->ctx);
 }
 
@@ -318,6 +357,57 @@ uint64_t clock_rig_event_of(struct clock_rig *r, const char *endpoint, const cha
     while (!is_routed(r))
         world_turn(&r->w);
     return delivery_num(r->last_event, 0);
+}
+
+static void on_decided(void *ctx, const struct decided *results, size_t n)
+{
+    struct clock_rig *r = ctx;
+
+    CHECK_EQ(n, 1);
+    r->decided = results[0];
+    r->answered = true;
+}
+
+void clock_rig_begin_decide(struct clock_rig *r, enum decision what, uint64_t num,
+                            const struct decide *more)
+{
+    struct decide d = more ? *more : (struct decide){ 0 };
+
+    d.what = what;
+    d.who = STR("test");
+    d.nums = &num;
+    d.n = 1;
+    r->answered = false;
+    CHECK_EQ(flow_decide(r->flow, &d, on_decided, r), 0);
+}
+
+int clock_rig_decide(struct clock_rig *r, enum decision what, uint64_t num,
+                     const struct decide *more)
+{
+    clock_rig_begin_decide(r, what, num, more);
+    while (!r->answered)
+        world_turn(&r->w);
+    return r->decided.status;
+}
+
+static void on_paused(void *ctx, int status)
+{
+    struct clock_rig *r = ctx;
+
+    CHECK_EQ(status, 0);
+    r->answered = true;
+}
+
+void clock_rig_pause(struct clock_rig *r, const char *route, enum pause_what what)
+{
+    struct flow_pause p = {
+        .what = what, .route = true, .name = str_of(route), .who = STR("test")
+    };
+
+    r->answered = false;
+    CHECK_EQ(flow_pause(r->flow, &p, on_paused, r), 0);
+    while (!r->answered)
+        world_turn(&r->w);
 }
 
 static void nothing(void *ctx)

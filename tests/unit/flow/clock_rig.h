@@ -2,9 +2,10 @@
  * clock_rig.h - the flow by a simulated clock, over the simulated store of tests/sim: what waits
  * for a time or for an event, to the millisecond, with restarts and clocks that are set.
  *
- * The endpoint "shop" sends events; a body is its subject, or "SUBJECT ref ID" with a reference.
- * "crm" takes deliveries at once, as `kind` says. There are no mapping workers: a program of a hold
- * is true for an event whose body has the program's text in it.
+ * The endpoint "shop" sends events; a body is its subject, or "SUBJECT ref ID" with a reference, or
+ * "SUBJECT at VERSION". "crm" takes deliveries at once, as `kind` says. There are no mapping
+ * workers: a program of a hold is true for an event whose body has the program's text in it, and a
+ * route's makes a piece of each key in "SUBJECT /KEY/KEY", and fails without one.
  */
 #pragma once
 
@@ -45,9 +46,12 @@ struct clock_rig {
     const char *why;  /* of each outcome */
     const char *link; /* delivered: it writes a link of kind "po" with this id; NULL: none */
     uint64_t delivers, questions;
+    char log[512]; /* names delivered, each with a blank, as far as there is room */
     struct told *moves, *emits; /* own */
     size_t n_moves, n_emits;
     uint64_t last_event;
+    bool answered; /* what was asked last */
+    struct decided decided;
     bool up;
 };
 
@@ -72,3 +76,12 @@ struct deadline_row *clock_rig_deadline(const struct clock_rig *r, uint64_t num)
 /** The only move of this delivery by that one ("clock", "event ..."); NULL: none; fails on two. */
 const struct told *clock_rig_moved(const struct clock_rig *r, uint64_t num, const char *who);
 const struct told *clock_rig_emitted(const struct clock_rig *r, uint64_t num, const char *topic);
+
+/** A decision about one delivery; its status once it is durable. */
+int clock_rig_decide(struct clock_rig *r, enum decision what, uint64_t num,
+                     const struct decide *more);
+/** The same, without waiting: `answered` says when it is. */
+void clock_rig_begin_decide(struct clock_rig *r, enum decision what, uint64_t num,
+                            const struct decide *more);
+/** By a person, durably. */
+void clock_rig_pause(struct clock_rig *r, const char *route, enum pause_what what);

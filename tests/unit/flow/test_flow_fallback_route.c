@@ -325,7 +325,20 @@ static void test_it_goes_before_the_events_that_wait_to_be_routed(void **state)
     teardown(rig);
 }
 
-/** The other route would make it of its event again, as it was. */
+/** The other route would make it of its event again, as it was. Held, it stays so. */
+static void refused_to_stand_in(struct flow_rig *rig, uint64_t num, const struct decide *more,
+                                const char *why)
+{
+    struct decide to = *more;
+
+    to.endpoint = STR("stand-in");
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, num, &to), UV_EINVAL);
+    CHECK(strstr(rig->decided.text, why) == rig->decided.text);
+    CHECK(strstr(rig->decided.text, "route stand-in would make it anew from its event") != NULL);
+    CHECK_EQ(rig_state(rig, num), DS_HELD);
+    CHECK(rig_quiet(rig, OTHER));
+}
+
 static void test_what_was_edited_goes_by_no_other_route(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
@@ -345,6 +358,97 @@ static void test_what_was_edited_goes_by_no_other_route(void **state)
     teardown(rig);
 }
 
+/** A person may hand it over no more than the engine does. */
+static void test_what_was_edited_is_not_handed_over_by_a_person(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK_EQ(rig_decide(rig, DECISION_EDIT, a,
+                        &(struct decide){ .why = STR("called"), .body = STR("\"a 22\"") }),
+             0);
+    rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
+    rig_confirm(rig_call(rig, CRM), SL_CONFIRM_UNSURE);
+    UNTIL(rig, rig_state(rig, a) == DS_HELD);
+    refused_to_stand_in(rig, a, &(struct decide){ 0 }, "its payload was edited");
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, a, NULL), 0); /* to where it is */
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->batch->records[0].body.len, strlen("\"a 22\""));
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[OTHER].delivers, 0);
+    teardown(rig);
+}
+
+/** "r" is held for a person, and changes, topic c, amend what is held of it. */
+static struct flow_rig *setup_amended(uint64_t *ret)
+{
+    static struct conf_hold hold = { .type = "fraud" };
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+    struct conf_route *change = rig_route(rig, "change", "c", CRM, ACT_SEND);
+
+    rig->routes[FIRST].hold = &hold;
+    rig->routes[FIRST].overtaken = true;
+    change->overtakes = &rig->routes[FIRST];
+    change->overtakes_amends = true;
+    rig_up(rig);
+    *ret = rig_event(rig, "t", "a 1");
+    UNTIL(rig, rig_state(rig, *ret) == DS_HELD);
+    uint64_t by = rig_event(rig, "c", "a 22");
+    UNTIL(rig, rig_state(rig, by) == DS_SUPERSEDED);
+    return rig;
+}
+
+static void test_what_a_change_amended_is_handed_to_no_other_route_by_anybody(void **state)
+{
+    uint64_t a;
+    struct flow_rig *rig = setup_amended(&a);
+
+    (void)state;
+    refused_to_stand_in(rig, a, &(struct decide){ 0 }, "its payload was edited");
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, a, NULL), 0);
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->batch->records[0].body.len, strlen("a 22"));
+    given_up(rig);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK(strstr(rig->reason, "given up after 2 attempts") == rig->reason);
+    CHECK(strstr(rig->reason,
+                 "; route stand-in would make it anew from its event, without what "
+                 "was edited") != NULL);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
+    teardown(rig);
+}
+
+/** What is filled in with the very decision would be lost as well. */
+static void test_what_is_filled_in_as_it_is_released_is_not_handed_over(void **state)
+{
+    static struct conf_field field = { .name = "zip", .path = "/zip" };
+    static struct conf_choice choice = {
+        .name = "mend", .release = true, .fields = &field, .n_fields = 1
+    };
+    static struct conf_hold hold = { .type = "address", .choices = &choice, .n_choices = 1 };
+    struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
+
+    (void)state;
+    rig->routes[FIRST].hold = &hold;
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "{\"zip\":\"1\"}");
+    UNTIL(rig, rig_state(rig, a) == DS_HELD);
+    struct decide mend = { .choice = STR("mend"), .set = STR("{\"zip\":\"10115\"}") };
+    refused_to_stand_in(rig, a, &mend, "its payload is edited");
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, a, &mend), 0);
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->batch->records[0].body.len, strlen("{\"zip\":\"10115\"}"));
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
+    teardown(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +461,9 @@ int main(void)
         cmocka_unit_test(test_what_waits_for_a_route_waits_for_what_stands_in_for_it),
         cmocka_unit_test(test_what_fills_the_window_of_what_stands_in_for_it_still_waits_for_that),
         cmocka_unit_test(test_what_was_edited_goes_by_no_other_route),
+        cmocka_unit_test(test_what_was_edited_is_not_handed_over_by_a_person),
+        cmocka_unit_test(test_what_a_change_amended_is_handed_to_no_other_route_by_anybody),
+        cmocka_unit_test(test_what_is_filled_in_as_it_is_released_is_not_handed_over),
         cmocka_unit_test(test_a_fallback_that_is_gone_leaves_a_dead_letter),
         cmocka_unit_test(test_what_it_stands_in_for_is_told_whatever_becomes_of_it),
         cmocka_unit_test(test_it_goes_before_the_events_that_wait_to_be_routed),

@@ -54,15 +54,47 @@ def crm(processes):
     return processes["crm"]
 
 
+@pytest.fixture(scope="session")
+def receiver_process():
+    with Process("receiver") as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def other_receiver_process():
+    with Process("receiver") as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def desk(receiver_process):
+    """A remote that takes any JSON by a request and remembers it: where people read what becomes of orders."""
+    receiver_process.reset()
+    return receiver_process
+
+
+@pytest.fixture
+def erp(desk):
+    """The same remote, in the stories in which it keeps the books."""
+    return desk
+
+
+@pytest.fixture
+def chat(other_receiver_process):
+    """Another one of its kind."""
+    other_receiver_process.reset()
+    return other_receiver_process
+
+
 @pytest.fixture
 def make_gateway(tmp_path):
     """make_gateway(config): one that runs; after the test it is stopped, and how it ends is checked."""
     made = []
 
-    def make(config, env=None, start=True):
+    def make(config, env=None, start=True, plugins=()):
         folder = tmp_path / f"gateway-{len(made)}"
         folder.mkdir()
-        gateway = Gateway(folder, config, env)
+        gateway = Gateway(folder, config, env, plugins)
         made.append(gateway)
         return gateway.start() if start else gateway
 

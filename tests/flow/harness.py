@@ -141,6 +141,35 @@ def route(config, name):
     return next(one for one in config["routes"] if one["name"] == name)
 
 
+def http_endpoint(receiver, **more):
+    """A receiver as an endpoint that takes any JSON by a request."""
+    return {"adapter": "http", "base_url": receiver.url, "idempotent": True, **more}
+
+
+def messages(receiver):
+    """What a receiver was told, in the order it came."""
+    return [json.loads(one["raw"]) for one in receiver.books()["messages"]]
+
+
+# ---- the example of the plugin author's guide ----
+
+
+def configuration_of(page):
+    """The first YAML block of a page that is a whole configuration."""
+    blocks = re.findall(r"(?s)```yaml\n(.*?)```", (ROOT / page).read_text())
+    return next(text for text in blocks if "endpoints:" in text and "routes:" in text)
+
+
+def build_example(folder):
+    """docs/examples/hello-supplier, built as its guide says, into a folder for plugins; that folder."""
+    plugins = folder / "my-plugins"
+    plugins.mkdir()
+    subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                    "-fvisibility=hidden", "-I", ROOT / "include", "-o", plugins / "hello-supplier.so",
+                    ROOT / "docs" / "examples" / "hello-supplier" / "hello-supplier.c"], check=True, timeout=120)
+    return plugins
+
+
 # ---- commands ----
 
 
@@ -182,9 +211,10 @@ class UnixConnection(http.client.HTTPConnection):
 class Gateway:
     """One configuration in `folder`, and the process that runs it - over restarts."""
 
-    def __init__(self, folder, config, env=None):
+    def __init__(self, folder, config, env=None, plugins=()):
         self.folder = pathlib.Path(folder)
         self.config = config
+        self.plugins = [str(one) for one in (BUILD / "plugins", *plugins)]
         self.env = {
             "DEMO_SHOPIFY_SECRET": SECRET, "DEMO_SHOPIFY_OLD_SECRET": OLD_SECRET,
             "DEMO_BYRON_AUTHORIZATION": f"Bearer {BYRON_TOKEN}",
@@ -215,7 +245,7 @@ class Gateway:
         self.config = config or self.config
         merge(self.config, {"listen": f"127.0.0.1:{self.port}",
                             "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
-                            "store": {"path": "state"}, "plugins": [str(BUILD / "plugins")]})
+                            "store": {"path": "state"}, "plugins": self.plugins})
         self.file.write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
 
     def start(self):

@@ -1,23 +1,14 @@
 """What the documentation prints is true: its configurations load, its example builds, its links lead somewhere."""
 
 import ast
-import os
 import re
-import shutil
 import subprocess
 
 import pytest
 
-from flow.harness import BUILD, ROOT, SLUICE
+from flow.harness import BUILD, ROOT, SLUICE, build_example, configuration_of
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
-EXAMPLE = ROOT / "docs" / "examples" / "hello-supplier" / "hello-supplier.c"
-
-
-def configuration_of(page):
-    """The first YAML block of a page that is a whole configuration."""
-    blocks = re.findall(r"(?s)```yaml\n(.*?)```", (ROOT / page).read_text())
-    return next(text for text in blocks if "endpoints:" in text and "routes:" in text)
 
 
 def check(folder, text, *plugin_folders):
@@ -37,12 +28,7 @@ def test_the_configuration_on_a_page_loads(page, tmp_path):
 
 
 def test_the_example_adapter_builds_without_a_warning_and_loads(tmp_path):
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    plugins = tmp_path / "plugins"
-    plugins.mkdir()
-    subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
-                    "-I", ROOT / "include", "-o", plugins / "hello-supplier.so", EXAMPLE], check=True, timeout=120)
-    done = check(tmp_path, configuration_of("docs/plugins.md"), plugins)
+    done = check(tmp_path, configuration_of("docs/plugins.md"), build_example(tmp_path))
     assert done.returncode == 0, done.stderr
 
 

@@ -1,6 +1,6 @@
 /*
- * hello-supplier.c - a complete adapter in one file: a supplier that takes an order by POST and can
- * be asked whether it has one. See docs/plugins.md.
+ * hello-supplier.c - a complete adapter in one file: a supplier that takes an order by POST, can be
+ * asked whether it has one, and tells by webhook what becomes of it. See docs/plugins.md.
  *
  *   cc -std=c11 -Wall -Wextra -shared -fPIC -fvisibility=hidden -I include \
  *      -o hello-supplier.so docs/examples/hello-supplier/hello-supplier.c
@@ -8,21 +8,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sluice/sluice.h>
 
 #define TEXT(s)   ((sl_str){ (s), sizeof(s) - 1 })
 #define SETTLE_MS 2000 /* how long the supplier's books may be behind */
+#define KEY_MAX   32   /* bytes of our keys: [0-9A-Za-z_-]{1,32} */
+#define ACCEPTED  "order/accepted"
+#define SUBJECT   "supplier-order:" /* and the key under which the order was sent */
 
 /* One endpoint. Nothing else may be kept: no globals, since one plugin serves many endpoints. */
 struct supplier {
     const sl_host *host;
-    sl_str base_url; /* a view, valid as long as the instance */
+    sl_str base_url, webhook_secret; /* views, valid as long as the instance */
 };
 
 static const sl_option settings[] = {
     { "base_url", SL_OPT_URL, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
       "where the supplier's API begins" },
     { "token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL, "sent as Authorization: Bearer" },
+    { "webhook_secret", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+      "with which the supplier signs its webhooks; not given: there are none" },
     { 0 },
 };
 
@@ -45,6 +51,7 @@ static sl_status hello_open(const sl_host *host, void **ret_self, sl_fail *fail)
         return SL_E_NO_MEMORY;
     s->host = host;
     host->values->str(host->settings, "base_url", &s->base_url); /* required: it is there */
+    host->values->secret(host->settings, "webhook_secret", 0, &s->webhook_secret);
     *ret_self = s;
     return SL_OK;
 }
@@ -79,14 +86,16 @@ static void hello_prepare(void *self, void *handle, const sl_record *r, sl_prepa
     free(text);
 }
 
-/* ---- one HTTP call, for deliver and confirm ---- */
+/* ---- one HTTP call, for deliver, confirm and lookup ---- */
 
 struct call {
     const sl_done *done;     /* deliver */
     sl_confirm_cb confirmed; /* confirm */
-    void *confirmed_ctx;
-    sl_str key;      /* a view into the record, valid until the end is told */
-    int64_t sent_ms; /* when the newest attempt left */
+    sl_lookup_cb looked_up;  /* lookup */
+    void *cb_ctx;            /* of the last two */
+    sl_str key; /* a view into the record, valid until the end is told; of a lookup into ... */
+    char text[KEY_MAX + 1]; /* ... this, a copy: what is looked up is borrowed for the call alone */
+    int64_t sent_ms;        /* when the newest attempt left */
     struct supplier *supplier;
 };
 
@@ -193,7 +202,7 @@ static void on_asked(void *ctx, const sl_http_answer *a)
         if (h->wall_ms(h->ctx) - c->sent_ms >= SETTLE_MS)
             answer.verdict = SL_CONFIRM_NO;
     }
-    c->confirmed(c->confirmed_ctx, &answer);
+    c->confirmed(c->cb_ctx, &answer);
     free(c);
 }
 
@@ -208,7 +217,7 @@ static void hello_confirm(void *self, void *handle, const sl_record *r, sl_confi
     snprintf(suffix, sizeof(suffix), "/@%.*s", (int)r->key.len, r->key.ptr);
     if (c)
         *c = (struct call){ .confirmed = cb,
-                            .confirmed_ctx = cb_ctx,
+                            .cb_ctx = cb_ctx,
                             .key = r->key,
                             .sent_ms = r->last_sent_ms,
                             .supplier = self };
@@ -219,11 +228,197 @@ static void hello_confirm(void *self, void *handle, const sl_record *r, sl_confi
     }
 }
 
+/* ---- as a source: the supplier's webhooks ---- */
+
+static int is_named(sl_str name, const char *wanted)
+{
+    return name.len == strlen(wanted) && !strncasecmp(name.ptr, wanted, name.len);
+}
+
+static int hex_digit(char c)
+{
+    const char *at = c ? strchr("0123456789abcdef", c) : NULL;
+
+    return at ? (int)(at - "0123456789abcdef") : -1;
+}
+
+/* 32 bytes, or none at all: all bad signatures look alike. */
+static size_t decode_hex(sl_str text, uint8_t ret[32])
+{
+    if (text.len != 64)
+        return 0;
+    for (size_t i = 0; i < 32; i++) {
+        int high = hex_digit(text.ptr[2 * i]), low = hex_digit(text.ptr[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return 0;
+        ret[i] = (uint8_t)(high << 4 | low);
+    }
+    return 32;
+}
+
+static sl_status hello_verify(void *self, const sl_head *head, sl_verdict *ret, sl_fail *fail)
+{
+    struct supplier *s = self;
+    sl_verdict v = { .size = sizeof(v), .scheme = SL_SIGNED_HMAC_SHA256, .n_secrets = 1 };
+
+    if (!s->webhook_secret.len)
+        return SL_E_NOT_FOUND;
+    if (!is_named(head->method, "POST"))
+        return SL_E_UNSUPPORTED;
+    for (size_t i = 0; i < head->n_headers; i++) {
+        const sl_header *h = &head->headers[i];
+        if (is_named(h->name, "X-Topic"))
+            v.topic = h->value;
+        else if (is_named(h->name, "X-Event-Id"))
+            v.sender_id = h->value; /* the same on each retry of one webhook */
+        else if (is_named(h->name, "X-Signature"))
+            v.signature_len = decode_hex(h->value, v.signature);
+    }
+    if (!v.topic.len || !v.sender_id.len) {
+        snprintf(fail->text, sizeof(fail->text), "X-Topic or X-Event-Id is missing");
+        return SL_E_INVALID;
+    }
+    v.secrets[0] = s->webhook_secret; /* the host computes the HMAC, and compares */
+    *ret = v;
+    return SL_OK;
+}
+
+static int is_key_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           c == '-';
+}
+
+/* The key under which the order was sent, of the supplier's order: {..., "external_id":"...", ...}.
+ * Inside a JSON text every quote has a backslash before it, so the name is found nowhere else; an
+ * adapter that reads more than this parses. */
+static int find_key(sl_str body, sl_str *ret)
+{
+    static const char name[] = "\"external_id\"";
+    const char *at = body.ptr, *end = body.ptr + body.len;
+
+    while (at < end && ((size_t)(end - at) < strlen(name) || memcmp(at, name, strlen(name)) != 0))
+        at++;
+    if (at == end)
+        return 0;
+    for (at += strlen(name); at < end && (*at == ' ' || *at == ':'); at++)
+        ;
+    if (at == end || *at++ != '"')
+        return 0;
+    ret->ptr = at;
+    while (at < end && is_key_char(*at))
+        at++;
+    ret->len = (size_t)(at - ret->ptr);
+    return at < end && *at == '"' && ret->len > 0 && ret->len <= KEY_MAX;
+}
+
+/* The event is about the supplier's order. It is accepted once, and that is what its event key
+ * says: the webhook, the same webhook under another id, and what lookup() finds are one event. It
+ * may be shipped in parts: there the sender's id alone tells one webhook from another. */
+static sl_status hello_describe(void *self, const sl_event *ev, const sl_describe_out *out,
+                                sl_fail *fail)
+{
+    char subject[sizeof(SUBJECT) + KEY_MAX];
+    sl_str key, none = { 0 };
+
+    (void)self;
+    if (!find_key(ev->body, &key)) {
+        snprintf(fail->text, sizeof(fail->text), "no order of ours: external_id is missing");
+        return SL_E_INVALID;
+    }
+    int n = snprintf(subject, sizeof(subject), SUBJECT "%.*s", (int)key.len, key.ptr);
+    out->subject(out->ctx, (sl_str){ subject, (size_t)n }, none,
+                 is_named(ev->topic, ACCEPTED) ? key : none, NULL, 0); /* copied */
+    return SL_OK;
+}
+
+/* ---- lookup: what has not come ---- */
+
+/* An order that is there was accepted, whatever has become of it since. Of no other event can that
+ * be said: a webhook says what was, and the supplier can only be asked for what is. */
+static sl_status hello_can_look_up(const sl_values *values, const sl_values_api *api, sl_str topic,
+                                   sl_fail *fail)
+{
+    (void)values;
+    (void)api;
+    if (is_named(topic, ACCEPTED))
+        return SL_OK;
+    snprintf(fail->text, sizeof(fail->text),
+             "of this supplier " ACCEPTED " alone can be looked up");
+    return SL_E_UNSUPPORTED;
+}
+
+static void on_looked_up(void *ctx, const sl_http_answer *a)
+{
+    struct call *c = ctx;
+    sl_looked_up answer = { .size = sizeof(answer), .verdict = SL_LOOKUP_AGAIN };
+    sl_str key;
+
+    if (a->error) {
+        answer.why = a->why;
+    } else if (a->status == 404) { /* final: what waits for it is given up */
+        answer.verdict = SL_LOOKUP_NONE;
+        answer.why = TEXT("the supplier has no such order");
+    } else if (a->status != 200 || !find_key(a->body, &key) || key.len != c->key.len ||
+               memcmp(key.ptr, c->key.ptr, key.len) != 0) {
+        answer.after_ms = a->retry_after_ms > 0 ? a->retry_after_ms : 0;
+        answer.why = TEXT("an answer that says nothing");
+    } else { /* the supplier shows an order in the form of its webhooks: describe() reads it next */
+        answer.verdict = SL_LOOKUP_FOUND;
+        answer.body = a->body;
+    }
+    c->looked_up(c->cb_ctx, &answer);
+    free(c);
+}
+
+/* The key in a subject that describe() gave: it goes into a URL, so nothing else may be in it. */
+static int key_of(sl_str subject, char ret[KEY_MAX + 1])
+{
+    const size_t n = strlen(SUBJECT);
+
+    if (subject.len <= n || subject.len > n + KEY_MAX || memcmp(subject.ptr, SUBJECT, n) != 0)
+        return 0;
+    for (size_t i = n; i < subject.len; i++)
+        if (!is_key_char(subject.ptr[i]))
+            return 0;
+    memcpy(ret, subject.ptr + n, subject.len - n);
+    ret[subject.len - n] = '\0';
+    return 1;
+}
+
+static void not_asked(sl_lookup_cb cb, void *cb_ctx, uint32_t verdict, sl_str why)
+{
+    cb(cb_ctx, &(sl_looked_up){ .size = sizeof(sl_looked_up), .verdict = verdict, .why = why });
+}
+
+static void hello_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void *cb_ctx)
+{
+    struct call *c = calloc(1, sizeof(*c));
+    char suffix[KEY_MAX + 3];
+
+    if (!c) {
+        not_asked(cb, cb_ctx, SL_LOOKUP_AGAIN, TEXT("out of memory"));
+        return;
+    }
+    *c = (struct call){ .looked_up = cb, .cb_ctx = cb_ctx, .supplier = self };
+    if (!key_of(what->subject, c->text)) {
+        free(c);
+        not_asked(cb, cb_ctx, SL_LOOKUP_NONE, TEXT("it is about no order of this supplier"));
+        return;
+    }
+    c->key = (sl_str){ c->text, strlen(c->text) };
+    int n = snprintf(suffix, sizeof(suffix), "/@%s", c->text);
+    if (start(self, c, "GET", (sl_str){ suffix, (size_t)n }, (sl_str){ 0 }, on_looked_up) < 0) {
+        free(c);
+        not_asked(cb, cb_ctx, SL_LOOKUP_AGAIN, TEXT("the question could not be asked"));
+    }
+}
+
 /* ---- the table ---- */
 
 static const sl_plugin plugin = {
     .size = sizeof(plugin),
-    .abi_minor = 1,
+    .abi_minor = 1,           /* an older host looks nothing up, and does all else */
     .name = "hello-supplier", /* the file must be called hello-supplier.so */
     .version = "0.1.0",
     .help = "the example of the plugin author's guide",
@@ -234,6 +429,10 @@ static const sl_plugin plugin = {
     .prepare = hello_prepare,
     .deliver = hello_deliver,
     .confirm = hello_confirm,
+    .verify = hello_verify,
+    .describe = hello_describe,
+    .can_look_up = hello_can_look_up,
+    .lookup = hello_lookup,
 };
 
 SL_EXPORT const sl_plugin *sl_plugin_v0(void)

@@ -626,6 +626,29 @@ void fake_confirmed_finish(struct fake_confirmed *c)
     *c = (struct fake_confirmed){ .host = c->host };
 }
 
+void fake_on_looked_up(void *ctx, const sl_looked_up *answer)
+{
+    struct fake_looked_up *l = ctx;
+
+    CHECK_EQ(l->calls, 0);
+    CHECK(answer->size == sizeof(*answer));
+    CHECK(answer->verdict >= SL_LOOKUP_FOUND && answer->verdict <= SL_LOOKUP_AGAIN);
+    if (l->host)
+        fake_values_check_no_secret(l->host->values, answer->why, "a look-up's why");
+    l->calls++;
+    l->verdict = answer->verdict;
+    l->after_ms = answer->after_ms;
+    l->why = copy(answer->why);
+    l->body = copy(answer->body);
+}
+
+void fake_looked_up_finish(struct fake_looked_up *l)
+{
+    free(l->why);
+    free(l->body);
+    *l = (struct fake_looked_up){ .host = l->host };
+}
+
 void fake_on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
 {
     struct fake_prepared *p = ctx;

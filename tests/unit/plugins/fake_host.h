@@ -136,6 +136,17 @@ struct fake_confirmed {
 void fake_on_confirmed(void *ctx, const sl_confirmed *answer);
 void fake_confirmed_finish(struct fake_confirmed *c);
 
+struct fake_looked_up {
+    struct fake_host *host;
+    int calls;
+    uint32_t verdict;
+    int64_t after_ms;
+    char *why, *body; /* NUL-terminated copies */
+};
+/** An sl_lookup_cb; ctx is a zeroed struct fake_looked_up with `host` set. */
+void fake_on_looked_up(void *ctx, const sl_looked_up *answer);
+void fake_looked_up_finish(struct fake_looked_up *l);
+
 struct fake_prepared {
     int calls;
     sl_status status;

@@ -256,77 +256,72 @@ static const struct fake_setting admin[] = { { "shop", SHOP },
                                              { "admin.token", "shpat_secret" },
                                              { 0 } };
 
-struct looked_up {
-    int times;
-    uint32_t verdict;
-    int64_t after_ms;
-    char why[80], body[120];
-};
-
-static void on_looked_up(void *ctx, const sl_looked_up *a)
-{
-    struct looked_up *l = ctx;
-
-    l->times++;
-    l->verdict = a->verdict;
-    l->after_ms = a->after_ms;
-    snprintf(l->why, sizeof(l->why), "%.*s", (int)a->why.len, a->why.len ? a->why.ptr : "");
-    snprintf(l->body, sizeof(l->body), "%.*s", (int)a->body.len, a->body.len ? a->body.ptr : "");
-}
-
-/** `answer` NULL: nothing is asked. */
-static struct looked_up look_up(const char *subject, const struct fake_exchange *answer)
+/** `answer` NULL: nothing is asked. Give `l` to fake_looked_up_finish(). */
+static void look_up(const char *subject, const struct fake_exchange *answer,
+                    struct fake_looked_up *l)
 {
     struct fake_host *f = fake_host_create("acme", plugin->settings, admin);
     void *self = fake_host_open(f, plugin);
     sl_lookup what = { .size = sizeof(what), .topic = fake_str("orders/create") };
-    struct looked_up l = { 0 };
 
+    *l = (struct fake_looked_up){ .host = f };
     what.subject = fake_str(subject);
     if (answer)
         fake_host_expect(f, answer);
-    plugin->lookup(self, &what, on_looked_up, &l);
+    plugin->lookup(self, &what, fake_on_looked_up, l);
     fake_host_run(f);
-    CHECK_EQ(l.times, 1);
+    CHECK_EQ(l->calls, 1);
     fake_host_close(f, plugin, self);
     fake_host_destroy(f);
-    return l;
 }
 
 static void an_order_is_asked_for_by_its_id_and_given_byte_for_byte(void **state)
 {
-    struct looked_up l = look_up(
-        "order:" SHOP "/820982911946154508",
-        &(struct fake_exchange){
-            .method = "GET",
-            .url = "https://" SHOP "/admin/api/2026-10/orders/820982911946154508.json",
-            .headers = "X-Shopify-Access-Token: shpat_secret\nAccept: application/json",
-            .status = 200,
-            .answer = "{ \"order\" : {\"id\": 820982911946154508, \"total\": \"1.10\"} }" });
+    struct fake_looked_up l;
 
     (void)state;
+    look_up("order:" SHOP "/820982911946154508",
+            &(struct fake_exchange){
+                .method = "GET",
+                .url = "https://" SHOP "/admin/api/2026-10/orders/820982911946154508.json",
+                .headers = "X-Shopify-Access-Token: shpat_secret\nAccept: application/json",
+                .status = 200,
+                .answer = "{ \"order\" : {\"id\": 820982911946154508, \"total\": \"1.10\"} }" },
+            &l);
     CHECK_EQ(l.verdict, SL_LOOKUP_FOUND);
     CHECK_STR(l.body, "{\"id\": 820982911946154508, \"total\": \"1.10\"}");
+    fake_looked_up_finish(&l);
+}
+
+static void check_looked_up(const char *subject, const struct fake_exchange *answer,
+                            uint32_t verdict, int64_t after_ms, const char *why)
+{
+    struct fake_looked_up l;
+
+    look_up(subject, answer, &l);
+    CHECK_EQ(l.verdict, verdict);
+    CHECK_EQ(l.after_ms, after_ms);
+    if (why)
+        CHECK_STR(l.why, why);
+    fake_looked_up_finish(&l);
 }
 
 static void what_the_shop_does_not_know_or_say_is_told_apart(void **state)
 {
     const char *order = "order:" SHOP "/1";
-    struct looked_up l = look_up(order, &(struct fake_exchange){ .status = 404, .answer = "{}" });
 
     (void)state;
-    CHECK_EQ(l.verdict, SL_LOOKUP_NONE);
-    l = look_up(order, &(struct fake_exchange){ .status = 429, .retry_after_ms = 2000 });
-    CHECK_EQ(l.verdict, SL_LOOKUP_AGAIN);
-    CHECK_EQ(l.after_ms, 2000);
-    CHECK_STR(l.why, "HTTP 429");
-    l = look_up(order, &(struct fake_exchange){ .error = SL_E_TIMEOUT, .sent = 1 });
-    CHECK_EQ(l.verdict, SL_LOOKUP_AGAIN);
-    l = look_up(order, &(struct fake_exchange){ .status = 200, .answer = "{\"orders\":[]}" });
-    CHECK_EQ(l.verdict, SL_LOOKUP_AGAIN);
-    CHECK_EQ(look_up("order:" SHOP "/1/../2", NULL).verdict, SL_LOOKUP_NONE);
-    CHECK_EQ(look_up("order:other.myshopify.com/1", NULL).verdict, SL_LOOKUP_NONE);
-    CHECK_EQ(look_up("product:" SHOP "/1", NULL).verdict, SL_LOOKUP_NONE);
+    check_looked_up(order, &(struct fake_exchange){ .status = 404, .answer = "{}" }, SL_LOOKUP_NONE,
+                    0, "HTTP 404");
+    check_looked_up(order, &(struct fake_exchange){ .status = 429, .retry_after_ms = 2000 },
+                    SL_LOOKUP_AGAIN, 2000, "HTTP 429");
+    check_looked_up(order, &(struct fake_exchange){ .error = SL_E_TIMEOUT, .sent = 1 },
+                    SL_LOOKUP_AGAIN, 0, NULL);
+    check_looked_up(order, &(struct fake_exchange){ .status = 200, .answer = "{\"orders\":[]}" },
+                    SL_LOOKUP_AGAIN, 0, NULL);
+    check_looked_up("order:" SHOP "/1/../2", NULL, SL_LOOKUP_NONE, 0, NULL);
+    check_looked_up("order:other.myshopify.com/1", NULL, SL_LOOKUP_NONE, 0, NULL);
+    check_looked_up("product:" SHOP "/1", NULL, SL_LOOKUP_NONE, 0, NULL);
 }
 
 static void what_cannot_be_looked_up_says_why(void **state)

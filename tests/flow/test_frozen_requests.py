@@ -4,20 +4,12 @@ and what people decide. A remote that records all it gets is the witness."""
 import pytest
 
 from flow.harness import demo_config, merge, orders_of, route, wait_until
-from sandbox.client import Process
 from sandbox.orders import BYRON
 
 
-@pytest.fixture(scope="module")
-def witness_process():
-    with Process("receiver") as witness:
-        yield witness
-
-
 @pytest.fixture
-def witness(witness_process):
-    witness_process.reset()
-    return witness_process
+def witness(erp):
+    return erp
 
 
 @pytest.fixture

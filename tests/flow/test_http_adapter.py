@@ -15,23 +15,16 @@ QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 10
 
 
 @pytest.fixture(scope="module")
-def remotes():
-    with Process("receiver", "--secret", OLD_SECRET, "--by-id") as erp, Process("receiver") as chat:
-        yield erp, chat
+def erp_process():
+    with Process("receiver", "--secret", OLD_SECRET, "--by-id") as erp:
+        yield erp
 
 
 @pytest.fixture
-def erp(remotes):
-    """Takes signed requests; the same webhook-id twice is one."""
-    remotes[0].reset()
-    return remotes[0]
-
-
-@pytest.fixture
-def chat(remotes):
-    """A message that comes twice is shown twice."""
-    remotes[1].reset()
-    return remotes[1]
+def erp(erp_process):
+    """Takes signed requests; the same webhook-id twice is one. To the chat, it is two messages."""
+    erp_process.reset()
+    return erp_process
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """An alert finds its owner, and so does its end: alerts are events, routed like all others."""
 
-import json
 
 import pytest
 
-from flow.harness import byron_orders, demo_config, merge, stays, wait_until
-from sandbox.client import Process
+from flow.harness import byron_orders, demo_config, http_endpoint, merge, messages, stays, wait_until
 
 QUICK = {"retry": {"first": "20ms", "cap": "50ms", "max_attempts": 2}, "breaker": {"min_calls": 1000},
          "confirm": {"after": "100ms"}}
@@ -13,10 +11,9 @@ TEXT = '{id, state, severity, owner, text: "\\(.alert): \\(.text)"}'
 
 
 @pytest.fixture
-def pagers():
+def pagers(desk, chat):
     """Two people's pagers: one message each for what is theirs."""
-    with Process("receiver") as fulfilment, Process("receiver") as operations:
-        yield fulfilment, operations
+    return desk, chat
 
 
 @pytest.fixture
@@ -25,8 +22,8 @@ def gateway(make_gateway, byron, pagers):
     config = demo_config(byron.url, alerts={"owner": "operations", "repeat": "1s", "signature_failures": 3})
     merge(config["endpoints"], {
         "byron": {**QUICK, "park": {"probe": "1h"}},
-        "fulfilment-pager": {"adapter": "http", "base_url": fulfilment.url, "idempotent": True, **QUICK},
-        "operations-pager": {"adapter": "http", "base_url": operations.url, "idempotent": True, **QUICK}})
+        "fulfilment-pager": http_endpoint(fulfilment, **QUICK),
+        "operations-pager": http_endpoint(operations, **QUICK)})
     config["routes"] += [
         {"name": f"alerts-of-{owner}", "from": {"endpoint": "sluice", "topic": "alert/*"},
          "when": f'.owner == "{owner}"', "map": TEXT, "to": {"endpoint": pager, "action": "request.send"},
@@ -37,8 +34,7 @@ def gateway(make_gateway, byron, pagers):
 
 def told(pager, name):
     """(state, text) of the messages about one thing, as they came."""
-    messages = [json.loads(one["raw"]) for one in pager.books()["messages"]]
-    return [(one["state"], one["text"]) for one in messages if one["id"].startswith(name)]
+    return [(one["state"], one["text"]) for one in messages(pager) if one["id"].startswith(name)]
 
 
 def test_an_alert_goes_to_its_owner_and_so_does_its_end(gateway, byron, pagers):

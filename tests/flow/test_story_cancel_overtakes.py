@@ -5,29 +5,16 @@ import json
 
 import pytest
 
-from flow.harness import byron_orders, demo_config, wait_until
-from sandbox.client import Process
+from flow.harness import byron_orders, demo_config, http_endpoint, messages, wait_until
 
 CANCEL = "orders/cancelled"
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    with Process("receiver") as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(receiver):
-    receiver.reset()
-    return receiver
 
 
 @pytest.fixture
 def gateway(make_gateway, byron, desk):
     """Orders are looked at before they go to the desk; a cancel goes there, too."""
     config = demo_config(byron.url)
-    config["endpoints"]["desk"] = {"adapter": "http", "base_url": desk.url, "idempotent": True}
+    config["endpoints"]["desk"] = http_endpoint(desk)
     config["routes"] = [
         {"name": "order-to-desk", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
          "map": '{order: .id}', "to": {"endpoint": "desk", "action": "request.send"}, "hold": "fraud"},
@@ -44,7 +31,7 @@ EDITED = "orders/updated"
 def changing(make_gateway, byron, desk):
     """Changes of an order amend what is held of it."""
     config = demo_config(byron.url)
-    config["endpoints"]["desk"] = {"adapter": "http", "base_url": desk.url, "idempotent": True}
+    config["endpoints"]["desk"] = http_endpoint(desk)
     config["routes"] = [
         {"name": "order-to-desk", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
          "map": '{order: .id, note: .note}', "to": {"endpoint": "desk", "action": "request.send"}, "hold": "fraud"},
@@ -52,10 +39,6 @@ def changing(make_gateway, byron, desk):
          "map": '{order: .id, note: .note}', "to": {"endpoint": "desk", "action": "request.send"},
          "overtakes": {"held": "amend"}}]
     return make_gateway(config)
-
-
-def told(desk):
-    return [json.loads(one["raw"]) for one in desk.books()["messages"]]
 
 
 def test_a_cancel_closes_the_held_order_and_neither_is_sent(gateway, desk):
@@ -70,10 +53,10 @@ def test_a_cancel_closes_the_held_order_and_neither_is_sent(gateway, desk):
     closed, cancel = gateway.delivery(state="discarded"), gateway.delivery(state="superseded")
     assert closed["reason"] == f"closed by {cancel['id']}, which cancels it"
     assert cancel["reason"] == f"nothing had been sent: it closed {closed['id']}"
-    assert told(desk) == []
+    assert messages(desk) == []
 
     gateway.decide("release", gateway.delivery(state="held")["id"])  # the other order goes its way
-    wait_until(lambda: told(desk) == [{"order": str(other.summary["id"])}])
+    wait_until(lambda: messages(desk) == [{"order": str(other.summary["id"])}])
 
 
 def test_what_was_sent_is_cancelled_after_it(gateway, desk):
@@ -89,7 +72,7 @@ def test_what_was_sent_is_cancelled_after_it(gateway, desk):
     assert "of route order-to-desk, which it follows" in cancel["waits_for"]["text"]
     desk.clear_faults()
     wait_until(lambda: gateway.states("desk") == {"delivered": 2})
-    assert told(desk) == [{"order": str(order.summary["id"])}, {"cancel": str(order.summary["id"])}]
+    assert messages(desk) == [{"order": str(order.summary["id"])}, {"cancel": str(order.summary["id"])}]
 
 
 def changed(order, note, at):
@@ -111,11 +94,11 @@ def test_a_change_amends_the_held_order_which_goes_out_once_as_the_newest_says(c
     changing.start()
     changing.post(changed(order, "ring twice", "2026-11-21T10:00:01Z"), topic=EDITED)
     wait_until(lambda: changing.states("desk") == {"held": 1, "superseded": 2})
-    assert told(desk) == []
+    assert messages(desk) == []
 
     changing.decide("release", held["id"])
     wait_until(lambda: changing.states("desk") == {"delivered": 1, "superseded": 2})
-    assert told(desk) == [{"order": number, "note": "ring twice"}]
+    assert messages(desk) == [{"order": number, "note": "ring twice"}]
     changing.post(changed(order, "never mind", "2026-11-21T10:00:02Z"), topic=EDITED)
-    wait_until(lambda: len(told(desk)) == 2, "what was sent is changed after it")
-    assert told(desk)[1] == {"order": number, "note": "never mind"}
+    wait_until(lambda: len(messages(desk)) == 2, "what was sent is changed after it")
+    assert messages(desk)[1] == {"order": number, "note": "never mind"}

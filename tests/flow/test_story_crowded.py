@@ -2,19 +2,10 @@
 
 import json
 
-import pytest
-
-from flow.harness import demo_config, wait_until
-from sandbox.client import Process
+from flow.harness import demo_config, http_endpoint, messages, wait_until
 
 WINDOW = 5
 CHANGES = 30
-
-
-@pytest.fixture
-def erp():
-    with Process("receiver") as erp:
-        yield erp
 
 
 def change(order, n, held=False):
@@ -23,14 +14,13 @@ def change(order, n, held=False):
 
 
 def got(erp, order):
-    bodies = [json.loads(one["raw"]) for one in erp.books()["messages"]]
-    return [body["n"] for body in bodies if body["id"] == str(order)]
+    return [body["n"] for body in messages(erp) if body["id"] == str(order)]
 
 
 def test_more_changes_of_a_held_order_than_the_window_has_places_keep_no_other_order_back(make_gateway, byron, erp):
     config = demo_config(byron.url)
     config["limits"] = {"window": WINDOW}
-    config["endpoints"]["erp"] = {"adapter": "http", "base_url": erp.url}
+    config["endpoints"]["erp"] = http_endpoint(erp, idempotent=False)
     config["routes"] = [{
         "name": "changes", "from": {"endpoint": "acme-shop", "topic": "orders/updated"},
         "map": "{id: (.id | tostring), n: .updated_at, note}",

@@ -9,8 +9,7 @@ import json
 
 import pytest
 
-from flow.harness import byron_orders, demo_config, merge, route, wait_until
-from sandbox.client import Process
+from flow.harness import byron_orders, demo_config, http_endpoint, merge, messages, route, wait_until
 
 BROKEN = ('if (.order_number % 2) == 0 then error("no warehouse for order \\(.name)") '
           'else {id, name, total: (.total_price + 1)} end')
@@ -21,23 +20,10 @@ QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 10
 ORDERS = byron_orders(20)
 
 
-@pytest.fixture(scope="module")
-def receiver():
-    with Process("receiver") as one:
-        yield one
-
-
-@pytest.fixture
-def erp(receiver):
-    receiver.reset()
-    receiver.clear_faults()
-    return receiver
-
-
 @pytest.fixture
 def gateway(make_gateway, byron, erp):
     config = demo_config(byron.url)
-    merge(config["endpoints"], {"byron": None, "erp": {"adapter": "http", "base_url": erp.url, **QUICK}})
+    merge(config["endpoints"], {"byron": None, "erp": http_endpoint(erp, idempotent=False, **QUICK)})
     config["routes"] = [
         {"name": "order-to-erp", "from": {"endpoint": "acme-shop", "topic": "orders/create"}, "map": BROKEN,
          "to": {"endpoint": "erp", "action": "request.send", "method": "POST", "path": "/orders"}}]
@@ -57,7 +43,7 @@ def twenty_dead_letters(gateway):
 
 
 def names(erp):
-    return sorted(json.loads(one["raw"])["name"] for one in erp.books()["messages"])
+    return sorted(one["name"] for one in messages(erp))
 
 
 def issue_states(gateway):
@@ -95,7 +81,7 @@ def test_dead_letters_are_mended_and_replayed_in_a_dry_run_first(gateway, erp):
     piece = plan["items"][0]["pieces"][0]
     assert (piece["would"], piece["endpoint"], piece["action"]) == ("send", "erp", "request.send")
     assert json.loads(piece["body"])["warehouse"] == "north"
-    assert gateway.states() == {"dead": 20} and erp.books()["messages"] == []
+    assert gateway.states() == {"dead": 20} and messages(erp) == []
 
     # at ten a second; the process dies in the middle of it, and it goes on where it stopped
     begun = gateway.cli("replay", "--remap", "--rate", "10/s", "--why", "the mapping is mended").json
@@ -172,14 +158,14 @@ def test_a_new_route_is_given_old_events_once(gateway, erp):
          "to": {"endpoint": "erp", "action": "request.send", "method": "POST", "path": "/archive"}})
     gateway.write()
     gateway.restart()
-    assert erp.books()["messages"] == []  # by itself nothing is done to old events
+    assert messages(erp) == []  # by itself nothing is done to old events
     plan = gateway.cli("replay", "--route", "order-to-archive", "--since", "1h", "--dry-run").json
     assert (plan["total"], plan["would"]) == (6, 6)
     for _ in range(2):
         begun = gateway.cli("replay", "--route", "order-to-archive", "--since", "1h", "--rate", "50", "--wait").json
         assert begun["state"] == "done"
     wait_until(lambda: gateway.states() == {"delivered": 12})
-    archived = sorted(json.loads(one["raw"])["archived"] for one in erp.books()["messages"])
+    archived = sorted(one["archived"] for one in messages(erp))
     assert archived == sorted(order.summary["name"] for order in ORDERS[:6])
     plan = gateway.cli("replay", "--route", "order-to-archive", "--since", "1h", "--dry-run").json
     assert plan["total"] == 0

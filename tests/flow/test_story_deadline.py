@@ -6,21 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from flow.harness import byron_orders, demo_config, orders_of, route, wait_until
-from sandbox.client import Process
+from flow.harness import byron_orders, demo_config, http_endpoint, messages, orders_of, route, wait_until
 from sandbox.orders import BYRON, NORD
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    with Process("receiver") as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(receiver):
-    receiver.reset()
-    return receiver
 
 
 def seconds(text):
@@ -29,7 +16,7 @@ def seconds(text):
 
 def expecting(desk, byron, nord=None, **deadline):
     config = demo_config(byron.url, nord.url if nord else None)
-    config["endpoints"]["desk"] = {"adapter": "http", "base_url": desk.url, "idempotent": True}
+    config["endpoints"]["desk"] = http_endpoint(desk)
     route(config, "order-to-supplier")["deadline"] = {
         "expect": "orders/fulfilled", "within": "2s", "else": "sla/tracking-missing", **deadline}
     config["routes"].append({"name": "late-to-desk", "from": {"endpoint": "byron", "topic": "sla/*"},
@@ -55,7 +42,7 @@ def test_what_does_not_come_in_time_is_an_event_once(make_gateway, byron, desk):
     assert row["delivery"] == delivery["id"] and row["owner"] == "fulfilment-team"
     assert delivery["deadline"]["state"] == "open" and delivery["deadline"]["expect"] == ["orders/fulfilled"]
     wait_until(lambda: gateway.states("desk") == {"delivered": 1}, "the desk is told")
-    said = json.loads(desk.books()["messages"][0]["raw"])
+    said = messages(desk)[0]
     assert said["delivery"] == delivery["id"] and said["owner"] == "fulfilment-team"
     assert said["expect"] == "orders/fulfilled" and said["due_at"] == row["due_at"]
     [event] = gateway.get("/v1/events", topic="sla/tracking-missing")

@@ -4,28 +4,15 @@ import json
 
 import pytest
 
-from flow.harness import demo_config, wait_until
-from sandbox.client import Process
+from flow.harness import demo_config, http_endpoint, messages, wait_until
 
 STOCK = "products/update"
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    with Process("receiver") as erp:
-        yield erp
-
-
-@pytest.fixture
-def erp(receiver):
-    receiver.reset()
-    return receiver
 
 
 @pytest.fixture
 def gateway(make_gateway, byron, erp):
     config = demo_config(byron.url)
-    config["endpoints"]["erp"] = {"adapter": "http", "base_url": erp.url, "idempotent": True}
+    config["endpoints"]["erp"] = http_endpoint(erp)
     config["routes"] = [{
         "name": "product-to-erp", "from": {"endpoint": "acme-shop", "topic": STOCK},
         "map": "{id, title}", "to": {"endpoint": "erp", "action": "request.send"}, "latest_by": "version"}]
@@ -38,7 +25,7 @@ def product(title, minute):
 
 
 def titles(erp):
-    return [json.loads(one["raw"])["title"] for one in erp.books()["messages"]]
+    return [one["title"] for one in messages(erp)]
 
 
 def test_a_late_event_is_superseded_and_a_restart_does_not_forget(gateway, erp):

@@ -6,28 +6,15 @@ import threading
 
 import pytest
 
-from flow.harness import byron_orders, demo_config, stays, wait_until
-from sandbox.client import Process
+from flow.harness import byron_orders, demo_config, http_endpoint, messages, stays, wait_until
 
 PAID = "orders/paid"
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    with Process("receiver") as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(receiver):
-    receiver.reset()
-    return receiver
 
 
 def joining(byron, desk, **wait_for):
     """The desk hears of a payment only after the order has gone to its supplier's route."""
     config = demo_config(byron.url)
-    config["endpoints"]["desk"] = {"adapter": "http", "base_url": desk.url, "idempotent": True}
+    config["endpoints"]["desk"] = http_endpoint(desk)
     config["routes"].append({
         "name": "payment-to-desk", "from": {"endpoint": "acme-shop", "topic": PAID},
         "map": "{paid: .id}", "to": {"endpoint": "desk", "action": "request.send"},
@@ -45,11 +32,11 @@ def test_a_payment_that_overtook_its_order_waits_for_it(make_gateway, byron, des
     assert gateway.cli("held", "list").json == []  # nobody has to decide anything
     assert len(gateway.cli("held", "list", "--type", "wait-for").json) == 1
     assert not any(one["alert"] == "held" for one in gateway.alerts())
-    assert desk.books()["messages"] == []
+    assert messages(desk) == []
 
     gateway.post(order)
     wait_until(lambda: gateway.states() == {"delivered": 2})
-    assert json.loads(desk.books()["messages"][0]["raw"]) == {"paid": str(order.summary["id"])}
+    assert messages(desk) == [{"paid": str(order.summary["id"])}]
     move = next(m for m in gateway.delivery(endpoint="desk")["moves"] if m["who"].startswith("event "))
     assert "orders/create" in move["reason"]
 
@@ -133,7 +120,7 @@ def test_an_order_that_did_not_come_is_looked_up_and_its_webhook_is_no_second_on
     wait_until(lambda: any("again in 1s: HTTP 503" in one["reason"] for one in asking.deliveries(endpoint="desk")))
     wait_until(lambda: asking.states() == {"delivered": 2}, "the order and its payment")
     assert shop.asked == [(path_of(order), "shpat_1")] * 2
-    assert json.loads(desk.books()["messages"][0]["raw"]) == {"paid": str(order.summary["id"])}
+    assert messages(desk) == [{"paid": str(order.summary["id"])}]
     moves = [(m["who"].split(" ")[0], m["reason"]) for m in asking.delivery(endpoint="desk")["moves"]]
     assert ("lookup", "orders/create has not come within 300ms: it was looked up at acme-shop") in moves
     assert any(who == "event" for who, _ in moves), "the order that was found lets it go"
@@ -149,7 +136,7 @@ def test_an_order_that_the_shop_does_not_know_makes_a_dead_letter(asking, desk):
     wait_until(lambda: asking.states("desk") == {"dead": 1})
     assert asking.delivery(endpoint="desk")["reason"] == \
         "orders/create has not come within 300ms, and acme-shop has none: HTTP 404"
-    assert desk.books()["messages"] == []
+    assert messages(desk) == []
 
 
 @pytest.mark.parametrize("topic, said", [

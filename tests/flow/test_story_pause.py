@@ -4,29 +4,17 @@ import subprocess
 
 import pytest
 
-from flow.harness import SLUICE, byron_orders, demo_config, merge, orders_of, route, stays, wait_until
-from sandbox.client import Process
+from flow.harness import SLUICE, byron_orders, demo_config, http_endpoint, merge, orders_of, route, stays, wait_until
 from sandbox.orders import BYRON
 
 QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"}}
 
 
-@pytest.fixture(scope="module")
-def erp_process():
-    with Process("receiver") as erp:
-        yield erp
-
-
-@pytest.fixture
-def erp(erp_process):
-    erp_process.reset()
-    return erp_process
-
-
 @pytest.fixture
 def gateway(make_gateway, byron, erp):
     config = demo_config(byron.url)
-    merge(config["endpoints"], {"byron": {**QUICK, "timeout": {"first_byte": "30s", "total": "60s"}}, "erp": {"adapter": "http", "base_url": erp.url, **QUICK}})
+    merge(config["endpoints"], {"byron": {**QUICK, "timeout": {"first_byte": "30s", "total": "60s"}},
+                                "erp": http_endpoint(erp, **QUICK)})
     config["routes"] += [
         {"name": f"order-to-erp-{n}", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
          "map": f"{{id, by: {n}}}", "to": {"endpoint": "erp", "action": "request.send"}} for n in (1, 2)]

@@ -12,13 +12,11 @@ import json
 import os
 import threading
 import time
-import urllib.parse
 import uuid
 
 import pytest
 
-from flow.harness import SECRET, SHOP, SLUICE, demo_config, merge, orders_of, route, wait_until
-from sandbox.client import Process
+from flow.harness import SECRET, SHOP, SLUICE, demo_config, http_endpoint, merge, messages, orders_of, route, wait_until
 from sandbox.orders import BYRON
 from sandbox.shopify import sign
 
@@ -26,23 +24,20 @@ RELOADS = 200
 SANITIZED = b"__asan_init" in SLUICE.read_bytes()
 
 
-@pytest.fixture(scope="module")
-def remotes():
-    with Process("receiver") as erp, Process("receiver") as chat:
-        yield erp, chat
+@pytest.fixture
+def remotes(erp, chat):
+    return erp, chat
 
 
 @pytest.fixture
 def gateway(make_gateway, remotes):
     erp, chat = remotes
-    erp.reset()
-    chat.reset()
     config = demo_config("http://127.0.0.1:9")
     quick = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}}
     merge(config["endpoints"], {
         "byron": None,
-        "erp": {"adapter": "http", "base_url": erp.url, **quick},
-        "chat": {"adapter": "http", "base_url": chat.url, **quick}})
+        "erp": http_endpoint(erp, idempotent=False, **quick),
+        "chat": http_endpoint(chat, idempotent=False, **quick)})
     config["routes"] = [
         {"name": f"order-to-{name}", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
          "map": "{id, name}", "to": {"endpoint": name, "action": "request.send"}} for name in ("erp", "chat")]
@@ -154,10 +149,10 @@ def test_two_hundred_reloads_under_load_lose_double_and_fail_nothing(gateway, re
         gateway.cli("held", "release", "--all", "--type", "orphaned", "--route", "order-to-chat")
     wait_until(lambda: gateway.settled() and not gateway.states().get("held"))
 
-    came = [json.loads(one["raw"])["id"] for one in erp.books()["messages"]]
+    came = [one["id"] for one in messages(erp)]
     assert len(came) == len(set(came)), "an order arrived twice"
     assert set(came) == set(load.sent)
-    talked = [json.loads(one["raw"])["id"] for one in chat.books()["messages"]]
+    talked = [one["id"] for one in messages(chat)]
     assert len(talked) == len(set(talked))
     assert gateway.states("chat") == {"delivered": len(talked)}
     assert gateway.states("erp") == {"delivered": len(came)}
@@ -189,7 +184,7 @@ def test_who_would_lose_its_place_is_counted_before_and_held_then(gateway, remot
     assert gateway.states("erp") == {"held": 1}  # not by itself
     gateway.decide("release", held["id"])
     wait_until(lambda: gateway.states("erp") == {"delivered": 1})
-    assert len(erp.books()["messages"]) == 1
+    assert len(messages(erp)) == 1
 
 
 def test_what_a_running_daemon_cannot_take_over_is_named_and_nothing_changes(gateway):

@@ -215,6 +215,18 @@ void rig_answer(struct call *c, uint32_t kind)
     rig_end(c);
 }
 
+void rig_not_sent(struct call *c, int64_t after_ms)
+{
+    sl_outcome o = { .size = sizeof(o),
+                     .kind = SL_RETRY,
+                     .after_ms = after_ms,
+                     .not_sent = 1,
+                     .why = STR("connection refused") };
+
+    c->done->outcome(c->done->ctx, 0, &o);
+    rig_end(c);
+}
+
 void rig_confirm(struct call *c, uint32_t verdict)
 {
     sl_confirmed a = { .size = sizeof(a), .verdict = verdict, .after_ms = 20 };
@@ -281,6 +293,14 @@ void rig_init(struct flow_rig *rig)
         .n_endpoints = RIG_ENDPOINTS,
         .routes = rig->routes,
     };
+}
+
+struct flow_rig *rig_new(void)
+{
+    struct flow_rig *rig = mem_zero(sizeof(*rig));
+
+    rig_init(rig);
+    return rig;
 }
 
 struct conf_route *rig_route(struct flow_rig *rig, const char *name, const char *topic,
@@ -398,12 +418,26 @@ void rig_finish(struct flow_rig *rig)
     }
 }
 
+void rig_destroy(struct flow_rig *rig)
+{
+    rig_finish(rig);
+    free(rig);
+}
+
 void rig_turn(struct flow_rig *rig)
 {
     uv_run(&rig->loop, UV_RUN_ONCE);
 }
 
 /* ---- what the test does ---- */
+
+const char *rig_name(uint64_t num)
+{
+    static char name[32];
+
+    delivery_name(num, name);
+    return name;
+}
 
 static void on_event(struct flow *f, struct commit *c, int status)
 {

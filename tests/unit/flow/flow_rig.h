@@ -75,6 +75,8 @@ struct flow_rig {
 };
 
 void rig_init(struct flow_rig *rig);
+struct flow_rig *rig_new(void); /* own: rig_destroy() it, which is rig_finish() and its memory */
+void rig_destroy(struct flow_rig *rig);
 /** A route from shop's topic to an endpoint's action. Before rig_up(). */
 struct conf_route *rig_route(struct flow_rig *rig, const char *name, const char *topic,
                              int endpoint, uint32_t action);
@@ -90,10 +92,13 @@ bool rig_quiet(struct flow_rig *rig, int endpoint);        /* no call comes with
 void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms);
 void rig_end(struct call *c);                   /* finish() */
 void rig_answer(struct call *c, uint32_t kind); /* every record, and finish() */
+/** Of a single record not a byte left: to be retried, not before `after_ms`. */
+void rig_not_sent(struct call *c, int64_t after_ms);
 void rig_confirm(struct call *c, uint32_t verdict);
 void rig_look_up(struct call *c, uint32_t verdict, const char *body);
 enum delivery_state rig_state(struct flow_rig *rig, uint64_t num); /* in the index; rig->row too */
 int rig_decide(struct flow_rig *rig, enum decision what, uint64_t num, const struct decide *more);
+const char *rig_name(uint64_t num);  /* "1042.0"; until the next call */
 void rig_turn(struct flow_rig *rig); /* one turn of the loop, at most 5 ms */
 
 #define UNTIL(rig, cond)                                                  \

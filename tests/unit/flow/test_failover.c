@@ -16,19 +16,6 @@ static struct lane *lane(struct group_rig *g, int endpoint)
     return g->rig.flow->lanes[endpoint];
 }
 
-/** Not done, as the adapter knows for sure: the first byte never left. */
-static void not_sent(struct call *c, int64_t after_ms)
-{
-    sl_outcome o = { .size = sizeof(o),
-                     .kind = SL_RETRY,
-                     .after_ms = after_ms,
-                     .not_sent = 1,
-                     .why = STR("connection refused") };
-
-    c->done->outcome(c->done->ctx, 0, &o);
-    rig_end(c);
-}
-
 /** One that crm answers with a 500: perhaps it is there. */
 static uint64_t refused_for_now(struct group_rig *g)
 {
@@ -64,7 +51,7 @@ static void test_what_waits_moves_and_keeps_its_key(void **state)
     uint64_t second = rig_event(&g->rig, "t", "b 1");
     UNTIL(&g->rig, flow_delivery(g->rig.flow, second));
     lane_park(lane(g, CRM), STR("HTTP 401"), 600000);
-    not_sent(c, 20000);
+    rig_not_sent(c, 20000);
     for (int i = 0; i < 2; i++) { /* in whichever order */
         c = rig_call(&g->rig, OTHER);
         same_key |= !strcmp(c->keys[0], key);
@@ -312,7 +299,7 @@ static void test_an_open_breaker_moves_things_only_after_a_while_and_one_tries_i
     struct call *c = rig_call(&g->rig, CRM);
     breaker_trip(&lane(g, CRM)->breaker, uv_now(&g->rig.loop), &g->rig.flow->rng);
     flow_notice(g->rig.flow, NOTICE_BREAKER_OPEN, lane(g, CRM), NULL, NULL, STR("the test"));
-    not_sent(c, 1);
+    rig_not_sent(c, 1);
     CHECK(rig_quiet(&g->rig, OTHER)); /* not at once */
     rig_answer(rig_call(&g->rig, OTHER), SL_DELIVERED);
     UNTIL(&g->rig, rig_state(&g->rig, a) == DS_DELIVERED);
@@ -478,7 +465,8 @@ static void test_a_group_may_stand_in_for_an_endpoint_and_fails_over_itself(void
     rig_up(&g->rig);
     uint64_t num = rig_event(&g->rig, "t", "a 1");
     rig_answer(rig_call(&g->rig, SHOP), SL_REJECTED);
-    not_sent(rig_call(&g->rig, CRM), 20000); /* its first member, which is given up before ... */
+    rig_not_sent(rig_call(&g->rig, CRM),
+                 20000); /* its first member, which is given up before ... */
     UNTIL(&g->rig, rig_state(&g->rig, num) == DS_WAITING);
     CHECK_STR(g->rig.endpoint, "crm");
     rig_crash(&g->rig);

@@ -5,17 +5,10 @@
 
 static struct flow_rig *setup(uint32_t action)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     rig_route(rig, "r", "t", CRM, action);
     return rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
 }
 
 static void test_one_subject_goes_in_order_and_others_pass(void **state)
@@ -39,7 +32,7 @@ static void test_one_subject_goes_in_order_and_others_pass(void **state)
     UNTIL(rig, rig_state(rig, a2) == DS_DELIVERED);
     CHECK_EQ(rig_state(rig, a1), DS_DELIVERED);
     CHECK_EQ(rig_state(rig, b), DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_unknown_is_asked_for_before_anything_is_sent_again(void **state)
@@ -76,7 +69,7 @@ static void test_unknown_is_asked_for_before_anything_is_sent_again(void **state
     CHECK_EQ(rig_decide(rig, DECISION_ARRIVED, num, NULL), 0);
     CHECK_EQ(rig_state(rig, num), DS_DELIVERED);
     CHECK_EQ(rig->fakes[CRM].delivers, 3);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void
@@ -102,7 +95,7 @@ test_a_person_sends_again_only_what_nobody_could_tell_and_under_the_same_key(voi
     UNTIL(rig, rig_state(rig, num) == DS_HELD);
     CHECK_EQ(rig_decide(rig, DECISION_AGAIN, num, NULL), UV_EINVAL);
     CHECK(strstr(rig->decided.text, "held as review") != NULL);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_was_out_at_a_crash_is_unknown_and_not_sent_again(void **state)
@@ -121,7 +114,7 @@ static void test_what_was_out_at_a_crash_is_unknown_and_not_sent_again(void **st
     rig_confirm(c, SL_CONFIRM_YES);
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[CRM].delivers, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_throttled_one_burns_no_attempt_and_the_lane_waits(void **state)
@@ -144,7 +137,7 @@ static void test_a_throttled_one_burns_no_attempt_and_the_lane_waits(void **stat
     rig_answer(c, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_EQ(rig->row.attempts, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void on_no_matter(void *ctx, sl_status status)
@@ -168,7 +161,7 @@ static void test_a_throttled_lane_waits_from_the_moment_that_it_is_told(void **s
     rig_end(c);
     rig_event(rig, "t", "b 1");
     CHECK(rig_quiet(rig, CRM));
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_who_waits_for_a_token_does_not_spend_its_turn(void **state)
@@ -192,7 +185,7 @@ static void test_who_waits_for_a_token_does_not_spend_its_turn(void **state)
         lane_pump(l);
         assert_memory_equal(l->credits, before, sizeof(before));
     }
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_parked_lane_sends_one_probe_and_goes_on_when_it_works(void **state)
@@ -220,7 +213,7 @@ static void test_a_parked_lane_sends_one_probe_and_goes_on_when_it_works(void **
     CHECK_EQ(rig->notices[NOTICE_UNPARKED], 1);
     UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
     CHECK_EQ(rig->row.attempts, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_parked_lane_with_nothing_to_send_asks_a_question_as_probe(void **state)
@@ -244,7 +237,7 @@ static void test_a_parked_lane_with_nothing_to_send_asks_a_question_as_probe(voi
     CHECK_EQ(rig->notices[NOTICE_UNPARKED], 1);
     rig_confirm(rig_call(rig, CRM), SL_CONFIRM_YES);
     UNTIL(rig, rig_state(rig, a) == DS_DELIVERED && rig_state(rig, b) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_an_open_breaker_lets_one_probe_out_and_closes_on_success(void **state)
@@ -269,7 +262,7 @@ static void test_an_open_breaker_lets_one_probe_out_and_closes_on_success(void *
     rig_answer(c, SL_DELIVERED);
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 3);
     CHECK_EQ(rig->notices[NOTICE_BREAKER_CLOSED], 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_batch_goes_by_count_or_age_without_two_of_one_row(void **state)
@@ -294,7 +287,7 @@ static void test_a_batch_goes_by_count_or_age_without_two_of_one_row(void **stat
     rig_end(c);
     UNTIL(rig, rig->flow->lanes[CRM]->dead == 1);
     CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static bool told;
@@ -340,7 +333,7 @@ static void test_a_batch_is_resumed_from_its_checkpoint_with_who_is_left(void **
         UNTIL(rig, rig_state(rig, nums[i]) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[CRM].delivers, 1);
     CHECK_EQ(rig->fakes[CRM].prepares, 3); /* frozen once */
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_no_request_can_be_made_of_is_dead_and_the_next_goes(void **state)
@@ -355,7 +348,7 @@ static void test_what_no_request_can_be_made_of_is_dead_and_the_next_goes(void *
     UNTIL(rig, rig_state(rig, bad) == DS_DEAD && rig_state(rig, next) == DS_DEAD);
     CHECK_EQ(rig->fakes[CRM].delivers, 0);
     CHECK_EQ(rig->flow->lanes[CRM]->under_way, 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter(void **state)
@@ -376,7 +369,7 @@ static void test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter(
     CHECK_EQ(rig->notices[NOTICE_DEAD], 0);
     CHECK_EQ(rig->flow->router.queued, 0);
     CHECK(strstr(rig->fakes[CRM].log, "1.0 ") < strstr(rig->fakes[CRM].log, "2.0 "));
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_without_memory_to_prepare_a_delivery_it_waits_and_is_no_dead_letter(void **state)
@@ -393,7 +386,7 @@ static void test_without_memory_to_prepare_a_delivery_it_waits_and_is_no_dead_le
     CHECK_EQ(rig->fakes[CRM].prepares, 3);
     CHECK_EQ(rig->fakes[CRM].delivers, 1);
     CHECK_EQ(rig->notices[NOTICE_DEAD], 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_the_end_finds_deliveries_in_every_state(void **state)
@@ -409,7 +402,7 @@ static void test_the_end_finds_deliveries_in_every_state(void **state)
     rig_answer(rig_call(rig, CRM), SL_REVIEW);
     rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
     UNTIL(rig, rig->fakes[CRM].confirms == 1); /* asked, never answered */
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start(void **state)
@@ -430,7 +423,7 @@ static void test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start
     rig_answer(c, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[CRM].delivers, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void on_idle(void *ctx)
@@ -456,7 +449,7 @@ static void test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing(void 
     UNTIL(rig, idle);
     CHECK_EQ(rig_state(rig, next), DS_READY);
     CHECK_EQ(rig->fakes[CRM].delivers, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -9,17 +9,10 @@
 
 static struct flow_rig *setup(void)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     rig->config.window = WINDOW;
     return rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
 }
 
 static uint64_t event_of(struct flow_rig *rig, const char *topic, const char *subject, int i)
@@ -87,7 +80,7 @@ static void test_more_than_a_window_behind_a_held_one_keeps_no_other_subject_bac
     UNTIL(rig, rig->flow->chains == NULL); /* once it is known that nothing more follows */
     CHECK_EQ(rig->flow->n_behind, 0);
     CHECK_EQ(rig->flow->aside, 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_so_it_is_after_a_restart_with_all_of_it_in_the_index(void **state)
@@ -110,7 +103,7 @@ static void test_so_it_is_after_a_restart_with_all_of_it_in_the_index(void **sta
     CHECK_EQ(rig_decide(rig, DECISION_DISCARD, first, NULL), 0);
     UNTIL(rig, l->delivered == 45);
     check_rises(&rig->fakes[CRM], before);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_comes_while_the_next_are_being_read_is_not_forgotten(void **state)
@@ -128,7 +121,7 @@ static void test_what_comes_while_the_next_are_being_read_is_not_forgotten(void 
         event_of(rig, "t", "a", i);
     UNTIL(rig, l->delivered == 61);
     UNTIL(rig, rig->flow->n_behind == 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_left_is_discarded_and_replayed_where_it_is(void **state)
@@ -153,7 +146,7 @@ static void test_what_is_left_is_discarded_and_replayed_where_it_is(void **state
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 22);
     CHECK_EQ(rig_state(rig, last), DS_DISCARDED);
     CHECK_EQ(rig->fakes[CRM].records, 23); /* and the first of them once before */
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_dead_letter_that_blocks_its_subject_blocks_no_other(void **state)
@@ -177,7 +170,7 @@ static void test_a_dead_letter_that_blocks_its_subject_blocks_no_other(void **st
     CHECK_EQ(rig_decide(rig, DECISION_REPLAY, first, NULL), 0);
     UNTIL(rig, l->delivered == 34);
     check_rises(&rig->fakes[CRM], before);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** Route "b", in the same lane, waits for "a", whose first are all dead. */
@@ -216,7 +209,7 @@ test_what_waits_for_dead_letters_of_many_subjects_keeps_no_other_route_back(void
         CHECK_EQ(rig_decide(rig, DECISION_REPLAY, dead[i], NULL), 0);
     UNTIL(rig, l->delivered == 25);
     UNTIL(rig, !l->windows[PRIORITY_NORMAL].out_from);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void on_paused(void *ctx, int status)
@@ -251,7 +244,7 @@ static void test_what_a_paused_route_piles_up_keeps_no_other_route_back(void **s
     CHECK(HASH_COUNT(rig->flow->deliveries) <= 2 * WINDOW);
     pause_route(rig, "p", PAUSE_ENDS);
     UNTIL(rig, l->delivered == 35);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_window_that_works_through_its_subjects_sets_nothing_aside(void **state)
@@ -266,7 +259,7 @@ static void test_a_window_that_works_through_its_subjects_sets_nothing_aside(voi
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 100);
     CHECK_EQ(rig->flow->n_behind, 0);
     CHECK(!rig->flow->beyond);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_replayed_below_live_traffic_still_goes_before_what_follows_it(void **state)
@@ -305,7 +298,7 @@ static void test_what_is_replayed_below_live_traffic_still_goes_before_what_foll
     const char *log = rig->fakes[CRM].log + before;
     CHECK(strncmp(log, name[0], strlen(name[0])) != 0); /* live traffic went first */
     CHECK(strstr(log, name[0]) < strstr(log, name[1]));
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -87,13 +87,12 @@ static void fill(struct flow_rig *rig, size_t from, size_t to)
 
 static void test_very_many_deadlines_cost_no_memory_and_are_exact_to_the_second(void **state)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
     bool is_long = getenv("SLUICE_LONG") != NULL;
     int64_t worst = 0, start_ms;
     size_t most = 0;
 
     (void)state;
-    rig_init(rig);
     rig_route(rig, "r", "t", CRM, ACT_SEND);
     rig_up(rig);
     many.n = is_long ? 1000000 : 3000;
@@ -126,8 +125,7 @@ static void test_very_many_deadlines_cost_no_memory_and_are_exact_to_the_second(
                   " ms, %ld MB more, %zu in memory at most; %zu ran out, %" PRId64
                   " ms late at most\n",
                   many.n, fill_ms, start_ms, rss_mb() - before_mb, most, many.soon, worst);
-    rig_finish(rig);
-    free(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -7,16 +7,10 @@
 
 static struct flow_rig *setup(void)
 {
-    static struct flow_rig rig;
+    struct flow_rig *rig = rig_new();
 
-    rig_init(&rig);
-    rig_route(&rig, "r", "t", CRM, ACT_SEND);
-    return &rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
+    rig_route(rig, "r", "t", CRM, ACT_SEND);
+    return rig;
 }
 
 struct decision_seen {
@@ -68,7 +62,7 @@ static void test_a_decision_waits_for_the_write_that_is_under_way(void **state)
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[CRM].delivers, 2);
     CHECK(list_empty(&rig->flow->decide_waits));
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_it_is_judged_by_what_was_written(void **state)
@@ -84,7 +78,7 @@ static void test_it_is_judged_by_what_was_written(void **state)
     CHECK_EQ(seen.result.status, UV_EINVAL);
     assert_non_null(strstr(seen.result.text, "it is dead"));
     CHECK_EQ(rig_state(rig, num), DS_DEAD);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_write_that_takes_too_long_is_not_waited_for(void **state)
@@ -110,7 +104,7 @@ static void test_a_write_that_takes_too_long_is_not_waited_for(void **state)
     CHECK_EQ(seen.result.status, UV_EBUSY);
     flow_delivery(rig->flow, num)->settling = false;
     CHECK_EQ(rig_decide(rig, DECISION_DISCARD, num, NULL), 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_the_end_of_the_process_ends_the_wait(void **state)
@@ -128,7 +122,7 @@ static void test_the_end_of_the_process_ends_the_wait(void **state)
     CHECK(seen.result.status < 0);
     rig_up(rig);
     CHECK_EQ(rig_state(rig, num), DS_HELD);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

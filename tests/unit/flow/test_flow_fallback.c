@@ -9,9 +9,8 @@ static struct conf_target backup;
 
 static struct flow_rig *setup(uint32_t action, unsigned on)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     struct conf_route *r = rig_route(rig, "r", "t", CRM, action);
     r->retry.max_attempts = 2;
     backup = (struct conf_target){ .kind = TARGET_SEND,
@@ -24,23 +23,6 @@ static struct flow_rig *setup(uint32_t action, unsigned on)
     return rig;
 }
 
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
-}
-
-/** No byte of it left. */
-static void not_sent(struct call *c)
-{
-    c->done->outcome(c->done->ctx, 0,
-                     &(sl_outcome){ .size = sizeof(sl_outcome),
-                                    .kind = SL_RETRY,
-                                    .not_sent = 1,
-                                    .why = STR("connection refused") });
-    rig_end(c);
-}
-
 static void test_what_never_left_moves_with_its_key_and_with_fresh_attempts(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
@@ -51,9 +33,9 @@ static void test_what_never_left_moves_with_its_key_and_with_fresh_attempts(void
     uint64_t a = rig_event(rig, "t", "a 1"), b;
     struct call *c = rig_call(rig, CRM);
     strcpy(key, c->keys[0]);
-    not_sent(c);
+    rig_not_sent(c, 0);
     b = rig_event(rig, "t", "a 2"); /* of the same subject: behind it, wherever it is */
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
     c = rig_call(rig, OTHER);
     CHECK_STR(c->keys[0], key);
     CHECK_EQ(c->attempt, 1);
@@ -64,7 +46,7 @@ static void test_what_never_left_moves_with_its_key_and_with_fresh_attempts(void
     UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
     rig_answer(rig_call(rig, CRM), SL_DELIVERED); /* the next one begins at its own endpoint */
     UNTIL(rig, rig_state(rig, b) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_may_have_arrived_is_asked_for_first(void **state)
@@ -91,7 +73,7 @@ static void test_what_may_have_arrived_is_asked_for_first(void **state)
         UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
         CHECK_EQ(rig->fakes[OTHER].delivers, cases[i].to == OTHER);
         CHECK_EQ(rig->fakes[CRM].delivers, 2);
-        teardown(rig);
+        rig_destroy(rig);
     }
 }
 
@@ -114,7 +96,7 @@ static void test_where_nobody_can_tell_a_person_hands_it_over(void **state)
             0);
         rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
         UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
-        teardown(rig);
+        rig_destroy(rig);
     }
 }
 
@@ -130,11 +112,11 @@ static void test_what_is_rejected_moves_where_that_is_configured(void **state)
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_EQ(rig->row.generation, 0);
     num = rig_event(rig, "t", "b 1");
-    not_sent(rig_call(rig, CRM));
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
+    rig_not_sent(rig_call(rig, CRM), 0);
     UNTIL(rig, rig_state(rig, num) == DS_DEAD); /* exhausted is not configured */
     CHECK_EQ(rig->fakes[OTHER].delivers, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_rejection_after_a_lost_answer_does_not_say_that_nothing_arrived(void **state)
@@ -151,7 +133,7 @@ static void test_a_rejection_after_a_lost_answer_does_not_say_that_nothing_arriv
     rig_confirm(c, SL_CONFIRM_YES);
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[OTHER].delivers, 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_dead_end_after_the_fallback_names_both_also_over_a_restart(void **state)
@@ -161,10 +143,10 @@ static void test_a_dead_end_after_the_fallback_names_both_also_over_a_restart(vo
     (void)state;
     rig_up(rig);
     uint64_t num = rig_event(rig, "t", "a 1");
-    not_sent(rig_call(rig, CRM));
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
+    rig_not_sent(rig_call(rig, CRM), 0);
     struct call *c = rig_call(rig, OTHER);
-    not_sent(c);
+    rig_not_sent(c, 0);
     UNTIL(rig, rig_state(rig, num) == DS_WAITING || rig_state(rig, num) == DS_INFLIGHT);
     rig_crash(rig);
     rig_up(rig);
@@ -173,14 +155,14 @@ static void test_a_dead_end_after_the_fallback_names_both_also_over_a_restart(vo
         rig_confirm(c, SL_CONFIRM_NO);
     } else {
         CHECK_EQ(c->attempt, 2);
-        not_sent(c);
+        rig_not_sent(c, 0);
     }
     UNTIL(rig, rig_state(rig, num) == DS_DEAD);
     CHECK_STR(rig->endpoint, "other");
     CHECK(strstr(rig->reason, "given up after ") == rig->reason);
     CHECK(strstr(rig->reason, "; before at crm: given up after 2 attempts: connection refused"));
     CHECK_EQ(rig->fakes[CRM].delivers, 2);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /* ---- a policy's end, which is what leads there ---- */
@@ -197,7 +179,7 @@ static void test_attempts_count_on_over_restarts(void **state)
         struct call *c = rig_call(rig, CRM);
         CHECK_EQ(c->kind, CALL_DELIVER);
         CHECK_EQ(c->attempt, i);
-        not_sent(c);
+        rig_not_sent(c, 0);
         if (i == 3) {
             UNTIL(rig, rig_state(rig, num) == DS_DEAD);
         } else {
@@ -207,7 +189,7 @@ static void test_attempts_count_on_over_restarts(void **state)
         }
     }
     CHECK(strstr(rig->reason, "given up after 3 attempts: ") != NULL);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_the_age_counts_from_the_first_attempt_also_over_a_restart(void **state)
@@ -220,17 +202,17 @@ static void test_the_age_counts_from_the_first_attempt_also_over_a_restart(void 
     uint64_t num = rig_event(rig, "t", "a 1");
     struct call *c = rig_call(rig, CRM);
     int64_t first = clock_wall_ms();
-    not_sent(c);
+    rig_not_sent(c, 0);
     UNTIL(rig, rig_state(rig, num) == DS_WAITING);
     rig_crash(rig);
     rig_up(rig);
     c = rig_call(rig, CRM);
     while (clock_wall_ms() < first + 900) /* the policy is at its end while this one is out */
         rig_turn(rig);
-    not_sent(c);
+    rig_not_sent(c, 0);
     UNTIL(rig, rig_state(rig, num) == DS_DEAD);
     CHECK(strstr(rig->reason, "given up after 2 attempts: ") != NULL);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_the_age_of_what_was_put_back_counts_on_over_a_restart(void **state)
@@ -254,7 +236,7 @@ static void test_the_age_of_what_was_put_back_counts_on_over_a_restart(void **st
     if (c->kind == CALL_CONFIRM) /* it was out again at the crash */
         rig_confirm(c, SL_CONFIRM_NO);
     else
-        not_sent(c);
+        rig_not_sent(c, 0);
     UNTIL(rig, rig_state(rig, num) == DS_DEAD);
     int64_t again = clock_wall_ms(); /* what was decided upon begins anew, also over a restart */
     CHECK_EQ(rig_decide(rig, DECISION_REPLAY, num, &(struct decide){ 0 }), 0);
@@ -264,7 +246,7 @@ static void test_the_age_of_what_was_put_back_counts_on_over_a_restart(void **st
     CHECK_EQ(rig_call(rig, CRM)->kind, CALL_CONFIRM);
     CHECK(rig_state(rig, num) == DS_UNKNOWN && rig->row.since_ms >= again);
     CHECK(flow_delivery(rig->flow, num)->since_ms == rig->row.since_ms);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_held_there_is_still_the_fallbacks_after_a_restart(void **state)
@@ -274,8 +256,8 @@ static void test_what_is_held_there_is_still_the_fallbacks_after_a_restart(void 
     (void)state;
     rig_up(rig);
     uint64_t num = rig_event(rig, "t", "a 1");
-    not_sent(rig_call(rig, CRM));
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
+    rig_not_sent(rig_call(rig, CRM), 0);
     rig_answer(rig_call(rig, OTHER), SL_UNKNOWN);
     rig_confirm(rig_call(rig, OTHER), SL_CONFIRM_UNSURE);
     UNTIL(rig, rig_state(rig, num) == DS_HELD);
@@ -287,7 +269,7 @@ static void test_what_is_held_there_is_still_the_fallbacks_after_a_restart(void 
     UNTIL(rig, rig_state(rig, num) == DS_DEAD);
     CHECK_STR(rig->endpoint, "other");
     CHECK(strstr(rig->reason, "; before at crm: given up after 2 attempts: ") != NULL);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -11,9 +11,8 @@ enum { FIRST, STAND_IN };
  *  of `topic` by itself. */
 static struct flow_rig *setup_topic(uint32_t action, unsigned on, const char *topic)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     struct conf_route *r = rig_route(rig, "r", "t", CRM, action);
     struct conf_route *b = rig_route(rig, "stand-in", topic, OTHER, ACT_SEND);
     r->retry.max_attempts = 2;
@@ -27,27 +26,10 @@ static struct flow_rig *setup(uint32_t action, unsigned on)
     return setup_topic(action, on, "u");
 }
 
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
-}
-
-/** No byte of it left. */
-static void not_sent(struct call *c)
-{
-    c->done->outcome(c->done->ctx, 0,
-                     &(sl_outcome){ .size = sizeof(sl_outcome),
-                                    .kind = SL_RETRY,
-                                    .not_sent = 1,
-                                    .why = STR("connection refused") });
-    rig_end(c);
-}
-
 static void given_up(struct flow_rig *rig)
 {
-    not_sent(rig_call(rig, CRM));
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
+    rig_not_sent(rig_call(rig, CRM), 0);
 }
 
 static char detail[1200];
@@ -93,7 +75,7 @@ static void test_what_never_left_goes_by_the_other_route_and_is_no_dead_letter(v
     CHECK(strstr(rig->reason, "given up after 2 attempts: connection refused") != NULL);
     CHECK_EQ(rig->notices[NOTICE_DEAD], 0);
     CHECK_EQ(rig->notices[NOTICE_HELD], 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_the_event_is_not_given_to_a_route_that_has_it(void **state)
@@ -109,7 +91,7 @@ static void test_the_event_is_not_given_to_a_route_that_has_it(void **state)
     CHECK(strstr(rig->reason, "route stand-in has its event already, as ") == rig->reason);
     CHECK(rig_quiet(rig, OTHER));
     CHECK_EQ(rig->fakes[OTHER].delivers, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_where_the_other_route_is_dead_already_it_is_a_dead_letter(void **state)
@@ -127,7 +109,7 @@ static void test_where_the_other_route_is_dead_already_it_is_a_dead_letter(void 
     CHECK(strstr(rig->reason, ", which is dead") != NULL);
     CHECK_EQ(rig->notices[NOTICE_DEAD], 2);
     CHECK_EQ(rig->fakes[OTHER].delivers, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_may_have_arrived_does_not_go_before_it_is_known(void **state)
@@ -162,7 +144,7 @@ static void test_what_may_have_arrived_does_not_go_before_it_is_known(void **sta
             rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
             UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
         }
-        teardown(rig);
+        rig_destroy(rig);
     }
 }
 
@@ -189,7 +171,7 @@ static void test_a_process_that_ends_in_between_leaves_it_to_the_next(void **sta
     CHECK(rig_quiet(rig, OTHER));
     CHECK_EQ(rig->fakes[CRM].delivers, 1);
     CHECK_EQ(rig->fakes[OTHER].delivers, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_the_other_route_has_its_own_order_and_the_next_one_begins_at_its_own(void **state)
@@ -199,15 +181,15 @@ static void test_the_other_route_has_its_own_order_and_the_next_one_begins_at_it
     (void)state;
     rig_up(rig);
     uint64_t a = rig_event(rig, "t", "a 1");
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
     uint64_t b = rig_event(rig, "t", "a 2");
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
     struct call *fell = rig_call(rig, OTHER), *next = rig_call(rig, CRM);
     rig_answer(next, SL_DELIVERED); /* it does not wait for the one that goes another way */
     UNTIL(rig, rig_state(rig, b) == DS_DELIVERED);
     rig_answer(fell, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_waits_for_a_route_waits_for_what_stands_in_for_it(void **state)
@@ -228,7 +210,7 @@ static void test_what_waits_for_a_route_waits_for_what_stands_in_for_it(void **s
     CHECK(rig_quiet(rig, SHOP));
     rig_answer(c, SL_DELIVERED);
     rig_answer(rig_call(rig, SHOP), SL_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** Which stands behind it, beyond a window that it fills. */
@@ -255,7 +237,7 @@ static void test_what_fills_the_window_of_what_stands_in_for_it_still_waits_for_
     UNTIL(rig, rig_state(rig, a + 2) == DS_DELIVERED);
     rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_fallback_that_is_gone_leaves_a_dead_letter(void **state)
@@ -265,9 +247,9 @@ static void test_a_fallback_that_is_gone_leaves_a_dead_letter(void **state)
     (void)state;
     rig_up(rig);
     uint64_t a = rig_event(rig, "t", "a 1");
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
     struct call *c = rig_call(rig, CRM);
-    not_sent(c);
+    rig_not_sent(c, 0);
     UNTIL(rig,
           flow_delivery(rig->flow, a)->state == DS_HELD); /* it cannot have been read yet ... */
     rig->routes[FIRST].fallback_route = NULL;             /* ... before somebody has taken it out */
@@ -276,7 +258,7 @@ static void test_a_fallback_that_is_gone_leaves_a_dead_letter(void **state)
     UNTIL(rig, rig_state(rig, a) == DS_DEAD);
     CHECK_STR(rig->reason, "given up after 2 attempts: connection refused");
     CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_it_stands_in_for_is_told_whatever_becomes_of_it(void **state)
@@ -293,7 +275,7 @@ static void test_what_it_stands_in_for_is_told_whatever_becomes_of_it(void **sta
     read_detail(rig, b);
     CHECK(strstr(detail, "{\"fallback\":{\"route\":\"r\",\"delivery\":\"") == detail);
     CHECK(strstr(detail, "}},") == NULL && strstr(detail, ",\"choices\":[") != NULL);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** Events of its subject that came meanwhile are newer than it, and may be many. */
@@ -304,7 +286,7 @@ static void test_it_goes_before_the_events_that_wait_to_be_routed(void **state)
     (void)state;
     rig_up(rig);
     uint64_t a = rig_event(rig, "t", "a 1");
-    not_sent(rig_call(rig, CRM));
+    rig_not_sent(rig_call(rig, CRM), 0);
     struct call *c = rig_call(rig, CRM);
     struct router *r = &rig->flow->router;
     r->resting = true; /* no event is routed */
@@ -312,7 +294,7 @@ static void test_it_goes_before_the_events_that_wait_to_be_routed(void **state)
     rig_event(rig, "t", "a 3");
     UNTIL(rig, r->queued == 2);
     int64_t oldest = router_oldest(r);
-    not_sent(c);
+    rig_not_sent(c, 0);
     UNTIL(rig, r->queued == 3);
     const struct routing *first = list_entry(r->queue.next, struct routing, node);
     CHECK(first->remap != NULL);
@@ -322,7 +304,7 @@ static void test_it_goes_before_the_events_that_wait_to_be_routed(void **state)
     router_wake(r);
     rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a) == DS_SUPERSEDED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** The other route would make it of its event again, as it was. Held, it stays so. */
@@ -351,11 +333,11 @@ static void test_what_was_edited_goes_by_no_other_route(void **state)
     CHECK_EQ(rig_decide(rig, DECISION_EDIT, a,
                         &(struct decide){ .why = STR("called"), .body = STR("\"a 2\"") }),
              0);
-    not_sent(rig_call(rig, CRM)); /* its second attempt, and last */
+    rig_not_sent(rig_call(rig, CRM), 0); /* its second attempt, and last */
     UNTIL(rig, rig_state(rig, a) == DS_DEAD);
     assert_non_null(strstr(rig->reason, "without what was edited"));
     CHECK(rig_quiet(rig, OTHER));
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** A person may hand it over no more than the engine does. */
@@ -381,7 +363,7 @@ static void test_what_was_edited_is_not_handed_over_by_a_person(void **state)
     rig_answer(c, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[OTHER].delivers, 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** "r" is held for a person, and changes, topic c, amend what is held of it. */
@@ -421,7 +403,7 @@ static void test_what_a_change_amended_is_handed_to_no_other_route_by_anybody(vo
                  "was edited") != NULL);
     CHECK(rig_quiet(rig, OTHER));
     CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** What is filled in with the very decision would be lost as well. */
@@ -446,7 +428,7 @@ static void test_what_is_filled_in_as_it_is_released_is_not_handed_over(void **s
     CHECK_EQ(c->batch->records[0].body.len, strlen("{\"zip\":\"10115\"}"));
     rig_answer(c, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -7,17 +7,10 @@
 
 static struct flow_rig *setup(uint32_t action)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     rig_route(rig, "r", "t", CRM, action);
     return rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
 }
 
 /** So many wait in the index when the lane starts. */
@@ -58,7 +51,7 @@ test_a_backlog_is_read_in_few_questions_and_each_goes_out_with_its_own_body(void
     }
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == MANY);
     CHECK(rig->flow->fetches < 5);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_read_ahead_is_counted_and_bounded(void **state)
@@ -82,7 +75,7 @@ static void test_what_is_read_ahead_is_counted_and_bounded(void **state)
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 10);
     CHECK_EQ(rig->flow->fetches, before + 9); /* each for itself */
     CHECK_EQ(rig->flow->ahead_bytes, UINT32_MAX);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_batch_asks_for_all_its_bodies_at_once(void **state)
@@ -97,7 +90,7 @@ static void test_a_batch_asks_for_all_its_bodies_at_once(void **state)
     assert_true(str_eq(c->batch->records[9].body, STR("s9 1")));
     CHECK_EQ(rig->flow->fetches, 1);
     rig_answer(c, SL_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_bytes_that_were_dropped_are_read_again(void **state)
@@ -118,7 +111,7 @@ static void test_bytes_that_were_dropped_are_read_again(void **state)
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 3);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_an_answer_from_before_a_change_means_nothing(void **state)
@@ -142,7 +135,7 @@ static void test_an_answer_from_before_a_change_means_nothing(void **state)
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     assert_true(str_eq(body_out(rig), STR("s1 1")));
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_store_that_closes_meanwhile_leaves_nothing_behind(void **state)
@@ -157,7 +150,7 @@ static void test_a_store_that_closes_meanwhile_leaves_nothing_behind(void **stat
     while (!rig_quiet(rig, CRM))
         rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     UNTIL(rig, rig->flow->lanes[CRM]->counts[DS_READY] == 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

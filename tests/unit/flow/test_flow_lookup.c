@@ -10,19 +10,12 @@ static struct flow_rig *setup(void)
     static struct conf_hold wait = {
         .type = "wait-for", .until = until, .n_until = 1, .for_ms = 20, .then = HOLD_LOOKUP
     };
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     rig_route(rig, "join", "paid", OTHER, ACT_SEND)->wait = &wait;
     rig_route(rig, "order", "create", CRM, ACT_SEND);
     rig->fakes[CRM].auto_kind = rig->fakes[OTHER].auto_kind = SL_DELIVERED;
     return rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
 }
 
 static void test_what_is_found_is_an_event_and_lets_it_go(void **state)
@@ -47,7 +40,7 @@ static void test_what_is_found_is_an_event_and_lets_it_go(void **state)
     CHECK_EQ(rig_state(rig, late), DS__COUNT);
     CHECK_EQ(rig->fakes[CRM].records, 1);
     CHECK(!rig->flow->lookups);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_the_source_does_not_know_makes_a_dead_letter(void **state)
@@ -62,7 +55,7 @@ static void test_what_the_source_does_not_know_makes_a_dead_letter(void **state)
     UNTIL(rig, rig_state(rig, paid) == DS_DEAD);
     CHECK_STR(rig->reason, "create has not come within 20ms, and shop has none: the test");
     CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_came_while_it_was_asked_for_is_not_made_again(void **state)
@@ -80,7 +73,7 @@ static void test_what_came_while_it_was_asked_for_is_not_made_again(void **state
     UNTIL(rig, !rig->flow->lookups);
     CHECK_EQ(rig->flow->stats.looked_up, 0);
     CHECK_EQ(rig->fakes[CRM].records, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_without_an_answer_it_is_asked_again_later_and_after_a_crash_at_once(void **state)
@@ -100,7 +93,7 @@ static void test_without_an_answer_it_is_asked_again_later_and_after_a_crash_at_
     CHECK(!rig->flow->lookups && rig_quiet(rig, SHOP));
     rig_event(rig, "create", "a 5"); /* it need not be found to let it go */
     UNTIL(rig, rig_state(rig, paid) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_found_and_means_nothing_gives_it_up_in_the_end(void **state)
@@ -119,7 +112,7 @@ static void test_what_is_found_and_means_nothing_gives_it_up_in_the_end(void **s
     rig_up(rig);
     CHECK(rig_quiet(rig, SHOP));
     CHECK_EQ(rig_state(rig, paid), DS_HELD);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

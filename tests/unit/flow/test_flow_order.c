@@ -4,33 +4,11 @@
 #include "flow/order.h"
 #include "flow_rig.h"
 
-static struct flow_rig *rig_new(void)
-{
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
-
-    rig_init(rig);
-    return rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
-}
-
 static const char *why_of(struct flow_rig *rig, uint64_t num)
 {
     static struct why why;
 
     return flow_why(rig->flow, num, &why) ? why.text : "(not in memory)";
-}
-
-static const char *name_of(uint64_t num)
-{
-    static char name[32];
-
-    delivery_name(num, name);
-    return name;
 }
 
 #define CHECK_WHY(rig, num, part) UNTIL(rig, strstr(why_of(rig, num), part))
@@ -73,7 +51,7 @@ static void test_a_route_waits_for_another_ones_delivery_of_the_same_event(void 
     UNTIL(rig, rig_state(rig, other + 1) == DS_DELIVERED);
     UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
     CHECK(rig->flow->gates == NULL);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void
@@ -99,7 +77,7 @@ test_a_dead_one_before_it_keeps_it_back_over_a_restart_until_it_is_replayed(void
     rig_answer(call, SL_DELIVERED);
     rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_discarded_is_out_of_the_way_and_so_is_what_was_never_made(void **state)
@@ -122,7 +100,7 @@ static void test_what_is_discarded_is_out_of_the_way_and_so_is_what_was_never_ma
     a = rig_event(rig, "u", "x 2");
     rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_it_waits_for_what_a_dead_one_is_mapped_to_again(void **state)
@@ -147,7 +125,7 @@ static void test_it_waits_for_what_a_dead_one_is_mapped_to_again(void **state)
     CHECK_STR(call->names[0], "1.1");
     rig_answer(call, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a + 1) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_window_of_one_is_not_filled_by_what_waits(void **state)
@@ -167,7 +145,7 @@ static void test_a_window_of_one_is_not_filled_by_what_waits(void **state)
     }
     UNTIL(rig, rig_state(rig, last + 1) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[CRM].records, 20);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /* ---- on_dead ---- */
@@ -202,7 +180,7 @@ static void test_a_dead_letter_blocks_its_own_subject_alone_until_it_is_discarde
     CHECK_EQ(rig_decide(rig, DECISION_DISCARD, a1, NULL), 0);
     UNTIL(rig, rig_state(rig, a2) == DS_DELIVERED);
     CHECK(rig->flow->dead_chains == NULL);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_restart_finds_what_blocks_and_a_replay_goes_first(void **state)
@@ -229,7 +207,7 @@ static void test_a_restart_finds_what_blocks_and_a_replay_goes_first(void **stat
     rig_answer(call, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
     CHECK_EQ(rig_state(rig, a2), DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_more_dead_letters_of_one_subject_block_until_the_last_of_them_is_gone(void **state)
@@ -255,7 +233,7 @@ static void test_more_dead_letters_of_one_subject_block_until_the_last_of_them_i
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
     free(rig->routes[0].hold);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /* ---- coalesce ---- */
@@ -281,17 +259,17 @@ static void test_only_the_newest_goes_out_and_what_was_sent_is_not_touched(void 
     a2 = rig_event(rig, "t", "a 2");
     a3 = rig_event(rig, "t", "a 3");
     UNTIL(rig, rig_state(rig, a2) == DS_SUPERSEDED);
-    CHECK(strstr(rig->reason, "a newer one, ") && strstr(rig->reason, name_of(a3)));
+    CHECK(strstr(rig->reason, "a newer one, ") && strstr(rig->reason, rig_name(a3)));
     rig_answer(rig_call(rig, CRM), SL_RETRY); /* it may be sent again: it was sent */
     struct call *call = rig_call(rig, CRM);
-    CHECK_STR(call->names[0], name_of(a1));
+    CHECK_STR(call->names[0], rig_name(a1));
     rig_answer(call, SL_DELIVERED);
     call = rig_call(rig, CRM);
-    CHECK_STR(call->names[0], name_of(a3));
+    CHECK_STR(call->names[0], rig_name(a3));
     rig_answer(call, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
     CHECK_EQ(rig_state(rig, a1), DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /** `crash`: what was known is forgotten, and asked for. */
@@ -316,13 +294,13 @@ static void check_beyond_the_window(bool crash)
         rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     }
     struct call *call = rig_call(rig, CRM);
-    CHECK_STR(call->names[0], name_of(a3));
+    CHECK_STR(call->names[0], rig_name(a3));
     rig_answer(call, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, a3) == DS_DELIVERED);
     CHECK_EQ(rig_state(rig, b), DS_DELIVERED);
     CHECK_EQ(rig_state(rig, a1), DS_SUPERSEDED);
     CHECK_EQ(rig_state(rig, a2), DS_SUPERSEDED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_an_older_one_beyond_the_window_is_superseded_too(void **state)
@@ -365,7 +343,7 @@ static void test_an_event_that_is_older_than_what_was_made_is_never_sent(void **
     a3 = rig_event(rig, "t", "a 3");
     UNTIL(rig, rig_state(rig, a3) == DS_SUPERSEDED);
     CHECK(strstr(rig->reason, "late: version 3 is older than 5 of ") &&
-          strstr(rig->reason, name_of(a5)));
+          strstr(rig->reason, rig_name(a5)));
     UNTIL(rig, rig_state(rig, a5) == DS_DELIVERED);
     rig_crash(rig);
     rig_up(rig);
@@ -374,7 +352,7 @@ static void test_an_event_that_is_older_than_what_was_made_is_never_sent(void **
     UNTIL(rig, rig_state(rig, a6) == DS_DELIVERED);
     CHECK_EQ(rig_state(rig, a4), DS_SUPERSEDED);
     CHECK_EQ(rig->fakes[CRM].records, 2);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_died_or_was_discarded_makes_nothing_late(void **state)
@@ -393,8 +371,8 @@ static void test_what_died_or_was_discarded_makes_nothing_late(void **state)
     a2 = rig_event(rig, "t", "a 2");
     UNTIL(rig, rig_state(rig, a2) == DS_SUPERSEDED);
     CHECK(strstr(rig->reason, "late: version 2 is older than 3 of ") &&
-          strstr(rig->reason, name_of(a3)));
-    teardown(rig);
+          strstr(rig->reason, rig_name(a3)));
+    rig_destroy(rig);
 }
 
 /* ---- overtakes ---- */
@@ -429,15 +407,15 @@ static void check_cancel_closes(bool crash)
     }
     cancel = rig_event(rig, "u", "a 2");
     UNTIL(rig, rig_state(rig, cancel) == DS_SUPERSEDED);
-    CHECK(strstr(rig->reason, "nothing had been sent") && strstr(rig->reason, name_of(order)));
+    CHECK(strstr(rig->reason, "nothing had been sent") && strstr(rig->reason, rig_name(order)));
     CHECK_EQ(rig_state(rig, order), DS_DISCARDED);
-    CHECK(strstr(rig->reason, "closed by ") && strstr(rig->reason, name_of(cancel)));
+    CHECK(strstr(rig->reason, "closed by ") && strstr(rig->reason, rig_name(cancel)));
     CHECK_EQ(rig_state(rig, other), DS_HELD);
     again = rig_event(rig, "u", "a 3");
     UNTIL(rig, rig_state(rig, again) == DS_SUPERSEDED);
     CHECK_STR(rig->reason, "nothing had been sent");
     CHECK_EQ(rig->fakes[CRM].records, 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_cancel_closes_the_held_order_and_need_not_be_sent(void **state)
@@ -469,10 +447,10 @@ static void test_a_cancel_waits_for_an_order_that_may_have_been_sent_and_follows
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig_decide(rig, DECISION_ARRIVED, order, NULL), 0);
     call = rig_call(rig, CRM);
-    CHECK_STR(call->names[0], name_of(cancel));
+    CHECK_STR(call->names[0], rig_name(cancel));
     rig_answer(call, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, cancel) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_cancel_of_what_was_never_made_goes_out(void **state)
@@ -485,7 +463,7 @@ static void test_a_cancel_of_what_was_never_made_goes_out(void **state)
     rig_up(rig);
     cancel = rig_event(rig, "u", "a 2");
     UNTIL(rig, rig_state(rig, cancel) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void check_change_amends(bool crash)
@@ -505,10 +483,10 @@ static void check_change_amends(bool crash)
     }
     change = rig_event(rig, "u", "a 22");
     UNTIL(rig, rig_state(rig, change) == DS_SUPERSEDED);
-    CHECK(strstr(rig->reason, "it amended ") && strstr(rig->reason, name_of(order)));
+    CHECK(strstr(rig->reason, "it amended ") && strstr(rig->reason, rig_name(order)));
     CHECK_EQ(rig_state(rig, order), DS_HELD);
     CHECK_STR(rig->hold_type, "fraud");
-    CHECK(strstr(rig->reason, "amended by ") && strstr(rig->reason, name_of(change)));
+    CHECK(strstr(rig->reason, "amended by ") && strstr(rig->reason, rig_name(change)));
     CHECK_EQ(rig->row.generation, 1);
     CHECK_EQ(rig->row.body_bytes, 4);
     again = rig_event(rig, "u", "a 333");
@@ -525,18 +503,18 @@ static void check_change_amends(bool crash)
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig_decide(rig, DECISION_RELEASE, order, NULL), 0);
     struct call *call = rig_call(rig, CRM);
-    CHECK_STR(call->names[0], name_of(order));
+    CHECK_STR(call->names[0], rig_name(order));
     CHECK(strstr(call->keys[0], "-2"));
     CHECK_EQ(call->batch->records[0].body.len, 5);
     change = rig_event(rig, "u", "a 4"); /* what was sent is changed after it */
     CHECK_WHY(rig, change, "of route order, which it follows: it is inflight");
     rig_answer(call, SL_DELIVERED);
     call = rig_call(rig, CRM);
-    CHECK_STR(call->names[0], name_of(change));
+    CHECK_STR(call->names[0], rig_name(change));
     rig_answer(call, SL_DELIVERED);
     UNTIL(rig, rig_state(rig, change) == DS_DELIVERED);
     CHECK(!rig->flow->gates && !rig->flow->passed);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_change_amends_the_held_order_which_goes_out_as_the_newest_says(void **state)
@@ -567,7 +545,7 @@ static void test_changes_that_come_at_once_amend_one_after_the_other(void **stat
     CHECK_EQ(rig->row.body_bytes, 7);
     CHECK_EQ(rig->row.generation, 4);
     CHECK_EQ(rig->fakes[CRM].records, 0);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_change_and_a_person_do_not_meet_over_one_order(void **state)
@@ -586,13 +564,13 @@ static void test_a_change_and_a_person_do_not_meet_over_one_order(void **state)
     if (r == UV_EBUSY)
         UNTIL(rig, rig_decide(rig, DECISION_RELEASE, order, NULL) == 0);
     struct call *call = rig_call(rig, CRM);
-    CHECK_STR(call->names[0], name_of(order));
+    CHECK_STR(call->names[0], rig_name(order));
     bool amended = call->batch->records[0].body.len == 4;
     rig_answer(call, SL_DELIVERED);
     if (!amended) /* it was released before: the change is sent */
         rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, change) == (amended ? DS_SUPERSEDED : DS_DELIVERED));
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -25,10 +25,9 @@ static void on_unused(void *ctx)
 
 static struct flow_rig *setup(uint32_t action)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
     unused = 0;
-    rig_init(rig);
     rig_route(rig, "r", "t", CRM, action);
     rig_route(rig, "s", "u", OTHER, ACT_SEND);
     rig_up(rig);

@@ -6,19 +6,12 @@
 
 static struct flow_rig *setup(uint32_t action)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     rig_route(rig, "r", "t", CRM, action);
     rig->endpoints[CRM].retry.first_ms = rig->routes[0].retry.first_ms = 60000;
     rig->routes[0].retry.cap_ms = 60000;
     return rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
 }
 
 static struct why says(struct flow_rig *rig, uint64_t num, const char *text)
@@ -54,7 +47,7 @@ static void test_behind_another_of_its_subject_it_names_that_one(void **state)
     rig_up(rig);
     UNTIL(rig, flow_delivery(rig->flow, first));
     CHECK_EQ(says(rig, first, "its 2nd attempt: the test").until_ms, w.until_ms);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_parked_lane_is_why_and_says_when_it_is_tried(void **state)
@@ -68,7 +61,7 @@ static void test_a_parked_lane_is_why_and_says_when_it_is_tried(void **state)
     UNTIL(rig, flow_delivery(rig->flow, num));
     struct why w = says(rig, num, "is parked: HTTP 401");
     CHECK(w.until_ms > clock_wall_ms() + 80000 && w.until_ms < clock_wall_ms() + 100000);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_an_open_breaker_is_why_also_for_what_waits_for_less(void **state)
@@ -84,7 +77,7 @@ static void test_an_open_breaker_is_why_also_for_what_waits_for_less(void **stat
     breaker_trip(&rig->flow->lanes[CRM]->breaker, uv_now(&rig->loop), &rig->flow->rng);
     struct why w = says(rig, num, "the breaker of crm is open");
     CHECK(w.until_ms > clock_wall_ms() + 400000);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_lost_answer_says_how_often_it_was_asked_for(void **state)
@@ -105,7 +98,7 @@ static void test_a_lost_answer_says_how_often_it_was_asked_for(void **state)
     free(c);
     struct why w = says(rig, num, "(asked 1 time): the test");
     CHECK(w.until_ms > clock_wall_ms() + 50000);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_held_ones_wait_for_a_person_and_final_ones_for_nothing(void **state)
@@ -123,7 +116,7 @@ static void test_held_ones_wait_for_a_person_and_final_ones_for_nothing(void **s
     says(rig, a, "a person decides");
     CHECK(!flow_why(rig->flow, b, &w));
     CHECK_STR(w.text, "");
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_batch_that_gathers_says_until_when(void **state)
@@ -137,7 +130,7 @@ static void test_a_batch_that_gathers_says_until_when(void **state)
     UNTIL(rig, flow_delivery(rig->flow, num));
     struct why w = says(rig, num, "its batch gathers: 1 of 10 are there");
     CHECK(w.until_ms > clock_wall_ms() + 50000 && w.until_ms <= clock_wall_ms() + 60000);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -5,17 +5,10 @@
 
 static struct flow_rig *setup(uint32_t action)
 {
-    struct flow_rig *rig = mem_zero(sizeof(*rig));
+    struct flow_rig *rig = rig_new();
 
-    rig_init(rig);
     rig_route(rig, "r", "t", CRM, action);
     return rig;
-}
-
-static void teardown(struct flow_rig *rig)
-{
-    rig_finish(rig);
-    free(rig);
 }
 
 static uint64_t event_of(struct flow_rig *rig, const char *topic, const char *subject, int i)
@@ -65,7 +58,7 @@ static void test_fifty_in_a_window_of_four_each_go_once_also_over_a_restart(void
         UNTIL(rig, !rig->flow->lanes[CRM]->windows[p].spilled);
     event_of(rig, "t", "later", 1); /* and the lane takes new ones as before */
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 51);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_new_deliveries_while_claims_run_are_neither_lost_nor_doubled(void **state)
@@ -80,7 +73,7 @@ static void test_new_deliveries_while_claims_run_are_neither_lost_nor_doubled(vo
         event_of(rig, "t", "s", i);
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 300);
     each_once(rig, 300);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_left_out_behind_a_claim_is_claimed_again(void **state)
@@ -113,7 +106,7 @@ static void test_what_is_left_out_behind_a_claim_is_claimed_again(void **state)
     UNTIL(rig, !w->spilled);
     CHECK(rig_quiet(rig, CRM));
     each_once(rig, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_left_memory_while_a_claim_runs_is_not_brought_back(void **state)
@@ -137,7 +130,7 @@ static void test_what_left_memory_while_a_claim_runs_is_not_brought_back(void **
     UNTIL(rig, !w->claiming);
     assert_null(flow_delivery(rig->flow, num));
     HASH_ADD(hh, rig->flow->deliveries, num, sizeof(d->num), d);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /* ---- decisions ---- */
@@ -179,7 +172,7 @@ static void test_rejected_is_replayed_under_a_new_key_and_spilled_ones_are_disca
     CHECK_EQ(rig_state(rig, last), DS_DISCARDED);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig->fakes[CRM].records, 6);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_discarding_what_held_a_subject_back_lets_the_next_go(void **state)
@@ -197,7 +190,7 @@ static void test_discarding_what_held_a_subject_back_lets_the_next_go(void **sta
     CHECK_EQ(rig_decide(rig, DECISION_DISCARD, first, NULL), 0);
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, next) == DS_DELIVERED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 struct two {
@@ -232,7 +225,7 @@ static void test_discarding_all_in_memory_makes_room_for_what_is_in_the_index(vo
     CHECK_EQ(rig_decide(rig, DECISION_DISCARD, a, NULL), 0);
     CHECK_EQ(rig_decide(rig, DECISION_DISCARD, b, NULL), 0);
     UNTIL(rig, l->counts[DS_READY] == 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_of_two_decisions_at_once_one_is_told_it_is_busy(void **state)
@@ -256,7 +249,7 @@ static void test_of_two_decisions_at_once_one_is_told_it_is_busy(void **state)
     rig_answer(rig_call(rig, CRM), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_EQ(rig->fakes[CRM].delivers, 2);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_ready_one_is_not_sent_while_its_discarding_is_written(void **state)
@@ -280,7 +273,7 @@ static void test_a_ready_one_is_not_sent_while_its_discarding_is_written(void **
     CHECK_EQ(t.results[0].status, 0);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig_state(rig, num), DS_DISCARDED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_the_next_of_a_subject_does_not_go_while_it_is_being_discarded(void **state)
@@ -302,7 +295,7 @@ static void test_the_next_of_a_subject_does_not_go_while_it_is_being_discarded(v
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig_state(rig, first), DS_DELIVERED);
     CHECK_EQ(rig_state(rig, next), DS_DISCARDED);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_a_rejected_one_is_mapped_again_alone_and_keeps_its_key(void **state)
@@ -331,7 +324,7 @@ static void test_a_rejected_one_is_mapped_again_alone_and_keeps_its_key(void **s
     CHECK_EQ(rig_decide(rig, DECISION_REPLAY, num, &(struct decide){ .remap = true }), UV_EINVAL);
     CHECK_EQ(rig_decide(rig, DECISION_REPLAY, num, NULL), UV_EINVAL);
     CHECK(rig_quiet(rig, CRM));
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_lost_its_target_is_held_and_can_be_sent_elsewhere(void **state)
@@ -355,7 +348,7 @@ static void test_what_lost_its_target_is_held_and_can_be_sent_elsewhere(void **s
     rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
     CHECK_STR(rig->endpoint, "other");
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 /* ---- events ---- */
@@ -378,7 +371,7 @@ static void test_the_same_event_twice_makes_one_delivery_and_once_means_once(voi
     UNTIL(rig, rig_state(rig, again) == DS_SUPERSEDED);
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 3);
     CHECK_EQ(rig->fakes[CRM].records, 3);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_an_event_heard_of_after_its_claim_is_not_routed_twice(void **state)
@@ -394,7 +387,7 @@ static void test_an_event_heard_of_after_its_claim_is_not_routed_twice(void **st
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 1);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig->flow->stats.routed, 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void write_link(struct flow_rig *rig, struct delivery *d, const char *kind, const char *id)
@@ -444,7 +437,7 @@ static void test_an_event_that_waits_for_links_is_routed_once_with_the_first(voi
     UNTIL(rig, rig->flow->lanes[CRM]->delivered == 2);
     CHECK(rig_quiet(rig, CRM));
     CHECK_EQ(rig->fakes[CRM].records, 2);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 static void test_what_is_not_understood_is_a_dead_letter(void **state)
@@ -457,7 +450,7 @@ static void test_what_is_not_understood_is_a_dead_letter(void **state)
     UNTIL(rig, rig_state(rig, num) == DS_DEAD);
     CHECK_STR(rig->reason, "the event is not understood: what is this");
     CHECK_EQ(rig->notices[NOTICE_DEAD], 1);
-    teardown(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

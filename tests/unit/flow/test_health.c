@@ -6,11 +6,10 @@
 
 static struct flow_rig *setup(void)
 {
-    static struct flow_rig rig;
+    struct flow_rig *rig = rig_new();
 
-    rig_init(&rig);
-    rig_route(&rig, "r", "t", CRM, ACT_SEND)->ordered = false;
-    return &rig;
+    rig_route(rig, "r", "t", CRM, ACT_SEND)->ordered = false;
+    return rig;
 }
 
 static struct lane *crm(struct flow_rig *rig)
@@ -55,7 +54,7 @@ static void a_trip_by_hand_holds_until_it_is_reset_by_hand_and_over_a_restart(vo
     CHECK_EQ(rig->row.attempts, 1); /* nothing was burnt */
     again(rig);
     CHECK_EQ(crm(rig)->breaker.state, BREAKER_CLOSED);
-    rig_finish(rig);
+    rig_destroy(rig);
 }
 
 static void a_park_and_what_a_remote_asked_for_outlive_the_process(void **state)
@@ -84,7 +83,7 @@ static void a_park_and_what_a_remote_asked_for_outlive_the_process(void **state)
     CHECK(!crm(rig)->parked);
     CHECK(rig_quiet(rig, CRM));
     says(rig, num, "asked to be left alone");
-    rig_finish(rig);
+    rig_destroy(rig);
 }
 
 static void an_open_breaker_is_open_after_a_restart(void **state)
@@ -106,7 +105,7 @@ static void an_open_breaker_is_open_after_a_restart(void **state)
     CHECK_EQ(crm(rig)->breaker.state, BREAKER_OPEN);
     CHECK(crm(rig)->breaker.open_until > uv_now(&rig->loop) + 500000);
     CHECK(rig_quiet(rig, CRM));
-    rig_finish(rig);
+    rig_destroy(rig);
 }
 
 static void what_waits_for_its_token_goes_back_when_the_lane_closes(void **state)
@@ -133,7 +132,7 @@ static void what_waits_for_its_token_goes_back_when_the_lane_closes(void **state
     UNTIL(rig, rig_state(rig, first) == DS_READY);
     CHECK(rig_quiet(rig, CRM));
     says(rig, second, "parked");
-    rig_finish(rig);
+    rig_destroy(rig);
 }
 
 static void an_action_that_fails_does_not_stop_the_others(void **state)
@@ -166,7 +165,7 @@ static void an_action_that_fails_does_not_stop_the_others(void **state)
     rig_answer(rig_call(rig, CRM), SL_DELIVERED); /* the probe */
     UNTIL(rig, rig_state(rig, bad) == DS_DELIVERED);
     CHECK_EQ(rig->notices[NOTICE_BREAKER_CLOSED], 1);
-    rig_finish(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

@@ -255,7 +255,7 @@ struct conf_route {
     bool overtakes_amends;        /* held: amend - what is held goes out with this one's body */
     struct conf_route *overtakes; /* whose held deliveries of its subject it closes; NULL: none */
     bool overtaken;               /* by another one */
-    enum coalesce coalesce;       /* PIECE: of the same piece, whatever they are about */
+    enum coalesce coalesce;       /* only the newest of a subject and piece goes out */
     char *coalesce_by;            /* jq over the event that names its one piece; NULL: not given */
     bool latest;                  /* latest_by: version; default: the actions' SL_ACTION_UPSERT */
     enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */

@@ -431,30 +431,99 @@ static int bind_error(sqlite3_stmt *st, int at, const char *error)
     return r;
 }
 
+/** What a filter wants to be equal to a text, or compared with a number; the value of each that is
+ *  given is bound in this order. */
+struct wanted {
+    struct {
+        const char *condition, *value; /* NULL: any */
+    } texts[7];
+    struct {
+        const char *condition;
+        int64_t n; /* 0: any */
+    } numbers[4];
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct wanted wanted_by(const struct store_filter *f)
+{
+    return (struct wanted){
+        .texts = { { "endpoint = ?", f->endpoint },
+                   { "route = ?", f->route },
+                   { SUBJECT_CONDITION, f->subject },
+                   { "topic = ?", f->topic },
+                   { "hold_type = ?", f->hold_type },
+                   { "CASE WHEN json_valid(detail) THEN json_extract(detail, '$.owner') END = ?",
+                     f->owner },
+                   { "piece = ?", f->piece } },
+        .numbers = { { "issue = ? AND issue <> 0", (int64_t)f->issue },
+                     { "updated_ms >= ?", f->since_ms },
+                     { "updated_ms < ?", f->until_ms },
+                     { "num < ?", (int64_t)f->before } },
+    };
+}
+
+/** Said twice where a partial index holds only some states: SQLite takes it if it sees so. */
+static void put_state(struct buf *sql, const struct store_filter *f, int state)
+{
+    if (state >= 0)
+        buf_printf(sql, " AND state = %d%s%s", state, state < DS_DELIVERED ? " AND state < 6" : "",
+                   state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");
+    if (f->live)
+        buf_cstr(sql, " AND state < 6");
+}
+
+static void put_wanted(struct buf *sql, const struct wanted *w)
+{
+    for (size_t i = 0; i < COUNT_OF(w->texts); i++)
+        if (w->texts[i].value)
+            buf_printf(sql, " AND %s", w->texts[i].condition);
+    for (size_t i = 0; i < COUNT_OF(w->numbers); i++)
+        if (w->numbers[i].n)
+            buf_printf(sql, " AND %s", w->numbers[i].condition);
+}
+
+static void put_conditions(struct buf *sql, const struct store_filter *f, int state)
+{
+    if (f->error)
+        buf_cstr(sql, state == DS_DEAD ? ERROR_OF_DEAD : " AND reason_has(reason, :error)");
+    if (f->overdue) /* the clock of what was escalated goes on */
+        buf_printf(sql,
+                   " AND (next_ms BETWEEN 1 AND %" PRId64
+                   " OR CASE WHEN json_valid(detail)"
+                   " THEN json_extract(detail, '$.overdue') END)",
+                   clock_wall_ms());
+    if (f->for_people)
+        buf_cstr(sql, " AND hold_type <> 'wait-for'");
+    if (f->event)
+        buf_printf(sql, " AND num BETWEEN %" PRIu64 " AND %" PRIu64, delivery_num(f->event, 0),
+                   delivery_num(f->event, DELIVERY_ORDINAL_MAX));
+}
+
+static int bind_filter(sqlite3_stmt *st, const struct store_filter *f, const struct wanted *w)
+{
+    int at = 1, r;
+
+    sql_bind_u64(st, at++, f->after);
+    for (size_t i = 0; i < COUNT_OF(w->texts); i++)
+        if (w->texts[i].value)
+            sql_bind_text(st, at++, str_of(w->texts[i].value));
+    for (size_t i = 0; i < COUNT_OF(w->numbers); i++)
+        if (w->numbers[i].n)
+            sqlite3_bind_int64(st, at++, w->numbers[i].n);
+    if (f->error && (r = bind_error(st, at++, f->error)) < 0)
+        return r;
+    sql_bind_u64(st, at, index_limit(f->limit));
+    return 0;
+}
+
 int index_filter_deliveries(struct index *ix, const char *columns, const struct store_filter *f,
                             sqlite3_stmt **ret, const char *order)
 {
-    const struct {
-        const char *condition, *value;
-    } equal[] = {
-        { "endpoint = ?", f->endpoint },
-        { "route = ?", f->route },
-        { SUBJECT_CONDITION, f->subject },
-        { "topic = ?", f->topic },
-        { "hold_type = ?", f->hold_type },
-        { "CASE WHEN json_valid(detail) THEN json_extract(detail, '$.owner') END = ?", f->owner },
-        { "piece = ?", f->piece },
-    };
-    const struct {
-        const char *condition;
-        int64_t n;
-    } numbers[] = { { "issue = ? AND issue <> 0", (int64_t)f->issue },
-                    { "updated_ms >= ?", f->since_ms },
-                    { "updated_ms < ?", f->until_ms },
-                    { "num < ?", (int64_t)f->before } };
-    int state = f->state ? state_of(f->state) : -1, r, at = 1;
-    struct buf sql = { 0 };
+    int state = f->state ? state_of(f->state) : -1, r;
+    struct wanted wanted = wanted_by(f);
     int many = many_live(ix, state);
+    struct buf sql = { 0 };
 
     if (many < 0)
         return many;
@@ -462,46 +531,13 @@ int index_filter_deliveries(struct index *ix, const char *columns, const struct 
         return UV_EINVAL;
     buf_printf(&sql, "SELECT %s FROM deliveries%s WHERE num > %s", columns,
                many ? " NOT INDEXED" : index_for(state, f), many ? FROM_FIRST_LIVE : "?");
-    if (state >= 0)
-        buf_printf(&sql, " AND state = %d%s%s", state, state < DS_DELIVERED ? " AND state < 6" : "",
-                   state > 1 && state != DS_DELIVERED ? " AND state > 1 AND state <> 6" : "");
-    if (f->live)
-        buf_cstr(&sql, " AND state < 6");
-    for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
-        if (equal[i].value)
-            buf_printf(&sql, " AND %s", equal[i].condition);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        if (numbers[i].n)
-            buf_printf(&sql, " AND %s", numbers[i].condition);
-    if (f->error)
-        buf_cstr(&sql, state == DS_DEAD ? ERROR_OF_DEAD : " AND reason_has(reason, :error)");
-    if (f->overdue) /* the clock of what was escalated goes on */
-        buf_printf(&sql,
-                   " AND (next_ms BETWEEN 1 AND %" PRId64
-                   " OR CASE WHEN json_valid(detail)"
-                   " THEN json_extract(detail, '$.overdue') END)",
-                   clock_wall_ms());
-    if (f->for_people)
-        buf_cstr(&sql, " AND hold_type <> 'wait-for'");
-    if (f->event)
-        buf_printf(&sql, " AND num BETWEEN %" PRIu64 " AND %" PRIu64, delivery_num(f->event, 0),
-                   delivery_num(f->event, DELIVERY_ORDINAL_MAX));
+    put_state(&sql, f, state);
+    put_wanted(&sql, &wanted);
+    put_conditions(&sql, f, state);
     buf_printf(&sql, "%s LIMIT ?", order);
     r = sql.failed ? UV_ENOMEM : sql_prepare(ix->db, ret, sql.data);
     buf_finish(&sql);
-    if (r < 0)
-        return r;
-    sql_bind_u64(*ret, at++, f->after);
-    for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)
-        if (equal[i].value)
-            sql_bind_text(*ret, at++, str_of(equal[i].value));
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        if (numbers[i].n)
-            sqlite3_bind_int64(*ret, at++, numbers[i].n);
-    if (f->error && (r = bind_error(*ret, at++, f->error)) < 0)
-        return r;
-    sql_bind_u64(*ret, at, index_limit(f->limit));
-    return 0;
+    return r < 0 ? r : bind_filter(*ret, f, &wanted);
 }
 
 static int answer_select(struct index *ix, struct query *q)

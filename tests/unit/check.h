@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h> /* needs what stands above */
 
@@ -22,4 +23,12 @@
         const char *check_want = (want);                               \
         assert_int_equal(check_got.len, strlen(check_want));           \
         assert_memory_equal(check_got.ptr, check_want, check_got.len); \
+    } while (0)
+
+/** A text that has another one in it. */
+#define CHECK_HAS(got, part)                                                                  \
+    do {                                                                                      \
+        const char *check_got = (got), *check_part = (part);                                  \
+        if (!check_got || !strstr(check_got, check_part))                                     \
+            fail_msg("\"%s\" lacks \"%s\"", check_got ? check_got : "(nothing)", check_part); \
     } while (0)

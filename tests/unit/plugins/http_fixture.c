@@ -62,9 +62,3 @@ void fixture_deliver(struct fixture *x, const char *request, struct fake_done *d
     fake_host_run(x->host);
     CHECK(d->finished);
 }
-
-void check_has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("\"%s\" lacks \"%s\"", text, part);
-}

@@ -41,5 +41,3 @@ sl_record fixture_record(const char *request, uint32_t attempt);
 void fixture_prepare(struct fixture *x, struct fake_prepared *p);
 /** Deliver `request` once; give `d` to fake_done_finish(). */
 void fixture_deliver(struct fixture *x, const char *request, struct fake_done *d, uint32_t attempt);
-
-void check_has(const char *text, const char *part);

@@ -221,9 +221,3 @@ void sf_check_two(struct sf_fixture *x)
     CHECK_STR(x->done.outcomes[0].reference, "0035g00000Tst01AAB");
     CHECK_STR(x->done.outcomes[1].reference, "0035g00000Tst02AAB");
 }
-
-void sf_check_has(const char *text, const char *part)
-{
-    if (!text || !strstr(text, part))
-        fail_msg("\"%s\" lacks \"%s\"", text ? text : "(nothing)", part);
-}

@@ -87,5 +87,3 @@ void sf_expect_sent(struct sf_fixture *x, const char *id, const char *job, const
 void sf_check_two(struct sf_fixture *x);
 /** All records have this kind, no matter why; the batch is over. */
 void sf_check_all(struct sf_fixture *x, uint32_t kind);
-/** The text contains the other. */
-void sf_check_has(const char *text, const char *part);

@@ -245,7 +245,7 @@ static void check_row(const struct row *row, const struct fake_setting *settings
     fake_host_expect(x.host, &row->answer);
     fixture_deliver(&x, REQUEST, &d, 1);
     CHECK_EQ(d.parked, kind == 0);
-    check_has(d.parked ? d.park_why : d.outcomes[0].why, row->why);
+    CHECK_HAS(d.parked ? d.park_why : d.outcomes[0].why, row->why);
     CHECK_EQ(d.parked ? d.park_after_ms : d.outcomes[0].after_ms, row->after_ms);
     CHECK_EQ(d.outcomes[0].kind, kind);
     CHECK_EQ(d.outcomes[0].not_sent, row->answer.error && !row->answer.sent && kind == SL_RETRY);
@@ -283,7 +283,7 @@ static void check_kind(const struct fake_setting *settings, const struct fake_ex
 
     deliver_to(settings, answer, attempt, &d);
     CHECK_EQ(d.outcomes[0].kind, kind);
-    check_has(d.outcomes[0].why, why);
+    CHECK_HAS(d.outcomes[0].why, why);
     fake_done_finish(&d);
 }
 
@@ -586,7 +586,7 @@ static void what_the_question_cannot_name_goes_to_a_person(void **state)
     (void)state;
     x.plugin->confirm(x.self, x.handle, &record, fake_on_confirmed, &c);
     CHECK_EQ(c.verdict, SL_CONFIRM_UNSURE);
-    check_has(c.outcome.why, "{/nope}");
+    CHECK_HAS(c.outcome.why, "{/nope}");
     fake_confirmed_finish(&c);
     fixture_close(&x);
 }

@@ -78,7 +78,7 @@ static void the_worked_example_goes_out_byte_for_byte_and_every_row_finds_its_re
     CHECK_STR(o[2].why,
               "REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --");
     CHECK_EQ(o[3].kind, SL_RETRY);
-    sf_check_has(o[3].why, "ACC-9999 not found");
+    CHECK_HAS(o[3].why, "ACC-9999 not found");
 }
 
 static void polling_begins_at_first_and_doubles_up_to_the_cap(void **state)
@@ -122,7 +122,7 @@ static void what_cannot_be_sent_is_rejected_and_the_others_go_on(void **state)
     CHECK_STR(o[0].why, "the external id " SF_KEY " is not in the record");
     CHECK_EQ(o[1].kind, SL_DELIVERED);
     CHECK_EQ(o[2].kind, SL_REJECTED);
-    sf_check_has(o[2].why, "field Tags__c is an array");
+    CHECK_HAS(o[2].why, "field Tags__c is an array");
     CHECK_EQ(o[3].kind, SL_REJECTED);
     CHECK_EQ(o[4].kind, SL_DELIVERED);
     CHECK_EQ(o[5].kind, SL_RETRY); /* "a" again, but for its case */
@@ -187,7 +187,7 @@ static void each_row_error_has_its_outcome(void **state)
     CHECK_EQ(o[3].kind, SL_RETRY);
     CHECK_STR(o[3].why, "Salesforce did not process it in job " SF_ID);
     CHECK_EQ(o[4].kind, SL_RETRY);
-    sf_check_has(o[4].why, "in no result file of job " SF_ID);
+    CHECK_HAS(o[4].why, "in no result file of job " SF_ID);
 }
 
 /* ---- failed jobs --------------------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void a_job_that_would_fail_again_is_rejected_with_its_reason(void **state
                SF_BODIES(SF_ROW("a"), SF_ROW("b"), SF_ROW("c")));
     for (size_t i = 1; i < 3; i++) {
         CHECK_EQ(x->done.outcomes[i].kind, SL_REJECTED);
-        sf_check_has(x->done.outcomes[i].why, "LineEnding is invalid");
+        CHECK_HAS(x->done.outcomes[i].why, "LineEnding is invalid");
     }
 }
 
@@ -225,7 +225,7 @@ static void a_job_that_failed_inside_salesforce_goes_again(void **state)
 
     failed_job(x, "InternalServerError : Batch failed", SF_TWO);
     CHECK_EQ(x->done.outcomes[1].kind, SL_RETRY);
-    sf_check_has(x->done.outcomes[1].why, "InternalServerError");
+    CHECK_HAS(x->done.outcomes[1].why, "InternalServerError");
 }
 
 static void an_unknown_field_condemns_only_the_records_that_have_it(void **state)
@@ -235,9 +235,9 @@ static void an_unknown_field_condemns_only_the_records_that_have_it(void **state
     failed_job(x, "InvalidBatch : Field name not found : Fooo__c",
                SF_BODIES(SF_ROW("a"), "{\"" SF_KEY "\":\"b\",\"fooo__C\":1}", SF_ROW("c")));
     CHECK_EQ(x->done.outcomes[1].kind, SL_REJECTED);
-    sf_check_has(x->done.outcomes[1].why, "Field name not found : Fooo__c");
+    CHECK_HAS(x->done.outcomes[1].why, "Field name not found : Fooo__c");
     CHECK_EQ(x->done.outcomes[2].kind, SL_RETRY);
-    sf_check_has(x->done.outcomes[2].why, "unknown field Fooo__c");
+    CHECK_HAS(x->done.outcomes[2].why, "unknown field Fooo__c");
 }
 
 static void an_unknown_field_that_nobody_has_condemns_all(void **state)
@@ -325,11 +325,11 @@ static void trouble_before_the_upload_has_its_meaning(void **state)
         fake_host_run(x->host);
         if (t->kind == PARKED) {
             CHECK(x->done.finished && x->done.parked && !x->done.outcomes[0].told);
-            sf_check_has(x->done.park_why, t->why);
+            CHECK_HAS(x->done.park_why, t->why);
             CHECK_EQ(x->done.park_after_ms, t->after_ms);
         } else {
             sf_check_all(x, t->kind);
-            sf_check_has(x->done.outcomes[1].why, t->why);
+            CHECK_HAS(x->done.outcomes[1].why, t->why);
             CHECK_EQ(x->done.outcomes[1].after_ms, t->after_ms);
             CHECK_EQ(x->done.outcomes[1].status, t->status);
             CHECK_EQ(x->done.outcomes[1].not_sent, t->error != 0);
@@ -367,7 +367,7 @@ static void the_daily_limit_is_announced_once_until_it_was_far_again(void **stat
         fake_host_run_for(x->host, table[i].wait_ms);
         log = fake_host_last_log(x->host);
         if (table[i].log)
-            sf_check_has(log, table[i].log);
+            CHECK_HAS(log, table[i].log);
         else
             CHECK(strstr(log, "daily") == NULL);
     }

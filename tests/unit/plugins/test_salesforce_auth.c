@@ -186,7 +186,7 @@ static void a_second_401_parks_the_endpoint(void **state)
     sf_deliver(x, SF_TWO, NULL);
     fake_host_run(x->host);
     CHECK(x->done.finished && x->done.parked);
-    sf_check_has(x->done.park_why, "INVALID_SESSION_ID");
+    CHECK_HAS(x->done.park_why, "INVALID_SESSION_ID");
 
     sf_expect_token(x); /* the next try begins with a new login */
     FAKE_EXPECT(x->host, .url = SF_JOBS, .status = 503);
@@ -224,7 +224,7 @@ static void a_refused_login_parks_and_says_what_to_check(void **state)
         sf_deliver(x, SF_TWO, NULL);
         fake_host_run(x->host);
         CHECK(x->done.finished && x->done.parked);
-        sf_check_has(x->done.park_why, table[i].why);
+        CHECK_HAS(x->done.park_why, table[i].why);
     }
     FAKE_EXPECT(x->host, .status = 400, .answer = "{\"error\":\"rate_limit_exceeded\"}");
     sf_deliver(x, SF_TWO, NULL);
@@ -249,7 +249,7 @@ static void a_token_that_cannot_be_used_is_not_used(void **state)
         sf_deliver(x, SF_TWO, NULL);
         fake_host_run(x->host);
         sf_check_all(x, SL_RETRY);
-        sf_check_has(x->done.outcomes[0].why, "no usable access_token");
+        CHECK_HAS(x->done.outcomes[0].why, "no usable access_token");
     }
 }
 
@@ -312,7 +312,7 @@ static void settings_that_cannot_work_are_refused_with_the_reason(void **state)
 
         CHECK_EQ(r, table[i].text ? SL_E_INVALID : SL_OK);
         if (table[i].text)
-            sf_check_has(fail.text, table[i].text);
+            CHECK_HAS(fail.text, table[i].text);
         fake_values_destroy(v);
     }
 }
@@ -349,7 +349,7 @@ static void a_key_that_cannot_sign_is_refused_when_the_endpoint_opens(void **sta
         void *self = NULL;
 
         CHECK_EQ(x->plugin->open(fake_host_table(host), &self, &fail), SL_E_INVALID);
-        sf_check_has(fail.text, table[i].text);
+        CHECK_HAS(fail.text, table[i].text);
         fake_host_destroy(host);
     }
 }
@@ -379,7 +379,7 @@ static void names_are_checked_when_a_route_is_bound(void **state)
 
         CHECK_EQ(x->plugin->bind(&in, &handle, &fail), table[i].text ? SL_E_INVALID : SL_OK);
         if (table[i].text)
-            sf_check_has(fail.text, table[i].text);
+            CHECK_HAS(fail.text, table[i].text);
         x->plugin->unbind(handle);
         fake_values_destroy(v);
     }

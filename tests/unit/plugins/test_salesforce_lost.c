@@ -56,7 +56,7 @@ static void a_lost_upload_aborts_the_job_and_makes_another(void **state)
     sf_deliver(x, SF_TWO, NULL);
     fake_host_run(x->host);
     sf_check_two(x);
-    sf_check_has(x->done.token, SF_ID2);
+    CHECK_HAS(x->done.token, SF_ID2);
     CHECK_EQ(x->done.n_checkpoints, 3);
 }
 
@@ -151,7 +151,7 @@ static void a_job_that_is_gone_gets_a_successor_once(void **state)
     sf_deliver(x, SF_TWO, NULL);
     fake_host_run(x->host);
     sf_check_all(x, SL_RETRY);
-    sf_check_has(x->done.outcomes[0].why, "was aborted");
+    CHECK_HAS(x->done.outcomes[0].why, "was aborted");
 }
 
 static void a_job_without_end_is_aborted_and_its_records_go_again(void **state)
@@ -166,7 +166,7 @@ static void a_job_without_end_is_aborted_and_its_records_go_again(void **state)
     sf_deliver(x, SF_TWO, NULL);
     fake_host_run(x->host);
     sf_check_all(x, SL_RETRY);
-    sf_check_has(x->done.outcomes[0].why, "job_timeout (7200 s)");
+    CHECK_HAS(x->done.outcomes[0].why, "job_timeout (7200 s)");
 }
 
 /* ---- crashes ------------------------------------------------------------------------------- */

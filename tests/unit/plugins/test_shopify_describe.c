@@ -75,8 +75,7 @@ static void describe_refused(void *self, const char *topic, const char *body, co
     CHECK_EQ(describe_with(self, topic, fake_str(body), (const char *const[]){ NULL }, &d, &fail),
              SL_E_INVALID);
     CHECK_EQ(d.subjects, 0);
-    if (!strstr(fail.text, text))
-        fail_msg("\"%s\" lacks \"%s\"", fail.text, text);
+    CHECK_HAS(fail.text, text);
 }
 
 #define ORDER "order:" SHOP "/9007199254740993"

@@ -4,8 +4,9 @@
  * What was never sent is superseded in the append that makes the newer one: after a crash there are
  * both or neither. What is beyond the window then is superseded when it comes into memory: it waits
  * at a gate until it is known whether something newer is there. So is what was not to be touched
- * while the newer one was made: it was about to come into memory, or being decided upon. What was
- * sent is never touched: the newer one waits for it by order.
+ * while the newer one was made: it was about to come into memory, or being decided upon. A newer
+ * one that is held supersedes nothing until it is released. What was sent is never touched: the
+ * newer one waits for it by order.
  */
 #include <stdlib.h>
 #include "base/clock.h"
@@ -60,27 +61,40 @@ static void take_older(struct flow *f, const struct rec_delivery *rd, const stru
     }
 }
 
-/** Those it could not take then are taken as they come to their gate. */
-void coalesce_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd)
+/** Those of its chain that are older and were not taken then are taken at their gate, which knows
+ *  of this one. */
+static void look_again(struct flow *f, const struct conf_route *r, sl_str subject, sl_str piece,
+                       uint64_t num)
 {
     struct chain *c;
     uint8_t key[16];
 
-    if (!r->coalesce || !r->ordered || !rd->subject.len)
+    if (!r->coalesce || !r->ordered || !subject.len)
         return;
-    chain_key(r, rd->subject, rd->piece, key);
+    chain_key(r, subject, piece, key);
     HASH_FIND(hh, f->chains, key, sizeof(key), c);
     if (!c)
         return;
     list_each_safe (i, tmp, &c->members) {
         struct delivery *d = list_entry(i, struct delivery, chain_node);
-        if (d->num >= rd->num || d->settling || d->deciding || d->batch || d->stale ||
+        if (d->num >= num || d->settling || d->deciding || d->batch || d->stale ||
             d->state != DS_READY)
             continue;
         pile_take(d);
         gate_leave(d); /* the one it has come to may be behind that */
         lane_place(d); /* past its gate, which knows the newer one */
     }
+}
+
+void coalesce_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd)
+{
+    look_again(f, r, rd->subject, rd->piece, rd->num);
+}
+
+void coalesce_moved(struct flow *f, const struct order_move *m)
+{
+    if (m->state == DS_READY)
+        look_again(f, m->route, m->subject, m->piece, m->num);
 }
 
 struct older *coalesce_record(struct flow *f, const struct rec_routed *routed, struct commit *c)

@@ -317,6 +317,7 @@ void order_moved(struct flow *f, const struct order_move *m)
     sift_moved(f, m->route);
     dead_moved(f, m);
     latest_moved(f, m);
+    coalesce_moved(f, m);
     if (!f->gates)
         return;
     event_key(delivery_event(m->num), key);

@@ -172,11 +172,27 @@ static bool has_fallen(const struct flow *f, uint64_t num)
     return false;
 }
 
+/** It was held, or had died, and is to be sent after all. */
+static void note_risen(struct flow *f, const struct order_move *m)
+{
+    struct latest *l;
+    uint8_t key[16];
+
+    if (!f->latests || !m->route->coalesce)
+        return;
+    chain_key(m->route, m->subject, m->piece, key);
+    l = known(f, key);
+    if (l && m->num > l->newest)
+        l->newest = m->num;
+}
+
 void latest_moved(struct flow *f, const struct order_move *m)
 {
     uint8_t key[16];
     struct latest *l;
 
+    if (m->subject.len && m->state == DS_READY)
+        note_risen(f, m);
     if (!m->subject.len || m->state < DS_DEAD)
         return;
     note_fallen(f, m);

@@ -121,6 +121,8 @@ struct older;
 struct older *coalesce_record(struct flow *f, const struct rec_routed *routed, struct commit *c);
 /** A newer one is durable and known to latest.c. */
 void coalesce_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd);
+/** The same of one that was held or dead, and is to be sent now. */
+void coalesce_moved(struct flow *f, const struct order_move *m);
 /** Memory follows, or all is as before. NULL is fine. */
 void coalesce_end(struct flow *f, struct older *o, const struct commit *c, int status);
 

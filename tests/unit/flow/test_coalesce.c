@@ -245,6 +245,55 @@ static void test_what_was_being_decided_upon_gives_way_once_it_is_free(void **st
     clock_rig_finish(r);
 }
 
+/* It was not to be sent before, so nothing had to give way to it. */
+static void test_a_newer_one_that_is_held_supersedes_when_it_is_released(void **state)
+{
+    static struct conf_hold hold = { .type = "approval" };
+
+    (void)state;
+    for (int released = 0; released <= 1; released++) {
+        struct clock_rig *r = setup(NULL);
+        uint64_t older = clock_rig_event(r, "t", "a");
+        r->routes[0].hold = &hold;
+        r->config.n_holds = 1;
+        uint64_t held = clock_rig_event(r, "t", "a");
+        clock_rig_pass(r, SEC);
+        CHECK_EQ(state_of(r, older), DS_READY);
+        CHECK_EQ(state_of(r, held), DS_HELD);
+        CHECK_EQ(clock_rig_decide(r, released ? DECISION_RELEASE : DECISION_REJECT, held, NULL), 0);
+        clock_rig_pass(r, SEC);
+        if (released)
+            gave_way(r, older, held);
+        go_on(r);
+        CHECK_EQ(state_of(r, released ? held : older), DS_DELIVERED);
+        CHECK_EQ(r->delivers, 1);
+        clock_rig_finish(r);
+    }
+}
+
+/* Sent in vain, dead, replayed: it had its turn before what came since, and goes before it. */
+static void test_what_is_sent_again_is_as_old_as_it_is(void **state)
+{
+    struct clock_rig *r = setup(NULL);
+
+    (void)state;
+    r->kind = SL_REJECTED;
+    clock_rig_pause(r, "r", PAUSE_ENDS);
+    uint64_t dead = clock_rig_event(r, "t", "a");
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(state_of(r, dead), DS_DEAD);
+    clock_rig_pause(r, "r", PAUSE_BEGINS);
+    uint64_t newer = clock_rig_event(r, "t", "a");
+    CHECK_EQ(clock_rig_decide(r, DECISION_REPLAY, dead, NULL), 0);
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(state_of(r, newer), DS_READY);
+    r->kind = SL_DELIVERED;
+    go_on(r);
+    CHECK_EQ(state_of(r, newer), DS_DELIVERED);
+    CHECK(state_of(r, dead) == DS_SUPERSEDED || state_of(r, dead) == DS_DELIVERED);
+    clock_rig_finish(r);
+}
+
 /* With the newest gone, the one that was left is the newest again. */
 static void test_what_is_discarded_makes_nobody_give_way(void **state)
 {
@@ -301,6 +350,8 @@ int main(void)
         cmocka_unit_test(test_the_same_event_again_supersedes_nothing),
         cmocka_unit_test(test_of_a_person_and_a_newer_one_one_ends_it),
         cmocka_unit_test(test_what_was_being_decided_upon_gives_way_once_it_is_free),
+        cmocka_unit_test(test_a_newer_one_that_is_held_supersedes_when_it_is_released),
+        cmocka_unit_test(test_what_is_sent_again_is_as_old_as_it_is),
         cmocka_unit_test(test_what_is_discarded_makes_nobody_give_way),
         cmocka_unit_test(test_what_was_sent_is_never_taken_back_and_the_newest_follows_it),
     };

@@ -260,6 +260,8 @@ void api_replay(struct call *c)
         r = flow_replay(f, &a.ask, on_begun, c);
     if (r == UV_EBUSY)
         call_problem(c, 409, "as many replays are running as may; see: sluice replay status");
+    else if (r == UV_EAGAIN)
+        call_problem(c, 503, "the daemon has just started, and reads its replays; ask again");
     else if (r < 0 && !fail.text[0])
         call_failed(c, r);
     asked_finish(&a);

@@ -158,7 +158,7 @@ static char *detail_after(const struct delivery *d, const struct rec_move *m)
 void fallback_follow(struct delivery *d, const struct rec_move *m)
 {
     struct flow *f = d->lane->flow;
-    struct lane *to = flow_lane(f, m->endpoint);
+    struct lane *to = lane_named(f, m->endpoint); /* removed meanwhile: it is held there */
     const struct conf_target *t = to && d->route ? conf_fallback_at(d->route, to->conf) : NULL;
     if (!t) /* to another member: the same job */
         t = d->target;
@@ -181,11 +181,11 @@ void fallback_follow(struct delivery *d, const struct rec_move *m)
     };
     memcpy(row.id, d->id, sizeof(row.id));
     lane_remove(d);
-    if (to) { /* whether its window has room or not: others of its subject wait behind it */
-        f->beyond = true;
-        recover_row(f, to, &row);
+    /* Whether its window has room or not: others of its subject wait behind it. */
+    f->beyond = true;
+    recover_row(f, to ? to : &f->nowhere, &row);
+    if (to)
         lane_pump_soon(to);
-    }
     free(route);
     free(subject);
     free(piece);

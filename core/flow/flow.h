@@ -172,7 +172,8 @@ struct replay_ask {
     uint64_t max_failures;      /* more of them dead again: it stops; 0: no bound */
     sl_str who, why;
 };
-/** `cb` runs once the job is durable. UV_EBUSY: 8 are running; UV_ENOENT: no such route. */
+/** `cb` runs once the job is durable. UV_EBUSY: 8 are running; UV_ENOENT: no such route; UV_EAGAIN:
+ *  those of before are not read yet. */
 int flow_replay(struct flow *f, const struct replay_ask *ask,
                 void (*cb)(void *ctx, int status, uint64_t id), void *ctx);
 /** 0; UV_ENOENT; UV_EALREADY: it has ended. */

@@ -172,17 +172,19 @@ static bool has_fallen(const struct flow *f, uint64_t num)
     return false;
 }
 
-/** It was held, or had died, and is to be sent after all. */
+/** It was held or dead, and may be sent now: as if it were made just now. */
 static void note_risen(struct flow *f, const struct order_move *m)
 {
-    struct latest *l;
     uint8_t key[16];
+    struct latest *l;
 
-    if (!f->latests || !m->route->coalesce)
+    if (!m->route->coalesce)
         return;
     chain_key(m->route, m->subject, m->piece, key);
     l = known(f, key);
-    if (l && m->num > l->newest)
+    if (!l)
+        l = learn(f, key); /* what is being asked may not know of it */
+    if (m->num > l->newest)
         l->newest = m->num;
 }
 
@@ -253,7 +255,8 @@ struct question {
 static bool asks(const struct routing *rt, const struct piece *p)
 {
     return p->route->latest && !p->dated && !p->error && rt->n_abouts &&
-           (!rt->event->again || rt->event->anyway) && /* else somebody wants just this one */
+           (!rt->event->again || rt->event->anyway || /* else somebody wants just this one */
+            (rt->remap && rt->remap->backfill)) &&
            rt->abouts[0].version[0] && rt->abouts[0].subject[0];
 }
 

@@ -77,7 +77,7 @@ static void forget_old(struct flow *f)
         char key[24];
         if (ended <= REMEMBERED)
             break;
-        if (r->state == REPLAY_RUNNING || clock_wall_ms() - r->ended_ms < STILL_MS)
+        if (r->state == REPLAY_RUNNING || r->ending || clock_wall_ms() - r->ended_ms < STILL_MS)
             continue;
         snprintf(key, sizeof(key), "%" PRIu64, r->id);
         flow_fact(f, &(struct flow_fact){ .space = STR("replay"), .key = str_of(key) }, NULL, NULL);
@@ -85,6 +85,31 @@ static void forget_old(struct flow *f)
         replay_free(r);
         ended--;
     }
+}
+
+static void keep_end(struct replay *r);
+
+static void on_keep_again(void *ctx, bool closing)
+{
+    if (!closing)
+        keep_end(ctx);
+}
+
+/** Else it would go on at the next start. */
+static void on_end_kept(struct flow *f, void *ctx, int status)
+{
+    struct replay *r = ctx;
+
+    if (status < 0 && status != UV_ECANCELED)
+        flow_later(f, AGAIN_MS, on_keep_again, r);
+    else
+        r->ending = false;
+}
+
+static void keep_end(struct replay *r)
+{
+    r->ending = true;
+    keep(r, on_end_kept, r);
 }
 
 static void end(struct replay *r, enum replay_state state, const char *fmt, ...)
@@ -101,7 +126,7 @@ static void end(struct replay *r, enum replay_state state, const char *fmt, ...)
     r->ended_ms = clock_wall_ms();
     log_info(&r->flow->log, "replay %" PRIu64 " %s: done=%" PRIu64 " refused=%" PRIu64 "%s%s",
              r->id, replay_state_names[state], r->done, r->refused, r->end[0] ? " " : "", r->end);
-    keep(r, NULL, NULL);
+    keep_end(r);
 }
 
 static void on_later(void *ctx, bool closing)
@@ -146,19 +171,32 @@ static void step_done(struct replay *r)
     keep(r, on_kept, r);
 }
 
+/** That was not about this one: it is tried again, not passed over. */
+static bool is_passing(int status)
+{
+    return status < 0 && status != UV_EINVAL && status != UV_ENOENT && status != UV_EEXIST &&
+           status != UV_EILSEQ;
+}
+
 /* ---- DECIDE: dead letters ---- */
 
 static void on_decided(void *ctx, const struct decided *results, size_t n)
 {
     struct replay *r = ctx;
+    bool again = false;
 
     for (size_t i = 0; i < n; i++) {
         if (results[i].status == UV_ECANCELED)
-            return; /* closing */
-        if (results[i].status == 0)
-            r->done++;
-        else
-            r->refused++;
+            return;                             /* closing */
+        again |= is_passing(results[i].status); /* from there on, as far as it is dead still */
+        r->done += results[i].status == 0;
+        if (results[i].status < 0)
+            log_debug(&r->flow->log, "replay %" PRIu64 ": %" PRIu64 ".%u is not sent again: %s",
+                      r->id, delivery_event(results[i].num), delivery_ordinal(results[i].num),
+                      results[i].text);
+        if (again)
+            continue;
+        r->refused += results[i].status < 0;
         if (results[i].num > r->filter.after)
             r->filter.after = results[i].num;
     }
@@ -192,7 +230,7 @@ static void on_given(struct remap *m)
 
     if (m->status == UV_ECANCELED)
         return; /* closing */
-    if (m->status == UV_ENOMEM) {
+    if (is_passing(m->status)) {
         later(r, AGAIN_MS); /* the step is made again, without those that are done */
         return;
     }
@@ -513,6 +551,8 @@ int flow_replay(struct flow *f, const struct replay_ask *ask,
         running += list_entry(i, struct replay, node)->state == REPLAY_RUNNING;
     if (f->draining)
         return UV_ECANCELED;
+    if (!f->replays_read) /* its number may be one of theirs */
+        return UV_EAGAIN;
     if (running >= RUNNING)
         return UV_EBUSY;
     if (ask->route && !config_route(f->config, str_of(ask->route)))
@@ -567,15 +607,25 @@ int flow_replay_show(const struct flow *f, uint64_t id, struct buf *out)
 
 /* ---- over a restart ---- */
 
+static void on_read_again(void *ctx, bool closing)
+{
+    if (!closing)
+        replays_open(ctx);
+}
+
 static void on_states(void *ctx, int status, const struct store_state *states, size_t n)
 {
     struct flow *f = ctx;
 
+    if (status == UV_ECANCELED)
+        return;
     if (status < 0) {
-        if (status != UV_ECANCELED)
-            log_error(&f->log, "replays of before cannot be read: err=%s", uv_err_name(status));
+        log_error(&f->log, "replays of before cannot be read, asking again: err=%s",
+                  uv_err_name(status));
+        flow_later(f, AGAIN_MS, on_read_again, f);
         return;
     }
+    f->replays_read = true;
     for (size_t i = 0; i < n; i++) {
         struct replay *r = replay_decode(states[i].value);
         struct list *at = &f->replays;
@@ -596,7 +646,10 @@ static void on_states(void *ctx, int status, const struct store_state *states, s
 
 void replays_open(struct flow *f)
 {
-    store_state_list(f->store, STR("replay"), on_states, f);
+    int r = store_state_list(f->store, STR("replay"), on_states, f);
+
+    if (r < 0 && r != UV_ECANCELED)
+        flow_later(f, AGAIN_MS, on_read_again, f);
 }
 
 void replays_close(struct flow *f)

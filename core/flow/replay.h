@@ -38,6 +38,7 @@ struct replay {
     uint64_t *known;        /* own; issues that are being replayed */
     size_t n_known;
     char end[300]; /* why it stopped */
+    bool ending;   /* that it ended is not durable yet */
 
     /* ---- of this process ---- */
     uint64_t since_ms, released; /* monotonic; what its pace is reckoned from */

@@ -309,6 +309,7 @@ struct flow {
     struct list laters;       /* later.c */
     struct list remaps;       /* remap.c */
     struct list replays;      /* replay.c */
+    bool replays_read;        /* those of before are among them */
     bool lowered;             /* one in the index alone may have another priority than its route */
     struct choice *deciding;  /* decide.c: hash by num */
     struct list decide_waits; /* decide_wait.c */

@@ -213,7 +213,7 @@ static void check_attempts(struct call *c, const struct book *k, const sl_record
     bool fell = r->fallback && r->fallback->endpoint->index == c->remote->index;
     uint32_t most = fell ? r->fallback->retry.max_attempts : r->retry.max_attempts;
 
-    if (most && rec->attempt > most && !k->human && !k->taken_back)
+    if (most && rec->attempt > most && rec->attempt > k->granted && !k->human && !k->taken_back)
         world_fail(&c->remote->sim->w, "attempts: " NAME_FMT " gets its attempt %u of %u",
                    NAME(k->num), rec->attempt, most);
 }
@@ -231,6 +231,9 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
     }
     check_recorded(c, b, rec, row);
     check_again(c, k, rec, row);
+    if (!str_eq(rec->body, row->body))
+        world_fail(&s->w, "payload: " NAME_FMT " goes with " STR_FMT " instead of " STR_FMT,
+                   NAME(k->num), STR_ARG(rec->body), STR_ARG(row->body));
     check_attempts(c, k, rec, row);
     check_turn(s, b, row);
     check_stopped(c, row, tables_batch(s->t, b->id));
@@ -410,6 +413,7 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
 
     world_say(&s->w, "record %" PRIu64 " of kind %d", seq, type);
     check_epoch(s, seq, type, payload);
+    check_replay(s, type, payload);
     if (type == REC_DEADLINE)
         check_missed(s, payload);
     if ((type != REC_DECISION && type != REC_OUTCOME) || rec_moves_decode(payload, &rec) < 0)
@@ -420,16 +424,23 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
                   STR_ARG(rec.moves[i].reason));
     for (size_t i = 0; i < rec.n_moves; i++)
         check_unfollowed(s, &rec.moves[i]);
+    uint64_t job = tables_replay_of(rec.who);
+    for (size_t i = 0; i < rec.n_moves && job; i++)
+        check_replay_move(s, job, rec.moves[i].num);
     for (size_t i = 0; i < rec.n_moves && is(rec.who, "clock"); i++)
         check_rung(s, &rec.moves[i]);
-    if (is(rec.who, "clock") || str_starts(rec.who, STR("event "))) {
+    for (size_t i = 0; i < rec.n_moves; i++)
+        check_filled(s, rec.who, &rec.moves[i]);
+    for (size_t i = 0; i < rec.n_moves; i++)
+        check_released(s, rec.who, &rec.moves[i]);
+    if (is(rec.who, "clock") || str_starts(rec.who, STR("event ")) || fill_decided(rec.who)) {
         rec_moves_finish(&rec); /* it was never sent */
         return;
     }
     for (size_t i = 0; i < rec.n_moves; i++) /* at another endpoint they are made anew */
         book_of(s, rec.moves[i].num)->bytes_may_change |= rec.moves[i].endpoint.len > 0;
     bool decided = type == REC_DECISION && !is(rec.who, "group") && !is(rec.who, "fallback") &&
-                   !is(rec.who, "router");
+                   !is(rec.who, "router") && !job;
     for (size_t i = 0; i < rec.n_moves && decided; i++) {
         struct book *k = book_of(s, rec.moves[i].num);
         if (rec.moves[i].endpoint.len)
@@ -475,7 +486,7 @@ bool check_quiet(const struct sim *s, char *why, size_t len)
             snprintf(why, len, "the deadline of " NAME_FMT " is open", NAME(d->num));
             return false;
         }
-    return true;
+    return check_replays_quiet(s, why, len);
 }
 
 static void check_event(struct sim *s, const struct event_row *e)
@@ -484,11 +495,19 @@ static void check_event(struct sim *s, const struct event_row *e)
         return;
     for (size_t i = 0; i < s->config.n_routes; i++) {
         const struct conf_route *route = &s->config.routes[i];
-        unsigned n = 0, least, most;
-        for (uint32_t k = 0; k < e->n_rows; k++)
-            n += e->rows[k] && is(e->rows[k]->route, route->name);
+        unsigned n = 0, given = 0, least, most;
+        for (uint32_t k = 0; k < e->n_rows; k++) {
+            const struct row *r = e->rows[k];
+            if (!r || !is(r->route, route->name) || tables_remapped(r))
+                continue;
+            n++;
+            while (r->instead)
+                r = r->instead;
+            given += r->given;
+        }
         check_made(s, e, route, &least, &most);
-        if ((n < least || n > most) && !(n == 1 && check_fell(s, route)))
+        unsigned own = n - given - check_fell(s, e, route);
+        if (own < least || own > most || n > 1)
             world_fail(&s->w, "lost: event %" PRIu64 " has %u deliveries of route %s", e->id, n,
                        route->name);
     }
@@ -599,5 +618,6 @@ void check_end(struct sim *s)
     check_versions(s);
     check_amended(s);
     check_stand_ins(s);
+    check_replays(s);
     check_waits(s);
 }

@@ -122,12 +122,20 @@ void check_turn(struct sim *s, const sl_batch *b, const struct row *row)
     check_overtake(s, sent, row);
 }
 
+/** When a dead one is sent again after all, or mapped again, somebody wants just that. */
+static bool was_wanted(const struct sim *s, const struct row *r)
+{
+    const struct book *k = book_of((struct sim *)s, r->num);
+
+    return k->human || r->instead || (k->job && !r->given);
+}
+
 /** What was made after something newer never goes out, if that was to, or had: decisions aside. */
 static void check_version(struct sim *s, const struct row *row)
 {
     for (const struct row *r = row->own->first; r; r = r->chain)
         if (r->state == DS_DELIVERED && r->version.len && r->made < row->made &&
-            !book_of(s, r->num)->human && version_compare(row->version, r->version) < 0)
+            !was_wanted(s, r) && version_compare(row->version, r->version) < 0)
             world_fail(&s->w, "late: " NAME_FMT " was sent after " NAME_FMT ", which is newer",
                        NAME(row->num), NAME(r->num));
 }
@@ -137,7 +145,7 @@ void check_versions(struct sim *s)
     for (size_t i = 0; i < s->t->n_rows; i++) {
         const struct row *row = s->t->rows[i];
         if (route_of(s, row)->latest && row->state == DS_DELIVERED && row->own &&
-            row->version.len && !book_of(s, row->num)->human)
+            row->version.len && !was_wanted(s, row))
             check_version(s, row);
     }
 }

@@ -23,7 +23,7 @@ struct sums {
 
 static struct sums *sums;
 static uint64_t seed_now;
-static bool tracing;
+static bool tracing, until_first;
 static void (*plan)(struct sim *s) = plan_make;
 
 /* Linked in place of log_line(): the log belongs to the trace. */
@@ -89,7 +89,7 @@ static uint64_t run_one(uint64_t seed)
 /** Every hundredth seed twice: it must be the same both times. */
 static void run_some(uint64_t from, uint64_t n, unsigned step)
 {
-    for (uint64_t seed = from; seed < from + n; seed += step) {
+    for (uint64_t seed = from; seed < from + n && !(until_first && sums->failed); seed += step) {
         uint64_t digest = run_one(seed);
         if (seed / step % 100 == 0 && run_one(seed) != digest)
             tell_failure(seed, "it is another one each time");
@@ -115,10 +115,10 @@ static void run_side_by_side(uint64_t from, uint64_t n, unsigned jobs)
 
 static int usage(void)
 {
-    fprintf(
-        stderr,
-        "usage: sim [--crowd] [--seeds N] [--from N] [--jobs N] | [--crowd] --seed N [--trace] | "
-        "--isolation\n");
+    fprintf(stderr,
+            "usage: sim [--crowd] [--seeds N] [--from N] [--jobs N] [--first] | "
+            "[--crowd] --seed N [--trace] | "
+            "--isolation\n");
     return 2;
 }
 
@@ -140,10 +140,15 @@ static int run_isolation(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seeds", required_argument, NULL, 'n' }, { "from", required_argument, NULL, 'f' },
-        { "jobs", required_argument, NULL, 'j' },  { "seed", required_argument, NULL, 's' },
-        { "trace", no_argument, NULL, 't' },       { "isolation", no_argument, NULL, 'i' },
-        { "crowd", no_argument, NULL, 'c' },       { 0 },
+        { "seeds", required_argument, NULL, 'n' },
+        { "from", required_argument, NULL, 'f' },
+        { "jobs", required_argument, NULL, 'j' },
+        { "seed", required_argument, NULL, 's' },
+        { "trace", no_argument, NULL, 't' },
+        { "isolation", no_argument, NULL, 'i' },
+        { "crowd", no_argument, NULL, 'c' },
+        { "first", no_argument, NULL, 'x' },
+        { 0 },
     };
     uint64_t n = 1000, from = 1;
     unsigned jobs = 1;
@@ -162,6 +167,8 @@ int main(int argc, char **argv)
             isolation = true;
         else if (c == 'c')
             plan = plan_crowd;
+        else if (c == 'x')
+            until_first = true;
         else
             return usage();
         one |= c == 's';

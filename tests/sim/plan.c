@@ -177,7 +177,7 @@ static void plan_waits(struct sim *s, size_t i)
     struct rng *g = &s->waiting;
     struct conf_route *r = &s->routes[i];
 
-    bool newest = r->coalesce || r->latest; /* what is released late may be outdated: not here */
+    bool newest = r->coalesce || r->latest; /* those: plan_newest_waits() */
 
     if (!newest && !r->hold && one_in(g, 6)) {
         s->holds[i] = (struct conf_hold){ .type = "fraud",
@@ -206,6 +206,39 @@ static void plan_waits(struct sim *s, size_t i)
                                                   .topic = "late",
                                                   .warn_percent = one_in(g, 2) ? 80 : 0 };
         r->deadline = &s->deadlines[i];
+    }
+}
+
+/** What is held on a route that sends the newest alone may be outdated when it is released: from a
+ *  source of its own, so that what else a seed brings stays as it was. */
+static void plan_newest_waits(struct sim *s)
+{
+    static char *risk[] = { "risk" }, *first[] = { "t0" };
+    struct rng own, *g = &own;
+
+    world_rng(&s->w, 54, g);
+    for (size_t i = 0; i < s->config.n_routes; i++) {
+        struct conf_route *r = &s->routes[i];
+        if (!(r->coalesce || r->latest) || r->overtakes_amends)
+            continue;
+        if (!r->hold && one_in(g, 4)) {
+            s->holds[i] =
+                (struct conf_hold){ .type = "fraud",
+                                    .until = risk,
+                                    .n_until = one_in(g, 3) ? 0 : 1,
+                                    .for_ms = PICK(g, 200, 3000, 30000),
+                                    .then = (enum hold_then)PICK(g, HOLD_RELEASE, HOLD_RELEASE,
+                                                                 HOLD_REJECT, HOLD_ESCALATE) };
+            r->hold = &s->holds[i];
+        } else if (!r->wait && one_in(g, 4) && !(r->hold && r->hold->n_until)) {
+            s->joins[i] = (struct conf_hold){ .type = HOLD_WAIT_FOR,
+                                              .until = first,
+                                              .n_until = 1,
+                                              .for_ms = PICK(g, 100, 3000, 30000),
+                                              .then = (enum hold_then)PICK(
+                                                  g, HOLD_REJECT, HOLD_RELEASE, HOLD_LOOKUP) };
+            r->wait = &s->joins[i];
+        }
     }
 }
 
@@ -282,6 +315,7 @@ void plan_make(struct sim *s)
     world_rng(&s->w, 0, g);
     world_rng(&s->w, 41, &s->waiting);
     world_rng(&s->w, 44, &s->stopping);
+    world_rng(&s->w, 52, &s->replaying);
     s->config = (struct config){
         .alerts = { .repeat_ms = 5000 },
         .window = (uint64_t)PICK(g, 1, 2, 5, 20, WIDE, WIDE),
@@ -302,6 +336,8 @@ void plan_make(struct sim *s)
     plan_stand_ins(s);
     for (size_t i = 0; i < s->config.n_routes; i++)
         plan_waits(s, i);
+    plan_newest_waits(s);
+    fill_plan(s);
     store = (struct store_plan){ .slow_ms = PICK(g, 0, 3, 20, 100),
                                  .full_per_mille = (unsigned)PICK(g, 0, 0, 0, 20),
                                  .deaf_per_mille = (unsigned)PICK(g, 0, 0, 0, 20) };
@@ -333,6 +369,7 @@ void plan_make(struct sim *s)
     s->decisions = (unsigned)PICK(g, 0, 5, 20);
     s->pauses = (unsigned)PICK(&s->stopping, 0, 0, 3, 12);
     s->reloads = (unsigned)PICK(&s->stopping, 0, 0, 2, 6);
+    s->replays = (unsigned)PICK(&s->replaying, 0, 0, 1, 3);
     if (s->config.window < 20) /* not yet: a follower of a paused group can be left out for ever */
         s->pauses = 0;
 }

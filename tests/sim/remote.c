@@ -387,7 +387,8 @@ static void sim_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void 
 
 /* ---- what it sends ---- */
 
-/** "SUBJECT VERSION", or "ref ID": only a reference is known; "-": about nothing. */
+/** "SUBJECT VERSION", or the same as JSON, or "ref ID": only a reference is known; "-": about
+ * nothing. */
 static sl_status sim_describe(void *self, const sl_event *e, const sl_describe_out *out,
                               sl_fail *fail)
 {
@@ -396,7 +397,8 @@ static sl_status sim_describe(void *self, const sl_event *e, const sl_describe_o
     (void)self;
     (void)fail;
     snprintf(text, sizeof(text), STR_FMT, STR_ARG(e->body));
-    sscanf(text, "%39s %39s", subject, version);
+    if (sscanf(text, "{\"subject\":\"%39[^\"]\",\"version\":\"%39[^\"]\"", subject, version) < 2)
+        sscanf(text, "%39s %39s", subject, version);
     if (!strcmp(subject, "ref")) {
         sl_ref ref = { STR("po"), str_of(version) };
         out->subject(out->ctx, STR(""), STR(""), STR(""), &ref, 1);

@@ -92,7 +92,7 @@ static void process_drain(struct sim *s)
 struct coming { /* a webhook, until it is taken */
     struct sim *sim;
     const char *endpoint;
-    char topic[8], sender_id[16], body[40];
+    char topic[8], sender_id[16], body[64];
 };
 
 static void on_coming(void *ctx);
@@ -160,7 +160,8 @@ static void plan_coming(struct sim *s, unsigned i)
     } else if (one_in(g, 20)) {
         snprintf(in->body, sizeof(in->body), "- %u", version);
     } else {
-        snprintf(in->body, sizeof(in->body), "%c %u", subject, version);
+        snprintf(in->body, sizeof(in->body),
+                 s->json ? "{\"subject\":\"%c\",\"version\":\"%u\"}" : "%c %u", subject, version);
     }
     world_in(&s->w, between(g, 0, s->span_ms), on_coming, in);
 }
@@ -257,9 +258,11 @@ static void run_faults(struct sim *s)
     for (unsigned i = 0; i < s->decisions; i++)
         world_in(&s->w, between(&s->rng, 0, s->span_ms + AFTER_MS), on_decide, s);
     stop_plan(s);
+    fill_begin(s);
+    replay_plan(s);
     reload_plan(s);
     while (!s->w.failure[0] && (world_now() < until || s->coming || s->crashes || s->decisions ||
-                                s->pauses || s->reloads)) {
+                                s->pauses || s->reloads || s->replays || s->fills)) {
         turn(s);
         die_if_due(s);
     }
@@ -282,7 +285,7 @@ static void run_to_rest(struct sim *s)
         looked = world_now();
         bool settled = reload_settled(s);
         settled &= stop_settled(s);
-        if (settled && check_quiet(s, why, sizeof(why)))
+        if (settled && check_quiet(s, why, sizeof(why)) && replay_settled(s))
             return;
     }
 }

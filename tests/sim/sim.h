@@ -53,6 +53,9 @@ struct book {
     bool key_may_change;   /* it was rejected */
     bool bytes_may_change; /* it moved to another endpoint, and perhaps back */
     bool idempotent;
+    bool filled;      /* its payload is what a clerk filled in */
+    uint64_t job;     /* the replay that sent it again last */
+    unsigned granted; /* an attempt that a replay gave it, beyond what its policy says */
     char key[40];
     uint64_t request;
 };
@@ -127,6 +130,7 @@ struct sim {
     struct conf_target targets[MAX_ROUTES];
     struct conf_target fallbacks[MAX_ROUTES];
     struct conf_hold holds[MAX_ROUTES], joins[MAX_ROUTES];
+    struct conf_hold filled[MAX_ROUTES]; /* fill.c */
     struct conf_deadline deadlines[MAX_ROUTES];
     struct rng waiting; /* of what waits for what */
     int64_t late_ms;    /* a clock is answered within so long */
@@ -139,6 +143,13 @@ struct sim {
     struct made_adapter *made;        /* reload.c */
     struct rng stopping;              /* of pauses and reloads */
     struct stop stops[2][MAX_ROUTES]; /* of endpoints and of routes */
+    struct rng filling;               /* fill.c */
+    unsigned fills, filled_in;        /* still to come; done */
+    bool json;                        /* payloads are JSON */
+    struct rng replaying;             /* replay.c */
+    unsigned replays;                 /* still to come ... */
+    bool replays_last;                /* ... and once more, when all is at rest */
+    struct job *jobs;                 /* check_replay.c */
     unsigned pauses, reloads;         /* still to come */
     unsigned epoch;                   /* of the configuration: one more with each reload */
     uint32_t with_endpoints[EPOCHS];  /* bit by endpoint */
@@ -186,8 +197,8 @@ extern const char sim_cancels; /* the handle of a cancel */
 void plan_stand_ins(struct sim *s);
 void stand_in_answer(struct call *c); /* of a cancel */
 void check_stand_ins(struct sim *s);  /* at the end: what stands in for what did not arrive */
-/** Does the route stand in for another? Then an event may have a delivery of it. */
-bool check_fell(const struct sim *s, const struct conf_route *route);
+/** How many of the route's deliveries of the event stand in for another of it. */
+unsigned check_fell(struct sim *s, const struct event_row *e, const struct conf_route *route);
 
 /* stop.c, reload.c: what is to come; and after the faults, all as it was: false: not yet */
 void stop_plan(struct sim *s);
@@ -198,6 +209,16 @@ bool reload_settled(struct sim *s);
 /** New ones for a process that begins, by the endpoints of the configuration. */
 void reload_adapters(struct sim *s, struct adapter *out[ENDPOINTS]);
 void reload_closed(struct sim *s); /* the process is gone */
+
+/* replay.c: dead letters are sent again, old events are given to routes */
+void replay_plan(struct sim *s);
+bool replay_settled(struct sim *s); /* when nothing else is left to do: false: now there is */
+
+/* fill.c: clerks fill in what a held payload lacks */
+void fill_plan(struct sim *s);
+void fill_begin(struct sim *s);
+bool fill_decided(sl_str who);
+void check_filled(struct sim *s, sl_str who, const struct rec_move *m); /* it is in the tables */
 
 /* check.c: each says world_fail() */
 void check_begin(struct remote *r); /* a process begins */
@@ -229,6 +250,15 @@ bool check_was_there(const struct sim *s, const struct event_row *e, const struc
 bool check_retried(const struct sim *s, const struct row *r);
 void check_unfollowed(struct sim *s, const struct rec_move *m);
 void check_epoch(struct sim *s, uint64_t seq, enum record_type type, sl_str payload);
+
+/* check_hold.c */
+void check_released(struct sim *s, sl_str who, const struct rec_move *m); /* by an event */
+
+/* check_replay.c */
+void check_replay(struct sim *s, enum record_type type, sl_str payload);
+void check_replay_move(struct sim *s, uint64_t job, uint64_t num); /* a job's decision */
+void check_replays(struct sim *s);                                 /* at the end */
+bool check_replays_quiet(const struct sim *s, char *why, size_t len);
 
 /* check_order.c */
 void check_turn(struct sim *s, const sl_batch *b, const struct row *row); /* as it is sent */

@@ -122,13 +122,39 @@ static const struct row *stands_for(const struct sim *s, const struct row *r)
     return tables_row(s->t, num);
 }
 
+/** It is closed, since another went instead: that one is there and says the same. */
+static void check_closed(struct sim *s, const struct row *r)
+{
+    const char *as = r->state == DS_SUPERSEDED && str_starts(r->reason, STR("it went by route "))
+                         ? strstr(r->reason.ptr, " instead, as ")
+                         : NULL;
+    const struct row *by = NULL;
+    const char *end;
+    uint64_t num;
+
+    if (!as)
+        return;
+    as += strlen(" instead, as ");
+    end = strchr(as, ':');
+    if (end && delivery_parse((sl_str){ as, (size_t)(end - as) }, &num) == 0)
+        by = tables_row(s->t, num);
+    if (!by || stands_for(s, by) != r)
+        world_fail(&s->w, "fallback: nothing stands in for " NAME_FMT ": " STR_FMT, NAME(r->num),
+                   STR_ARG(r->reason));
+}
+
 void check_stand_ins(struct sim *s)
 {
     for (size_t i = 0; i < s->t->n_rows; i++) {
+        check_closed(s, s->t->rows[i]);
         const struct row *r = s->t->rows[i], *first = stands_for(s, r);
         const struct book *k = first ? book_of(s, first->num) : NULL;
         if (!k || k->human)
             continue;
+        if (first->edited)
+            world_fail(&s->w,
+                       "fallback: " NAME_FMT " was made anew for " NAME_FMT ", which was edited",
+                       NAME(r->num), NAME(first->num));
         if (k->applied)
             world_fail(&s->w, "fallback: " NAME_FMT " stands in for " NAME_FMT ", which arrived",
                        NAME(r->num), NAME(first->num));
@@ -138,10 +164,25 @@ void check_stand_ins(struct sim *s)
     }
 }
 
-bool check_fell(const struct sim *s, const struct conf_route *route)
+unsigned check_fell(struct sim *s, const struct event_row *e, const struct conf_route *route)
 {
-    for (size_t i = 0; i < s->config.n_routes; i++)
-        if (s->config.routes[i].fallback_route == route)
-            return true;
-    return false;
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < e->n_rows; i++) {
+        const struct row *r = e->rows[i], *first;
+        if (!r || !str_eq(r->route, str_of(route->name)) || tables_remapped(r))
+            continue;
+        while (r->instead)
+            r = r->instead;
+        first = stands_for(s, r);
+        const struct conf_route *from = first ? config_route(&s->config, first->route) : NULL;
+        if (!first)
+            continue;
+        n++;
+        if (delivery_event(first->num) != e->id || from->fallback_route != route)
+            world_fail(&s->w,
+                       "fallback: " NAME_FMT " stands in for " NAME_FMT ", which has another",
+                       NAME(r->num), NAME(first->num));
+    }
+    return n;
 }

@@ -3,7 +3,14 @@
  * over a crash.
  */
 #include <inttypes.h>
+#include <string.h>
+#include "base/clock.h"
 #include "sim.h"
+
+#define LURKS      200 /* looks, at most */
+#define LURK_MS    150
+#define LURKED_MS  3000 /* so long it is paused */
+#define FORESEE_MS 2500
 
 static const char *name_of(const struct sim *s, bool route, size_t i)
 {
@@ -89,8 +96,84 @@ static void on_stop(void *ctx)
         say(s, route, i, one_in(g, 3) ? PAUSE_DRAINS : PAUSE_BEGINS);
 }
 
+/* ---- just as it is asked for ---- */
+
+/** Somebody who waits for the worst moment: when the question of what became of a delivery is on
+ *  its way already. */
+struct lurker {
+    struct sim *sim;
+    unsigned looks, endpoint;
+};
+
+static void on_lurk_over(void *ctx)
+{
+    struct lurker *l = ctx;
+
+    if (lives(l->sim) && !l->sim->healed && l->sim->stops[false][l->endpoint].on)
+        say(l->sim, false, l->endpoint, PAUSE_ENDS);
+}
+
+static void on_pounce(void *ctx)
+{
+    struct lurker *l = ctx;
+
+    if (!lives(l->sim) || l->sim->healed || l->sim->stops[false][l->endpoint].on)
+        return;
+    say(l->sim, false, l->endpoint, PAUSE_BEGINS);
+    world_in(&l->sim->w, LURKED_MS, on_lurk_over, l);
+}
+
+/** The next question, and when; NULL: none is near. */
+static const struct row *next_question(const struct sim *s, int64_t *ret_in)
+{
+    const struct row *found = NULL;
+
+    for (size_t i = 0; i < s->t->n_rows; i++) {
+        const struct row *r = s->t->rows[i];
+        int64_t in = r->next_ms - clock_wall_ms();
+        if (r->state != DS_UNKNOWN || in < 0 || in > FORESEE_MS ||
+            !config_endpoint(s->current, r->endpoint) || (found && in >= *ret_in))
+            continue;
+        found = r;
+        *ret_in = in;
+    }
+    return found;
+}
+
+static void on_lurk(void *ctx)
+{
+    struct lurker *l = ctx;
+    struct sim *s = l->sim;
+    int64_t in = 0;
+    const struct row *r = lives(s) ? next_question(s, &in) : NULL;
+
+    if (s->healed)
+        return;
+    if (r) {
+        l->endpoint = config_endpoint(&s->config, r->endpoint)->index;
+        world_in(&s->w, in, on_pounce, l);
+    } else if (++l->looks < LURKS) {
+        world_in(&s->w, LURK_MS, on_lurk, l);
+    }
+}
+
+static void plan_lurkers(struct sim *s)
+{
+    struct rng own, *g = &own;
+
+    world_rng(&s->w, 53, g);
+    if (!s->pauses || !one_in(g, 3))
+        return;
+    for (int i = 0; i < 4; i++) {
+        struct lurker *l = memset(arena_alloc(&s->arena, sizeof(*l)), 0, sizeof(*l));
+        l->sim = s;
+        world_in(&s->w, between(g, 0, s->span_ms), on_lurk, l);
+    }
+}
+
 void stop_plan(struct sim *s)
 {
+    plan_lurkers(s);
     for (unsigned i = 0; i < s->pauses; i++)
         world_in(&s->w, between(&s->stopping, 0, s->span_ms + AFTER_MS), on_stop, s);
 }

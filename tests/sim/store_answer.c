@@ -342,21 +342,6 @@ static void answer_came(struct store *s, struct query *q)
     }
 }
 
-/** What the flow asks for: live ones of a chain. */
-static void answer_select(struct store *s, struct query *q)
-{
-    const struct store_filter *f = &q->filter;
-
-    q->nums = room(s, (s->t.n_rows + 1) * sizeof(*q->nums));
-    for (size_t i = 0; i < s->t.n_rows && q->n < f->limit; i++) {
-        const struct row *r = s->t.rows[i];
-        if (!delivery_state_final(r->state) && r->num < f->before &&
-            str_eq(r->route, str_of(f->route)) && str_eq(r->subject, str_of(f->subject)) &&
-            str_eq(r->piece, str_of(f->piece)))
-            q->nums[q->n++] = r->num;
-    }
-}
-
 /** {"deliveries":{"<endpoint>":{"<state>":N}}} */
 static void answer_summary(struct store *s, struct query *q)
 {
@@ -428,8 +413,20 @@ int query_answer(struct store *s, struct query *q)
     case ASK_SELECT:
         answer_select(s, q);
         return 0;
+    case ASK_BACKFILL:
+        answer_backfill(s, q);
+        return 0;
     case ASK_SUMMARY:
         answer_summary(s, q);
+        return 0;
+    case ASK_REPLAYABLE:
+        answer_replayable(s, q);
+        return 0;
+    case ASK_ISSUES:
+        answer_issues(s, q);
+        return 0;
+    case ASK_REPLAY:
+        answer_replay(s, q);
         return 0;
     case ASK_LINKS:
         q->subjects = room(s, q->n * sizeof(*q->subjects));

@@ -54,7 +54,13 @@ void query_tell(struct query *q, int status)
     case ASK_STATE:
         q->cb.states(q->ctx, status, q->states, n);
         break;
+    case ASK_BACKFILL:
+        q->cb.backfill(q->ctx, status, q->nums, n, status < 0 ? 0 : q->next);
+        break;
     case ASK_SUMMARY:
+    case ASK_REPLAYABLE:
+    case ASK_ISSUES:
+    case ASK_REPLAY:
         q->cb.report(q->ctx, status, q->json);
         break;
     }
@@ -303,6 +309,22 @@ int store_state_list(struct store *s, sl_str space,
     return 0;
 }
 
+static const char *keep(struct store *s, const char *text)
+{
+    return text ? arena_str(&s->t.arena, str_of(text)).ptr : NULL;
+}
+
+static void keep_filter(struct store *s, struct query *q, const struct store_filter *f)
+{
+    q->filter = *f;
+    q->filter.state = keep(s, f->state);
+    q->filter.endpoint = keep(s, f->endpoint);
+    q->filter.route = keep(s, f->route);
+    q->filter.subject = keep(s, f->subject);
+    q->filter.topic = keep(s, f->topic);
+    q->filter.piece = keep(s, f->piece);
+}
+
 int store_select(struct store *s, const struct store_filter *filter,
                  void (*cb)(void *ctx, int status, const uint64_t *nums, size_t n), void *ctx)
 {
@@ -310,10 +332,7 @@ int store_select(struct store *s, const struct store_filter *filter,
 
     if (!q)
         return UV_ECANCELED;
-    q->filter = *filter;
-    q->filter.route = arena_str(&s->t.arena, str_of(filter->route)).ptr;
-    q->filter.subject = arena_str(&s->t.arena, str_of(filter->subject)).ptr;
-    q->filter.piece = arena_str(&s->t.arena, str_of(filter->piece)).ptr;
+    keep_filter(s, q, filter);
     q->cb.nums = cb;
     return 0;
 }
@@ -321,23 +340,36 @@ int store_select(struct store *s, const struct store_filter *filter,
 int store_report(struct store *s, enum store_report what, const struct store_filter *filter,
                  void (*cb)(void *ctx, int status, sl_str json), void *ctx)
 {
-    struct query *q = what == REPORT_SUMMARY ? query_new(s, ASK_SUMMARY, ctx) : NULL;
+    enum asked asked = what == REPORT_SUMMARY      ? ASK_SUMMARY
+                       : what == REPORT_REPLAYABLE ? ASK_REPLAYABLE
+                       : what == REPORT_ISSUES     ? ASK_ISSUES
+                                                   : ASK_REPLAY;
+    struct query *q = asked != ASK_REPLAY || what == REPORT_REPLAY ? query_new(s, asked, ctx)
+                                                                   : NULL;
 
-    (void)filter;
     if (!q)
-        return UV_ECANCELED;
+        return UV_ECANCELED; /* what only people ask for: nobody does here */
+    if (filter)
+        keep_filter(s, q, filter);
     q->cb.report = cb;
     return 0;
 }
 
-/* What only people ask for: nobody does here. */
 int store_backfill(struct store *s, const struct store_backfill *what,
                    void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next),
                    void *ctx)
 {
-    (void)s;
-    (void)what;
-    (void)cb;
-    (void)ctx;
-    return UV_ECANCELED;
+    struct query *q = query_new(s, ASK_BACKFILL, ctx);
+    const char **topics;
+
+    if (!q)
+        return UV_ECANCELED;
+    q->backfill = *what;
+    q->backfill.route = keep(s, what->route);
+    q->backfill.endpoint = keep(s, what->endpoint);
+    q->backfill.topics = topics = room(s, (what->n_topics + 1) * sizeof(*topics));
+    for (size_t i = 0; i < what->n_topics; i++)
+        topics[i] = keep(s, what->topics[i]);
+    q->cb.backfill = cb;
+    return 0;
 }

@@ -26,7 +26,11 @@ enum asked {
     ASK_ENDS,
     ASK_CAME,
     ASK_SELECT,
-    ASK_SUMMARY
+    ASK_BACKFILL,
+    ASK_SUMMARY,
+    ASK_REPLAYABLE,
+    ASK_ISSUES,
+    ASK_REPLAY
 };
 
 struct query {
@@ -38,6 +42,8 @@ struct query {
     uint8_t priority;
     bool waiting;
     struct store_filter filter;
+    struct store_backfill backfill;
+    uint64_t next;
     struct rec_ref *refs;
     size_t n;
     struct store_delivery *rows;
@@ -69,6 +75,7 @@ struct query {
         void (*ends)(void *ctx, int status, const struct store_ends *e);
         void (*came)(void *ctx, int status, const struct store_came *c, size_t n);
         void (*states)(void *ctx, int status, const struct store_state *states, size_t n);
+        void (*backfill)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next);
     } cb;
 };
 
@@ -97,5 +104,11 @@ static inline void *room(struct store *s, size_t n)
 struct query *query_new(struct store *s, enum asked what, void *ctx);
 /** From the tables as they are now. @return 0, or UV_E* */
 int query_answer(struct store *s, struct query *q);
+/* store_replay.c */
+void answer_select(struct store *s, struct query *q);
+void answer_backfill(struct store *s, struct query *q);
+void answer_replayable(struct store *s, struct query *q);
+void answer_issues(struct store *s, struct query *q);
+void answer_replay(struct store *s, struct query *q);
 /** Call back who asked; `status` as query_answer() gave it, or why there is no answer. */
 void query_tell(struct query *q, int status);

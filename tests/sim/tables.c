@@ -126,7 +126,7 @@ static bool apply_receipt(struct tables *t, sl_str payload)
 }
 
 static void add_row(struct tables *t, struct event_row *e, const struct rec_delivery *d,
-                    int64_t now_ms)
+                    int64_t at_ms, int64_t now_ms)
 {
     unsigned at = delivery_ordinal(d->num);
     struct row *r;
@@ -160,6 +160,7 @@ static void add_row(struct tables *t, struct event_row *e, const struct rec_deli
         .ready_ms = now_ms,
         .live_ms = now_ms,
         .moved_ms = now_ms,
+        .updated_ms = at_ms,
         .made = t->last,
     };
     memcpy(r->id, d->id, sizeof(r->id));
@@ -168,6 +169,8 @@ static void add_row(struct tables *t, struct event_row *e, const struct rec_deli
         t->rows = mem_grow(t->rows, t->rows_cap * sizeof(*t->rows));
     }
     t->rows[t->n_rows++] = r;
+    if (r->state == DS_DEAD)
+        tables_died(t, r, false, false);
     if (r->subject.len)
         chain_add(t, r, now_ms);
 }
@@ -180,9 +183,11 @@ static bool apply_routed(struct tables *t, sl_str payload, int64_t now_ms)
         return false;
     struct event_row *e = tables_event(t, rec.event);
     for (size_t i = 0; e && i < rec.n_deliveries; i++)
-        add_row(t, e, &rec.deliveries[i], now_ms);
+        add_row(t, e, &rec.deliveries[i], rec.at_ms, now_ms);
     if (e) {
         e->routed = rec.n_waits ? 2 : 1;
+        if (!e->routed_ms && e->routed == 1)
+            e->routed_ms = now_ms;
         e->duplicate_of = rec.duplicate_of;
         e->n_abouts = rec.n_abouts;
         e->abouts = make(t, (rec.n_abouts + 1) * sizeof(*e->abouts));
@@ -231,12 +236,21 @@ static bool apply_sent(struct tables *t, sl_str payload, int64_t now_ms)
     return true;
 }
 
-static void move(struct tables *t, const struct rec_move *m, bool decided, int64_t now_ms)
+static void move(struct tables *t, const struct rec_moves *rec, const struct rec_move *m,
+                 bool decided, int64_t now_ms)
 {
     struct row *r = tables_row(t, m->num);
 
     if (!r)
         return;
+    r->generation_before = r->generation;
+    r->given |= r->made == t->last - 1 && !r->instead && tables_replay_of(rec->who);
+    if (r->state == DS_SUPERSEDED && tables_replay_of(rec->who))
+        return; /* `once` has marked what a replay made */
+    r->before = r->state;
+    r->hold_before = r->hold_type;
+    r->before_ms = r->updated_ms;
+    r->updated_ms = rec->at_ms;
     if (delivery_state_final(r->state) || r->state == DS_HELD)
         r->live_ms = now_ms;
     if (r->state != DS_READY)
@@ -268,6 +282,7 @@ static void move(struct tables *t, const struct rec_move *m, bool decided, int64
         free(all);
     }
     if (m->body.len) {
+        r->body_before = r->body;
         r->body = keep(t, m->body);
         r->edited = true;
     }
@@ -275,6 +290,9 @@ static void move(struct tables *t, const struct rec_move *m, bool decided, int64
         r->priority = m->set_priority - 1;
     if (r->own)
         chain_head(r->own, now_ms);
+    if (r->state == DS_DEAD && r->before != DS_DEAD)
+        tables_died(t, r, true, r->before == DS_HELD && !m->attempt);
+    tables_replayed(t, r, rec->who, r->before, now_ms);
 }
 
 static void link_add(struct tables *t, const struct rec_link *link)
@@ -300,7 +318,7 @@ static bool apply_moves(struct tables *t, sl_str payload, bool decided, int64_t 
     if (rec_moves_decode(payload, &rec) < 0)
         return false;
     for (size_t i = 0; i < rec.n_moves; i++)
-        move(t, &rec.moves[i], decided, now_ms);
+        move(t, &rec, &rec.moves[i], decided, now_ms);
     for (size_t i = 0; i < rec.n_links; i++)
         link_add(t, &rec.links[i]);
     rec_moves_finish(&rec);

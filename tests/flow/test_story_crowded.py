@@ -30,6 +30,8 @@ def test_more_changes_of_a_held_order_than_the_window_has_places_keep_no_other_o
     assert gateway.post(change(1, 0, held=True), topic="orders/updated") == 200
     for n in range(1, CHANGES + 1):
         assert gateway.post(change(1, n), topic="orders/updated") == 200
+    # Others of their own subjects would be mapped before them, and what is older than those is kept in memory.
+    wait_until(lambda: gateway.states("erp") == {"ready": CHANGES}, "all of them wait behind it")
     for order in range(2, 12):
         assert gateway.post(change(order, 0), topic="orders/updated") == 200
     wait_until(lambda: gateway.states("erp") == {"delivered": 10, "ready": CHANGES}, "the others have gone")

@@ -46,7 +46,7 @@ struct clock_rig {
     const char *why;  /* of each outcome */
     const char *link; /* delivered: it writes a link of kind "po" with this id; NULL: none */
     uint64_t delivers, questions;
-    char log[512]; /* names delivered, each with a blank, as far as there is room */
+    char log[512];              /* names delivered, each with a blank, as far as there is room */
     struct told *moves, *emits; /* own */
     size_t n_moves, n_emits;
     uint64_t last_event;

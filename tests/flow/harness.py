@@ -40,6 +40,9 @@ SECRET, OLD_SECRET = "sandbox-app-secret-current", "sandbox-app-secret-previous"
 BYRON_TOKEN, NORD_TOKEN = "b-token", "n-token"
 DEADLINE_S = 60
 
+# of an endpoint whose remote fails in the test: tried again at once, and not given up for it
+QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"}}
+
 BAD_WORDS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "something was left open",
              "Assertion")
 

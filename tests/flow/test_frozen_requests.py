@@ -3,7 +3,7 @@ and what people decide. A remote that records all it gets is the witness."""
 
 import pytest
 
-from flow.harness import demo_config, merge, orders_of, route, wait_until
+from flow.harness import QUICK, demo_config, merge, orders_of, route, wait_until
 from sandbox.orders import BYRON
 
 
@@ -17,8 +17,7 @@ def gateway(make_gateway, byron, witness):
     config = demo_config(byron.url)
     merge(config["endpoints"], {"byron": None, "witness": {
         "adapter": "http", "base_url": witness.url, "idempotency_header": "Idempotency-Key",
-        "retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"},
-        "timeout": {"first_byte": "20s", "total": "30s"}}})
+        "timeout": {"first_byte": "20s", "total": "30s"}, **QUICK}})
     config["routes"] = [
         {"name": "order", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
          "map": "{id, name, total: .total_price}",

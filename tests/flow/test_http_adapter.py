@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from flow.harness import demo_config, merge, orders_of, route, wait_until
+from flow.harness import QUICK, demo_config, merge, orders_of, route, wait_until
 from sandbox.client import Process
 from sandbox.orders import BYRON
 
 OLD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEW_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 CHAT_PATH = "/services/T0/B0/hush"
-QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"}}
 
 
 @pytest.fixture(scope="module")

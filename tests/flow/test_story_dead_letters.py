@@ -9,14 +9,13 @@ import json
 
 import pytest
 
-from flow.harness import byron_orders, demo_config, http_endpoint, merge, messages, route, wait_until
+from flow.harness import QUICK, byron_orders, demo_config, http_endpoint, merge, messages, route, wait_until
 
 BROKEN = ('if (.order_number % 2) == 0 then error("no warehouse for order \\(.name)") '
           'else {id, name, total: (.total_price + 1)} end')
 HALF_MENDED = ('if (.order_number % 2) == 0 then error("no warehouse for order \\(.name)") '
                'else {id, name, total: .total_price} end')
 MENDED = '{id, name, total: .total_price, warehouse: "north"}'
-QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}}
 ORDERS = byron_orders(20)
 
 

@@ -4,10 +4,9 @@ import subprocess
 
 import pytest
 
-from flow.harness import SLUICE, byron_orders, demo_config, http_endpoint, merge, orders_of, route, stays, wait_until
+from flow.harness import QUICK, SLUICE, byron_orders, demo_config, http_endpoint, merge, orders_of, route, \
+    stays, wait_until
 from sandbox.orders import BYRON
-
-QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"}}
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ import uuid
 
 import pytest
 
-from flow.harness import SECRET, SHOP, SLUICE, demo_config, http_endpoint, merge, messages, orders_of, route, wait_until
+from flow.harness import QUICK, SECRET, SHOP, SLUICE, demo_config, http_endpoint, merge, messages, orders_of, \
+    route, wait_until
 from sandbox.orders import BYRON
 from sandbox.shopify import sign
 
@@ -33,11 +34,10 @@ def remotes(erp, chat):
 def gateway(make_gateway, remotes):
     erp, chat = remotes
     config = demo_config("http://127.0.0.1:9")
-    quick = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}}
     merge(config["endpoints"], {
         "byron": None,
-        "erp": http_endpoint(erp, idempotent=False, **quick),
-        "chat": http_endpoint(chat, idempotent=False, **quick)})
+        "erp": http_endpoint(erp, idempotent=False, **QUICK),
+        "chat": http_endpoint(chat, idempotent=False, **QUICK)})
     config["routes"] = [
         {"name": f"order-to-{name}", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
          "map": "{id, name}", "to": {"endpoint": name, "action": "request.send"}} for name in ("erp", "chat")]

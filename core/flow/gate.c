@@ -114,6 +114,7 @@ void gate_leave(struct delivery *d)
 
 /* ---- passing ---- */
 
+/** It may be gone afterwards, if nobody waits at it and the store is closing. */
 static void gate_ask(struct gate *g);
 
 /** At its next gate: may it go on? */
@@ -275,8 +276,10 @@ static void gate_ask(struct gate *g)
         latest_asked(g->flow);
     g->again = false;
     g->asking = r == 0;
+    if (r == UV_ECANCELED) /* closing: they stay where they are */
+        free_if_idle(g);
     if (r == UV_ECANCELED || r == 0)
-        return; /* closing: they stay where they are */
+        return;
     g->asking = true;
     flow_later(g->flow, ASK_AGAIN_MS, on_ask_again, g);
 }
@@ -345,7 +348,8 @@ void order_change(struct flow *f, const struct config *before)
             if (g->rows[i].route)
                 g->rows[i].route = config_route(f->config, str_of(g->rows[i].route->name));
     HASH_ITER (hh, f->gates, g, tmp)
-        gate_look(g);
+        if (!g->asking) /* what it knows may be too old: it looks when it is answered */
+            gate_look(g);
     HASH_ITER (hh, f->deliveries, d, more) {
         if (d->state != DS_READY || d->gate)
             continue;

@@ -93,6 +93,7 @@ void recover_read(struct flow *f)
         pile_add(d); /* see earlier_clear() */
     for (size_t i = 0; i < f->n_lanes; i++)
         lane_pump(f->lanes[i]);
+    groups_wake(f); /* what waits for a member that is out does not move before */
 }
 
 void recover_finish(struct flow *f)

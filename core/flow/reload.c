@@ -410,6 +410,7 @@ int flow_reconfigure(struct flow *f, const struct config *next, struct adapter *
     find_places(&s);
     intake_forget_keys(f); /* secrets may be others */
     config_unref(s.before);
+    sift_look(f); /* what was left out may wait for nothing any more */
     for (size_t i = 0; i < f->n_all_lanes; i++)
         lane_pump_soon(f->lanes[i]);
     return 0;

@@ -12,6 +12,7 @@
  * go, and then from time to time.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 #include "flow/behind.h"
 #include "flow/order.h"
@@ -50,12 +51,17 @@ static bool is_paused(const struct delivery *d)
 
 static bool is_stuck(const struct delivery *d, int depth);
 
+static struct lane *lane_at(const struct flow *f, size_t i)
+{
+    return i < f->n_all_lanes ? f->lanes[i] : (struct lane *)&f->nowhere;
+}
+
 /** Something was left out there: since it was stuck. */
 static bool is_out(const struct flow *f, uint64_t num)
 {
-    for (size_t i = 0; i < f->n_all_lanes; i++)
+    for (size_t i = 0; i <= f->n_all_lanes; i++)
         for (int p = 0; p < PRIORITY__COUNT; p++) {
-            uint64_t from = f->lanes[i]->windows[p].out_from;
+            uint64_t from = lane_at(f, i)->windows[p].out_from;
             if (from && from <= num)
                 return true;
         }
@@ -100,11 +106,6 @@ static bool is_stuck(const struct delivery *d, int depth)
 }
 
 /* ---- which windows ---- */
-
-static struct lane *lane_at(struct flow *f, size_t i)
-{
-    return i < f->n_all_lanes ? f->lanes[i] : &f->nowhere;
-}
 
 static size_t can_go(const struct lane *l, int priority)
 {
@@ -177,12 +178,42 @@ static uint64_t *those_aside(struct lane *l, int priority, size_t *ret_n)
     return nums;
 }
 
+static void leave_from(struct window *w, uint64_t num)
+{
+    if (!w->out_from || num < w->out_from)
+        w->out_from = num;
+}
+
+/** May the lane have deliveries of this route? */
+static bool is_of(const struct lane *l, const struct conf_route *r)
+{
+    const struct conf_target *t;
+
+    if (!r || !l->conf || l->removed || conf_fallback_at(r, l->conf))
+        return true;
+    for (size_t i = 0; (t = conf_route_send(r, i)); i++)
+        if (t->endpoint == l->conf)
+            return true;
+    return false;
+}
+
+/** What the chain has in the index alone is the windows' again: also of one that has read all there
+ *  is, and has not come so far since its chain was told. */
+static void leave_behind(struct flow *f, const struct behind *b)
+{
+    const struct conf_route *r = config_route(f->config, str_of(b->route));
+
+    for (size_t i = 0; i <= f->n_all_lanes; i++)
+        for (int p = 0; p < PRIORITY__COUNT; p++) {
+            struct window *w = &lane_at(f, i)->windows[p];
+            if (w->last >= b->from || (!w->spilled && is_of(lane_at(f, i), r)))
+                leave_from(w, b->from);
+        }
+}
+
 static void out(struct delivery *d)
 {
-    struct window *w = &d->lane->windows[d->priority];
-
-    if (!w->out_from || d->num < w->out_from)
-        w->out_from = d->num;
+    leave_from(&d->lane->windows[d->priority], d->num);
     d->lane->outside++;
     list_remove(&d->chain_node);
     d->chain = NULL;
@@ -205,12 +236,7 @@ static void leave_out(struct delivery *d)
     if (c->behind) {
         if (c->behind->asking)
             return;
-        for (size_t i = 0; i < f->n_all_lanes; i++)
-            for (int p = 0; p < PRIORITY__COUNT; p++) {
-                struct window *w = &f->lanes[i]->windows[p];
-                if (w->last >= c->behind->from && (!w->out_from || c->behind->from < w->out_from))
-                    w->out_from = c->behind->from;
-            }
+        leave_behind(f, c->behind);
         behind_forget(c);
     }
     while (!list_empty(&c->members))
@@ -280,16 +306,24 @@ void sift_look(struct flow *f)
     sift_soon(f);
 }
 
+/** By `after`, or what stands in for that. `r` may be of a configuration before this one. */
+static bool is_awaited(const struct flow *f, const struct conf_route *r)
+{
+    const struct conf_route *a;
+
+    for (size_t i = 0; i < f->config->n_routes; i++)
+        for (size_t k = 0; k < f->config->routes[i].n_after; k++)
+            for (a = f->config->routes[i].after[k]; a; a = a->fallback_route)
+                if (!strcmp(a->name, r->name))
+                    return true;
+    return false;
+}
+
 void sift_moved(struct flow *f, const struct conf_route *r)
 {
-    bool awaited = r->overtaken || r->on_dead == ON_DEAD_BLOCK;
-
     if (f->look || !f->sift_ms)
         return;
-    for (size_t i = 0; i < f->config->n_routes && !awaited; i++)
-        for (size_t k = 0; k < f->config->routes[i].n_after; k++)
-            awaited |= f->config->routes[i].after[k] == r;
-    if (awaited)
+    if (r->overtaken || r->on_dead == ON_DEAD_BLOCK || is_awaited(f, r))
         sift_look(f);
 }
 

@@ -245,6 +245,7 @@ static void claim_go(struct claim *c)
     struct window *w = &l->windows[c->priority];
     int r;
 
+    step_back(w); /* it was asked in vain: what is to be looked at again since then stays so */
     c->skipped_then = w->skipped;
     w->gone.n = w->missed.n = 0;
     r = store_claim(l->flow->store, str_of(l->name), c->priority, w->last, c->limit, on_claimed, c);

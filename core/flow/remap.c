@@ -4,13 +4,17 @@
  * What the route made besides it stands: its other pieces may have been sent, so a piece of theirs
  * is not made twice. The old delivery is closed in the same append that makes the new one, which
  * keeps the old one's key: id and generation. One after the other: each takes the event's next
- * ordinals.
+ * ordinals, and those of a subject come in their order. Only fallbacks of different subjects have
+ * nothing to do with each other: some are made at once, so that none waits for a hundred others.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/routing.h"
+
+#define AT_ONCE 16 /* fallbacks */
+#define LOOK_AT 64 /* of those that wait */
 
 struct sibling {
     struct remap *remap;
@@ -25,7 +29,7 @@ static sl_str route_of(const struct remap *m)
     return m->by.len ? m->by : m->row->route;
 }
 
-static void remap_begin(struct remap *m);
+static void begin_some(struct flow *f);
 
 static void remap_end(struct remap *m, int status)
 {
@@ -38,8 +42,7 @@ static void remap_end(struct remap *m, int status)
     m->siblings = NULL;
     m->n_siblings = 0;
     m->status = status;
-    if (!list_empty(&f->remaps))
-        remap_begin(list_entry(f->remaps.next, struct remap, node));
+    begin_some(f);
     m->done(m);
 }
 
@@ -143,13 +146,59 @@ static void remap_begin(struct remap *m)
         remap_end(m, r);
 }
 
+static bool apart(const struct remap *a, const struct remap *b)
+{
+    return a->by.len && b->by.len && a->row->subject.len && b->row->subject.len &&
+           delivery_event(a->row->num) != delivery_event(b->row->num) &&
+           !str_eq(a->row->subject, b->row->subject);
+}
+
+/** Is it apart from all that are before it? */
+static bool may_begin(const struct flow *f, const struct remap *m)
+{
+    list_each (i, &f->remaps) {
+        const struct remap *before = list_entry(i, struct remap, node);
+        if (before == m)
+            break;
+        if (!apart(before, m))
+            return false;
+    }
+    return true;
+}
+
+static struct remap *next_one(const struct flow *f)
+{
+    size_t begun = 0, seen = 0;
+
+    list_each (i, &f->remaps) {
+        struct remap *m = list_entry(i, struct remap, node);
+        if (begun == AT_ONCE || seen++ == LOOK_AT)
+            break;
+        if (!m->begun && may_begin(f, m))
+            return m;
+        begun += m->begun;
+    }
+    return NULL;
+}
+
+static void begin_some(struct flow *f)
+{
+    struct remap *m;
+
+    if (f->remaps_begin)
+        return; /* one ended at once: it is looked again */
+    f->remaps_begin = true;
+    while ((m = next_one(f))) {
+        m->begun = true;
+        remap_begin(m);
+    }
+    f->remaps_begin = false;
+}
+
 void remap_start(struct remap *m)
 {
-    bool first = list_empty(&m->flow->remaps);
-
     list_append(&m->flow->remaps, &m->node);
-    if (first)
-        remap_begin(m);
+    begin_some(m->flow);
 }
 
 /* ---- what the router asks ---- */

@@ -205,7 +205,7 @@ void router_remap(struct router *r, struct event *e, struct remap *m)
     rt = routing_new(r->flow, e);
     rt->remap = m;
     enqueue(r, &r->queue, rt);
-    list_remove(&rt->node); /* older than all that is new here; and there is one at a time */
+    list_remove(&rt->node); /* older than all that is new here; there is one of a subject */
     list_prepend(&r->queue, &rt->node);
 }
 

@@ -92,8 +92,9 @@ struct remap {
     uint8_t closed; /* fallback: the old one's state then, SUPERSEDED or DEAD ... */
     char *said;     /* ... and why; own, freed by the owner */
     /* its own */
-    bool there;       /* backfill: the event has a delivery of the route */
-    struct list node; /* flow.remaps: the first is under way */
+    bool there; /* backfill: the event has a delivery of the route */
+    bool begun;
+    struct list node; /* flow.remaps: those that are begun, and those that wait for them */
     struct event *event;
     struct sibling *siblings;
     size_t n_siblings, pending;

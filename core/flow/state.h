@@ -307,7 +307,8 @@ struct flow {
     uint64_t mixed;           /* what is before this num may have another priority than its route */
     size_t earlier_asked;     /* questions under way */
     struct list laters;       /* later.c */
-    struct list remaps;       /* remap.c */
+    struct list remaps;       /* remap.c ... */
+    bool remaps_begin;        /* ... some are being begun */
     struct list replays;      /* replay.c */
     bool replays_read;        /* those of before are among them */
     bool lowered;             /* one in the index alone may have another priority than its route */

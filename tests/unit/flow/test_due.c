@@ -2,6 +2,7 @@
  * test_due.c - the one clock of all that waits for a time: what is held with a clock is decided
  * then, to the second, whatever happens meanwhile.
  */
+#include "../../sim/store_query.h"
 #include "clock_rig.h"
 
 #include "flow/due.h"
@@ -222,6 +223,45 @@ static void test_what_is_looked_at_again_needs_nothing_else_to_be_due(void **sta
     clock_rig_finish(r);
 }
 
+/** When it got into this state; fails if it never did. */
+static int64_t moved_at(const struct clock_rig *r, uint64_t num, enum delivery_state state)
+{
+    for (size_t i = 0; i < r->n_moves; i++)
+        if (r->moves[i].num == num && r->moves[i].state == (uint8_t)state)
+            return r->moves[i].at_ms;
+    fail_msg("%llu was never %s", (unsigned long long)num, delivery_state_names[state]);
+    return 0;
+}
+
+/** Given up and held with a clock that has run out, until the other route has it. */
+static void test_many_that_go_by_another_route_at_once_do_not_wait_for_each_other(void **state)
+{
+    struct clock_rig *r = setup();
+    struct conf_route *a;
+    uint64_t first;
+
+    (void)state;
+    clock_rig_crash(r);
+    a = clock_rig_route(r, "a", "u");
+    a->fallback_route = clock_rig_route(r, "b", "nothing");
+    a->fallback_on = FALLBACK_REJECTED;
+    r->endpoints[CRM].concurrency = 20;
+    clock_rig_up(r);
+    r->kind = SL_REJECTED;
+    r->store->plan.slow_ms = 100;
+    for (char i = 0; i < 20; i++)
+        clock_rig_begin_event(r, "shop", "u", (char[]){ (char)('a' + i % 18), 0 });
+    clock_rig_pass(r, 20 * SEC);
+    first = r->last_event - 19;
+    for (uint64_t i = 0; i < 20; i++) {
+        uint64_t num = delivery_num(first + i, 0);
+        int64_t held = moved_at(r, num, DS_HELD), over = moved_at(r, num, DS_SUPERSEDED);
+        CHECK(over - held < 3 * SEC / 2);
+        CHECK_EQ(clock_rig_row(r, num + 1)->state, DS_DEAD); /* which was given it */
+    }
+    clock_rig_finish(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_what_is_set_anew_runs_by_its_new_time_alone),
         cmocka_unit_test(test_more_than_memory_holds_are_found_as_their_time_comes),
         cmocka_unit_test(test_a_store_that_takes_nothing_is_asked_at_a_pace_and_nothing_is_lost),
+        cmocka_unit_test(test_many_that_go_by_another_route_at_once_do_not_wait_for_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

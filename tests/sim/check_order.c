@@ -74,6 +74,13 @@ static void check_after(struct sim *s, const struct batch_row *sent, const struc
     }
 }
 
+/** It says already what this one has to say, or something newer, and was not sent before. */
+static bool is_amended(const struct sim *s, const struct row *r, const struct row *other)
+{
+    return route_of(s, r)->overtakes_amends && !other->first_sent_ms && !other->attempts &&
+           hold_amended_by(other->detail) >= r->num;
+}
+
 /** Does this one wait for that, since its route overtakes the other's? Not if it has amended it,
  * and goes because of others that were sent. */
 static bool follows(const struct sim *s, const struct row *r, const struct row *other)
@@ -82,7 +89,7 @@ static bool follows(const struct sim *s, const struct row *r, const struct row *
 
     return o && r->subject.len && other->num < r->num && str_eq(other->subject, r->subject) &&
            str_eq(other->route, str_of(o->name)) && !delivery_state_final(other->state) &&
-           hold_amended_by(other->detail) < r->num;
+           !is_amended(s, r, other);
 }
 
 /** At its first attempt. */

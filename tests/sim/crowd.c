@@ -17,7 +17,6 @@ void plan_crowd(struct sim *s)
     plan_make(s);
     world_rng(&s->w, 42, g);
     s->config.window = (uint64_t)PICK(g, 1, 2, 3, 5, 8);
-    s->pauses = 0; /* see plan_make() */
     s->coming = (unsigned)PICK(g, 60, 120, 200);
     s->subjects = (unsigned)PICK(g, 2, 4, 12);
     s->decisions = (unsigned)PICK(g, 0, 3, 15);

@@ -370,8 +370,6 @@ void plan_make(struct sim *s)
     s->pauses = (unsigned)PICK(&s->stopping, 0, 0, 3, 12);
     s->reloads = (unsigned)PICK(&s->stopping, 0, 0, 2, 6);
     s->replays = (unsigned)PICK(&s->replaying, 0, 0, 1, 3);
-    if (s->config.window < 20) /* not yet: a follower of a paused group can be left out for ever */
-        s->pauses = 0;
 }
 
 void plan_finish(struct sim *s)

@@ -449,6 +449,7 @@ static void batch_freeze(struct batch *b)
     batch_enter(b, BATCH_SENDING);
     fill_records(b);
     count_cost(b);
+    pace_mark(b->lane);
     for (size_t i = 0; i < b->n; i++) {
         struct rec_sent_item *it = &sent.items[i];
         struct delivery *d = b->items[i].d;

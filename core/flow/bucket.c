@@ -94,6 +94,8 @@ void bucket_change(struct bucket *b, uint64_t rate_milli, uint32_t burst, uint64
         refill(b, now_ms);
     if (!b->rate_milli)
         b->level = b->blocked_until ? 0 : capacity; /* nothing was counted */
+    else if (b->fed)
+        b->level = least(b->level, capacity);
     else if (b->level > 0)
         b->level = least(b->level, b->capacity) * capacity / b->capacity; /* none beyond the brim */
     b->rate_milli = rate_milli;
@@ -121,7 +123,8 @@ void bucket_resize(struct bucket *b, uint64_t rate_milli, int64_t capacity, uint
         b->foreign = rate_milli - rate_milli / 20 - (rate_milli != 0);
 }
 
-uint64_t bucket_wait_keep(struct bucket *b, uint32_t cost, int64_t keep, uint64_t now_ms)
+uint64_t bucket_wait_keep(struct bucket *b, uint32_t cost, uint32_t promised, int64_t keep,
+                          uint64_t now_ms)
 {
     if (b->rate_milli)
         refill(b, now_ms);
@@ -133,7 +136,13 @@ uint64_t bucket_wait_keep(struct bucket *b, uint32_t cost, int64_t keep, uint64_
         return 0;
 
     /* A cost above the capacity waits for a full bucket and goes into debt, or it would starve. */
-    int64_t need = least((int64_t)cost * TOKEN + keep + stays(b), brim(b));
+    int64_t all = ((int64_t)cost + promised) * TOKEN;
+    int64_t need = least(all + keep + stays(b), brim(b));
+    if (promised && (int64_t)cost * TOKEN + keep <= brim(b))
+        all += keep;
+    if (promised && all > brim(b))
+        return UINT64_MAX;
+    need = promised && all > need ? all : need;
     if (b->level >= need)
         return 0;
     uint64_t rate = b->rate_milli - b->foreign;
@@ -143,7 +152,7 @@ uint64_t bucket_wait_keep(struct bucket *b, uint32_t cost, int64_t keep, uint64_
 
 uint64_t bucket_wait(struct bucket *b, uint32_t cost, uint64_t now_ms)
 {
-    return bucket_wait_keep(b, cost, 0, now_ms);
+    return bucket_wait_keep(b, cost, 0, 0, now_ms);
 }
 
 uint64_t bucket_take(struct bucket *b, uint32_t cost, uint64_t now_ms)
@@ -165,6 +174,27 @@ void bucket_charge(struct bucket *b, uint32_t cost, uint64_t now_ms)
         return;
     refill(b, now_ms);
     b->level -= (int64_t)cost * TOKEN;
+}
+
+uint64_t bucket_full_in(struct bucket *b, int64_t more, uint64_t now_ms)
+{
+    uint64_t blocked = b->blocked_until > now_ms ? b->blocked_until - now_ms : 0;
+
+    if (!b->rate_milli)
+        return 0;
+    refill(b, now_ms);
+    int64_t missing = b->capacity - b->level + more;
+    return blocked + (missing > 0 ? (uint64_t)missing * 1000 / b->rate_milli + 1 : 0);
+}
+
+void bucket_lacks(struct bucket *b, uint64_t ms)
+{
+    uint64_t whole = (uint64_t)b->capacity;
+
+    if (b->rate_milli && ms > whole * 1000 / b->rate_milli)
+        b->level = 0;
+    else if (b->rate_milli)
+        b->level = (int64_t)(whole - ms * b->rate_milli / 1000);
 }
 
 void bucket_block(struct bucket *b, uint64_t until_ms, uint64_t now_ms)
@@ -192,19 +222,17 @@ void bucket_jitter(struct bucket *b, uint64_t ms)
 
 /* ---- fed back ---- */
 
-/** What was used beside us between the figure before and this one. A bucket that was full
- *  meanwhile gained less than its rate says: nothing is learnt from it. */
+/** What was used beside us between the figure before and this one. Of a bucket that was full
+ *  meanwhile it is the least that it can have been: there was enough. */
 static void learn(struct bucket *b, const struct bucket_ticket *t, int64_t left, uint64_t now_ms)
 {
     uint64_t dt = now_ms - b->told_at;
-    int64_t gained = (int64_t)(dt * b->rate_milli / 1000);
+    int64_t had = least(b->told_left + (int64_t)(dt * b->rate_milli / 1000), b->capacity);
     int64_t ours = (int64_t)(t->spent - b->told_spent);
 
-    if (b->told_left + gained > b->capacity)
-        return;
     b->used_sum -= b->used_sum * (int64_t)(dt < LEARN_MS ? dt : LEARN_MS) / LEARN_MS;
     b->used_ms -= b->used_ms * (dt < LEARN_MS ? dt : LEARN_MS) / LEARN_MS;
-    b->used_sum += b->told_left + gained - ours - left;
+    b->used_sum += had - ours - left;
     b->used_ms += dt;
     b->foreign = 0;
     int64_t sure = b->used_sum - TOKEN - (int64_t)b->out; /* these may count or not */
@@ -248,6 +276,20 @@ static uint64_t spent_after(const struct bucket *b, const struct bucket_ticket *
             break;
         }
     return b->spent - then;
+}
+
+/** What was spent for calls that left so shortly before that one that they may have been let in
+ *  after it. */
+static int64_t spent_before(const struct bucket *b, const struct bucket_ticket *t)
+{
+    uint64_t then = b->n_past > BUCKET_PAST ? b->past[b->n_past % BUCKET_PAST].spent : 0;
+
+    for (uint64_t i = b->n_past; i > 0 && i + BUCKET_PAST > b->n_past; i--)
+        if (b->past[(i - 1) % BUCKET_PAST].at_ms + b->jitter_ms < t->at_ms) {
+            then = b->past[(i - 1) % BUCKET_PAST].spent;
+            break;
+        }
+    return t->spent > t->cost + then ? (int64_t)(t->spent - t->cost - then) : 0;
 }
 
 /** There is more than we counted, if figure after figure says so: a single one may leave out calls
@@ -302,8 +344,9 @@ void bucket_told(struct bucket *b, const struct bucket_ticket *t, int64_t left, 
         b->remainder = 0;
     }
     lift(b, fewest, flags & BUCKET_TOLD_RAISE, now_ms);
+    /* Where learning begins, calls of ours that were overtaken must not look like another's. */
+    b->told_left = b->told ? left : left - spent_before(b, t);
     b->told = true;
     b->told_at = now_ms;
     b->told_spent = t->spent;
-    b->told_left = left;
 }

@@ -63,7 +63,8 @@ struct bucket_ticket {
 
 /** Starts full. @param rate_milli tokens per 1000 s  @param burst whole tokens, at least 1 */
 void bucket_init(struct bucket *b, uint64_t rate_milli, uint32_t burst, uint64_t now_ms);
-/** Another rate and burst from now on: what is in it stays in proportion, what it owes as it is. */
+/** Another rate and burst from now on: what is in it stays in proportion, what it owes as it is. Of
+ *  one that is fed what is in it stays as it is: the remote's did not change. */
 void bucket_change(struct bucket *b, uint64_t rate_milli, uint32_t burst, uint64_t now_ms);
 /** Other limits from now on; what is in it stays, as far as it has room. */
 void bucket_resize(struct bucket *b, uint64_t rate_milli, int64_t capacity, uint64_t now_ms);
@@ -72,10 +73,16 @@ void bucket_resize(struct bucket *b, uint64_t rate_milli, int64_t capacity, uint
 uint64_t bucket_take(struct bucket *b, uint32_t cost, uint64_t now_ms);
 /** How long until bucket_take would succeed, without taking. */
 uint64_t bucket_wait(struct bucket *b, uint32_t cost, uint64_t now_ms);
-/** The same, and `keep` thousandths must be left over; a bucket too small for both need not. */
-uint64_t bucket_wait_keep(struct bucket *b, uint32_t cost, int64_t keep, uint64_t now_ms);
+/** The same, and `keep` thousandths must be left over; a bucket too small for both need not. And so
+ *  must the `promised` tokens of others. UINT64_MAX: not before they have taken them. */
+uint64_t bucket_wait_keep(struct bucket *b, uint32_t cost, uint32_t promised, int64_t keep,
+                          uint64_t now_ms);
 /** Pay for what went out anyway; the level may become negative. */
 void bucket_charge(struct bucket *b, uint32_t cost, uint64_t now_ms);
+/** How long until it is full, if `more` thousandths were taken now. Without a limit: 0. */
+uint64_t bucket_full_in(struct bucket *b, int64_t more, uint64_t now_ms);
+/** As new, and yet it will be full in so long: a process before used it. */
+void bucket_lacks(struct bucket *b, uint64_t ms);
 /** The remote said: not before `until_ms`. Empties the bucket; refilling starts then. */
 void bucket_block(struct bucket *b, uint64_t until_ms, uint64_t now_ms);
 /** Departures may arrive so much closer together: that many thousandths stay in it. */

@@ -297,6 +297,7 @@ void confirm_start(struct delivery *d)
     delivery_key(d, c->key);
     d->settling = true;
     l->under_way++;
+    pace_mark(l);
     if (!c->cancels && !c->adapter->plugin->confirm)
         confirm_hold(c, STR("this adapter cannot ask whether it arrived"));
     else if (store_delivery_get(l->flow->store, d->num, on_confirm_loaded, c) < 0)

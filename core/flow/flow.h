@@ -336,5 +336,7 @@ struct lane_ticket {
 void lane_leaves(struct lane *l, struct lane_ticket *ret);
 /** It was answered, or failed: once for each lane_leaves(). */
 void lane_heard(struct lane *l, const struct lane_ticket *t);
+/** One was refused for pace (429): the lane is quiet for so long. @param after_ms  0: not said */
+void lane_refused(struct lane *l, int64_t after_ms);
 /** An answer says how much is left. @param t  of the call that was answered; NULL: not known */
 void lane_budget(struct lane *l, const sl_budget *figures, const struct lane_ticket *t);

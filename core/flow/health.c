@@ -10,7 +10,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
-#include "flow/state.h"
+#include "flow/pace.h"
 
 #define SPACE         "lane"
 #define BLOCK_KEPT_MS 5000 /* a shorter wait that a remote asked for is not worth a record */
@@ -236,11 +236,7 @@ char *lane_state_save(const struct lane *l)
             json_pack("{s:s,s:I}", "why", l->park_why, "until", wall_of(l, l->parked_until)));
     if (l->bucket.blocked_until > now + BLOCK_KEPT_MS)
         json_object_set_new(o, "blocked_until", json_integer(wall_of(l, l->bucket.blocked_until)));
-    if (l->day.limit && l->day.used)
-        json_object_set_new(o, "quota",
-                            json_pack("{s:I,s:I,s:I}", "limit", (json_int_t)l->day.limit, "used",
-                                      (json_int_t)l->day.used, "reset",
-                                      (json_int_t)l->day.reset_ms));
+    pace_save(l, o);
     if (json_object_size(o))
         text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(o);
@@ -312,12 +308,7 @@ void lane_state_restore(struct lane *l, sl_str json)
     }
     if ((o = json_object_get(root, "blocked_until")))
         bucket_block(&l->bucket, mono_of(l, o, QUOTA_DAY_MS), now);
-    if ((o = json_object_get(root, "quota"))) {
-        if (!l->day.limit)
-            l->day.limit = json_integer_value(json_object_get(o, "limit"));
-        l->day.used = json_integer_value(json_object_get(o, "used"));
-        l->day.reset_ms = json_integer_value(json_object_get(o, "reset"));
-    }
+    pace_restore(l, root);
     free(l->kept);
     l->kept = mem_dup(json);
     json_decref(root);

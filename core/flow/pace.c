@@ -1,12 +1,13 @@
 #include "flow/pace.h"
-
 #include <inttypes.h>
+#include <jansson.h>
 #include "base/clock.h"
 
 #define TOKEN         1000
 #define JITTER_MS     10   /* between departures and arrivals, at least */
 #define JITTER_MAX_MS 200  /* and at most: a connection that must be made first */
 #define KEEP_AGAIN_MS 5000 /* a wait that grows by less is not written down again */
+#define MARK_MS       5000 /* what is spent is written down so far ahead, at least */
 #define LEAKS_IN_S    20   /* Shopify's plans: a bucket of n slots leaks n / 20 a second */
 
 /** Does any route send critical work here? Without it nothing is kept for it. */
@@ -85,16 +86,24 @@ uint64_t pace_wait(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now
     struct bucket *b = &l->bucket;
     uint64_t wait, quota = quotas_wait(l, priority);
 
-    if (b->rate_milli && l->promised && (int64_t)(l->promised + cost) * TOKEN > b->capacity)
-        return UINT64_MAX;
-    wait = bucket_wait_keep(b, cost + l->promised, reserved(l, priority, b->capacity), now);
+    wait = bucket_wait_keep(b, cost, l->promised, reserved(l, priority, b->capacity), now);
     return wait > quota ? wait : quota;
+}
+
+/** What was promised may be gone: an answer has said so since. */
+static uint64_t quotas_gone(struct lane *l)
+{
+    int64_t wall = clock_wall_ms();
+    int64_t day = quota_wait(&l->day, 1, 0, wall), window = quota_wait(&l->window, 1, 0, wall);
+
+    return (uint64_t)(day > window ? day : window);
 }
 
 uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now)
 {
-    uint64_t wait = bucket_take(&l->bucket, cost, now);
+    uint64_t wait = quotas_gone(l);
 
+    wait = wait ? wait : bucket_take(&l->bucket, cost, now);
     if (wait)
         return wait;
     l->prepaid++;
@@ -110,14 +119,89 @@ void pace_unused(struct lane *l)
     l->prepaid = l->under_way;
 }
 
-void pace_refused(struct lane *l, uint32_t cost, int64_t after_ms)
+void lane_refused(struct lane *l, int64_t after_ms)
 {
     uint64_t now = uv_now(l->flow->loop), kept = l->bucket.blocked_until;
 
-    bucket_refused(&l->bucket, cost);
     bucket_block(&l->bucket, now + (uint64_t)(after_ms > 0 ? after_ms : 1000), now);
     if (l->bucket.blocked_until > kept + KEEP_AGAIN_MS)
         lane_keep(l, STR("adapter"), STR("asked to be left alone"));
+}
+
+void pace_refused(struct lane *l, uint32_t cost, int64_t after_ms)
+{
+    bucket_refused(&l->bucket, cost);
+    lane_refused(l, after_ms);
+}
+
+/* ---- what outlives the process ---- */
+
+/* The remote's bucket is as empty after a restart as before it. Not each token is written down: a
+ * time by which it is full again, somewhat later than it will be. */
+
+static bool mark_bucket(struct lane *l, uint64_t now)
+{
+    struct bucket *b = &l->bucket;
+    uint64_t promised = (uint64_t)l->promised * TOKEN;
+    int64_t full = clock_wall_ms() + (int64_t)bucket_full_in(b, (int64_t)promised, now);
+
+    if (!b->rate_milli || full <= l->marked_full)
+        return false;
+    int64_t quarter = b->capacity * 1000 / (int64_t)b->rate_milli / 4;
+    l->marked_full = full + (quarter > MARK_MS ? quarter : MARK_MS);
+    return true;
+}
+
+static bool mark_quota(struct lane *l)
+{
+    const struct quota *q = &l->day;
+    int64_t used = q->used + l->leaving;
+
+    if (!q->limit || (q->reset_ms == l->marked_reset && used <= l->marked_used))
+        return false;
+    l->marked_reset = q->reset_ms;
+    l->marked_used = used + q->limit / 1000;
+    return true;
+}
+
+void pace_mark(struct lane *l)
+{
+    bool bucket = mark_bucket(l, uv_now(l->flow->loop));
+
+    if (mark_quota(l) || bucket)
+        lane_keep(l, STR("lane"), STR("what it has spent"));
+}
+
+void pace_save(const struct lane *l, struct json_t *ret)
+{
+    const struct quota *q = &l->day;
+    bool marked = l->marked_reset == q->reset_ms && l->marked_used > q->used;
+    int64_t used = marked ? l->marked_used : q->used;
+
+    if (l->marked_full > clock_wall_ms())
+        json_object_set_new(ret, "full_at", json_integer(l->marked_full));
+    if (q->limit && used)
+        json_object_set_new(ret, "quota",
+                            json_pack("{s:I,s:I,s:I,s:b}", "limit", (json_int_t)q->limit, "used",
+                                      (json_int_t)used, "reset", (json_int_t)q->reset_ms, "ours",
+                                      q->period_ms != 0));
+}
+
+void pace_restore(struct lane *l, const struct json_t *saved)
+{
+    const json_t *quota = json_object_get(saved, "quota");
+    int64_t in;
+
+    l->marked_full = json_integer_value(json_object_get(saved, "full_at"));
+    in = l->marked_full - clock_wall_ms();
+    if (in > 0)
+        bucket_lacks(&l->bucket, (uint64_t)in);
+    if (!quota || (json_is_true(json_object_get(quota, "ours")) && !l->day.period_ms))
+        return; /* of a configuration that has none any more */
+    if (!l->day.limit)
+        l->day.limit = json_integer_value(json_object_get(quota, "limit"));
+    l->day.used = l->marked_used = json_integer_value(json_object_get(quota, "used"));
+    l->day.reset_ms = l->marked_reset = json_integer_value(json_object_get(quota, "reset"));
 }
 
 /* ---- calls ---- */
@@ -146,6 +230,8 @@ void lane_heard(struct lane *l, const struct lane_ticket *t)
     uint64_t ms = uv_now(l->flow->loop) - t->bucket.at_ms;
 
     bucket_heard(&l->bucket, &t->bucket);
+    quota_heard(&l->day);
+    quota_heard(&l->window);
     if (!l->quickest_ms || ms < l->quickest_ms)
         l->quickest_ms = ms ? ms : 1;
     ms = l->quickest_ms < JITTER_MS ? JITTER_MS : l->quickest_ms;
@@ -186,9 +272,20 @@ static void told_bucket(struct lane *l, const sl_budget *f, const struct lane_ti
         bucket_told(&l->bucket, &t->bucket, f->remaining * TOKEN, flags, now);
 }
 
+/** An answer that was overtaken does not know what others did since the newer one was written. */
+static void told_quota(struct quota *q, uint64_t *newest, const sl_budget *f,
+                       const struct lane_ticket *t, int64_t since)
+{
+    bool late = t->calls < *newest;
+
+    (late ? quota_told_late : quota_told)(q, f->limit, f->remaining, since, f->reset_ms,
+                                          clock_wall_ms());
+    if (!late)
+        *newest = t->calls;
+}
+
 void lane_budget(struct lane *l, const sl_budget *f, const struct lane_ticket *t)
 {
-    int64_t wall = clock_wall_ms();
     struct lane_ticket unknown = {
         .bucket = { .spent = l->bucket.spent - l->bucket.out, .at_ms = uv_now(l->flow->loop) },
         .calls = l->calls,
@@ -201,9 +298,9 @@ void lane_budget(struct lane *l, const sl_budget *f, const struct lane_ticket *t
         t = &unknown;
     int64_t since = (int64_t)(l->calls - t->calls);
     if (f->kind == SL_BUDGET_QUOTA)
-        quota_told(&l->day, f->limit, f->remaining, since, f->reset_ms, wall);
+        told_quota(&l->day, &l->day_told, f, t, since);
     else if (f->kind == SL_BUDGET_REQUESTS && !l->conf->rate_milli_per_s)
-        quota_told(&l->window, f->limit, f->remaining, since, f->reset_ms, wall);
+        told_quota(&l->window, &l->window_told, f, t, since);
     else if (f->kind <= SL_BUDGET_POINTS)
         told_bucket(l, f, t);
     lane_pump_soon(l);

@@ -20,5 +20,12 @@ uint64_t pace_wait(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now
 uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now);
 /** Something under way has ended: what it did not spend on calls is not spent by others' calls. */
 void pace_unused(struct lane *l);
+/** A batch is about to be written down as sent: what of the pace outlives the process is written
+ *  before it, if it says something else than what was last written. */
+void pace_mark(struct lane *l);
+/** "bucket" and "quota" of what lane_state_save() writes; and back. */
+struct json_t;
+void pace_save(const struct lane *l, struct json_t *ret);
+void pace_restore(struct lane *l, const struct json_t *saved);
 /** A call of `cost` tokens was refused for pace: the remote did not count it. */
 void pace_refused(struct lane *l, uint32_t cost, int64_t after_ms);

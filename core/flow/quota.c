@@ -18,7 +18,7 @@ static void roll(struct quota *q, int64_t wall_ms)
         q->reset_ms = wall_ms - wall_ms % q->period_ms + q->period_ms;
     if (!q->reset_ms || wall_ms < q->reset_ms)
         return;
-    q->used = 0;
+    q->used = q->out;
     q->reset_ms = q->period_ms ? wall_ms - wall_ms % q->period_ms + q->period_ms : 0;
 }
 
@@ -40,10 +40,16 @@ int64_t quota_wait(struct quota *q, int64_t calls, int64_t keep, int64_t wall_ms
 
 void quota_take(struct quota *q, int64_t calls, int64_t wall_ms)
 {
-    if (!q->limit)
-        return;
-    roll(q, wall_ms);
-    q->used += calls;
+    if (q->limit) {
+        roll(q, wall_ms);
+        q->used += calls;
+    }
+    q->out += calls;
+}
+
+void quota_heard(struct quota *q)
+{
+    q->out -= q->out > 0;
 }
 
 void quota_told(struct quota *q, int64_t limit, int64_t remaining, int64_t since, int64_t reset_ms,
@@ -54,9 +60,21 @@ void quota_told(struct quota *q, int64_t limit, int64_t remaining, int64_t since
     if (!q->limit || remaining < 0)
         return;
     roll(q, wall_ms);
-    q->used = q->limit - remaining + since;
+    q->used = q->limit - remaining + (since > q->out ? since : q->out);
     if (reset_ms >= 0)
         q->reset_ms = wall_ms + at_least_one(reset_ms);
     else if (!q->period_ms && remaining > 0)
         q->reset_ms = 0; /* what was put off is over */
+}
+
+void quota_told_late(struct quota *q, int64_t limit, int64_t remaining, int64_t since,
+                     int64_t reset_ms, int64_t wall_ms)
+{
+    struct quota before;
+
+    roll(q, wall_ms);
+    before = *q;
+    quota_told(q, limit, remaining, since, reset_ms, wall_ms);
+    if (q->used < before.used)
+        *q = before;
 }

@@ -94,11 +94,15 @@ struct lane {
     uint64_t prepaid;        /* HTTP calls that batches under way took tokens for ... */
     uint64_t prepaid_tokens; /* ... and how many */
     uint64_t quickest_ms;    /* the shortest time from a call to its answer; 0: none yet */
-    bool quota_spent;        /* the day's: said and written down */
-    bool has_critical;       /* a route sends critical work here: some room is kept for it */
-    bool critical_waits;     /* such work is ripe: at the pump's last look */
-    bool parked;             /* one batch at a time goes as a probe after parked_until */
-    uint64_t parked_until;   /* monotonic */
+    uint64_t day_told, window_told; /* calls until the one whose answer spoke of it last */
+    bool quota_spent;               /* the day's: said and written down */
+    int64_t marked_full;   /* wall clock: by then the bucket is full again, as written down */
+    int64_t marked_used;   /* of the day's quota until ... */
+    int64_t marked_reset;  /* ... then, as written down */
+    bool has_critical;     /* a route sends critical work here: some room is kept for it */
+    bool critical_waits;   /* such work is ripe: at the pump's last look */
+    bool parked;           /* one batch at a time goes as a probe after parked_until */
+    uint64_t parked_until; /* monotonic */
     char park_why[240];
     char trip_who[40], trip_why[160]; /* the breaker was opened by hand */
     int64_t tripped_ms;               /* wall clock */

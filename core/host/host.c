@@ -163,6 +163,8 @@ static void on_answer(void *ctx, const struct http_result *r)
 
     if (call->lane)
         lane_heard(call->lane, &call->ticket);
+    if (call->lane && a.status == 429) /* whatever was asked: all others would be refused, too */
+        lane_refused(call->lane, a.retry_after_ms);
     in->answered = call;
     call->cb(call->ctx, &a);
     in->answered = NULL;

@@ -72,6 +72,23 @@ def test_a_429_holds_the_lane_for_its_retry_after_and_burns_no_attempt(lanes, by
 # ---- retries under one key ----
 
 
+def test_a_429_of_a_question_holds_the_lane_too(lanes, nord):
+    gateway = lanes()
+    nord.faults([{"action": "cut_after", "at": "order", "count": 1},
+                 {"action": "status", "at": "lookup", "status": 429, "headers": {"Retry-After": "1"}, "count": 1}])
+    orders = nord_orders(4)
+    gateway.post(orders[0])
+    wait_until(lambda: "429" in statuses(nord.books(), "lookup"), "the question is refused")
+    for order in orders[1:]:
+        gateway.post(order)
+    wait_until(lambda: gateway.lane("nord")["delivered"] == 4)
+    books = nord.books()
+    log = [(one["at"], one["status"]) for one in books["requests"]["log"]]
+    refused = next(at for at, status in log if status == "429")
+    assert min(at for at, _ in log if at > refused) - refused >= 950
+    check_supplier(books, NORD, orders)
+
+
 def test_a_5xx_is_retried_with_the_same_key_and_the_same_bytes(lanes, byron):
     gateway = lanes()
     byron.fault(action="status", at="order", status=503, count=2)

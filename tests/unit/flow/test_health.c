@@ -168,6 +168,60 @@ static void an_action_that_fails_does_not_stop_the_others(void **state)
     rig_destroy(rig);
 }
 
+/** One delivery, by one HTTP call. */
+static void one_call(struct flow_rig *rig, const char *body)
+{
+    uint64_t num = rig_event(rig, "t", body);
+    struct call *c = rig_call(rig, CRM);
+    struct lane_ticket ticket;
+
+    lane_leaves(crm(rig), &ticket);
+    lane_heard(crm(rig), &ticket);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+}
+
+static void what_was_spent_is_spent_after_a_restart(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig->endpoints[CRM].rate_milli_per_s = 1; /* nothing comes back in the test's time */
+    rig->endpoints[CRM].burst = 8;
+    rig->endpoints[CRM].quota_per_day = 10;
+    rig_up(rig);
+    CHECK_EQ(crm(rig)->bucket.level, 8000);
+    one_call(rig, "a 1");
+    one_call(rig, "b 1");
+    one_call(rig, "c 1");
+    CHECK_EQ(crm(rig)->bucket.level, 5000);
+    CHECK_EQ(crm(rig)->day.used, 3);
+    again(rig);
+    CHECK(crm(rig)->bucket.level <= 5000);
+    CHECK(crm(rig)->bucket.level >= 2900); /* what is not written down is a quarter of it at most */
+    CHECK_EQ(crm(rig)->day.used, 3);
+    rig_crash(rig);
+    rig->endpoints[CRM].quota_per_day = 0; /* the configuration has none any more */
+    rig_up(rig);
+    CHECK_EQ(crm(rig)->day.limit, 0);
+    rig_finish(rig);
+}
+
+static void whatever_was_refused_for_pace_the_lane_is_quiet(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig_up(rig);
+    lane_refused(crm(rig), 600000); /* a question's answer, say */
+    uint64_t num = rig_event(rig, "t", "a 1");
+    CHECK(rig_quiet(rig, CRM));
+    says(rig, num, "asked to be left alone");
+    again(rig);
+    CHECK(rig_quiet(rig, CRM));
+    rig_finish(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +230,8 @@ int main(void)
         cmocka_unit_test(an_open_breaker_is_open_after_a_restart),
         cmocka_unit_test(an_action_that_fails_does_not_stop_the_others),
         cmocka_unit_test(what_waits_for_its_token_goes_back_when_the_lane_closes),
+        cmocka_unit_test(what_was_spent_is_spent_after_a_restart),
+        cmocka_unit_test(whatever_was_refused_for_pace_the_lane_is_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

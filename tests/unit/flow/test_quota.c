@@ -17,11 +17,29 @@ static void a_spent_day_waits_for_midnight(void **state)
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(quota_wait(&q, 1, 0, NOON), 0);
         quota_take(&q, 1, NOON);
+        quota_heard(&q);
     }
     CHECK_EQ(quota_wait(&q, 1, 0, NOON), DAY / 2);
     CHECK_EQ(quota_wait(&q, 1, 0, NOON + DAY / 2 - 1), 1);
     CHECK_EQ(quota_wait(&q, 1, 0, NOON + DAY / 2), 0);
     CHECK_EQ(q.used, 0);
+}
+
+static void what_is_out_at_midnight_may_count_in_either_day(void **state)
+{
+    struct quota q;
+
+    (void)state;
+    quota_init(&q, 3, DAY);
+    quota_wait(&q, 1, 0, NOON);
+    quota_take(&q, 1, NOON + DAY / 2 - 1);
+    quota_take(&q, 1, NOON + DAY / 2 - 1);
+    quota_heard(&q);
+    CHECK_EQ(quota_wait(&q, 1, 0, NOON + DAY / 2), 0);
+    CHECK_EQ(q.used, 1);
+    quota_heard(&q);
+    quota_heard(&q); /* once too often */
+    CHECK_EQ(q.out, 0);
 }
 
 static void what_is_kept_is_for_others(void **state)
@@ -47,6 +65,9 @@ static void the_remote_sees_other_clients_and_not_what_was_sent_since(void **sta
     CHECK_EQ(quota_wait(&q, 35, 0, NOON), 0);
     CHECK_EQ(quota_wait(&q, 36, 0, NOON), 2 * HOUR);
     CHECK_EQ(quota_wait(&q, 36, 0, NOON + 2 * HOUR), 0);
+    quota_take(&q, 7, NOON + 2 * HOUR);
+    quota_told(&q, 100, 90, 5, 2 * HOUR, NOON + 2 * HOUR); /* and seven are out */
+    CHECK_EQ(q.used, 17);
 }
 
 static void a_window_that_slides_is_tried_again_after_a_while(void **state)
@@ -79,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spent_day_waits_for_midnight),
+        cmocka_unit_test(what_is_out_at_midnight_may_count_in_either_day),
         cmocka_unit_test(what_is_kept_is_for_others),
         cmocka_unit_test(the_remote_sees_other_clients_and_not_what_was_sent_since),
         cmocka_unit_test(a_window_that_slides_is_tried_again_after_a_while),

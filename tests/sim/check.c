@@ -40,6 +40,7 @@ void check_begin(struct remote *r)
     r->slots = 0;
     r->after_park = r->at_once = 0;
     memset(r->overtaken, 0, sizeof(r->overtaken));
+    allow_begin(r);
 }
 
 /* ---- what a remote counts ---- */
@@ -57,8 +58,8 @@ void check_refill(struct remote *r)
 
 static void check_tokens(struct remote *r)
 {
-    if (!r->conf->rate_milli_per_s)
-        return;
+    if (!r->conf->rate_milli_per_s || r->allow.kind >= ALLOW_LEAKY)
+        return; /* these say themselves what they bear */
     check_refill(r);
     r->tokens -= TOKEN;
     if (r->tokens < 0)
@@ -144,7 +145,7 @@ static void check_turns(struct remote *r, uint8_t priority)
     const struct sim *s = r->sim;
     const struct row *ripe[PRIORITY__COUNT] = { NULL };
 
-    if (s->config.window < WIDE)
+    if (s->config.window < WIDE || r->allow.quota) /* of a quota the rest may be kept */
         return;
     for (size_t i = 0; i < s->t->n_rows; i++)
         if (!ripe[s->t->rows[i]->priority] && is_ripe(s, r, s->t->rows[i]))
@@ -235,6 +236,7 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
         world_fail(&s->w, "payload: " NAME_FMT " goes with " STR_FMT " instead of " STR_FMT,
                    NAME(k->num), STR_ARG(rec->body), STR_ARG(row->body));
     check_attempts(c, k, rec, row);
+    check_burnt(c, k, rec->attempt);
     check_turn(s, b, row);
     check_stopped(c, row, tables_batch(s->t, b->id));
     k->with_remote = true;
@@ -312,6 +314,8 @@ void check_told(struct call *c)
         struct book *k = c->books[i];
         if (c->deeds[0] == DEED_PARK || c->deeds[i] == DEED_RETRY || c->deeds[i] == DEED_THROTTLE)
             k->leave = true;
+        if (c->deeds[i] == DEED_THROTTLE && c->deeds[0] != DEED_PARK)
+            check_spared(c, k);
         if (c->deeds[i] == DEED_REJECT)
             k->leave = k->key_may_change = true;
         int64_t until = now + (c->after_ms > 0 ? c->after_ms : 1000);
@@ -620,4 +624,5 @@ void check_end(struct sim *s)
     check_stand_ins(s);
     check_replays(s);
     check_waits(s);
+    check_budgets_end(s);
 }

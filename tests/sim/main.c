@@ -48,7 +48,10 @@ static void tell_failure(uint64_t seed, const char *what)
 {
     char text[600];
     int n = snprintf(text, sizeof(text), "seed %llu: %s\n    ./dev sim %s--seed %llu --trace\n",
-                     (unsigned long long)seed, what, plan == plan_crowd ? "--crowd " : "",
+                     (unsigned long long)seed, what,
+                     plan == plan_crowd    ? "--crowd "
+                     : plan == plan_budget ? "--budget "
+                                           : "",
                      (unsigned long long)seed);
 
     if (__atomic_add_fetch(&sums->failed, 1, __ATOMIC_RELAXED) <= TOLD_MOST &&
@@ -116,8 +119,8 @@ static void run_side_by_side(uint64_t from, uint64_t n, unsigned jobs)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: sim [--crowd] [--seeds N] [--from N] [--jobs N] [--first] | "
-            "[--crowd] --seed N [--trace] | "
+            "usage: sim [--crowd | --budget] [--seeds N] [--from N] [--jobs N] [--first] | "
+            "[--crowd | --budget] --seed N [--trace] | "
             "--isolation\n");
     return 2;
 }
@@ -140,15 +143,11 @@ static int run_isolation(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seeds", required_argument, NULL, 'n' },
-        { "from", required_argument, NULL, 'f' },
-        { "jobs", required_argument, NULL, 'j' },
-        { "seed", required_argument, NULL, 's' },
-        { "trace", no_argument, NULL, 't' },
-        { "isolation", no_argument, NULL, 'i' },
-        { "crowd", no_argument, NULL, 'c' },
-        { "first", no_argument, NULL, 'x' },
-        { 0 },
+        { "seeds", required_argument, NULL, 'n' }, { "from", required_argument, NULL, 'f' },
+        { "jobs", required_argument, NULL, 'j' },  { "seed", required_argument, NULL, 's' },
+        { "trace", no_argument, NULL, 't' },       { "isolation", no_argument, NULL, 'i' },
+        { "crowd", no_argument, NULL, 'c' },       { "first", no_argument, NULL, 'x' },
+        { "budget", no_argument, NULL, 'b' },      { 0 },
     };
     uint64_t n = 1000, from = 1;
     unsigned jobs = 1;
@@ -169,6 +168,8 @@ int main(int argc, char **argv)
             plan = plan_crowd;
         else if (c == 'x')
             until_first = true;
+        else if (c == 'b')
+            plan = plan_budget;
         else
             return usage();
         one |= c == 's';

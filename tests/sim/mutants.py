@@ -27,11 +27,18 @@ MUTANTS = {
     "what a reload came between is not held": ("routed", "if (orphan && d->state != DS_HELD)", "if (0)"),
     "another priority hides what is older": ("earlier", " || hides_mixed(l, d)", ""),
     "order is ignored": ("chain", "return !c || (first_of", "return true || (first_of"),
-    "tokens are not waited for": ("pace", "uint64_t wait = bucket_take(&l->bucket, cost, now);",
-                                  "uint64_t wait = 0; (void)now;"),
+    "tokens are not waited for": ("pace", "wait = wait ? wait : bucket_take(&l->bucket, cost, now);", "(void)now;"),
     "what may have arrived is sent again": ("settle", "SL_ACTION_IDEMPOTENT) {", "SL_ACTION_IDEMPOTENT || 1) {"),
     "a 429 is not heard": ("pace", "    bucket_block(&l->bucket, now", "    if (0) bucket_block(&l->bucket, now"),
     "an open breaker lets pass": ("pump", "wait = breaker_ask(b, now);", "wait = 0;"),
+    "a Retry-After is not waited for": ("pace", "(after_ms > 0 ? after_ms : 1000)", "1000"),
+    "what an answer says is left is not believed": ("bucket", "    if (b->level > most) {", "    if (0) {"),
+    "a bucket gives one too many": ("bucket", "((int64_t)cost + promised) * TOKEN;",
+                                    "((int64_t)cost + promised - 1) * TOKEN;"),
+    "everybody gets what is kept for critical work": ("pace", "return of * l->conf->rate_reserve / 100;", "return 0;"),
+    "a restart begins with a full bucket": ("pace", "if (in > 0)", "if (0)"),
+    "a restart begins with a whole quota": ("pace", "    l->day.used = l->marked_used = json", "    (void)json"),
+    "what is out at midnight is forgotten": ("quota", "q->used = q->out;", "q->used = 0;"),
     "a parked lane sends": ("pump", "if (l->parked && now < l->parked_until)", "if (0)"),
     "each attempt has another key": ("delivery", '"%s-%u", id, d->generation', '"%s-%u", id, d->attempts'),
     "a request is made anew each time": ("batch", "if (b->items[i].d->request)", "if (0)"),
@@ -77,9 +84,10 @@ MUTANTS = {
     "what was edited goes by another route": ("fallback", "r->fallback_route && row->edited", "0"),
 }
 
-
 # Windows far too small for what there is: what is said of windows shows there first.
 CROWDED = ("behind", "earlier", "sift", "window")
+# Remotes that count for themselves: what is said of paces.
+PACE = ("bucket", "pace", "quota")
 
 
 def source_of(name):
@@ -133,7 +141,8 @@ def try_one(options, lines, source, old, new):
         sim, why = compile_mutant(options.build, lines, pathlib.Path(folder), source, old, new)
         if not sim:
             return None, why
-        seen = caught(sim, options.crowd, ["--crowd"]) if source in CROWDED else None
+        other = ["--crowd"] if source in CROWDED else ["--budget"] if source in PACE else None
+        seen = caught(sim, options.crowd, other) if other else None
         return seen or caught(sim, options.seeds, []), None
 
 
@@ -141,7 +150,7 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("build", nargs="?")
     options.add_argument("--seeds", type=int, default=2000)
-    options.add_argument("--crowd", type=int, default=300, help="seeds with crowded windows, for what is about those")
+    options.add_argument("--crowd", type=int, default=300, help="seeds with crowded windows or of paces, for what is about those")
     options.add_argument("--only", action="append")
     options.add_argument("--check", action="store_true")
     options = options.parse_args()

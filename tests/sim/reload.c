@@ -45,7 +45,7 @@ static void leave_out(struct sim *s, struct rng *g, bool gone[MAX_ROUTES],
     size_t n = s->config.n_routes;
 
     for (size_t i = 0; i < n; i++)
-        gone[i] = one_in(g, 8) || (without && sends_to(&s->routes[i], without));
+        gone[i] = (!s->budgets && one_in(g, 8)) || (without && sends_to(&s->routes[i], without));
     for (size_t round = 0; round < n; round++)
         for (size_t i = 0; i < n; i++) {
             const struct conf_route *r = &s->routes[i];
@@ -67,6 +67,8 @@ static void copy_endpoints(struct sim *s, struct rng *g, struct setup *x,
         *e = s->endpoints[i];
         e->index = x->config.n_endpoints++;
         x->endpoint[i] = e;
+        if (s->budgets) /* as it was: what was counted is not lost by that */
+            continue;
         if (one_in(g, 2)) {
             e->rate_milli_per_s = (uint64_t)PICK(g, 0, 1000, 5000, 50000);
             e->burst = (uint32_t)PICK(g, 1, 2, 10);
@@ -162,8 +164,9 @@ static void name_each_other(struct sim *s, struct setup *x)
 static struct setup *make(struct sim *s, struct rng *g)
 {
     struct setup *x = memset(arena_alloc(&s->arena, sizeof(*x)), 0, sizeof(*x));
-    const struct conf_endpoint *without = one_in(g, 2) ? &s->endpoints[between(g, CRM, DESK)]
-                                                       : NULL;
+    const struct conf_endpoint *without = !s->budgets && one_in(g, 2)
+                                              ? &s->endpoints[between(g, CRM, DESK)]
+                                              : NULL;
     bool gone[MAX_ROUTES];
 
     x->config = s->config;
@@ -177,6 +180,8 @@ static struct setup *make(struct sim *s, struct rng *g)
     for (size_t i = 0; i < s->config.n_routes; i++)
         if (!gone[i])
             copy_route(g, x, &s->routes[i]);
+    for (size_t i = 0; i < s->config.n_routes && s->budgets; i++)
+        x->route[i]->priority = s->routes[i].priority;
     name_each_other(s, x);
     return x;
 }

@@ -174,7 +174,7 @@ static void tell_one(struct call *c, size_t i)
     c->done->outcome(c->done->ctx, i, &o);
 }
 
-static void on_answer(void *ctx)
+void remote_answers(void *ctx)
 {
     struct call *c = ctx;
     const sl_done *done = c->done;
@@ -184,6 +184,7 @@ static void on_answer(void *ctx)
     world_say(&c->remote->sim->w, "%s answers %llu.%u: %d", c->remote->conf->name,
               (unsigned long long)delivery_event(c->books[0]->num),
               delivery_ordinal(c->books[0]->num), c->deeds[0]);
+    allow_heard(c, c->deeds[0] != DEED_LOST && c->deeds[0] != DEED_CUT);
     check_told(c);
     if (c->deeds[0] == DEED_PARK)
         done->park(done->ctx, STR("simulated"), c->after_ms);
@@ -209,7 +210,7 @@ static void take_records(struct call *c, const sl_batch *b)
     }
 }
 
-static void do_records(struct call *c, int64_t ms)
+void remote_acts(struct call *c, int64_t ms)
 {
     struct remote *r = c->remote;
 
@@ -268,10 +269,13 @@ static void sim_deliver(void *self, void *handle, const sl_batch *b, const sl_do
     check_call(c, b);
     for (size_t i = 0; i < c->n; i++) /* by another key than what was taken back */
         c->books[i]->cancelled_at &= ~(1u << r->index);
-    do_records(c, ms);
+    bool counted = allow_send(c, ms);
+    if (!counted)
+        remote_acts(c, ms);
     if (b->n_records > 1 && one_in(&r->rng, 2))
         done->checkpoint(done->ctx, STR("token"), 0, on_checkpoint, NULL);
-    world_in(&r->sim->w, ms, on_answer, c);
+    if (!counted)
+        world_in(&r->sim->w, ms, remote_answers, c);
 }
 
 /** By what it did: everything that was begun is over by then. */
@@ -287,7 +291,7 @@ static void on_resumed(void *ctx)
         if (c->books[i]->pending_at & at)
             c->deeds[i] = DEED_LOST;
     }
-    on_answer(c);
+    remote_answers(c);
 }
 
 static void sim_resume(void *self, void *handle, const sl_batch *b, sl_str token,
@@ -317,7 +321,7 @@ static uint32_t verdict(struct remote *r, const struct book *b)
     return (b->applied_at | b->cancelled_at) & at ? SL_CONFIRM_YES : SL_CONFIRM_NO;
 }
 
-static void on_verdict(void *ctx)
+void remote_says(void *ctx)
 {
     struct call *c = ctx;
     struct book *b = c->books[0];
@@ -325,7 +329,9 @@ static void on_verdict(void *ctx)
 
     if (c->over)
         return;
-    a.verdict = verdict(c->remote, b);
+    a.verdict = c->paid.refused ? SL_CONFIRM_EARLY : verdict(c->remote, b);
+    a.after_ms = c->after_ms;
+    allow_heard(c, true);
     if (a.verdict == SL_CONFIRM_NO)
         b->leave = true;
     world_say(&c->remote->sim->w, "%s says of %llu.%u: %u", c->remote->conf->name,
@@ -349,7 +355,9 @@ static void sim_confirm(void *self, void *handle, const sl_record *rec, sl_confi
     c->books[0] = book_of(r->sim, num);
     world_say(&r->sim->w, "%s is asked of " STR_FMT, r->conf->name, STR_ARG(rec->delivery));
     check_question(c);
-    world_in(&r->sim->w, latency(r), on_verdict, c);
+    int64_t ms = latency(r);
+    if (!allow_ask(c, ms))
+        world_in(&r->sim->w, ms, remote_says, c);
 }
 
 /* ---- lookup ---- */
@@ -427,4 +435,5 @@ const sl_plugin sim_plugin = {
     .resume = sim_resume,
     .confirm = sim_confirm,
     .lookup = sim_lookup,
+    .cost = allow_cost,
 };

@@ -163,7 +163,10 @@ static void plan_coming(struct sim *s, unsigned i)
         snprintf(in->body, sizeof(in->body),
                  s->json ? "{\"subject\":\"%c\",\"version\":\"%u\"}" : "%c %u", subject, version);
     }
-    world_in(&s->w, between(g, 0, s->span_ms), on_coming, in);
+    int64_t at = between(g, 0, s->span_ms);
+    if (s->budgets && strcmp(in->topic, "t1") != 0)
+        at = at * 1000 / s->span_ms;
+    world_in(&s->w, at, on_coming, in);
 }
 
 /* ---- people ---- */
@@ -243,6 +246,7 @@ static void on_beat(void *ctx) /* so that there is always something to wait for 
     struct sim *s = ctx;
 
     check_clocks(s);
+    check_budgets(s);
     world_in(&s->w, BEAT_MS, on_beat, s);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "flow/state.h"
+#include "remote_budget.h"
 #include "store_sim.h"
 #include "world.h"
 
@@ -58,6 +59,8 @@ struct book {
     unsigned granted; /* an attempt that a replay gave it, beyond what its policy says */
     char key[40];
     uint64_t request;
+    uint32_t attempt, refused_attempt; /* the newest; the one that was refused for pace, in ... */
+    uint64_t refused_life;             /* ... which life of the process; 0: none */
 };
 
 enum call_kind { CALL_PREPARE, CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_CANCEL, CALL_LOOKUP };
@@ -82,6 +85,7 @@ struct call {
     enum deed deeds[10];
     int64_t after_ms;
     char key[40];
+    struct allow_call paid;
 };
 
 struct remote {
@@ -99,6 +103,7 @@ struct remote {
     int64_t dead_from, dead_until; /* nobody is there; some of what is sent arrives all the same */
     unsigned vague;                /* per mille of questions: too early, or cannot tell */
     bool emits, links;
+    struct allowance allow; /* what it lets pass */
     /* kept by the checks, since the process began */
     int64_t tokens, tokens_ms; /* millionths */
     uint32_t slots;            /* that it may have had until then */
@@ -161,6 +166,7 @@ struct sim {
     int64_t life_ms; /* when the process began */
     bool healed;     /* no more faults */
     bool ended;      /* drained */
+    bool budgets;    /* plan_budget(): what is not critical comes at once */
     unsigned coming; /* webhooks still to come ... */
     unsigned subjects;
     int64_t span_ms;             /* ... within this time */
@@ -191,6 +197,10 @@ struct book *book_of(struct sim *s, uint64_t num);
 void remote_forget(struct remote *r);
 
 bool remote_is_dead(const struct remote *r);
+/** It does with the records what it does; the answers of batches and of questions. */
+void remote_acts(struct call *c, int64_t ms);
+void remote_answers(void *call);
+void remote_says(void *call);
 
 /* stand_in.c */
 extern const char sim_cancels; /* the handle of a cancel */
@@ -235,6 +245,10 @@ void check_end(struct sim *s);
 void check_say_open(struct sim *s);
 
 void check_refill(struct remote *r); /* its tokens are those of now */
+
+/* check_budget.c; the rest in remote_budget.h */
+void check_burnt(struct call *c, struct book *k, uint32_t attempt); /* it is sent */
+void check_spared(const struct call *c, struct book *k);            /* it was refused */
 
 /* check_stop.c */
 /** A delivery is sent, or (`sent` is NULL) asked for. */

@@ -128,24 +128,31 @@ static void test_after_a_restart_the_keys_of_what_was_there_are_known(void **sta
 
 /* ---- what goes wrong on the way ---- */
 
+static void check_crash_after(uint64_t commits, const char *by, const char *body)
+{
+    struct clock_rig *r = setup(by);
+    uint64_t older = clock_rig_event(r, "t", body);
+
+    store_sim_crash_after(r->store, commits); /* the event's, its routing's with the move */
+    clock_rig_begin_event(r, "shop", "t", body);
+    clock_rig_pass(r, 200);
+    CHECK_EQ(state_of(r, older), commits == 1 ? DS_READY : DS_SUPERSEDED);
+    clock_rig_crash(r);
+    clock_rig_up(r);
+    go_on(r);
+    clock_rig_pass(r, 10 * SEC);
+    CHECK_EQ(clock_rig_moved(r, older, "router")->state, DS_SUPERSEDED);
+    CHECK_EQ(state_of(r, older), DS_SUPERSEDED);
+    CHECK_EQ(r->delivers, 1);
+    clock_rig_finish(r);
+}
+
 static void test_the_end_of_the_process_leaves_the_older_one_or_the_newer_one(void **state)
 {
     (void)state;
     for (uint64_t commits = 1; commits <= 3; commits++) {
-        struct clock_rig *r = setup(NULL);
-        uint64_t older = clock_rig_event(r, "t", "a");
-        store_sim_crash_after(r->store, commits); /* the event's, its routing's with the move */
-        clock_rig_begin_event(r, "shop", "t", "a");
-        clock_rig_pass(r, 200);
-        CHECK_EQ(state_of(r, older), commits == 1 ? DS_READY : DS_SUPERSEDED);
-        clock_rig_crash(r);
-        clock_rig_up(r);
-        go_on(r);
-        clock_rig_pass(r, 10 * SEC);
-        CHECK_EQ(clock_rig_moved(r, older, "router")->state, DS_SUPERSEDED);
-        CHECK_EQ(state_of(r, older), DS_SUPERSEDED);
-        CHECK_EQ(r->delivers, 1);
-        clock_rig_finish(r);
+        check_crash_after(commits, NULL, "a");
+        check_crash_after(commits, ".sku", "a /x");
     }
 }
 

@@ -163,8 +163,8 @@ bool gate_pass(struct delivery *d)
     return pass_on(d);
 }
 
-/** Those that need wait no more go on. */
-static void gate_look(struct gate *g)
+/** Those that need wait no more go on: by what the gate knows, if that is `known` well enough. */
+static void gate_look(struct gate *g, bool known)
 {
     bool kept = g->kept;
 
@@ -176,7 +176,7 @@ static void gate_look(struct gate *g)
             continue;
         }
         enum gate_verdict verdict = !kinds[g->kind].wanted(d) ? GATE_GO
-                                    : g->known                ? kinds[g->kind].judge(g, d)
+                                    : known                   ? kinds[g->kind].judge(g, d)
                                                               : GATE_STAY;
         if (verdict == GATE_STAY)
             continue;
@@ -246,7 +246,7 @@ static void rows_came(struct gate *g, int status, const struct store_delivery *r
             flow_later(g->flow, BUSY_MS, on_ask_again, g);
         if (g->kind == GATE_AFTER)
             after_fetch(g, rows, n);
-        gate_look(g);
+        gate_look(g, true);
     }
 }
 
@@ -305,7 +305,7 @@ static void gate_moved(struct gate *g, const struct order_move *m)
     } else if (row->state != m->state) {
         row->state = (uint8_t)m->state;
         if (delivery_state_final(m->state))
-            gate_look(g);
+            gate_look(g, g->known);
     }
 }
 
@@ -348,8 +348,7 @@ void order_change(struct flow *f, const struct config *before)
             if (g->rows[i].route)
                 g->rows[i].route = config_route(f->config, str_of(g->rows[i].route->name));
     HASH_ITER (hh, f->gates, g, tmp)
-        if (!g->asking) /* what it knows may be too old: it looks when it is answered */
-            gate_look(g);
+        gate_look(g, g->known && !g->asking); /* else it judges when it is answered */
     HASH_ITER (hh, f->deliveries, d, more) {
         if (d->state != DS_READY || d->gate)
             continue;

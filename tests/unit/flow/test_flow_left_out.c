@@ -419,6 +419,32 @@ static void test_another_configuration_does_not_judge_by_an_answer_that_is_too_o
     teardown(r);
 }
 
+static void test_what_loses_its_route_waits_at_no_gate_that_is_being_asked_about(void **state)
+{
+    struct clock_rig *r = setup();
+    struct conf_route *a = clock_rig_route(r, "a", "t");
+    struct config next;
+    uint64_t first;
+    size_t orphaned;
+
+    (void)state;
+    a->hold = &approval;
+    route_after(r, "b", &a);
+    clock_rig_up(r);
+    first = clock_rig_event(r, "t", "a");
+    clock_rig_pass(r, 100);
+    make_it_ask(r, delivery_event(first));
+    next = r->config;
+    next.refs = 0;
+    next.n_routes = 1;
+    CHECK_EQ(flow_reconfigure(r->flow, &next, r->table, &orphaned), 0);
+    CHECK_EQ(orphaned, 1);
+    assert_null(flow_delivery(r->flow, first + 1)->gate);
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(state_of(r, first + 1), DS_HELD);
+    teardown(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_what_a_chain_had_at_another_member_is_not_forgotten_with_it),
         cmocka_unit_test(test_what_waits_for_a_member_that_is_out_from_the_start_moves),
         cmocka_unit_test(test_a_gate_that_nobody_waits_at_ends_when_the_store_takes_no_question),
+        cmocka_unit_test(test_what_loses_its_route_waits_at_no_gate_that_is_being_asked_about),
         cmocka_unit_test(test_another_configuration_does_not_judge_by_an_answer_that_is_too_old),
     };
 

@@ -240,6 +240,12 @@ const char *remap_sent_to(const struct remap *m, sl_str piece)
                : NULL;
 }
 
+bool remap_in_doubt(const struct remap *m, const struct rec_delivery *rd)
+{
+    return !m->backfill && !m->by.len && str_eq(m->row->piece, rd->piece) &&
+           str_eq(m->row->endpoint, rd->endpoint) && store_in_doubt(m->row);
+}
+
 /* Who gave the event to the route, in the timeline of what came of it. */
 static void backfill_moves(const struct remap *m, const struct rec_routed *routed,
                            struct rec_moves *rec)
@@ -357,13 +363,16 @@ void remap_record(struct remap *m, const struct rec_routed *routed, struct buf *
     for (size_t i = 0; i < routed->n_deliveries; i++) {
         const struct rec_delivery *rd = &routed->deliveries[i];
         uint32_t generation = remap_generation(m, rd->piece);
-        if (generation)
+        bool doubt = remap_in_doubt(m, rd);
+        if (generation || doubt)
             rec.moves[rec.n_moves++] = (struct rec_move){
                 .num = rd->num,
                 .state = rd->state,
                 .generation = generation,
+                .next_ms = rd->next_ms,
                 .reason = rd->reason,
                 .hold_type = rd->hold_type,
+                .arrival = doubt ? ARRIVAL_PERHAPS : ARRIVAL_KEEP,
             };
     }
     rec_moves_encode(out, &rec);

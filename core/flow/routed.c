@@ -211,6 +211,7 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     d->state = rd->state;
     d->priority = rd->priority;
     d->generation = rt->remap ? remap_generation(rt->remap, rd->piece) : 0;
+    d->doubt = rt->remap && remap_in_doubt(rt->remap, rd);
     d->received_ms = rt->event->received_ms;
     d->next_ms = rd->next_ms;
     d->route = p->route;

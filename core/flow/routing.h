@@ -111,6 +111,8 @@ uint32_t remap_generation(const struct remap *m, sl_str piece);
 char *remap_detail(const struct remap *m, char *detail);
 /** Where the old one was sent: it may have arrived there. NULL: nowhere. */
 const char *remap_sent_to(const struct remap *m, sl_str piece);
+/** May it have arrived there? Then what replaces it, under its key, goes nowhere else either. */
+bool remap_in_doubt(const struct remap *m, const struct rec_delivery *rd);
 /** The record that closes the old one and raises the new one's generation. */
 void remap_record(struct remap *m, const struct rec_routed *routed, struct buf *out);
 /** From the router: it is durable, or failed. */

@@ -10,7 +10,7 @@
 #include "sim.h"
 
 #define TOKEN     INT64_C(1000000)
-#define OVERTAKEN 60   /* batches of other priorities: four rounds of 8 + 4 + 2 + 1 */
+#define OVERTAKEN 30   /* batches of other priorities: two rounds of 8 + 4 + 2 + 1 */
 #define RIPE_MS   6000 /* a delivery that waits for longer is waited for by nothing but its turn */
 #define NAME(num) (num) >> DELIVERY_ORDINAL_BITS, (unsigned)((num)&DELIVERY_ORDINAL_MAX)
 #define NAME_FMT  "%" PRIu64 ".%u"
@@ -137,7 +137,8 @@ static bool is_ripe(const struct sim *s, const struct remote *r, const struct ro
         if (row->own->head_ms > since)
             since = row->own->head_ms;
     }
-    return since + RIPE_MS < world_now();
+    return since + RIPE_MS < world_now() && !check_is_behind(s, row, &since) &&
+           since + RIPE_MS < world_now();
 }
 
 static void check_turns(struct remote *r, uint8_t priority)
@@ -214,7 +215,7 @@ static void check_attempts(struct call *c, const struct book *k, const sl_record
     bool fell = r->fallback && r->fallback->endpoint->index == c->remote->index;
     uint32_t most = fell ? r->fallback->retry.max_attempts : r->retry.max_attempts;
 
-    if (most && rec->attempt > most && rec->attempt > k->granted && !k->human && !k->taken_back)
+    if (most && rec->attempt > most && rec->attempt > k->granted && !k->human)
         world_fail(&c->remote->sim->w, "attempts: " NAME_FMT " gets its attempt %u of %u",
                    NAME(k->num), rec->attempt, most);
 }
@@ -371,8 +372,7 @@ void check_clocks(struct sim *s)
         const struct row *r = s->t->rows[i];
         /* a source that is asked may take its time */
         bool asks = r->detail.len && strstr(r->detail.ptr, "\"then\":\"lookup\"");
-        if (r->state == DS_HELD && r->next_ms && !asks && is_late(s, r->next_ms) &&
-            !check_retried(s, r))
+        if (r->state == DS_HELD && r->next_ms && !asks && is_late(s, r->next_ms))
             world_fail(&s->w,
                        "clock: " NAME_FMT " is held as " STR_FMT " for %" PRId64 " ms too long",
                        NAME(r->num), STR_ARG(r->hold_type), clock_wall_ms() - r->next_ms);

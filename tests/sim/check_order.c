@@ -189,6 +189,40 @@ static bool is_kept_back(const struct sim *s, const struct row *r)
     return r->own->head && r->own->head != r && r->own->head->stays;
 }
 
+static void later(int64_t *since, int64_t ms)
+{
+    if (ms > *since)
+        *since = ms;
+}
+
+bool check_is_behind(const struct sim *s, const struct row *r, int64_t *since)
+{
+    const struct event_row *e = tables_event(s->t, delivery_event(r->num));
+
+    for (uint32_t i = 0; e && i < e->n_rows; i++) {
+        const struct row *other = e->rows[i];
+        if (!other || !goes_before(s, r, other))
+            continue;
+        if (in_the_way(other))
+            return true;
+        later(since, other->moved_ms);
+    }
+    for (size_t i = 0; route_of(s, r)->overtakes && i < s->t->n_rows; i++) {
+        const struct row *other = s->t->rows[i];
+        if (follows(s, r, other))
+            return true;
+        if (str_eq(other->subject, r->subject))
+            later(since, other->moved_ms);
+    }
+    for (const struct row *other = r->own ? r->own->first : NULL; other && other != r;
+         other = other->chain) {
+        if (blocks(s, other))
+            return true;
+        later(since, other->moved_ms);
+    }
+    return false;
+}
+
 /** One thing leads to another: until nothing more follows. */
 static void mark(const struct sim *s)
 {

@@ -3,7 +3,6 @@
  * the configuration gets nothing, and nothing is lost by it.
  */
 #include <inttypes.h>
-#include "flow/fallback.h"
 #include "sim.h"
 
 #define NAME(num) (num) >> DELIVERY_ORDINAL_BITS, (unsigned)((num)&DELIVERY_ORDINAL_MAX)
@@ -116,12 +115,6 @@ bool check_was_there(const struct sim *s, const struct event_row *e, const struc
         was &= (s->with_routes[i] >> route->index & 1) &&
                (!to || (s->with_endpoints[i] >> to->index & 1));
     return was;
-}
-
-bool check_retried(const struct sim *s, const struct row *r)
-{
-    return s->epoch && str_eq(r->hold_type, STR(HOLD_FALLBACK)) &&
-           world_now() < s->epoch_ms[s->epoch] + 120000;
 }
 
 /** What arrives while its route is gone, or has just gone, is followed by nothing. */

@@ -70,6 +70,7 @@ MUTANTS = {
                              "uint64_t due = most;"),
     "a new failure stops no replay": ("replay", "if (is_known(r, issue))", "if (1)"),
     "replays of before are forgotten": ("replay", "else\n            run(r);", "else\n            ;"),
+    "what is mapped again is taken for never sent": ("routed", "rt->remap && remap_in_doubt(rt->remap, rd)", "false"),
     "old events of a replay go out after newer ones": (
         "latest", "(rt->remap && rt->remap->backfill)", "0"),
     "what was filled in goes under the old key": (
@@ -85,7 +86,7 @@ MUTANTS = {
 }
 
 # Windows far too small for what there is: what is said of windows shows there first.
-CROWDED = ("behind", "earlier", "sift", "window")
+CROWDED = ("behind", "chain", "earlier", "sift", "window")
 # Remotes that count for themselves: what is said of paces.
 PACE = ("bucket", "pace", "quota")
 

@@ -49,7 +49,6 @@ struct book {
     bool with_remote;                /* a call that has it is open */
     bool leave;            /* since the last arrival somebody said that it may be sent again */
     bool human;            /* a person decided what became of an unknown outcome */
-    bool taken_back;       /* from where its attempts were: the next one is a clean one */
     bool unfollowed;       /* it arrived while its route was gone: no deadline begins */
     bool key_may_change;   /* it was rejected */
     bool bytes_may_change; /* it moved to another endpoint, and perhaps back */
@@ -260,8 +259,6 @@ void check_made(const struct sim *s, const struct event_row *e, const struct con
 /** Were route and endpoint of the delivery in the configuration as the event came and was routed?
  */
 bool check_was_there(const struct sim *s, const struct event_row *e, const struct row *r);
-/** Its way was gone when its clock ran out: that is tried again at a pace. */
-bool check_retried(const struct sim *s, const struct row *r);
 void check_unfollowed(struct sim *s, const struct rec_move *m);
 void check_epoch(struct sim *s, uint64_t seq, enum record_type type, sl_str payload);
 
@@ -277,6 +274,8 @@ bool check_replays_quiet(const struct sim *s, char *why, size_t len);
 /* check_order.c */
 void check_turn(struct sim *s, const sl_batch *b, const struct row *row); /* as it is sent */
 void check_versions(struct sim *s);                                       /* at the end */
+/** Does another go before it? Else, `since` is when the last of them was out of the way. */
+bool check_is_behind(const struct sim *s, const struct row *r, int64_t *since);
 const struct row *check_stuck(const struct sim *s); /* live, and nobody would ever say more of it */
 
 /* check_amend.c */

@@ -89,7 +89,7 @@ static uint32_t take_back(struct remote *r, struct book *b)
             r->sim->end = END_CRASH; /* ... not even the process */
         return SL_UNKNOWN;
     }
-    b->leave = b->key_may_change = b->taken_back = true;
+    b->leave = b->key_may_change = true;
     return SL_DELIVERED;
 }
 

@@ -234,6 +234,7 @@ struct conf_route {
     struct conf_target *targets;       /* choose == NULL: exactly one */
     size_t n_targets;
     enum priority priority;
+    uint8_t reconciled;             /* 1 + enum priority of what a reconciliation found; 0: low */
     char *owner;                    /* may be NULL */
     bool ordered;                   /* default true */
     bool once;                      /* once: subject; default: the action's SL_ACTION_ONCE */
@@ -360,6 +361,11 @@ struct conf_group *config_group(const struct config *c, sl_str name);       /* N
 /** The i-th target of a route that sends, a group's members counted one by one; NULL past the
  *  last. Those outside groups come first, its fallback - or that one's members - last. */
 const struct conf_target *conf_route_send(const struct conf_route *r, size_t i);
+/** Of what it makes of events that a reconciliation found, and that did not come by themselves. */
+static inline uint8_t conf_route_reconciled(const struct conf_route *r)
+{
+    return r->reconciled ? r->reconciled - 1 : PRIORITY_LOW;
+}
 /** The route's fallback at this endpoint: its target, or its group's member; NULL: it is not there.
  */
 const struct conf_target *conf_fallback_at(const struct conf_route *r,

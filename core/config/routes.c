@@ -147,6 +147,7 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     targets_check_keys(&t);
     v = values_read(&l->rd, table_of_fields(options_route), &source, 1, item);
     fields_store(v, r);
+    r->reconciled = (uint8_t)(1 + values_get(v, "reconciliation.priority")->num);
     topics = values_get(v, "from.topic");
     if (topics->from == VALUE_GIVEN)
         r->topics = value_list(topics, &r->n_topics);

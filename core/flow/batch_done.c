@@ -16,13 +16,13 @@ static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
     if (b->finished || index >= b->n || b->items[index].told)
         return; /* a plugin's mistake: the first word counts */
     struct batch_item *it = &b->items[index];
-    int64_t wall = clock_wall_ms();
     it->told = true;
     it->kind = o->kind;
     settle_outcome(it->d, o, it->d->attempts + 1,
                    (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
     extras_link(&b->extras, it->d, o->links, o->n_links);
-    extras_emit(&b->extras, it->d, o->emits, o->n_emits, wall);
+    extras_emit(&b->extras, it->d, o->emits, o->n_emits,
+                SL_HAS(sl_outcome, o, found) && o->found == SL_FOUND_BY_RECONCILIATION);
     if (o->kind == SL_THROTTLED) /* at once: others of the lane must not leave meanwhile */
         pace_refused(b->lane, b->cost / (uint32_t)b->n, o->after_ms);
 }

@@ -191,7 +191,8 @@ static void on_outcome(void *ctx, size_t index, const sl_outcome *o)
     c->after_ms = o->after_ms;
     snprintf(c->why, sizeof(c->why), STR_FMT, STR_ARG(o->why));
     extras_link(&c->extras, c->d, o->links, o->n_links);
-    extras_emit(&c->extras, c->d, o->emits, o->n_emits, clock_wall_ms());
+    extras_emit(&c->extras, c->d, o->emits, o->n_emits,
+                SL_HAS(sl_outcome, o, found) && o->found == SL_FOUND_BY_RECONCILIATION);
 }
 
 static void on_park(void *ctx, sl_str why, int64_t after_ms)

@@ -188,7 +188,8 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
                              strlen("confirmed: it had arrived") };
         m.reference = (sl_str){ mem_dup(a->reference), a->reference.len };
         extras_link(&x, d, a->links, a->n_links);
-        extras_emit(&x, d, a->emits, a->n_emits, clock_wall_ms());
+        extras_emit(&x, d, a->emits, a->n_emits,
+                    SL_HAS(sl_confirmed, a, found) && a->found == SL_FOUND_BY_RECONCILIATION);
         confirm_write(c, &m, &x);
         break;
     case SL_CONFIRM_NO:

@@ -17,7 +17,8 @@ static bool has_critical(const struct lane *l)
 
     for (size_t i = 0; i < c->n_routes; i++)
         for (size_t k = 0; k < c->routes[i].n_targets; k++)
-            if (c->routes[i].priority == PRIORITY_CRITICAL &&
+            if ((c->routes[i].priority == PRIORITY_CRITICAL ||
+                 conf_route_reconciled(&c->routes[i]) == PRIORITY_CRITICAL) &&
                 c->routes[i].targets[k].kind == TARGET_SEND &&
                 c->routes[i].targets[k].endpoint == l->conf)
                 return true;

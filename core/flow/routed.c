@@ -55,6 +55,15 @@ bool routing_restored(const struct routing *rt)
     return !rt->remap && first <= store_restored_to(rt->flow->store);
 }
 
+/** What a person has said, else what its event is: what should have come before gives way to what
+ *  comes now. */
+static uint8_t priority_of(const struct routing *rt, const struct conf_route *r)
+{
+    if (rt->remap && rt->remap->set_priority)
+        return rt->remap->set_priority - 1;
+    return rt->event->origin == EO_RECONCILED ? conf_route_reconciled(r) : (uint8_t)r->priority;
+}
+
 static void fill_delivery(const struct routing *rt, const struct piece *p, unsigned ordinal,
                           struct rec_delivery *rd)
 {
@@ -63,8 +72,7 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
     *rd = (struct rec_delivery){
         .num = delivery_num(rt->event->id, ordinal),
         .state = DS_READY,
-        .priority = rt->remap && rt->remap->set_priority ? rt->remap->set_priority - 1
-                                                         : (uint8_t)p->route->priority,
+        .priority = priority_of(rt, p->route),
         .route = str_of(p->route->name),
         .piece = str_of(p->key),
         .subject = str_of(routing_subject(rt)),

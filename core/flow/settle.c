@@ -45,19 +45,23 @@ void extras_link(struct extras *x, const struct delivery *d, const sl_link *link
 }
 
 void extras_emit(struct extras *x, const struct delivery *d, const sl_emit *emits, size_t n,
-                 int64_t wall_ms)
+                 bool reconciled)
 {
+    const struct adapter *a = d->lane->adapter;
+    /* What a sweep found is not about what the sweep was about, if its adapter can tell. */
+    bool described = reconciled && a && a->plugin->describe;
+
     if (!n)
         return;
     x->emits = mem_grow(x->emits, (x->n_emits + n) * sizeof(*x->emits));
     for (size_t i = 0; i < n; i++)
         x->emits[x->n_emits++] = (struct rec_receipt){
-            .origin = EO_EMITTED,
-            .received_ms = wall_ms,
+            .origin = reconciled ? EO_RECONCILED : EO_EMITTED,
+            .received_ms = clock_wall_ms(),
             .cause = d->num,
             .endpoint = own(str_of(d->lane->name)),
             .topic = own(emits[i].topic),
-            .subject = own(str_of(d->subject)),
+            .subject = described ? (sl_str){ 0 } : own(str_of(d->subject)),
             .body = own(emits[i].body),
         };
 }

@@ -214,6 +214,7 @@ static void leave_behind(struct flow *f, const struct behind *b)
 static void out(struct delivery *d)
 {
     leave_from(&d->lane->windows[d->priority], d->num);
+    d->lane->flow->lowered |= d->route && d->priority != (uint8_t)d->route->priority;
     d->lane->outside++;
     list_remove(&d->chain_node);
     d->chain = NULL;

@@ -470,8 +470,9 @@ void fetch_over(struct delivery *d); /* its body no longer counts as read ahead 
 
 /* settle.c: from an adapter's answer to durable moves */
 void extras_link(struct extras *x, const struct delivery *d, const sl_link *links, size_t n);
+/** `reconciled`: a sweep found them, so they are described like webhooks. */
 void extras_emit(struct extras *x, const struct delivery *d, const sl_emit *emits, size_t n,
-                 int64_t wall_ms);
+                 bool reconciled);
 void extras_free(struct extras *x);
 /** Make the move that an outcome means: state, next time, reason. Strings of *ret are owned. */
 void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, uint32_t latency_ms,

@@ -130,7 +130,8 @@ static int report_places(struct index *ix, struct query *q)
     "id, received_ms, origin, endpoint, topic, subject, sender_id, routed, duplicate_of, note," \
     " cause, body_bytes"
 
-static const char *const origin_names[] = { "webhook", "emitted", "polled", "duplicate" };
+static const char *const origin_names[EO__COUNT] = { "webhook", "emitted", "polled", "duplicate",
+                                                     "reconciliation" };
 static const char *const routed_names[] = { "unrouted", "routed", "waiting" };
 
 static json_t *delivery_counts(struct index *ix, uint64_t event)
@@ -165,7 +166,8 @@ static json_t *event_row(struct index *ix, sqlite3_stmt *st)
 
     reply_set_int(o, "id", (int64_t)id);
     reply_set_time(o, "received_at", sqlite3_column_int64(st, 1));
-    reply_set_text(o, "origin", str_of(origin >= 0 && origin < 4 ? origin_names[origin] : "?"));
+    reply_set_text(o, "origin",
+                   str_of(origin >= 0 && origin < EO__COUNT ? origin_names[origin] : "?"));
     reply_set_column(o, "endpoint", st, 3);
     reply_set_column(o, "topic", st, 4);
     reply_set_column(o, "subject", st, 5);

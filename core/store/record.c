@@ -189,7 +189,8 @@ int rec_receipt_decode(sl_str s, struct rec_receipt *ret)
     struct unpack u = begin(s);
     struct rec_receipt r = { 0 };
 
-    r.origin = unpack_upto(&u, EO_POLLED);
+    r.origin = unpack_upto(&u, EO_RECONCILED);
+    u.bad |= r.origin == EO_DUPLICATE;
     r.received_ms = unpack_i64(&u);
     r.cause = unpack_u64(&u);
     r.endpoint = unpack_str(&u);

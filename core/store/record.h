@@ -16,7 +16,7 @@
 #include "base/pack.h"
 
 enum record_type {
-    REC_RECEIPT = 1, /* an event as received, emitted or polled */
+    REC_RECEIPT = 1, /* an event as received, emitted, polled or found */
     REC_ROUTED = 2,  /* what was made of an event: its subjects and deliveries */
     REC_SENT = 3,    /* deliveries about to be sent, as one batch: durable before the first byte */
     REC_OUTCOME = 4, /* what came of them, and links */
@@ -76,7 +76,9 @@ enum event_origin {
     EO_WEBHOOK = 0,
     EO_EMITTED = 1,
     EO_POLLED = 2,
-    EO_DUPLICATE = 3, /* in the index: a receipt that was refused; a receipt never says so */
+    EO_DUPLICATE = 3,  /* in the index: a receipt that was refused; a receipt never says so */
+    EO_RECONCILED = 4, /* emitted by a sweep or a back-fill: it should have come before */
+    EO__COUNT
 };
 
 struct rec_receipt {

@@ -257,8 +257,15 @@ typedef struct sl_link {
 /** A new event that an outcome causes; stored in the same record as the outcome. */
 typedef struct sl_emit {
     sl_str topic; /* "supplier/accepted" */
-    sl_str body;  /* JSON */
+    sl_str body;  /* JSON; found by reconciliation: in the form of the webhook that did not come */
 } sl_emit;
+
+/* How the emitted events of an outcome came to be known. */
+#define SL_FOUND_LIVE 0 /* as they happened; a poll for what is new is live as well */
+/** By a sweep, a back-fill, an audit: they should have come before. They are described like
+ *  webhooks, so that one that did come is the same event, and what is made of them gives way to
+ *  live traffic. @since 0.2 */
+#define SL_FOUND_BY_RECONCILIATION 1
 
 typedef struct sl_outcome {
     uint32_t size;
@@ -272,6 +279,8 @@ typedef struct sl_outcome {
     size_t n_links;
     const sl_emit *emits;
     size_t n_emits;
+    uint32_t found; /* SL_FOUND_*: all of `emits` @since 0.2 */
+    uint32_t _reserved;
 } sl_outcome;
 
 typedef void (*sl_durable_cb)(void *ctx, sl_status status);
@@ -314,6 +323,8 @@ typedef struct sl_confirmed {
     size_t n_links;
     const sl_emit *emits;
     size_t n_emits;
+    uint32_t found; /* SL_FOUND_*: all of `emits` @since 0.2 */
+    uint32_t _reserved;
 } sl_confirmed;
 
 typedef void (*sl_confirm_cb)(void *ctx, const sl_confirmed *answer);

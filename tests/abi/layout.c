@@ -46,6 +46,8 @@ CHECK_VALUE(SL_E_PROTOCOL, -10);
 CHECK_VALUE(SL_E_TIMEOUT, -7);
 CHECK_VALUE(SL_E_TLS, -8);
 CHECK_VALUE(SL_E_UNSUPPORTED, -5);
+CHECK_VALUE(SL_FOUND_BY_RECONCILIATION, 1);
+CHECK_VALUE(SL_FOUND_LIVE, 0);
 CHECK_VALUE(SL_LOG_DEBUG, 3);
 CHECK_VALUE(SL_LOG_ERROR, 0);
 CHECK_VALUE(SL_LOG_INFO, 2);
@@ -193,7 +195,7 @@ CHECK_SIZE(sl_emit, 32);
 CHECK_OFFSET(sl_emit, topic, 0);
 CHECK_OFFSET(sl_emit, body, 16);
 
-CHECK_SIZE(sl_outcome, 88);
+CHECK_SIZE(sl_outcome, 96);
 CHECK_OFFSET(sl_outcome, size, 0);
 CHECK_OFFSET(sl_outcome, kind, 4);
 CHECK_OFFSET(sl_outcome, after_ms, 8);
@@ -205,6 +207,8 @@ CHECK_OFFSET(sl_outcome, links, 56);
 CHECK_OFFSET(sl_outcome, n_links, 64);
 CHECK_OFFSET(sl_outcome, emits, 72);
 CHECK_OFFSET(sl_outcome, n_emits, 80);
+CHECK_OFFSET(sl_outcome, found, 88);
+CHECK_OFFSET(sl_outcome, _reserved, 92);
 
 CHECK_SIZE(sl_done, 48);
 CHECK_OFFSET(sl_done, size, 0);
@@ -215,7 +219,7 @@ CHECK_OFFSET(sl_done, checkpoint, 24);
 CHECK_OFFSET(sl_done, park, 32);
 CHECK_OFFSET(sl_done, finish, 40);
 
-CHECK_SIZE(sl_confirmed, 80);
+CHECK_SIZE(sl_confirmed, 88);
 CHECK_OFFSET(sl_confirmed, size, 0);
 CHECK_OFFSET(sl_confirmed, verdict, 4);
 CHECK_OFFSET(sl_confirmed, after_ms, 8);
@@ -225,6 +229,8 @@ CHECK_OFFSET(sl_confirmed, links, 48);
 CHECK_OFFSET(sl_confirmed, n_links, 56);
 CHECK_OFFSET(sl_confirmed, emits, 64);
 CHECK_OFFSET(sl_confirmed, n_emits, 72);
+CHECK_OFFSET(sl_confirmed, found, 80);
+CHECK_OFFSET(sl_confirmed, _reserved, 84);
 
 CHECK_SIZE(sl_lookup, 40);
 CHECK_OFFSET(sl_lookup, size, 0);

@@ -247,7 +247,7 @@ static void routes_are_checked_to_the_last_key(void **state)
         ENDS "- { name: a, " FROM "urgent: 1, colour: 2, to: { endpoint: byron } }\n",
         "6:58: \"urgent\" wants true or false, found \"1\"\n"
         "6:61: unknown key \"colour\"; allowed here: to, action, hold, fallback, overtakes, name, "
-        "from, when, split, map, priority, owner, ordered, once ...\n");
+        "from, when, split, map, priority, reconciliation, owner, ordered ...\n");
     expect(
         ENDS "- { name: a, " FROM "to: { hold: a, drop: true } }\n",
         "6:65: a target is one of { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "

@@ -327,6 +327,23 @@ static void a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it(voi
     config_destroy(c);
 }
 
+static void a_route_says_how_urgent_is_what_was_missed(void **state)
+{
+    struct config *c = load_good(
+        TWO_ENDS
+        "- { name: a, from: { endpoint: k, topic: t }, to: { endpoint: byron }, priority: critical }\n"
+        "- { name: b, from: { endpoint: k, topic: t }, to: { endpoint: byron }, priority: low,"
+        " reconciliation: { priority: critical } }\n"
+        "- { name: c, from: { endpoint: k, topic: t }, to: { endpoint: byron },"
+        " reconciliation: { priority: normal } }\n");
+
+    (void)state;
+    CHECK_EQ(conf_route_reconciled(&c->routes[0]), PRIORITY_LOW); /* however urgent it is live */
+    CHECK_EQ(conf_route_reconciled(&c->routes[1]), PRIORITY_CRITICAL);
+    CHECK_EQ(conf_route_reconciled(&c->routes[2]), PRIORITY_NORMAL);
+    config_destroy(c);
+}
+
 static void a_fallback_is_one_more_target_with_its_own_action_and_policy(void **state)
 {
     struct config *c = load_good(
@@ -682,6 +699,7 @@ int main(void)
         cmocka_unit_test(what_is_given_takes_the_place_of_the_default),
         cmocka_unit_test(paths_are_relative_to_the_configurations_folder),
         cmocka_unit_test(a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it),
+        cmocka_unit_test(a_route_says_how_urgent_is_what_was_missed),
         cmocka_unit_test(a_fallback_is_one_more_target_with_its_own_action_and_policy),
         cmocka_unit_test(a_fallback_may_be_a_group_or_another_route),
         cmocka_unit_test(a_route_may_leave_out_the_only_action_there_is),

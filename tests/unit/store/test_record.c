@@ -270,6 +270,24 @@ static void a_receipt_comes_back_as_it_was(void **state)
     buf_finish(&b);
 }
 
+static void a_receipt_says_where_it_came_from_and_never_that_it_was_refused(void **state)
+{
+    static const uint8_t good[] = { EO_WEBHOOK, EO_EMITTED, EO_POLLED, EO_RECONCILED };
+    static const uint8_t bad[] = { EO_DUPLICATE, EO__COUNT, 255 };
+    struct rec_receipt r = a_receipt(), back;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) + sizeof(bad); i++) {
+        struct buf b = { 0 };
+        r.origin = i < sizeof(good) ? good[i] : bad[i - sizeof(good)];
+        rec_receipt_encode(&b, &r);
+        CHECK_EQ(rec_receipt_decode(buf_view(&b), &back), i < sizeof(good) ? 0 : UV_EINVAL);
+        if (i < sizeof(good))
+            CHECK_EQ(back.origin, r.origin);
+        buf_finish(&b);
+    }
+}
+
 static void a_receipt_written_as_it_comes_in_is_the_same(void **state)
 {
     struct rec_receipt r = a_receipt(), head = a_receipt();
@@ -652,6 +670,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_receipt_comes_back_as_it_was),
+        cmocka_unit_test(a_receipt_says_where_it_came_from_and_never_that_it_was_refused),
         cmocka_unit_test(a_receipt_written_as_it_comes_in_is_the_same),
         cmocka_unit_test(a_routed_record_comes_back_and_knows_where_its_states_stand),
         cmocka_unit_test(a_sent_record_comes_back_as_it_was),

@@ -83,6 +83,7 @@ static void wanted(const sl_option *o, struct buf *out)
         { OPT_PATH, "a path" },
         { OPT_PATHS, "a list of folders" },
         { OPT_TEXTS, "a text or a list of texts" },
+        { OPT_ACTION, "the name of an action, or { action: NAME, and its parameters }" },
     };
     char range[96];
 
@@ -570,6 +571,20 @@ static bool read_map(struct reader *rd, const struct yaml_node *node, struct val
     return true;
 }
 
+/* ---- actions ---- */
+
+static bool read_action(struct reader *rd, const struct yaml_node *node, struct value *v)
+{
+    const struct yaml_item *item = yaml_get(node, STR("action"));
+    const struct yaml_node *name = item ? item->value : node;
+
+    if (name->kind != YAML_TEXT || !name->text.len)
+        return refuse(rd, name, v->option,
+                      !item && node->kind == YAML_MAP ? "\"action\" is missing" : "");
+    set_text(v, name->text);
+    return true;
+}
+
 /* ---- all of them ---- */
 
 static bool read_typed(struct reader *rd, const struct yaml_node *node, struct value *v)
@@ -608,6 +623,8 @@ static bool read_typed(struct reader *rd, const struct yaml_node *node, struct v
         return read_jq(rd, node, v);
     case SL_OPT_POINTER:
         return read_pointer(rd, node, v);
+    case OPT_ACTION:
+        return read_action(rd, node, v);
     case OPT_LISTEN:
         return read_listen(rd, node, v);
     case OPT_PATH:

@@ -109,7 +109,16 @@ static void read_members(struct load *l, struct conf_group *g, const struct yaml
 
 /* ---- interlock.cancel ---- */
 
-static void report_cancels(struct load *l, const struct value *v, const struct conf_group *g,
+/** An action's name, or { action: NAME, and its parameters }. */
+struct cancel {
+    const struct value *name;     /* with the place of what names it */
+    const struct yaml_item *item; /* `cancel` */
+    unsigned line, column;        /* of the name */
+};
+
+static const char *const keys_cancel[] = { "action", NULL };
+
+static void report_cancels(struct load *l, const struct cancel *c, const struct conf_group *g,
                            const struct conf_endpoint *e)
 {
     struct buf names = { 0 };
@@ -118,59 +127,104 @@ static void report_cancels(struct load *l, const struct value *v, const struct c
     for (size_t i = 0; e->plugin->actions && e->plugin->actions[i].name; i++)
         if (e->plugin->actions[i].flags & SL_ACTION_CANCEL)
             buf_printf(&names, "%s%s", names.len ? ", " : "", e->plugin->actions[i].name);
-    report_at(&l->rd.report, v->line, v->column,
+    report_at(&l->rd.report, c->line, c->column,
               "\"interlock.cancel\": member \"%s\" of group \"%s\": adapter \"%s\" has no action "
               "%s that takes back what was sent; %s%s",
-              e->name, g->name, e->adapter, report_quote(str_of(v->text.data), quoted),
+              e->name, g->name, e->adapter, report_quote(str_of(c->name->text.data), quoted),
               names.len ? "it has: " : "it has none at all", names.len ? names.data : "");
     buf_finish(&names);
 }
 
-/** How this member does it; false with a mistake. */
-static bool load_cancel(struct load *l, const struct conf_group *g, struct conf_endpoint *e,
-                        const struct value *v, const struct yaml_item *item,
-                        struct conf_target *ret)
+/** How this member does it, its parameters aside; false with a mistake. */
+static bool find_cancel(struct load *l, const struct conf_group *g, struct conf_endpoint *e,
+                        const struct cancel *c, struct conf_target *ret)
 {
     const sl_action *actions = e->plugin ? e->plugin->actions : NULL;
-    sl_fail fail = { .size = sizeof(fail) };
     uint32_t i = 0;
 
     while (actions && actions[i].name &&
-           !(actions[i].flags & SL_ACTION_CANCEL && !strcmp(actions[i].name, v->text.data)))
+           !(actions[i].flags & SL_ACTION_CANCEL && !strcmp(actions[i].name, c->name->text.data)))
         i++;
     if (!actions || !actions[i].name) {
         if (e->plugin)
-            report_cancels(l, v, g, e);
+            report_cancels(l, c, g, e);
         return false;
     }
     *ret = (struct conf_target){ .kind = TARGET_SEND, .endpoint = e, .action = i };
-    ret->params = values_read(&l->rd, table_of(actions[i].params), NULL, 0, item);
-    ret->handle = ret->params;
-    if (ret->params->bad || !load_check_action(l, e, i, v->line, v->column))
+    return true;
+}
+
+static const sl_action *action_of(const struct conf_target *t)
+{
+    return &t->endpoint->plugin->actions[t->action];
+}
+
+/** What may stand beside `action`: the parameters of all members. False with a mistake. */
+static bool check_cancel_keys(struct load *l, const struct conf_group *g, const struct cancel *c)
+{
+    struct table tables[GROUP_MEMBERS_MAX];
+    struct keys keys = { .tables = tables, .others = keys_cancel };
+    size_t before = l->rd.report.n;
+
+    for (size_t i = 0; i < g->n_members; i++) {
+        struct table t = table_of(action_of(&g->cancels[i])->params);
+        bool known = !t.first;
+
+        for (size_t k = 0; k < keys.n_tables; k++)
+            known |= tables[k].first == t.first;
+        if (!known)
+            tables[keys.n_tables++] = t;
+    }
+    l->rd.n_meant = 0;
+    keys_check(&l->rd, c->item->value, &keys);
+    return l->rd.report.n == before;
+}
+
+/** Read the parameters and bind it; false with a mistake. */
+static bool bind_cancel(struct load *l, const struct cancel *c, struct conf_target *t)
+{
+    struct source source = { .map = c->item->value, .not_names = keys_cancel };
+    const sl_plugin *p = t->endpoint->plugin;
+    sl_fail fail = { .size = sizeof(fail) };
+
+    t->params = values_read(&l->rd, table_of(action_of(t)->params), &source, 1, c->item);
+    t->handle = t->params;
+    if (t->params->bad || !load_check_action(l, t->endpoint, t->action, c->line, c->column))
         return false;
-    if (!e->plugin->bind)
+    if (!p->bind)
         return true;
     sl_bind_in in = {
-        .size = sizeof(in), .action = i, .params = ret->params, .values = config_values_api()
+        .size = sizeof(in), .action = t->action, .params = t->params, .values = config_values_api()
     };
-    ret->bound = e->plugin->bind(&in, &ret->handle, &fail) >= 0;
-    if (!ret->bound)
-        report_at(&l->rd.report, v->line, v->column, "\"interlock.cancel\": %s",
-                  fail.text[0] ? fail.text : "its adapter refuses it");
-    return ret->bound;
+    t->bound = p->bind(&in, &t->handle, &fail) >= 0;
+    if (t->bound)
+        return true;
+    fail.text[sizeof(fail.text) - 1] = '\0';
+    report_at(&l->rd.report, c->line, c->column, "\"interlock.cancel\": action \"%s\": %s",
+              action_of(t)->name, fail.text[0] ? fail.text : "its adapter refuses the parameters");
+    return false;
 }
 
 static void load_cancels(struct load *l, struct conf_group *g, const sl_values *values,
-                         const struct yaml_item *item)
+                         const struct yaml_item *group)
 {
-    const struct value *v = values_get(values, "interlock.cancel");
+    struct cancel c = { .name = values_get(values, "interlock.cancel") };
+    const struct yaml_node *name;
     bool good = true;
 
-    if (v->from != VALUE_GIVEN || !g->n_members)
+    if (c.name->from != VALUE_GIVEN || !g->n_members)
         return;
+    c.item = yaml_get(yaml_find(group->value, "interlock"), STR("cancel"));
+    name = yaml_find(c.item->value, "action");
+    name = name ? name : c.item->value;
+    c.line = name->line;
+    c.column = name->column;
     g->cancels = mem_array(g->n_members, sizeof(*g->cancels));
     for (size_t i = 0; i < g->n_members && good; i++)
-        good = load_cancel(l, g, g->members[i].endpoint, v, item, &g->cancels[i]);
+        good = find_cancel(l, g, g->members[i].endpoint, &c, &g->cancels[i]);
+    good = good && check_cancel_keys(l, g, &c);
+    for (size_t i = 0; i < g->n_members && good; i++)
+        good = bind_cancel(l, &c, &g->cancels[i]);
 }
 
 /* ---- one group ---- */

@@ -223,8 +223,9 @@ const struct field options_group[] = {
     { { "interlock.ask_after", SL_OPT_DURATION, 0, NULL, 1, 365 * DAY, NULL,
         "in doubt at one that is out for longer: a person decides; without it confirm.for" },
       MEMBER(struct conf_group, ask_after_ms) },
-    { { "interlock.cancel", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-        "an action, such as order.cancel, that takes back what is in doubt before another gets it" },
+    { { "interlock.cancel", OPT_ACTION, 0, NULL, 0, 0, NULL,
+        "an action, such as order.cancel, that takes back what is in doubt before another gets it; one"
+        " with parameters: { action: request.cancel, path: ... }" },
       BY_HAND },
     { { NULL }, BY_HAND },
 };

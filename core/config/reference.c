@@ -67,7 +67,8 @@ static bool print_helped(struct buf *out, const sl_option *o)
     static const char such[] = "such as ";
     const char *at = o->help ? strstr(o->help, such) : NULL;
 
-    if (!at || (o->type != SL_OPT_STRING && o->type != SL_OPT_URL && o->type != OPT_TEXTS))
+    if (!at || (o->type != SL_OPT_STRING && o->type != SL_OPT_URL && o->type != OPT_TEXTS &&
+                o->type != OPT_ACTION))
         return false;
     at += sizeof(such) - 1;
     buf_append(out, at, strcspn(at, " ,;"));

@@ -22,6 +22,7 @@
 #define OPT_PATH   103 /* a path, relative to the configuration's folder */
 #define OPT_PATHS  104 /* a list of paths */
 #define OPT_TEXTS  105 /* one text or a list of texts */
+#define OPT_ACTION 106 /* an action's name, or { action: NAME, ... }: the rest is read by hand */
 
 /** An array of sl_option, or of structs that begin with one; its last entry has no name. */
 struct table {

@@ -35,6 +35,11 @@ static const sl_action actions[] = {
       .batch_records = 1,
       .params = http_params,
       .help = "send a request for each delivery" },
+    { .name = "request.cancel",
+      .flags = SL_ACTION_CANCEL,
+      .batch_records = 1,
+      .params = cancel_params,
+      .help = "take back what was sent, for a group's interlock" },
     { 0 },
 };
 

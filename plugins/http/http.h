@@ -59,6 +59,11 @@ sl_status template_write(FILE *out, sl_str text, int kind, struct fields *f, cha
 
 extern const sl_option http_settings[];
 extern const sl_option http_params[];
+extern const sl_option cancel_params[];
+
+/* places in the adapter's actions */
+#define ACTION_SEND   0
+#define ACTION_CANCEL 1
 
 /** An endpoint. */
 struct http {
@@ -74,10 +79,11 @@ struct http {
     int has_ok, has_reference, has_reason, has_points;
 };
 
-/** A route's parameters. The views live as long as the binding. */
+/** A route's parameters, or those of a group's cancel. The views live as long as the binding. */
 struct action {
+    uint32_t kind;       /* ACTION_* */
     sl_str method, path; /* path may be empty: the endpoint's URL alone */
-    sl_str body;         /* a jq program; empty: the record's body as it is */
+    sl_str body;         /* a jq program; empty: the record's body as it is, of a cancel none */
     struct rest_headers headers;
     uint32_t cost; /* tokens of the endpoint's rate */
     struct {
@@ -85,7 +91,11 @@ struct action {
         sl_str found;        /* a jq program over the answer; empty: its status says it all */
         struct status_set ok, missing;
         int64_t settle_ms;
-    } confirm;
+    } confirm; /* of ACTION_SEND */
+    struct {
+        struct status_set done, missing, refused;
+        int64_t settle_ms;
+    } cancel; /* of ACTION_CANCEL */
 };
 
 /** As sluice.h documents them. */
@@ -127,3 +137,13 @@ sl_status question_send(struct http *h, const struct action *a, sl_str method, s
                         sl_http_cb cb, void *ctx);
 void http_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                   void *cb_ctx);
+
+/* ---- cancel.c: deliver() of ACTION_CANCEL ------------------------------------------------------
+ */
+
+void http_cancel(struct http *h, const struct action *a, const sl_record *record,
+                 const sl_done *done);
+/** Send a request that is no delivery's, under an id of its own, without the delivery's key in a
+ *  header: the remote would take it for what was sent under it. As question_send(). */
+sl_status extra_send(struct http *h, const struct action *a, const struct request *q, sl_str id,
+                     sl_http_cb cb, void *ctx);

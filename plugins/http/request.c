@@ -221,7 +221,8 @@ static void make_body(const struct http *h, const struct action *a, const sl_rec
 void http_prepare(void *self, void *handle, const sl_record *record, sl_prepare_cb cb, void *cb_ctx)
 {
     const struct action *a = handle;
-    int deletes = a->method.len == 6; /* what is deleted stands in the path */
+    /* what is deleted, or taken back, stands in the path */
+    int bare = a->method.len == 6 || a->kind == ACTION_CANCEL;
     char why[WHY_SIZE], *head;
     size_t head_len;
     sl_status r;
@@ -235,6 +236,6 @@ void http_prepare(void *self, void *handle, const sl_record *record, sl_prepare_
         make_body(self, a, record, head, head_len, cb, cb_ctx);
         return;
     }
-    tell_whole(cb, cb_ctx, head, head_len, deletes ? (sl_str){ NULL, 0 } : record->body);
+    tell_whole(cb, cb_ctx, head, head_len, bare ? (sl_str){ NULL, 0 } : record->body);
     free(head);
 }

@@ -235,15 +235,16 @@ static sl_status put_signature(struct heads *to, const struct http *h, sl_str ke
     return r;
 }
 
+/* `key`: for the remote that honours keys; empty: none. `id`: what is signed for. */
 static sl_status put_all(struct heads *to, const struct http *h, const struct action *a,
-                         const struct request *q, sl_str key)
+                         const struct request *q, sl_str key, sl_str id)
 {
     sl_status r;
 
     to->n = 0;
-    if (h->idempotency_header.len > 0)
+    if (h->idempotency_header.len > 0 && key.len > 0)
         put(to, h->idempotency_header, key);
-    if ((r = put_signature(to, h, key, q->body)) < 0)
+    if ((r = put_signature(to, h, id, q->body)) < 0)
         return r;
     for (size_t i = 0; i < q->n_headers; i++)
         put(to, q->headers[i].name, q->headers[i].value);
@@ -282,7 +283,8 @@ sl_status question_send(struct http *h, const struct action *a, sl_str method, s
     sl_http_request r = {
         .size = sizeof(r), .method = method, .headers = heads.list, .max_answer = MAX_ANSWER
     };
-    sl_status status = put_all(&heads, &unsigned_one, a, &q, (sl_str){ NULL, 0 });
+    sl_status status = put_all(&heads, &unsigned_one, a, &q, (sl_str){ NULL, 0 },
+                               (sl_str){ NULL, 0 });
     size_t len;
     char *url;
 
@@ -298,30 +300,42 @@ sl_status question_send(struct http *h, const struct action *a, sl_str method, s
     return status;
 }
 
+static sl_status send_whole(struct http *h, const struct request *q, const struct heads *heads,
+                            sl_http_cb cb, void *ctx)
+{
+    sl_http_request r = { .size = sizeof(r),
+                          .method = q->method,
+                          .headers = heads->list,
+                          .n_headers = heads->n,
+                          .body = q->body,
+                          .max_answer = MAX_ANSWER };
+    char *url = url_of(h, q->path, &r.url.len);
+    sl_status status;
+
+    if (!url)
+        return SL_E_NO_MEMORY;
+    r.url.ptr = url;
+    status = h->host->http(h->host->ctx, &r, cb, ctx);
+    free(url);
+    return status;
+}
+
 static sl_status call_send(struct call *c, const struct action *a, const struct request *q,
                            sl_str key)
 {
-    const sl_host *host = c->h->host;
     struct heads heads;
-    sl_http_request r = { .size = sizeof(r),
-                          .method = q->method,
-                          .headers = heads.list,
-                          .body = q->body,
-                          .max_answer = MAX_ANSWER };
-    sl_status status = put_all(&heads, c->h, a, q, key);
-    size_t len;
-    char *url;
+    sl_status status = put_all(&heads, c->h, a, q, key, key);
 
-    if (status < 0)
-        return status;
-    url = url_of(c->h, q->path, &len);
-    if (!url)
-        return SL_E_NO_MEMORY;
-    r.url = (sl_str){ url, len };
-    r.n_headers = heads.n;
-    status = host->http(host->ctx, &r, on_http, c);
-    free(url);
-    return status;
+    return status < 0 ? status : send_whole(c->h, q, &heads, on_http, c);
+}
+
+sl_status extra_send(struct http *h, const struct action *a, const struct request *q, sl_str id,
+                     sl_http_cb cb, void *ctx)
+{
+    struct heads heads;
+    sl_status status = put_all(&heads, h, a, q, (sl_str){ NULL, 0 }, id);
+
+    return status < 0 ? status : send_whole(h, q, &heads, cb, ctx);
 }
 
 /* One record a request, as the action's batch_records says. */
@@ -332,6 +346,10 @@ void http_deliver(void *self, void *handle, const sl_batch *batch, const sl_done
     struct call *c;
     sl_status r;
 
+    if (((const struct action *)handle)->kind == ACTION_CANCEL) {
+        http_cancel(self, handle, record, done);
+        return;
+    }
     if (request_parse(record->request, &q) < 0) {
         end_plain(done, SL_REJECTED, 0, "the frozen request is not one of this adapter");
         return;

@@ -66,6 +66,26 @@ const sl_option http_params[] = {
     { 0 },
 };
 
+const sl_option cancel_params[] = {
+    { "path", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "path, and query, such as /orders/{key}; {key}, {subject}, {piece}, {topic} and values of the "
+      "body are filled in" },
+    { "method", SL_OPT_ENUM, 0, "DELETE", 0, 0, "DELETE|POST|PUT|PATCH", "how it is sent" },
+    { "headers", SL_OPT_MAP, 0, NULL, 0, 0, NULL,
+      "headers beside the endpoint's, with the same placeholders; values without may be secrets" },
+    { "body", SL_OPT_JQ, 0, NULL, 0, 0, NULL,
+      "makes the request's JSON of what was to be sent; $delivery holds key, subject, piece and "
+      "topic; without it there is none" },
+    { "done", SL_OPT_INTS, 0, "[200, 204]", 200, 599, NULL,
+      "statuses that mean nothing of it is there any more, for good and already" },
+    { "missing", SL_OPT_INTS, 0, "[404, 410]", 200, 599, NULL, "statuses that mean it never came" },
+    { "refused", SL_OPT_INTS, 0, "[409, 422]", 200, 599, NULL,
+      "statuses that mean it is there and stays" },
+    { "settle", SL_OPT_DURATION, 0, "2s", 0, 3600000, NULL,
+      "a missing one may still come in for so long after it was sent" },
+    { 0 },
+};
+
 /* ---- checks -------------------------------------------------------------------------------- */
 
 static sl_status check_base_url(const sl_values *values, const sl_values_api *api, sl_fail *fail)
@@ -201,7 +221,7 @@ static sl_status read_action(struct action *a, const sl_bind_in *in, sl_fail *fa
 
     if (r < 0)
         return r;
-    if ((r = api->num(in->params, "cost", &cost)) < 0)
+    if (a->kind == ACTION_SEND && (r = api->num(in->params, "cost", &cost)) < 0)
         return r;
     a->cost = (uint32_t)cost;
     if (api->str(in->params, "path", &a->path) == SL_OK &&
@@ -242,6 +262,30 @@ static sl_status read_confirm(struct action *a, const sl_bind_in *in, sl_fail *f
     return SL_OK;
 }
 
+static sl_status read_cancel(struct action *a, const sl_bind_in *in, sl_fail *fail)
+{
+    const sl_values_api *api = in->values;
+    sl_status r;
+    int twice;
+
+    if ((r = api->num(in->params, "settle", &a->cancel.settle_ms)) < 0 ||
+        (r = statuses_read(in->params, api, "done", &a->cancel.done, fail)) < 0 ||
+        (r = statuses_read(in->params, api, "missing", &a->cancel.missing, fail)) < 0 ||
+        (r = statuses_read(in->params, api, "refused", &a->cancel.refused, fail)) < 0)
+        return r;
+    if (!template_is(a->path) && a->body.len == 0)
+        return rest_fail(fail, SL_E_INVALID,
+                         "path: it must hold {key} or a value of the body, as in /orders/{key}, or "
+                         "\"body\" must name it: it is one delivery that is taken back");
+    if ((twice = statuses_overlap(&a->cancel.done, &a->cancel.refused)) ||
+        (twice = statuses_overlap(&a->cancel.done, &a->cancel.missing)))
+        return rest_fail(fail, SL_E_INVALID, "done: %d is among the missing or refused ones too",
+                         twice);
+    if ((twice = statuses_overlap(&a->cancel.missing, &a->cancel.refused)))
+        return rest_fail(fail, SL_E_INVALID, "missing: %d is among the refused ones too", twice);
+    return SL_OK;
+}
+
 sl_status http_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
 {
     struct action *a = calloc(1, sizeof(*a));
@@ -249,9 +293,10 @@ sl_status http_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
 
     if (!a)
         return rest_fail(fail, SL_E_NO_MEMORY, "no memory");
+    a->kind = in->action;
     r = read_action(a, in, fail);
     if (r == SL_OK)
-        r = read_confirm(a, in, fail);
+        r = a->kind == ACTION_CANCEL ? read_cancel(a, in, fail) : read_confirm(a, in, fail);
     if (r < 0)
         http_unbind(a);
     else

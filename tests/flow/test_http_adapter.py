@@ -135,3 +135,52 @@ def test_after_kill_9_only_what_is_idempotent_goes_again(gateway, erp, chat, end
     books = remote.books()
     assert len(books["messages"]) == 1  # the ERP was asked again under the same id, the chat was not
     assert len(books["replays"]) == (endpoint == "erp")
+
+
+@pytest.fixture
+def pair(gateway):
+    """The ERP, and the chat standing in for a second one; what is in doubt is taken back by a request."""
+    config = gateway.config
+    merge(config["endpoints"]["erp"], {"idempotent": None})
+    merge(config["endpoints"]["chat"], {"accepted": None})
+    config["groups"] = {"erps": {"members": ["erp", "chat"], "interlock": {"cancel": {
+        "action": "request.cancel", "method": "POST", "path": "/orders/{/id}/cancel?key={key}",
+        "headers": {"X-Order": "{/name}"}, "body": "{reason: \"\\(.name) in doubt\", key: $delivery.key}"}}}}
+    config["routes"] = [{"name": "order-to-erps", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
+                         "map": "{id, name}", "to": {"group": "erps", "action": "request.send", "path": "/orders"}}]
+    gateway.write()
+    gateway.restart()
+    return gateway
+
+
+def test_what_is_in_doubt_is_taken_back_by_a_request_before_another_gets_it(pair, erp, chat):
+    order = orders_of(BYRON)[0]
+    erp.fault(action="cut_after", at="message", count=1)  # it has it; nobody heard that
+    pair.post(order)
+    wait_until(lambda: pair.states("chat") == {"delivered": 1}, "the other one has it")
+    sent, taken_back = erp.books()["messages"]
+    (got,) = chat.books()["messages"]
+    key = json.loads(taken_back["raw"])["key"]
+    assert sent["path"] == "/api/orders" and sent["headers"]["webhook-id"] == key
+    assert taken_back["path"] == f"/api/orders/{order.summary['id']}/cancel?key={key}"
+    assert json.loads(taken_back["raw"])["reason"] == f"{order.summary['name']} in doubt"
+    assert taken_back["headers"]["x-order"] == order.summary["name"]
+    assert taken_back["headers"]["webhook-id"] == f"{key}-cancel"  # else it were the first once more
+    assert json.loads(got["raw"])["id"] == str(order.summary["id"])
+    done = pair.delivery(endpoint="chat")
+    assert done["key"] != key and "erp has nothing of it: HTTP 200, taken back" in done["detail"]["because"]
+
+
+def test_what_cannot_be_taken_back_is_a_persons(pair, erp, chat):
+    erp.faults([{"action": "cut_after", "at": "message", "count": 1},
+                {"action": "status", "at": "message", "status": 409, "body": {"error": {"message": "it has left"}}}])
+    pair.post(orders_of(BYRON)[0])
+    wait_until(lambda: pair.states("erp") == {"held": 1}, "a person is asked")
+    held = pair.delivery(endpoint="erp")
+    assert held["hold_type"] == "interlock"
+    assert "erp has it and does not take it back: HTTP 409" in held["moves"][-1]["reason"]
+    assert chat.books()["messages"] == []
+    erp.clear_faults()
+    pair.cli("held", "arrived", held["id"], "--why", "asked them")
+    wait_until(lambda: pair.states("erp") == {"delivered": 1})
+    assert chat.books()["messages"] == []

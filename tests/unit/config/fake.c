@@ -50,6 +50,12 @@ static const sl_option submit_params[] = {
     { 0 },
 };
 
+static const sl_option cancel_params[] = {
+    { .name = "reason", .type = SL_OPT_STRING },
+    { .name = "wait", .type = SL_OPT_DURATION, .deflt = "2s", .max = 60000 },
+    { 0 },
+};
+
 static const sl_option supplier_settings[] = {
     { .name = "base_url", .type = SL_OPT_URL, .flags = SL_OPT_REQUIRED, .help = "address" },
     { .name = "order.body", .type = SL_OPT_JQ, .deflt = "{lines: .lines}" },
@@ -93,7 +99,10 @@ static const sl_action supplier_actions[] = {
       .flags = SL_ACTION_ONCE,
       .batch_records = 1,
       .params = submit_params },
-    { .name = "order.cancel", .flags = SL_ACTION_CANCEL, .batch_records = 1 },
+    { .name = "order.cancel",
+      .flags = SL_ACTION_CANCEL,
+      .batch_records = 1,
+      .params = cancel_params },
     { 0 },
 };
 

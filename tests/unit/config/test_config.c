@@ -4,6 +4,7 @@
 #include "fake.h"
 
 #include <sys/stat.h>
+#include "config/values.h"
 #include "sample.h"
 
 static int enter(void **state)
@@ -522,6 +523,36 @@ static void a_group_is_its_members_in_the_order_of_the_file(void **state)
     config_destroy(c);
 }
 
+static void a_groups_cancel_is_a_name_or_an_action_with_its_parameters(void **state)
+{
+    struct config *c = load_good(
+        "endpoints:\n"
+        "  byron: { adapter: supplier-http, base_url: 'https://b.example', cancel: { path: /c } }\n"
+        "  crest: { adapter: supplier-http, base_url: 'https://c.example', cancel: { path: /c } }\n"
+        "groups:\n"
+        "  plain: { members: [byron, crest], interlock: { cancel: order.cancel } }\n"
+        "  more:\n"
+        "    members: [byron, crest]\n"
+        "    interlock: { ask_after: 1h, cancel: { action: order.cancel, reason: late, wait: 5s } }\n"
+        "  none: { members: [byron] }\n");
+    const struct conf_group *plain = config_group(c, STR("plain"));
+    const struct conf_group *more = config_group(c, STR("more"));
+
+    (void)state;
+    CHECK(config_group(c, STR("none"))->cancels == NULL);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(plain->cancels[i].endpoint == plain->members[i].endpoint);
+        CHECK_EQ(plain->cancels[i].action, 1);
+        CHECK(values_get(plain->cancels[i].params, "reason")->from == VALUE_NONE);
+        CHECK_EQ(values_get(plain->cancels[i].params, "wait")->num, 2000);
+        CHECK_EQ(more->cancels[i].action, 1);
+        CHECK_VIEW(str_param(more->cancels[i].params, "reason"), "late");
+        CHECK_EQ(values_get(more->cancels[i].params, "wait")->num, 5000);
+    }
+    CHECK_EQ(more->ask_after_ms, 3600000);
+    config_destroy(c);
+}
+
 static void a_routes_group_binds_the_action_for_each_member(void **state)
 {
     struct config *c = load_good(THREE_SUPPLIERS
@@ -706,6 +737,7 @@ int main(void)
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
         cmocka_unit_test(overtakes_finds_the_route_that_holds),
         cmocka_unit_test(a_group_is_its_members_in_the_order_of_the_file),
+        cmocka_unit_test(a_groups_cancel_is_a_name_or_an_action_with_its_parameters),
         cmocka_unit_test(a_routes_group_binds_the_action_for_each_member),
         cmocka_unit_test(retries_are_the_routes_then_the_endpoints_then_the_default),
         cmocka_unit_test(the_plugins_folders_can_be_read_before_the_adapters_are_known),

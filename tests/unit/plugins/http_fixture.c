@@ -6,11 +6,17 @@ static const struct fake_setting basic[] = { BASIC, { 0 } };
 
 struct fixture fixture_open(const struct fake_setting *settings, const struct fake_setting *params)
 {
+    return fixture_open_action(0, settings, params);
+}
+
+struct fixture fixture_open_action(uint32_t action, const struct fake_setting *settings,
+                                   const struct fake_setting *params)
+{
     struct fixture x = { .plugin = sl_plugin_v0() };
     sl_fail fail = { .size = sizeof(fail) };
-    sl_bind_in in = { .size = sizeof(in), .values = &fake_values_api };
+    sl_bind_in in = { .size = sizeof(in), .action = action, .values = &fake_values_api };
 
-    x.params = fake_values_create(x.plugin->actions[0].params, params);
+    x.params = fake_values_create(x.plugin->actions[action].params, params);
     in.params = x.params;
     if (x.plugin->bind(&in, &x.handle, &fail) < 0)
         fail_msg("bind: %s", fail.text);

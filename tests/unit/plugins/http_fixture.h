@@ -33,6 +33,9 @@ struct fixture {
 
 /** Settings and parameters as fake_host.h wants them; either may be NULL for `basic` or none. */
 struct fixture fixture_open(const struct fake_setting *settings, const struct fake_setting *params);
+/** The same of another action than the first. */
+struct fixture fixture_open_action(uint32_t action, const struct fake_setting *settings,
+                                   const struct fake_setting *params);
 void fixture_close(struct fixture *x);
 
 /** The record of every test: key Zk3-_9aQ, a body with an order, texts and numbers. */

@@ -1,7 +1,7 @@
 /*
  * api_decide.c - decisions about deliveries: by id, or all that a filter matches.
  *
- *   READ -> (GATHER a page -> PLAN (a dry run) or DECIDE it) until there is none -> answer
+ *   READ -> (GATHER a page -> DECIDE it) until there is none -> answer
  *
  * Page by page, so that the loop and the memory stay free however many match: those that matched
  * when it was asked, not what becomes so by the decisions themselves. Who asked may leave
@@ -31,17 +31,9 @@ struct deciding {
     uint64_t *nums;             /* own; rising, each once: the ids, or a page of the filter's */
     size_t n, at;               /* at: the first that is not decided yet */
     bool last;                  /* no page follows */
-    size_t pending;             /* PLAN: rows that are still read */
-    struct planned *plan;       /* own; PLAN: one for each of a page */
     size_t matched, done, failed;
     size_t listed_good, listed_bad;
     struct buf results; /* members of "results" so far */
-};
-
-struct planned {
-    struct deciding *all;
-    int status;
-    char text[160];
 };
 
 static const struct logger log_ = { .room = "admin" };
@@ -64,7 +56,6 @@ static void deciding_free(struct deciding *d)
     free(d->set);
     ask_finish(&d->filter);
     free(d->nums);
-    free(d->plan);
     buf_finish(&d->results);
     free(d);
 }
@@ -271,21 +262,20 @@ static void finish(struct deciding *d)
     deciding_free(d);
 }
 
-static void put_result(struct deciding *d, uint64_t num, bool good, const char *status,
-                       const char *text)
+static void put_result(struct deciding *d, const struct decided *r, const char *status)
 {
-    size_t *listed = good ? &d->listed_good : &d->listed_bad;
+    size_t *listed = r->status == 0 ? &d->listed_good : &d->listed_bad;
     char name[32];
 
     if (*listed == DECIDE_RESULTS)
         return;
     ++*listed;
-    delivery_name(num, name);
+    delivery_name(r->num, name);
     buf_printf(&d->results,
                "%s{\"id\":\"%s\",\"status\":\"%s\",\"text\":", d->results.len ? "," : "", name,
                status);
-    buf_json_str(&d->results, str_of(text));
-    buf_char(&d->results, '}');
+    buf_json_str(&d->results, str_of(r->text));
+    buf_cstr(&d->results, r->status == 0 && r->edit_lost ? ",\"edit_lost\":true}" : "}");
 }
 
 /* ---- DECIDE ---- */
@@ -314,10 +304,10 @@ static void on_decided(void *ctx, const struct decided *results, size_t n)
     struct deciding *d = ctx;
 
     for (size_t i = 0; i < n; i++) {
-        put_result(d, results[i].num, results[i].status == 0, word_of(results[i].status),
-                   results[i].text);
-        d->done += results[i].status == 0;
-        d->failed += results[i].status != 0;
+        bool good = results[i].status == 0;
+        put_result(d, &results[i], good && d->dry_run ? "would" : word_of(results[i].status));
+        d->done += good && !d->dry_run;
+        d->failed += !good;
     }
     d->at += n;
     decide_page(d);
@@ -337,6 +327,7 @@ static void decide_page(struct deciding *d)
         .force = d->force,
         .set_priority = d->set_priority,
         .nothing_there = d->not_arrived,
+        .dry_run = d->dry_run,
         .nums = d->nums + d->at,
         .n = n,
     };
@@ -353,59 +344,11 @@ static void decide_page(struct deciding *d)
         return;
     }
     for (; d->at < d->n; d->at++, d->failed++)
-        put_result(d, d->nums[d->at], false, "failed", "the daemon is shutting down");
+        put_result(d,
+                   &(struct decided){
+                       .num = d->nums[d->at], .status = r, .text = "the daemon is shutting down" },
+                   "failed");
     finish(d);
-}
-
-/* ---- PLAN: what a dry run says ---- */
-
-static void plan_done(struct deciding *d)
-{
-    if (--d->pending)
-        return;
-    for (size_t i = 0; i < d->n; i++) {
-        bool good = d->plan[i].status == 0;
-        d->failed += !good;
-        put_result(d, d->nums[i], good, good ? "would" : word_of(d->plan[i].status),
-                   d->plan[i].text);
-    }
-    free(d->plan);
-    d->plan = NULL;
-    page_done(d);
-}
-
-static void on_row(void *ctx, int status, const struct store_delivery *row, sl_str body,
-                   sl_str request)
-{
-    struct planned *p = ctx;
-
-    (void)body;
-    (void)request;
-    p->status = status;
-    if (status < 0)
-        snprintf(p->text, sizeof(p->text), "%s",
-                 status == UV_ENOENT ? "there is no such delivery" : uv_strerror(status));
-    else
-        snprintf(p->text, sizeof(p->text), "%s: " STR_FMT " -> " STR_FMT,
-                 delivery_state_names[row->state], STR_ARG(row->route),
-                 STR_ARG(row->endpoint.len ? row->endpoint : STR("?")));
-    plan_done(p->all);
-}
-
-static void plan(struct deciding *d)
-{
-    d->plan = mem_array(d->n ? d->n : 1, sizeof(*d->plan));
-    d->pending = d->n + 1;
-    for (size_t i = 0; i < d->n; i++) {
-        struct planned *p = &d->plan[i];
-        p->all = d;
-        p->status = store_delivery_get(d->call->admin->conf.store, d->nums[i], on_row, p);
-        if (p->status < 0) {
-            snprintf(p->text, sizeof(p->text), "%s", uv_strerror(p->status));
-            d->pending--;
-        }
-    }
-    plan_done(d);
 }
 
 /* ---- GATHER ---- */
@@ -416,9 +359,7 @@ static void gathered(struct deciding *d)
     d->at = 0;
     if (d->n == 0)
         finish(d);
-    else if (d->dry_run && d->listed_good < DECIDE_RESULTS)
-        plan(d);
-    else if (d->dry_run) /* enough are shown; the rest is counted */
+    else if (d->dry_run && d->listed_good == DECIDE_RESULTS) /* the rest is counted */
         page_done(d);
     else
         decide_page(d);

@@ -159,6 +159,18 @@ static void print_results(json_t *results)
     table_finish(&t);
 }
 
+/** A mapping makes its payload anew, of the event. */
+static void warn_of_edits(json_t *results, bool dry)
+{
+    size_t i, n = 0;
+    json_t *r;
+
+    json_array_foreach(results, i, r) n += json_is_true(json_object_get(r, "edit_lost"));
+    if (n)
+        tell("warning: what a person edited in %zu of them %s; deliveries show ID has it\n", n,
+             dry ? "would not be carried over" : "is not carried over");
+}
+
 static void print_answer(json_t *a, const struct verb *v)
 {
     int64_t done = json_integer_value(json_object_get(a, "done"));
@@ -175,12 +187,14 @@ static void print_answer(json_t *a, const struct verb *v)
     if (json_is_true(json_object_get(a, "dry_run"))) {
         tell("dry run: %" PRId64 "%s would be asked to %s; nothing was changed\n", matched - failed,
              more ? " (not all are listed)" : "", v->action);
+        warn_of_edits(results, true);
         return;
     }
     tell("%" PRId64 " %s", done, v->done);
     if (failed)
         tell(", %" PRId64 " not", failed);
     tell("%s\n", more ? "; not all are listed" : "");
+    warn_of_edits(results, false);
     if (done && v->next)
         tell("see what comes of it: %s %s\n", v->next,
              done == 1 && json_array_size(results) == 1

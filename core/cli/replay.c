@@ -136,6 +136,8 @@ static void print_one(json_t *o, json_t *item)
         buf_printf(&line, "  key %s  sha256 %.12s", json_text(o, "key"), sha);
     if (*why)
         buf_printf(&line, "  (%s)", why);
+    if (json_is_true(json_object_get(item, "edit_lost")))
+        buf_cstr(&line, "  (what was edited is not carried over)");
     clean_text(&clean, buf_view(&line));
     printf("%s\n", clean.data ? clean.data : "");
     print_changes(json_object_get(o, "changes"));
@@ -198,6 +200,8 @@ static void print_replay(json_t *r)
     print_member(r, "matched", "matched");
     print_member(r, "decided", "done");
     print_member(r, "refused", "refused");
+    if (number(r, "edits_lost"))
+        print_member(r, "edits lost", "edits_lost");
     print_member(r, "sent again", "replayed");
     print_member(r, "arrived", "delivered");
     json_array_foreach(list, i, o)

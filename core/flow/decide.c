@@ -63,6 +63,8 @@ static bool claim(struct choice *c)
         decide_refuse(c, UV_EBUSY, "it is under way at this moment");
         return false;
     }
+    if (c->all->dry_run)
+        return true; /* nobody is kept from anything meanwhile */
     HASH_ADD(hh, f->deciding, row.num, sizeof(c->row.num), c);
     c->claimed = true;
     if (d) {
@@ -226,6 +228,8 @@ static void write_moves(struct deciding *a)
 
 /* ---- mapping again ---- */
 
+#define EDIT_LOST "; what was edited is not carried over"
+
 static void remap_done(struct choice *c)
 {
     if (--c->all->pending == 0)
@@ -268,7 +272,8 @@ static void on_remapped(struct remap *m)
         follow(c);
         delivery_name(m->made, name);
         if (m->made)
-            snprintf(r->text, sizeof(r->text), "mapped again as %s", name);
+            snprintf(r->text, sizeof(r->text), "mapped again as %s%s", name,
+                     r->edit_lost ? EDIT_LOST : "");
         else
             snprintf(r->text, sizeof(r->text), "mapped again: the route makes nothing of it now");
     }
@@ -308,15 +313,38 @@ bool flow_decide_busy(const struct deciding *a)
     return false;
 }
 
+/* ---- a dry run ---- */
+
+/** What it would come to; what is refused has said so. */
+static void say_only(struct choice *c)
+{
+    struct decided *r = &c->all->results[c->index];
+    sl_str to = c->move && c->m.endpoint.len ? c->m.endpoint : c->row.endpoint;
+
+    if (r->status < 0)
+        return;
+    snprintf(r->text, sizeof(r->text), "%s: " STR_FMT " -> " STR_FMT "%s",
+             delivery_state_names[c->row.state], STR_ARG(c->row.route),
+             STR_ARG(to.len ? to : STR("?")), r->edit_lost ? EDIT_LOST : "");
+}
+
 /* ---- start ---- */
 
 static void all_read(struct deciding *a)
 {
     if (--a->pending)
         return;
-    for (size_t i = 0; i < a->n; i++)
-        decide_judge(&a->choices[i]);
-    remap_or_write(a);
+    for (size_t i = 0; i < a->n; i++) {
+        struct choice *c = &a->choices[i];
+        decide_judge(c);
+        a->results[i].edit_lost = c->remap && !c->by && c->row.edited;
+        if (a->dry_run)
+            say_only(c);
+    }
+    if (a->dry_run)
+        finish(a);
+    else
+        remap_or_write(a);
 }
 
 static void on_row(void *ctx, int status, const struct store_delivery *row, sl_str body,
@@ -379,6 +407,7 @@ int flow_decide(struct flow *f, const struct decide *d,
         .remap = d->remap,
         .force = d->force,
         .nothing_there = d->nothing_there,
+        .dry_run = d->dry_run,
         .lookup = d->lookup,
         .n = d->n,
         .cb = cb,

@@ -234,7 +234,7 @@ static bool decide_hold(struct choice *c)
 static bool cannot_go(struct choice *c)
 {
     struct decided *r = &c->all->results[c->index];
-    char text[160];
+    char text[sizeof(r->text)];
 
     if (c->what != DECISION_CLOCK)
         return false;

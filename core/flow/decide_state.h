@@ -38,7 +38,7 @@ struct deciding {
     enum decision what;
     char *who, *why, *endpoint, *chosen, *body, *set;
     size_t body_len;
-    bool remap, force, nothing_there;
+    bool remap, force, nothing_there, dry_run;
     const struct lookup *lookup;
     uint8_t set_priority;
     struct choice *choices;

@@ -134,6 +134,7 @@ struct decide {
     sl_str set;         /* with a choice: JSON, { NAME: TEXT } of what it lets be filled in */
     sl_str body;        /* EDIT: JSON */
     uint8_t set_priority; /* REPLAY: 1 + enum priority, from now on; 0: as it was */
+    bool dry_run;         /* say what it would come to, and change nothing */
     const uint64_t *nums;
     size_t n;
     /* ---- of the flow's own decisions; else empty ---- */
@@ -154,7 +155,8 @@ void flow_decided(struct deciding *a, int status);
 struct decided {
     uint64_t num;
     int status;
-    char text[160];
+    bool edit_lost; /* it is mapped again, without what somebody had edited */
+    char text[240];
 };
 
 /** `cb` runs once all decisions are durable. */

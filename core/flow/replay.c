@@ -190,6 +190,7 @@ static void on_decided(void *ctx, const struct decided *results, size_t n)
             return;                             /* closing */
         again |= is_passing(results[i].status); /* from there on, as far as it is dead still */
         r->done += results[i].status == 0;
+        r->edits_lost += results[i].status == 0 && results[i].edit_lost;
         if (results[i].status < 0)
             log_debug(&r->flow->log, "replay %" PRIu64 ": %" PRIu64 ".%u is not sent again: %s",
                       r->id, delivery_event(results[i].num), delivery_ordinal(results[i].num),

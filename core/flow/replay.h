@@ -35,6 +35,7 @@ struct replay {
     uint64_t log_seq;       /* when it began: a store restored from later than that stops it */
     uint64_t matched;       /* when it began; of events: not counted */
     uint64_t done, refused; /* decided; events: given to the route, and not */
+    uint64_t edits_lost;    /* of those: mapped again without what was edited */
     uint64_t *known;        /* own; issues that are being replayed */
     size_t n_known;
     char end[300]; /* why it stopped */

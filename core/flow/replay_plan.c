@@ -7,7 +7,8 @@
  *    "items":[{"id":"12.0"|null,"event":12,"route","piece","endpoint","action","subject","state",
  *              "remap":false,"would":"send"|"skip"|"refuse","why","generation","key",
  *              "body_sha256","request_sha256"|null},
- *             {..."remap":true,"pieces":[{"route","piece","would":"send"|"hold"|"dead"|"drop"|
+ *             {..."edit_lost":true (only if it was
+ * edited),"remap":true,"pieces":[{"route","piece","would":"send"|"hold"|"dead"|"drop"|
  *              "skip","to","action","key","generation","body","body_sha256","changes":[...]}]}]}
  */
 #include <inttypes.h>
@@ -406,9 +407,10 @@ static void on_row(void *ctx, int status, const struct store_delivery *row, sl_s
         end_item(p, "skip", "it is done already");
     else if (p->row.state != DS_DEAD && p->row.state != DS_DISCARDED)
         end_item(p, "refuse", "only dead or discarded ones can be replayed");
-    else if (p->ask->remap || !p->row.endpoint.len)
+    else if (p->ask->remap || !p->row.endpoint.len) {
+        buf_cstr(&p->items, p->row.edited ? ",\"edit_lost\":true" : "");
         map_again(p);
-    else
+    } else
         as_it_is(p, body, request);
 }
 

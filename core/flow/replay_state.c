@@ -92,6 +92,7 @@ void replay_encode(const struct replay *r, struct buf *out)
     put_int(o, "matched", r->matched);
     put_int(o, "done", r->done);
     put_int(o, "refused", r->refused);
+    put_int(o, "edits_lost", r->edits_lost);
     put_text(o, "end", r->end);
     for (size_t i = 0; i < r->n_known; i++) {
         char name[FINGERPRINT_HEX];
@@ -182,6 +183,7 @@ struct replay *replay_decode(sl_str json)
     r->matched = get_int(o, "matched");
     r->done = get_int(o, "done");
     r->refused = get_int(o, "refused");
+    r->edits_lost = get_int(o, "edits_lost");
     snprintf(r->end, sizeof(r->end), "%s", end ? end : "");
     json_decref(o);
     return r;

@@ -28,6 +28,11 @@ def test_it_goes_out_with_the_address_that_was_filled_in(make_gateway, byron):
         return gateway.cli("held", "corrected", row["id"], *words, ok=False)
     done = refused("--set", "zip=1067")
     assert done.code == 5 and 'zip (postcode): wanted [0-9]{5}, found \\"1067\\"' in done.out
+    dry = refused("--set", "zip=1067", "--dry-run")  # which says the same
+    assert dry.code == 5 and dry.json["results"] == done.json["results"]
+    assert refused("--dry-run").json["results"] == refused().json["results"]
+    good = refused("--set", "zip=01067", "--dry-run")
+    assert good.code == 0 and [one["status"] for one in good.json["results"]] == ["would"]
     assert refused().code == 5 and "--set zip=VALUE" in refused().out
     assert refused("--set", "zip=01067", "--set", "city=x").code == 5
     assert refused("--set", "zip").code == 2

@@ -9,7 +9,8 @@ import json
 
 import pytest
 
-from flow.harness import QUICK, byron_orders, demo_config, http_endpoint, merge, messages, route, wait_until
+from flow.harness import (QUICK, byron_orders, demo_config, http_endpoint, merge, messages, route, sluice,
+                          wait_until)
 
 BROKEN = ('if (.order_number % 2) == 0 then error("no warehouse for order \\(.name)") '
           'else {id, name, total: (.total_price + 1)} end')
@@ -144,6 +145,29 @@ def test_a_payload_is_edited_and_replayed_under_a_new_key(gateway, erp):
     move = next(one for one in after["moves"] if one["reason"].startswith("edited: north is closed"))
     assert after["edits"][0]["body_sha256"] in move["reason"] and move["who"].startswith("uid")
     assert gateway.cli("deliveries", "edit", after["id"], "--body", "-", "--why", "no", ok=False, stdin="{}").code == 5
+
+
+def test_what_was_edited_is_not_carried_over_by_a_mapping_and_it_says_so(gateway, erp):
+    mend(gateway, MENDED)
+    erp.fault(action="status", at="message", status=422, id="no")
+    gateway.post(ORDERS[0])
+    wait_until(lambda: gateway.states() == {"dead": 1})
+    dead = gateway.delivery(state="dead")
+    edited = json.dumps({**json.loads(dead["body"]), "warehouse": "south"})
+    gateway.cli("deliveries", "edit", dead["id"], "--body", "-", "--why", "north is closed", stdin=edited)
+    wait_until(lambda: gateway.states() == {"dead": 1} and gateway.delivery()["generation"] > dead["generation"] + 1)
+    erp.clear_faults()
+
+    (dry,) = gateway.cli("dead", "replay", dead["id"], "--remap", "--dry-run").json["results"]
+    assert dry["edit_lost"] and dry["text"].endswith("; what was edited is not carried over")
+    assert "edit_lost" not in gateway.cli("dead", "replay", dead["id"], "--dry-run").json["results"][0]
+    (item,) = gateway.cli("replay", "--remap", "--dry-run").json["items"]
+    assert item["edit_lost"] and item["pieces"][0]["changes"] == [
+        {"path": "/warehouse", "before": "south", "after": "north"}]
+    said = sluice("dead", "replay", dead["id"], "--remap", "-c", gateway.file)
+    assert said.code == 0 and "warning: what a person edited in 1 of them is not carried over" in said.err
+    wait_until(lambda: gateway.states() == {"discarded": 1, "delivered": 1})
+    assert messages(erp)[-1]["warehouse"] == "north"
 
 
 def test_a_new_route_is_given_old_events_once(gateway, erp):

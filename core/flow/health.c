@@ -10,10 +10,13 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/confirm.h"
 #include "flow/pace.h"
 
-#define SPACE         "lane"
-#define BLOCK_KEPT_MS 5000 /* a shorter wait that a remote asked for is not worth a record */
+#define SPACE          "lane"
+#define BLOCK_KEPT_MS  5000 /* a shorter wait that a remote asked for is not worth a record */
+#define KEEP_AGAIN_MS  100  /* after a want of memory */
+#define STORE_AGAIN_MS 1000
 
 /* ---- those that wait for their token ---- */
 
@@ -109,6 +112,29 @@ void lane_breakers(struct lane *l)
     }
     for (size_t i = 0; l->actions && i < n; i++)
         breaker_change(&l->actions[i], &conf);
+}
+
+/** What is under way says nothing of the endpoint's breaker. */
+static void leave_action(struct lane *l, struct breaker **b, uint64_t *trips_then)
+{
+    if (!*b || *b == &l->breaker)
+        return;
+    *b = &l->breaker;
+    *trips_then = UINT64_MAX;
+}
+
+void lane_breakers_drop(struct lane *l)
+{
+    list_each (i, &l->batches) {
+        struct batch *b = list_entry(i, struct batch, node);
+        leave_action(l, &b->breaker, &b->breaker_trips);
+    }
+    list_each (i, &l->confirming) {
+        struct confirm *c = list_entry(i, struct confirm, node);
+        leave_action(l, &c->breaker, &c->breaker_trips);
+    }
+    free(l->actions);
+    l->actions = NULL;
 }
 
 struct breaker *lane_breaker(struct lane *l, const struct conf_target *t)
@@ -211,36 +237,68 @@ int flow_unpark(struct flow *f, sl_str endpoint)
 
 /* ---- what outlives the process ---- */
 
-static json_int_t wall_of(const struct lane *l, uint64_t mono_ms)
+static int64_t wall_of(const struct lane *l, uint64_t mono_ms)
 {
     return clock_wall_ms() + (int64_t)(mono_ms - uv_now(l->flow->loop));
+}
+
+static void put_text(struct buf *b, const char *name, const char *text)
+{
+    buf_printf(b, ",\"%s\":", name);
+    buf_json_str(b, str_of(text)); /* which may be cut within a character */
 }
 
 char *lane_state_save(const struct lane *l)
 {
     uint64_t now = uv_now(l->flow->loop);
-    json_t *o = json_object();
-    char *text = NULL;
+    struct buf b = { 0 };
 
-    if (l->breaker.by_hand)
-        json_object_set_new(o, "tripped",
-                            json_pack("{s:s,s:s,s:I}", "by", l->trip_who, "why", l->trip_why, "at",
-                                      (json_int_t)l->tripped_ms));
-    else if (l->breaker.state == BREAKER_OPEN)
-        json_object_set_new(o, "breaker",
-                            json_pack("{s:I,s:i}", "until", wall_of(l, l->breaker.open_until),
-                                      "trips", (int)l->breaker.trips_in_row));
-    if (l->parked)
-        json_object_set_new(
-            o, "parked",
-            json_pack("{s:s,s:I}", "why", l->park_why, "until", wall_of(l, l->parked_until)));
     if (l->bucket.blocked_until > now + BLOCK_KEPT_MS)
-        json_object_set_new(o, "blocked_until", json_integer(wall_of(l, l->bucket.blocked_until)));
-    pace_save(l, o);
-    if (json_object_size(o))
-        text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(o);
-    return text ? text : mem_str("");
+        buf_printf(&b, ",\"blocked_until\":%" PRId64, wall_of(l, l->bucket.blocked_until));
+    if (!l->breaker.by_hand && l->breaker.state == BREAKER_OPEN)
+        buf_printf(&b, ",\"breaker\":{\"trips\":%u,\"until\":%" PRId64 "}", l->breaker.trips_in_row,
+                   wall_of(l, l->breaker.open_until));
+    if (l->parked) {
+        buf_printf(&b, ",\"parked\":{\"until\":%" PRId64, wall_of(l, l->parked_until));
+        put_text(&b, "why", l->park_why);
+        buf_char(&b, '}');
+    }
+    pace_save(l, &b);
+    if (l->breaker.by_hand) {
+        buf_printf(&b, ",\"tripped\":{\"at\":%" PRId64, l->tripped_ms);
+        put_text(&b, "by", l->trip_who);
+        put_text(&b, "why", l->trip_why);
+        buf_char(&b, '}');
+    }
+    if (b.len) {
+        buf_char(&b, '}');
+        if (!b.failed)
+            b.data[0] = '{';
+    }
+    if (b.failed) {
+        buf_finish(&b);
+        return NULL;
+    }
+    return b.len ? buf_steal(&b, NULL) : mem_str("");
+}
+
+/** Without memory nothing is known to have changed: what was written stands until there is some. */
+static void on_keep_again(void *ctx, bool closing)
+{
+    if (!closing)
+        lane_keep(ctx, STR("lane"), STR(""));
+}
+
+/** A store that had no room is asked again, whatever the lane's state is by then. */
+static void on_kept(struct flow *f, void *ctx, int status)
+{
+    struct lane *l = ctx;
+
+    if (status != UV_ENOSPC && status != UV_ENOBUFS && status != UV_ENOMEM)
+        return;
+    free(l->kept);
+    l->kept = mem_str("?"); /* nothing that a lane says */
+    flow_later(f, STORE_AGAIN_MS, on_keep_again, l);
 }
 
 void lane_keep(struct lane *l, sl_str who, sl_str why)
@@ -250,6 +308,10 @@ void lane_keep(struct lane *l, sl_str who, sl_str why)
     if (!l->conf || l->flow->closing)
         return;
     text = lane_state_save(l);
+    if (!text) {
+        flow_later(l->flow, KEEP_AGAIN_MS, on_keep_again, l);
+        return;
+    }
     if (strcmp(text, l->kept ? l->kept : "") == 0) {
         free(text);
         return;
@@ -262,7 +324,7 @@ void lane_keep(struct lane *l, sl_str who, sl_str why)
                                    .value = str_of(text),
                                    .who = who,
                                    .why = why },
-              NULL, NULL);
+              on_kept, l);
 }
 
 /** Of the wall clock, as the loop's; now at the earliest, and `most` ms from now at the latest: the

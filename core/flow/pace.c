@@ -173,19 +173,19 @@ void pace_mark(struct lane *l)
         lane_keep(l, STR("lane"), STR("what it has spent"));
 }
 
-void pace_save(const struct lane *l, struct json_t *ret)
+void pace_save(const struct lane *l, struct buf *b)
 {
     const struct quota *q = &l->day;
     bool marked = l->marked_reset == q->reset_ms && l->marked_used > q->used;
     int64_t used = marked ? l->marked_used : q->used;
 
     if (l->marked_full > clock_wall_ms())
-        json_object_set_new(ret, "full_at", json_integer(l->marked_full));
+        buf_printf(b, ",\"full_at\":%" PRId64, l->marked_full);
     if (q->limit && used)
-        json_object_set_new(ret, "quota",
-                            json_pack("{s:I,s:I,s:I,s:b}", "limit", (json_int_t)q->limit, "used",
-                                      (json_int_t)used, "reset", (json_int_t)q->reset_ms, "ours",
-                                      q->period_ms != 0));
+        buf_printf(b,
+                   ",\"quota\":{\"limit\":%" PRId64 ",\"ours\":%s,\"reset\":%" PRId64
+                   ",\"used\":%" PRId64 "}",
+                   q->limit, q->period_ms ? "true" : "false", q->reset_ms, used);
 }
 
 void pace_restore(struct lane *l, const struct json_t *saved)

@@ -23,9 +23,10 @@ void pace_unused(struct lane *l);
 /** A batch is about to be written down as sent: what of the pace outlives the process is written
  *  before it, if it says something else than what was last written. */
 void pace_mark(struct lane *l);
-/** "bucket" and "quota" of what lane_state_save() writes; and back. */
+/** What is spent, as further members (",\"name\":...") of what lane_state_save() writes; and back.
+ */
 struct json_t;
-void pace_save(const struct lane *l, struct json_t *ret);
+void pace_save(const struct lane *l, struct buf *b);
 void pace_restore(struct lane *l, const struct json_t *saved);
 /** A call of `cost` tokens was refused for pace: the remote did not count it. */
 void pace_refused(struct lane *l, uint32_t cost, int64_t after_ms);

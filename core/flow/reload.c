@@ -8,6 +8,8 @@
  *
  * The lane of a removed endpoint stays, without an adapter: what was under way in it ends there,
  * what waits for it in the index is found by its windows and held, and the endpoint may come back.
+ * Too much points to a lane for it to be freed while the process runs; what it keeps of other
+ * configurations is let go at the next reload, so that some KB for each name are what remains.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,8 @@ void lane_configure(struct lane *l, struct adapter *a)
 
     if (l->adapter && l->adapter != a)
         adapter_retire(l->adapter);
+    if (l->conf && l->conf->plugin != e->plugin)
+        lane_breakers_drop(l);
     config_unref(l->config);
     l->config = config_ref(l->flow->config);
     l->adapter = a;
@@ -297,6 +301,38 @@ static size_t go_over_all(struct swap *s)
     return n;
 }
 
+/* ---- lanes of endpoints that are gone ---- */
+
+/** Is there something that is not held yet, or is not read? */
+static bool has_more(const struct flow *f, const struct lane *l)
+{
+    struct delivery *d, *tmp;
+
+    for (int p = 0; p < PRIORITY__COUNT; p++)
+        if (l->windows[p].spilled || l->windows[p].claiming || l->windows[p].out_from)
+            return true;
+    HASH_ITER (hh, f->deliveries, d, tmp)
+        if (d->lane == l && (is_busy(d) || d->target || d->state != DS_HELD))
+            return true;
+    return false;
+}
+
+/** Nothing is under way any more: what waits is held and knows it by its name alone. Settings, and
+ *  with them the whole configuration that they are of, are no longer asked for. */
+static void let_go(struct flow *f)
+{
+    for (size_t i = f->n_lanes; i < f->n_all_lanes; i++) {
+        struct lane *l = f->lanes[i];
+
+        if (!l->config || l->under_way || has_more(f, l))
+            continue;
+        lane_breakers_drop(l);
+        config_unref(l->config);
+        l->config = NULL;
+        l->conf = NULL;
+    }
+}
+
 /* ---- held ones whose place is back: only their row names it ---- */
 
 struct placeless {
@@ -406,6 +442,7 @@ int flow_reconfigure(struct flow *f, const struct config *next, struct adapter *
     *ret_orphaned = go_over_all(&s);
     order_change(f, s.before);
     earlier_changed(f);
+    let_go(f);
     put_piles(&s);
     find_places(&s);
     intake_forget_keys(f); /* secrets may be others */

@@ -395,6 +395,8 @@ void lane_unpark(struct lane *l);
 void lane_result(struct lane *l, struct breaker *b, uint64_t trips_then, bool good);
 /** By its configuration, also another one than before. */
 void lane_breakers(struct lane *l);
+/** Its adapter is another one, or there is none any more: none of its actions has a breaker. */
+void lane_breakers_drop(struct lane *l);
 /** The breaker of this target's action, or the endpoint's. NULL: the endpoint's. */
 struct breaker *lane_breaker(struct lane *l, const struct conf_target *t);
 struct pile *lane_pile(const struct delivery *d); /* made when there is none */
@@ -414,7 +416,7 @@ bool earlier_in_one_lane(const struct delivery *d);
 /** Has the lane closed since this batch was chosen? Why it must not leave; NULL: it may. */
 const char *lane_closed_for(const struct batch *b);
 /** What outlives the process - park, breaker, what a remote asked for, the day's quota - as JSON;
- *  own, "": nothing. And back, into a lane that is as new. */
+ *  own, "": nothing, NULL: no memory. And back, into a lane that is as new. */
 char *lane_state_save(const struct lane *l);
 void lane_state_restore(struct lane *l, sl_str json);
 void lane_keep(struct lane *l, sl_str who, sl_str why); /* write it down, if it has changed */

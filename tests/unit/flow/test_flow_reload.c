@@ -176,7 +176,7 @@ static void a_removed_route_holds_what_waits_until_it_is_back_and_released(void 
 static void a_removed_endpoint_ends_what_is_out_and_holds_the_rest(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
-    struct generation *g = again(rig), *h = again(rig);
+    struct generation *g = again(rig), *h = again(rig), *gone = again(rig);
     uint64_t nums[4];
 
     (void)state;
@@ -202,6 +202,10 @@ static void a_removed_endpoint_ends_what_is_out_and_holds_the_rest(void **state)
     CHECK(strstr(rig->reason, "its outcome is unknown"));
     UNTIL(rig, unused == 1);
     CHECK_EQ(rig->config.refs, 1); /* the removed lane's: its settings of then */
+    without_other(gone);
+    go_over(rig, gone);
+    CHECK_EQ(rig->config.refs, 0); /* and at the next reload nobody's */
+    CHECK_EQ(rig_state(rig, nums[1]), DS_HELD);
 
     h->adapters[OTHER]->retired = false; /* as a new instance would be */
     go_over(rig, h);
@@ -210,7 +214,9 @@ static void a_removed_endpoint_ends_what_is_out_and_holds_the_rest(void **state)
     CHECK_EQ(rig_decide(rig, DECISION_RELEASE, nums[1], NULL), 0);
     rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
     UNTIL(rig, rig_state(rig, nums[1]) == DS_DELIVERED);
+    CHECK_EQ(gone->config.refs, 0);
     teardown(rig, g, h);
+    free(gone);
 }
 
 static void what_waits_on_disk_for_a_removed_endpoint_is_held_too(void **state)
@@ -263,6 +269,43 @@ static void a_changed_endpoint_sends_by_its_new_instance_and_ends_by_the_old(voi
         else
             rig_answer(c, SL_DELIVERED);
     }
+    UNTIL(rig, rig_state(rig, first) == DS_DELIVERED);
+    UNTIL(rig, rig_state(rig, second) == DS_DELIVERED);
+    teardown(rig, g, NULL);
+}
+
+/** An endpoint's adapter becomes one with more actions, each with a breaker of its own. */
+static void another_adapter_has_breakers_for_its_own_actions(void **state)
+{
+    static const sl_action more[] = {
+        { .name = "a", .batch_records = 1 },    { .name = "b", .batch_records = 1 },
+        { .name = "c", .batch_records = 1 },    { .name = "d", .batch_records = 1 },
+        { .name = "e", .batch_records = 1 },    { .name = "f", .batch_records = 1 },
+        { .name = "send", .batch_records = 1 }, { 0 },
+    };
+    struct flow_rig *rig = rig_new();
+    struct generation *g;
+    sl_plugin other;
+
+    (void)state;
+    unused = 0;
+    rig_route(rig, "r", "t", CRM, ACT_SEND);
+    rig_route(rig, "s", "u", OTHER, ACT_SEND);
+    rig->endpoints[CRM].breaker.per_action = true;
+    rig_up(rig);
+    other = *rig->endpoints[CRM].plugin;
+    other.actions = more;
+    g = again(rig);
+    other_instance(rig, g);
+    g->crm.plugin = g->endpoints[CRM].plugin = &other;
+    g->targets[0].action = 6;
+    uint64_t first = rig_event(rig, "t", "a 1");
+    struct call *old = rig_call(rig, CRM);
+    go_over(rig, g);
+    uint64_t second = rig_event(rig, "t", "b 1");
+    UNTIL(rig, g->fake.delivers == 1);
+    rig_answer(list_entry(g->fake.calls.next, struct call, node), SL_DELIVERED);
+    rig_answer(old, SL_DELIVERED); /* of the adapter before: it says nothing of the new one */
     UNTIL(rig, rig_state(rig, first) == DS_DELIVERED);
     UNTIL(rig, rig_state(rig, second) == DS_DELIVERED);
     teardown(rig, g, NULL);
@@ -372,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_removed_endpoint_ends_what_is_out_and_holds_the_rest),
         cmocka_unit_test(what_waits_on_disk_for_a_removed_endpoint_is_held_too),
         cmocka_unit_test(a_changed_endpoint_sends_by_its_new_instance_and_ends_by_the_old),
+        cmocka_unit_test(another_adapter_has_breakers_for_its_own_actions),
         cmocka_unit_test(a_question_under_way_ends_by_what_it_began_with),
         cmocka_unit_test(a_routing_that_began_before_ends_in_the_new_one),
         cmocka_unit_test(an_added_endpoint_waits_for_what_is_held_for_it_from_before),

@@ -4,6 +4,8 @@
  */
 #include "flow_rig.h"
 
+#include "torture.h"
+
 static struct flow_rig *setup(void)
 {
     struct flow_rig *rig = rig_new();
@@ -83,6 +85,57 @@ static void a_park_and_what_a_remote_asked_for_outlive_the_process(void **state)
     CHECK(!crm(rig)->parked);
     CHECK(rig_quiet(rig, CRM));
     says(rig, num, "asked to be left alone");
+    rig_destroy(rig);
+}
+
+/** A reason is cut to its place, perhaps within a character. */
+static void a_park_with_a_long_reason_outlives_the_process_too(void **state)
+{
+    struct flow_rig *rig = setup();
+    char why[301];
+
+    (void)state;
+    why[0] = 'x';
+    for (size_t i = 1; i < 300; i += 2)
+        memcpy(why + i, "\xc3\xa4", 3);
+    why[299] = '\0';
+    rig_up(rig);
+    lane_park(crm(rig), str_of(why), 600000);
+    again(rig);
+    CHECK(crm(rig)->parked);
+    CHECK(strncmp(crm(rig)->park_why, why, 200) == 0);
+    CHECK_EQ(flow_trip(rig->flow, STR("crm"), STR("uid 7"), str_of(why)), 0);
+    again(rig);
+    CHECK(crm(rig)->parked && crm(rig)->breaker.by_hand);
+    CHECK_STR(crm(rig)->trip_who, "uid 7");
+    rig_destroy(rig);
+}
+
+static void without_memory_nothing_that_was_written_is_taken_back(void **state)
+{
+    struct flow_rig *rig = setup();
+    char *text;
+
+    (void)state;
+    rig_up(rig);
+    lane_park(crm(rig), STR("HTTP 401"), 600000);
+    for (uint64_t n = 1;; n++) {
+        torture_arm(TORTURE_OWN, n, false);
+        text = lane_state_save(crm(rig));
+        bool failed = torture_disarm();
+        CHECK_EQ(text == NULL, failed);
+        free(text);
+        if (!failed)
+            break;
+    }
+    torture_arm(TORTURE_OWN, 1, false);
+    CHECK_EQ(flow_trip(rig->flow, STR("crm"), STR("uid 7"), STR("stock count")), 0);
+    CHECK(torture_disarm());
+    CHECK(strstr(crm(rig)->kept, "parked") && !strstr(crm(rig)->kept, "tripped"));
+    UNTIL(rig,
+          strstr(crm(rig)->kept, "tripped")); /* there is some again: it is written after all */
+    again(rig);
+    CHECK(crm(rig)->parked && crm(rig)->breaker.by_hand);
     rig_destroy(rig);
 }
 
@@ -227,6 +280,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trip_by_hand_holds_until_it_is_reset_by_hand_and_over_a_restart),
         cmocka_unit_test(a_park_and_what_a_remote_asked_for_outlive_the_process),
+        cmocka_unit_test(a_park_with_a_long_reason_outlives_the_process_too),
+        cmocka_unit_test(without_memory_nothing_that_was_written_is_taken_back),
         cmocka_unit_test(an_open_breaker_is_open_after_a_restart),
         cmocka_unit_test(an_action_that_fails_does_not_stop_the_others),
         cmocka_unit_test(what_waits_for_its_token_goes_back_when_the_lane_closes),

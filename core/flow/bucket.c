@@ -50,6 +50,16 @@ static int64_t stays(const struct bucket *b)
     return b->margin + (others > b->surprise ? others : b->surprise);
 }
 
+/** Without news of others less and less is reckoned with: who waits until they leave enough asks
+ * for nothing, and would not hear that they have gone. */
+static void fade(struct bucket *b, uint64_t now_ms)
+{
+    if (!b->foreign || now_ms < b->foreign_ms + LEARN_MS)
+        return;
+    b->foreign /= 2;
+    b->foreign_ms = now_ms;
+}
+
 static void refill(struct bucket *b, uint64_t now_ms)
 {
     uint64_t rate = b->rate_milli - b->foreign;
@@ -64,6 +74,7 @@ static void refill(struct bucket *b, uint64_t now_ms)
         return;
     uint64_t elapsed = now_ms - b->at_ms;
     b->at_ms = now_ms;
+    fade(b, now_ms);
     b->lowered += (int64_t)(elapsed < LEARN_MS ? elapsed * b->foreign / 1000 : 0);
     if (b->level >= brim(b))
         return;
@@ -147,7 +158,8 @@ uint64_t bucket_wait_keep(struct bucket *b, uint32_t cost, uint32_t promised, in
         return 0;
     uint64_t rate = b->rate_milli - b->foreign;
     uint64_t lacking = (uint64_t)(need - b->level) * 1000 - b->remainder;
-    return (lacking + rate - 1) / rate;
+    uint64_t wait = (lacking + rate - 1) / rate;
+    return b->foreign && wait > LEARN_MS ? LEARN_MS : wait; /* it will be more than that: fade() */
 }
 
 uint64_t bucket_wait(struct bucket *b, uint32_t cost, uint64_t now_ms)
@@ -235,6 +247,7 @@ static void learn(struct bucket *b, const struct bucket_ticket *t, int64_t left,
     b->used_sum += had - ours - left;
     b->used_ms += dt;
     b->foreign = 0;
+    b->foreign_ms = now_ms;
     int64_t sure = b->used_sum - TOKEN - (int64_t)b->out; /* these may count or not */
     if (b->used_ms >= LEARN_LEAST && sure > 0)
         b->foreign = (uint64_t)sure * 1000 / b->used_ms;

@@ -40,6 +40,7 @@ struct bucket {
     uint64_t n_past;
     /* what others use */
     uint64_t foreign;      /* thousandths a second, as learnt; below rate_milli */
+    uint64_t foreign_ms;   /* ... when that was last known, or halved */
     int64_t surprise;      /* thousandths that stay for it: the largest miss of late */
     int64_t used_sum;      /* thousandths they used within ... */
     uint64_t used_ms;      /* ... so long, both fading */

@@ -40,7 +40,8 @@ static bool knows_quota(const struct call *c)
 {
     const struct allowance *a = &c->remote->allow;
 
-    return c->paid.heard || (a->quota_ms == QUOTA_DAY_MS && c->remote->conf->quota_per_day);
+    return (c->paid.heard && !a->quota_untold) ||
+           (a->quota_ms == QUOTA_DAY_MS && c->remote->conf->quota_per_day);
 }
 
 void check_refusal(const struct call *c)
@@ -280,7 +281,7 @@ static int64_t used_least(const struct allowance *a)
         return a->taken ? 0 : 95 * every_ms / (every_ms + SET_OUT_MS);
     if (!a->taken)
         return 95;
-    return told ? (a->other.even ? 93 : 90) : 75;
+    return told ? (a->other.even ? 93 : 85) : 75;
 }
 
 void check_budgets_end(struct sim *s)
@@ -288,12 +289,14 @@ void check_budgets_end(struct sim *s)
     for (unsigned i = 0; i < ENDPOINTS && s->budgets; i++) {
         const struct remote *r = &s->remotes[i];
         const struct allowance *a = &r->allow;
-        int64_t all = a->came + (s->deaths ? 0 : a->full);
+        /* a process begins with less than there may be, and fills what it keeps */
+        int64_t all = a->came + (s->deaths ? -(int64_t)s->deaths * ample(r) : a->full);
         if (!a->on || a->kind == ALLOW_ALL)
             continue;
         world_say(&s->w, "%s: %u calls, %u refused; of %" PRId64 " tokens %" PRId64 " were used",
                   r->conf->name, a->entered, a->refused, all / MILLION, a->went / MILLION);
-        if (!a->quota && a->came > 30 * a->cost * MILLION && a->went * 100 < all * used_least(a))
+        if (!a->quota && a->came > 30 * a->cost * MILLION &&
+            (a->went + 2 * a->cost * MILLION) * 100 < all * used_least(a))
             world_fail(&s->w,
                        "budget: of %" PRId64 " tokens of %s %" PRId64
                        " were used, and "

@@ -40,9 +40,10 @@ static void plan_quota(struct allowance *a, struct conf_endpoint *e, struct rng 
 {
     a->spread_ms = 0; /* a count of calls takes them for as many in the order in which they left */
     if (one_in(g, 2)) {
-        a->quota = a->other.on ? PICK(g, 280, 320) : PICK(g, 150, 200);
+        a->quota = a->other.on ? PICK(g, 280, 320) : PICK(g, 170, 200);
         a->quota_ms = QUOTA_DAY_MS;
         a->rate_milli = a->kind == ALLOW_POINTS ? 100000 : 10000;
+        a->quota_untold = one_in(g, 2);
         e->quota_per_day = a->quota;
         return;
     }

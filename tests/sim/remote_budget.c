@@ -289,7 +289,7 @@ static void tell(const struct allowance *a, const struct allow_call *p)
         b.reset_ms = -1;
         lane_budget(p->lane, &b, &p->ticket);
     }
-    if (p->calls < 0)
+    if (p->calls < 0 || a->quota_untold)
         return;
     b = (sl_budget){ .size = sizeof(b),
                      .kind = a->quota_as_requests ? SL_BUDGET_REQUESTS : SL_BUDGET_QUOTA,
@@ -315,7 +315,7 @@ void allow_heard(struct call *c, bool told)
     if (!told && !p->refused)
         return;
     tell(a, p);
-    if (p->calls >= 0 && p->taken_calls > a->known_calls)
+    if (p->calls >= 0 && !a->quota_untold && p->taken_calls > a->known_calls)
         a->known_calls = p->taken_calls;
     if (world_now() < r->refused_until)
         return; /* what is said of a bucket that is blocked is of no use */

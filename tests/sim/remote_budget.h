@@ -44,6 +44,7 @@ struct allowance {
     int64_t quota, quota_ms, quota_used; /* calls in windows of the wall clock; 0: none */
     int64_t quota_ends;                  /* wall clock */
     bool quota_as_requests;              /* told as X-RateLimit-* */
+    bool quota_untold;                   /* nobody hears of it but in a contract */
     int64_t way_ms, spread_ms;           /* from us to there, and so much more at most */
     int64_t more_ms;                     /* Retry-After is too long by so much, at most */
     struct other_client other;

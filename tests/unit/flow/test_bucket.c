@@ -210,6 +210,20 @@ static void another_client_that_has_gone_is_forgotten_even_if_it_is_always_full(
     CHECK_EQ(b.foreign, 0);
 }
 
+static void without_news_of_another_client_it_is_reckoned_with_less_and_less(void **state)
+{
+    uint64_t now = 0, wait;
+    struct bucket b;
+
+    (void)state;
+    bucket_init(&b, 20000, 2000, 0);
+    bucket_charge(&b, 2000, 0);
+    b.foreign = 19000; /* at what is left by it 500 tokens would take as many seconds */
+    while ((wait = bucket_wait(&b, 500, now)))
+        now += wait;
+    CHECK(now > 30000 && now < 60000);
+}
+
 static void what_is_kept_is_kept_beside_what_was_promised(void **state)
 {
     struct bucket b;
@@ -264,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_change_leaves_what_the_remote_said_is_in_it),
         cmocka_unit_test(calls_that_overtake_each_other_are_nobody_elses),
         cmocka_unit_test(another_client_that_has_gone_is_forgotten_even_if_it_is_always_full),
+        cmocka_unit_test(without_news_of_another_client_it_is_reckoned_with_less_and_less),
         cmocka_unit_test(what_is_kept_is_kept_beside_what_was_promised),
         cmocka_unit_test(what_a_process_before_used_is_missing),
     };

@@ -96,9 +96,8 @@ static void a_park_with_a_long_reason_outlives_the_process_too(void **state)
 
     (void)state;
     why[0] = 'x';
-    for (size_t i = 1; i < 300; i += 2)
-        memcpy(why + i, "\xc3\xa4", 3);
-    why[299] = '\0';
+    for (size_t i = 1; i + 3 <= sizeof(why); i += 2)
+        memcpy(why + i, "\xc3\xa4", 3); /* with its NUL */
     rig_up(rig);
     lane_park(crm(rig), str_of(why), 600000);
     again(rig);

@@ -104,11 +104,12 @@ static void check_overtake(struct sim *s, const struct batch_row *sent, const st
     }
 }
 
-/** Only the newest goes out, as far as nobody decided otherwise. */
+/** Only the newest goes out, as far as nobody decided otherwise; what may have arrived before it
+ * was mapped again counts as sent. */
 static void check_coalesce(struct sim *s, const struct batch_row *sent, const struct row *row)
 {
     if (!route_of(s, row)->coalesce || row->attempts || row->sent_times > 1 ||
-        book_of(s, row->num)->human)
+        book_of(s, row->num)->human || (row->instead && row->arrival == ARRIVAL_PERHAPS))
         return;
     for (const struct row *r = row->chain; row->own && r; r = r->chain)
         if (r->state == DS_READY && r->live_ms + SLACK_MS < sent->at_ms &&

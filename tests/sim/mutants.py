@@ -17,7 +17,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# what is broken: (source, what stands there, what is put in its place)
+# what is broken: (source, what stands there, what is put in its place); several of both: all at once
 MUTANTS = {
     "what was chosen before a pause leaves after it": (
         "pause", "return l->pause ? l->pause : pause_of(l->flow, true, str_of(r->name));", "return NULL;"),
@@ -25,7 +25,9 @@ MUTANTS = {
     "a restart forgets pauses": ("pause", "take(f, rd->route, &states[i]);", ";"),
     "what lost its place goes on": ("reload", "orphans[n++] = d;", ";"),
     "what a reload came between is not held": ("routed", "if (orphan && d->state != DS_HELD)", "if (0)"),
-    "another priority hides what is older": ("earlier", " || hides_mixed(l, d)", ""),
+    "another priority hides what is older": (  # each of the two does for the other
+        "earlier", (" || hides_mixed(l, d)", "return d->lane->flow->lowered || d->priority"),
+        ("", "return d->priority")),
     "order is ignored": ("chain", "return !c || (first_of", "return true || (first_of"),
     "tokens are not waited for": ("pace", "wait = wait ? wait : bucket_take(&l->bucket, cost, now);", "(void)now;"),
     "what may have arrived is sent again": ("settle", "SL_ACTION_IDEMPOTENT) {", "SL_ACTION_IDEMPOTENT || 1) {"),
@@ -103,12 +105,17 @@ def source_of(name):
     return (ROOT / "core" / "flow" / f"{name}.c").read_text()
 
 
+def pairs(old, new):
+    return [(old, new)] if isinstance(old, str) else list(zip(old, new))
+
+
 def misplaced():
     """What is wrong with the mutants themselves."""
     for name, (source, old, new) in MUTANTS.items():
-        times = source_of(source).count(old)
-        if times != 1 or old == new:
-            yield f"ERROR: {name}: its place is {times} times in core/flow/{source}.c: {old!r}"
+        for was, _ in pairs(old, new):
+            times = source_of(source).count(was)
+            if times != 1:
+                yield f"ERROR: {name}: its place is {times} times in core/flow/{source}.c: {was!r}"
 
 
 def commands(build, target):
@@ -118,7 +125,10 @@ def commands(build, target):
 
 def compile_mutant(build, lines, folder, source, old, new):
     """The simulation with one source changed; or why there is none."""
-    (folder / f"{source}.c").write_text(source_of(source).replace(old, new))
+    text = source_of(source)
+    for was, now in pairs(old, new):
+        text = text.replace(was, now)
+    (folder / f"{source}.c").write_text(text)
     (line,) = [one for one in lines if one.endswith(f"core/flow/{source}.c")]
     for was, now in ((r"-o \S+", f"-o {folder}/{source}.o"), (r"-MF \S+", f"-MF {folder}/d"), (r"-MQ \S+", ""),
                      (r"-c \S+$", f"-w -c {folder}/{source}.c")):

@@ -88,10 +88,34 @@ static void on_replay(void *ctx)
         store_sim_crash_after(s->store, 1 + rng_below(g, 12));
 }
 
+/** While a remote is dead: what may have arrived there is mapped again. */
+static void on_outage(void *ctx)
+{
+    struct sim *s = ctx;
+    struct replay_ask ask = { .remap = true, .who = STR("uid 0") };
+
+    if (lives(s) && !s->healed)
+        begin(s, &ask);
+}
+
+static void plan_outages(struct sim *s)
+{
+    struct rng own;
+
+    world_rng(&s->w, 58, &own);
+    for (unsigned i = CRM; i < ENDPOINTS && s->replays; i++) {
+        const struct remote *r = &s->remotes[i];
+        int64_t middle = r->dead_from + (r->dead_until - r->dead_from) / 2;
+        if (r->dead_until > r->dead_from)
+            world_in(&s->w, between(&own, middle, r->dead_until) - world_now(), on_outage, s);
+    }
+}
+
 void replay_plan(struct sim *s)
 {
     struct rng *g = &s->replaying;
 
+    plan_outages(s);
     s->replays_last = s->replays > 0;
     if (s->replays && !s->reloads && one_in(g, 2))
         s->reloads = 2; /* else there is no route that is new */

@@ -256,7 +256,7 @@ static void what_was_spent_is_spent_after_a_restart(void **state)
     rig->endpoints[CRM].quota_per_day = 0; /* the configuration has none any more */
     rig_up(rig);
     CHECK_EQ(crm(rig)->day.limit, 0);
-    rig_finish(rig);
+    rig_destroy(rig);
 }
 
 static void whatever_was_refused_for_pace_the_lane_is_quiet(void **state)
@@ -271,7 +271,7 @@ static void whatever_was_refused_for_pace_the_lane_is_quiet(void **state)
     says(rig, num, "asked to be left alone");
     again(rig);
     CHECK(rig_quiet(rig, CRM));
-    rig_finish(rig);
+    rig_destroy(rig);
 }
 
 int main(void)

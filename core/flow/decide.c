@@ -127,8 +127,9 @@ static void place(struct choice *c)
                     config_route(f->config, c->row.route), c->m.reason);
     if (d)
         lane_remove(d);
-    else /* a claim under way may still see it as it was */
-        lane_gone(l, c->row.priority, c->row.num);
+    /* What is being read may still have it as it was, here or where memory had it. */
+    lane_gone(l, c->row.priority, c->row.num);
+    recover_moved(f, c->row.num);
     lane_refill(l); /* it may have made room, in a lane where nothing else happens */
     if (delivery_state_final(c->m.state))
         return;

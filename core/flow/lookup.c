@@ -309,6 +309,19 @@ static bool ends_the_process(const struct lookup *x)
     return true;
 }
 
+/** A question does no harm, and there may be nothing to send that would find out whether the
+ *  endpoint is well again: it is asked when a delivery would be tried. */
+static bool may_ask(const struct lane *l)
+{
+    uint64_t now = uv_now(l->flow->loop);
+
+    if (l->pause || l->breaker.by_hand || !l->adapter->open)
+        return false;
+    if (l->parked)
+        return now >= l->parked_until;
+    return l->breaker.state != BREAKER_OPEN || now >= l->breaker.open_until;
+}
+
 /** Whom, and for what? */
 static void begin(struct lookup *x, const struct store_delivery *row)
 {
@@ -317,7 +330,6 @@ static void begin(struct lookup *x, const struct store_delivery *row)
     json_t *j = json_loadb(row->detail.ptr, row->detail.len, 0, NULL);
     const char *topic = json_string_value(json_array_get(json_object_get(j, "until"), 0));
     struct lane *l = r && r->from_endpoint ? flow_lane(f, str_of(r->from_endpoint)) : NULL;
-    char why[200];
 
     x->topic = mem_str(topic ? topic : "");
     x->subject = mem_dup(row->subject);
@@ -329,7 +341,7 @@ static void begin(struct lookup *x, const struct store_delivery *row)
         cannot(x, "the adapter of its endpoint does not offer it");
     else if (ends_the_process(x))
         cannot(x, "the process ended three times in a row while it was looked up");
-    else if (!l->adapter->open || !lane_usable(l, why))
+    else if (!may_ask(l))
         later(x, AGAIN_MS);
     else
         ask(x, l);

@@ -100,6 +100,7 @@ void recover_finish(struct flow *f)
 {
     struct left_batch *b, *tmp;
 
+    free(f->gone_moved.at);
     HASH_ITER (hh, f->left, b, tmp) {
         HASH_DEL(f->left, b);
         free(b->token);
@@ -399,6 +400,33 @@ struct gone {
 
 static void claim_gone(struct flow *f, const char *endpoint, uint8_t priority, uint64_t after);
 
+void recover_moved(struct flow *f, uint64_t num)
+{
+    struct nums *m = &f->gone_moved;
+
+    if (!f->gone_unread)
+        return;
+    if (m->n == m->cap) {
+        m->cap = m->cap ? 2 * m->cap : 16;
+        m->at = mem_grow(m->at, m->cap * sizeof(*m->at));
+    }
+    m->at[m->n++] = num;
+}
+
+static bool has_moved(const struct flow *f, uint64_t num)
+{
+    for (size_t i = 0; i < f->gone_moved.n; i++)
+        if (f->gone_moved.at[i] == num)
+            return true;
+    return false;
+}
+
+static void gone_read(struct flow *f)
+{
+    if (--f->gone_unread == 0)
+        f->gone_moved.n = 0;
+}
+
 static void on_gone(void *ctx, int status, const struct store_delivery *rows, size_t n)
 {
     struct gone *g = ctx;
@@ -409,13 +437,14 @@ static void on_gone(void *ctx, int status, const struct store_delivery *rows, si
                   uv_strerror(status));
     for (size_t i = 0; status == 0 && i < n; i++)
         if ((rows[i].state != DS_HELD || config_route(f->config, rows[i].route)) &&
-            !flow_delivery(f, rows[i].num)) /* a held one stands before later ones elsewhere */
+            !flow_delivery(f, rows[i].num) && /* a held one stands before later ones elsewhere */
+            !has_moved(f, rows[i].num))
             recover_row(f, &f->nowhere, &rows[i]);
     if (status == 0 && n == GONE_PAGE)
         claim_gone(f, g->endpoint, g->priority, rows[n - 1].num);
     free(g->endpoint);
     free(g);
-    f->gone_unread--;
+    gone_read(f);
     recover_step_done(f);
 }
 
@@ -474,7 +503,7 @@ static void on_summary(void *ctx, int status, sl_str json)
             claim_gone(f, endpoint, (uint8_t)p, 0);
     }
     json_decref(root);
-    f->gone_unread--;
+    gone_read(f);
     recover_step_done(f);
 }
 

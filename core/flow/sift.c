@@ -285,7 +285,7 @@ static bool look_again(struct flow *f)
                 f->look = true;
                 continue;
             }
-            window_look_from(w, w->out_from);
+            window_look_from(lane_at(f, i), p, w->out_from);
             w->out_from = 0;
             any = true;
         }

@@ -307,7 +307,8 @@ struct flow {
 
     struct left_batch *left;  /* recover.c: batches that were out when the process ended */
     struct list earlier;      /* struct delivery: earlier.c */
-    size_t gone_unread;       /* recover.c: reads of what waits for endpoints that are gone */
+    size_t gone_unread;       /* recover.c: reads of what waits for endpoints that are gone ... */
+    struct nums gone_moved;   /* ... and what was decided upon since the first of them */
     uint64_t mixed;           /* what is before this num may have another priority than its route */
     size_t earlier_asked;     /* questions under way */
     struct list laters;       /* later.c */
@@ -441,7 +442,7 @@ void window_aside(struct delivery *d, bool aside);
 /** Read back from the index: behind another of its chain it is set aside or left there. */
 void window_crowds(struct delivery *d);
 /** What is beyond this num is read once more: it may be in the index alone. */
-void window_look_from(struct window *w, uint64_t num);
+void window_look_from(struct lane *l, int priority, uint64_t num);
 void windows_look_from(struct flow *f, uint64_t num); /* in all windows that have come so far */
 
 /* sift.c: a window that is full of what cannot go */
@@ -503,6 +504,8 @@ void recover_step_done(struct flow *f); /* ... and done */
 void recover_claimed(struct lane *l, struct window *w);
 /** One of flow.unread was read. */
 void recover_read(struct flow *f);
+/** It was decided upon: what is being read may still have it as it was. */
+void recover_moved(struct flow *f, uint64_t num);
 /** A live delivery found in the index: into memory, or whatever its state asks for. */
 void recover_row(struct flow *f, struct lane *l, const struct store_delivery *row);
 /** The route's target at this lane's endpoint; an empty action: the first one. NULL: none. */

@@ -141,22 +141,32 @@ static void on_again(void *ctx, bool closing)
         claim_go(ctx);
 }
 
-/** What was left to the index while the claim was under way and lies within it: once more from
- *  there. What of that is in memory already is known by its num. */
-static void step_back(struct window *w)
+/** What is in memory stays there, and so comes before what is read next. */
+static void back_before(struct lane *l, struct window *w, uint64_t num)
 {
-    for (size_t i = 0; i < w->missed.n; i++)
-        if (w->missed.at[i] <= w->last)
-            w->last = w->missed.at[i] - 1;
+    if (num > w->last)
+        return;
+    w->last = num - 1;
+    l->flow->beyond = true;
 }
 
-void window_look_from(struct window *w, uint64_t num)
+/** What was left to the index while the claim was under way and lies within it: once more from
+ *  there. What of that is in memory already is known by its num. */
+static void step_back(struct lane *l, struct window *w)
 {
+    for (size_t i = 0; i < w->missed.n; i++)
+        back_before(l, w, w->missed.at[i]);
+}
+
+void window_look_from(struct lane *l, int priority, uint64_t num)
+{
+    struct window *w = &l->windows[priority];
+
     if (w->claiming) {
         nums_add(&w->missed, num);
         w->skipped++;
-    } else if (num <= w->last) {
-        w->last = num - 1;
+    } else {
+        back_before(l, w, num);
     }
     w->spilled = true;
 }
@@ -165,9 +175,9 @@ void windows_look_from(struct flow *f, uint64_t num)
 {
     for (size_t i = 0; i < f->n_all_lanes; i++)
         for (int p = 0; p < PRIORITY__COUNT; p++)
-            window_look_from(&f->lanes[i]->windows[p], num);
+            window_look_from(f->lanes[i], p, num);
     for (int p = 0; p < PRIORITY__COUNT; p++)
-        window_look_from(&f->nowhere.windows[p], num);
+        window_look_from(&f->nowhere, p, num);
 }
 
 /** It waits behind others of its chain that are in the index alone, and stays there with them. */
@@ -207,7 +217,7 @@ static void take_rows(struct claim *c, const struct store_delivery *rows, size_t
         d->indexed = d->state == DS_READY;
         window_crowds(d);
     }
-    step_back(w);
+    step_back(l, w);
     if (n < c->limit && w->skipped == c->skipped_then)
         w->spilled = false;
     if (!w->spilled && l->flow->lowered && all_read(l->flow))
@@ -245,7 +255,7 @@ static void claim_go(struct claim *c)
     struct window *w = &l->windows[c->priority];
     int r;
 
-    step_back(w); /* it was asked in vain: what is to be looked at again since then stays so */
+    step_back(l, w); /* it was asked in vain: what is to be looked at again since then stays so */
     c->skipped_then = w->skipped;
     w->gone.n = w->missed.n = 0;
     r = store_claim(l->flow->store, str_of(l->name), c->priority, w->last, c->limit, on_claimed, c);

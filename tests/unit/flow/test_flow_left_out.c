@@ -349,6 +349,103 @@ static void test_what_falls_back_to_an_endpoint_that_has_gone_is_held_there(void
     teardown(r);
 }
 
+/* ---- what is read meanwhile ---- */
+
+/** Without crm, as if it had been removed while nothing ran. Nothing is recovered yet. */
+static void up_without_crm(struct clock_rig *r, struct config *without)
+{
+    struct fail fail = { 0 };
+
+    *without = r->config;
+    without->refs = 0;
+    without->n_endpoints = CRM;
+    store_sim_start(r->store);
+    r->adapters[SHOP].open = true;
+    CHECK_EQ(flow_open(&r->flow,
+                       &(struct flow_conf){ .loop = &r->w.loop,
+                                            .store = r->store,
+                                            .config = without,
+                                            .adapters = r->table,
+                                            .seed = 1 },
+                       &fail),
+             0);
+    r->up = true;
+}
+
+/** One that is held at crm; the store takes its time, each `time` another one. */
+static uint64_t held_at_crm(struct clock_rig *r, uint64_t time)
+{
+    uint64_t num;
+
+    clock_rig_route(r, "p", "t")->hold = &approval;
+    clock_rig_up(r);
+    num = clock_rig_event(r, "t", "a");
+    clock_rig_crash(r);
+    r->store->plan.slow_ms = 100;
+    rng_seed(&r->store->rng, time);
+    return num;
+}
+
+static void test_what_is_decided_while_a_removed_endpoint_is_read_is_not_held_again(void **state)
+{
+    (void)state;
+    for (uint64_t time = 0; time < 20; time++) {
+        struct clock_rig *r = setup();
+        uint64_t num = held_at_crm(r, time);
+        struct config without;
+        up_without_crm(r, &without);
+        decide(r, DECISION_DISCARD, num);
+        clock_rig_pass(r, 2 * SEC);
+        assert_null(flow_delivery(r->flow, num));
+        teardown(r);
+    }
+}
+
+static void test_what_is_discarded_as_its_endpoint_comes_back_is_not_held_again(void **state)
+{
+    (void)state;
+    for (uint64_t time = 0; time < 40; time++) {
+        struct clock_rig *r = setup();
+        uint64_t num = held_at_crm(r, time);
+        struct decide d = {
+            .what = DECISION_DISCARD, .who = STR("a person"), .nums = &num, .n = 1
+        };
+        struct config without;
+        int status = 1;
+        size_t orphaned;
+
+        up_without_crm(r, &without);
+        clock_rig_pass(r, 2 * SEC);
+        r->adapters[CRM].open = true;
+        CHECK_EQ(flow_decide(r->flow, &d, on_decided, &status), 0);
+        while (!r->flow->appends && status == 1)
+            world_turn(&r->w);
+        CHECK_EQ(flow_reconfigure(r->flow, &r->config, r->table, &orphaned), 0);
+        clock_rig_pass(r, 2 * SEC);
+        CHECK_EQ(status, 0);
+        assert_null(flow_delivery(r->flow, num));
+        teardown(r);
+    }
+}
+
+/** What is in memory stays there, though the window has gone back before it: order asks for what is
+ *  made late of the same subject. */
+static void test_a_window_that_goes_back_says_that_what_is_in_memory_is_beyond_it(void **state)
+{
+    struct clock_rig *r = setup();
+
+    (void)state;
+    clock_rig_route(r, "p", "t")->hold = &approval;
+    clock_rig_up(r);
+    clock_rig_event(r, "t", "a");
+    clock_rig_pass(r, 100);
+    windows_look_from(r->flow, UINT64_MAX);
+    CHECK(!r->flow->beyond);
+    windows_look_from(r->flow, 1);
+    CHECK(r->flow->beyond);
+    teardown(r);
+}
+
 /* ---- gates ---- */
 
 /** Another delivery of the event, as the gate learns of it: the store is asked. */
@@ -454,6 +551,9 @@ int main(void)
         cmocka_unit_test(test_what_falls_back_to_an_endpoint_that_has_gone_is_held_there),
         cmocka_unit_test(test_what_a_chain_had_at_another_member_is_not_forgotten_with_it),
         cmocka_unit_test(test_what_waits_for_a_member_that_is_out_from_the_start_moves),
+        cmocka_unit_test(test_what_is_decided_while_a_removed_endpoint_is_read_is_not_held_again),
+        cmocka_unit_test(test_what_is_discarded_as_its_endpoint_comes_back_is_not_held_again),
+        cmocka_unit_test(test_a_window_that_goes_back_says_that_what_is_in_memory_is_beyond_it),
         cmocka_unit_test(test_a_gate_that_nobody_waits_at_ends_when_the_store_takes_no_question),
         cmocka_unit_test(test_what_loses_its_route_waits_at_no_gate_that_is_being_asked_about),
         cmocka_unit_test(test_another_configuration_does_not_judge_by_an_answer_that_is_too_old),

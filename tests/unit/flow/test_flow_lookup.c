@@ -115,6 +115,20 @@ static void test_what_is_found_and_means_nothing_gives_it_up_in_the_end(void **s
     rig_destroy(rig);
 }
 
+static void test_a_breaker_that_nothing_else_would_close_does_not_keep_it_back(void **state)
+{
+    struct flow_rig *rig = setup();
+    uint64_t paid;
+
+    (void)state;
+    rig_up(rig);
+    breaker_restore(&rig->flow->lanes[SHOP]->breaker, uv_now(&rig->loop), 1);
+    paid = rig_event(rig, "paid", "a 7");
+    rig_look_up(rig_call(rig, SHOP), SL_LOOKUP_FOUND, "a 5");
+    UNTIL(rig, rig_state(rig, paid) == DS_DELIVERED);
+    rig_destroy(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_what_came_while_it_was_asked_for_is_not_made_again),
         cmocka_unit_test(test_without_an_answer_it_is_asked_again_later_and_after_a_crash_at_once),
         cmocka_unit_test(test_what_is_found_and_means_nothing_gives_it_up_in_the_end),
+        cmocka_unit_test(test_a_breaker_that_nothing_else_would_close_does_not_keep_it_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,27 +182,3 @@ void plan_budget(struct sim *s)
     s->crashes = (unsigned)PICK(g, 0, 0, 1, 2);
     s->reloads = (unsigned)PICK(g, 0, 0, 2);
 }
-
-/** Among all else that goes wrong: some remotes count, and what is configured may be more or less
- *  than they bear. From a source of its own, so that what else a seed brings stays as it was. */
-void plan_allowances(struct sim *s)
-{
-    struct rng own, *g = &own;
-
-    world_rng(&s->w, 51, g);
-    for (unsigned i = CRM; i < ENDPOINTS; i++) {
-        struct conf_endpoint *e = &s->endpoints[i];
-        struct allowance *a = &s->remotes[i].allow;
-        bool some = one_in(g, 4);
-        if (!some)
-            continue;
-        plan_bucket(a, g);
-        if (one_in(g, 2))
-            plan_conf(a, e, g);
-        e->rate_kind = a->kind == ALLOW_LEAKY ? 1 : a->kind == ALLOW_POINTS ? 2 : 0;
-        e->rate_reserve = (uint32_t)PICK(g, 0, 10, 25);
-        a->other = (struct other_client){ .on = one_in(g, 2), .next_ms = world_now() };
-        world_rng(&s->w, 52 + i, &a->other.rng);
-        say_plan(s, &s->remotes[i]);
-    }
-}

@@ -98,7 +98,6 @@ uint32_t allow_cost(void *self, void *handle, const sl_record *rec);
 /* ---- the plan of it: --budget ---- */
 
 void plan_budget(struct sim *s);
-void plan_allowances(struct sim *s); /* in the plan of all else */
 
 /* ---- check_budget.c ---- */
 

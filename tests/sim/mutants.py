@@ -42,11 +42,6 @@ MUTANTS = {
     "a restart begins with a whole quota": ("pace", "    l->day.used = l->marked_used = json", "    (void)json"),
     "what is chosen leaves though the quota is gone": ("pace", "uint64_t wait = quotas_gone(l);", "uint64_t wait = 0;"),
     "an answer that was overtaken lowers what is used": ("quota", "if (q->used < before.used)", "if (0)"),
-    "calls that overtake each other are another client's": (
-        "bucket", "b->told ? left : left - spent_before(b, t);", "left;"),
-    "another client that has gone is reckoned with for ever": (
-        "bucket", "b->used_sum += had - ours - left;",
-        "if (had == b->capacity) return; b->used_sum += had - ours - left;"),
     "what is kept is promised": ("bucket", "        all += keep;", "        ;"),
     "a parked lane sends": ("pump", "if (l->parked && now < l->parked_until)", "if (0)"),
     "each attempt has another key": ("delivery", '"%s-%u", id, d->generation', '"%s-%u", id, d->attempts'),

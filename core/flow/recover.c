@@ -396,9 +396,10 @@ struct gone {
     struct flow *flow;
     uint8_t priority;
     char *endpoint; /* own */
+    uint64_t after;
 };
 
-static void claim_gone(struct flow *f, const char *endpoint, uint8_t priority, uint64_t after);
+static void claim_gone(struct gone *g);
 
 void recover_moved(struct flow *f, uint64_t num)
 {
@@ -427,39 +428,78 @@ static void gone_read(struct flow *f)
         f->gone_moved.n = 0;
 }
 
-static void on_gone(void *ctx, int status, const struct store_delivery *rows, size_t n)
+static void gone_end(struct gone *g)
 {
-    struct gone *g = ctx;
     struct flow *f = g->flow;
 
-    if (status < 0 && status != UV_ECANCELED)
-        log_error(&f->log, "cannot read deliveries of the removed endpoint %s: err=%s", g->endpoint,
-                  uv_strerror(status));
-    for (size_t i = 0; status == 0 && i < n; i++)
-        if ((rows[i].state != DS_HELD || config_route(f->config, rows[i].route)) &&
-            !flow_delivery(f, rows[i].num) && /* a held one stands before later ones elsewhere */
-            !has_moved(f, rows[i].num))
-            recover_row(f, &f->nowhere, &rows[i]);
-    if (status == 0 && n == GONE_PAGE)
-        claim_gone(f, g->endpoint, g->priority, rows[n - 1].num);
     free(g->endpoint);
     free(g);
     gone_read(f);
     recover_step_done(f);
 }
 
-static void claim_gone(struct flow *f, const char *endpoint, uint8_t priority, uint64_t after)
+static void on_gone_again(void *ctx, bool closing)
 {
-    struct gone *g = mem_zero(sizeof(*g));
+    if (closing)
+        gone_end(ctx);
+    else
+        claim_gone(ctx);
+}
 
-    *g = (struct gone){ .flow = f, .priority = priority, .endpoint = mem_str(endpoint) };
-    if (store_claim(f->store, str_of(endpoint), priority, after, GONE_PAGE, on_gone, g) == 0) {
-        f->gone_unread++;
-        recover_step(f);
+/** What is not read would hold nothing back: it is asked for until it is. */
+static void gone_failed(struct gone *g, int status)
+{
+    if (status == UV_ECANCELED) {
+        gone_end(g);
         return;
     }
-    free(g->endpoint);
-    free(g);
+    log_error(&g->flow->log,
+              "cannot read deliveries of the removed endpoint %s, asking again: err=%s",
+              g->endpoint, uv_strerror(status));
+    flow_later(g->flow, AGAIN_MS, on_gone_again, g);
+}
+
+static void on_gone(void *ctx, int status, const struct store_delivery *rows, size_t n)
+{
+    struct gone *g = ctx;
+    struct flow *f = g->flow;
+
+    if (status < 0) {
+        gone_failed(g, status);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if ((rows[i].state != DS_HELD || config_route(f->config, rows[i].route)) &&
+            !flow_delivery(f, rows[i].num) && /* a held one stands before later ones elsewhere */
+            !has_moved(f, rows[i].num))
+            recover_row(f, &f->nowhere, &rows[i]);
+    if (n < GONE_PAGE) {
+        gone_end(g);
+        return;
+    }
+    g->after = rows[n - 1].num;
+    claim_gone(g);
+}
+
+static void claim_gone(struct gone *g)
+{
+    int r = store_claim(g->flow->store, str_of(g->endpoint), g->priority, g->after, GONE_PAGE,
+                        on_gone, g);
+
+    if (r < 0)
+        gone_failed(g, r);
+}
+
+static void read_gone(struct flow *f, const char *endpoint)
+{
+    for (int p = 0; p < PRIORITY__COUNT; p++) {
+        struct gone *g = mem_zero(sizeof(*g));
+
+        *g = (struct gone){ .flow = f, .priority = (uint8_t)p, .endpoint = mem_str(endpoint) };
+        f->gone_unread++;
+        recover_step(f);
+        claim_gone(g);
+    }
 }
 
 static bool has_live(json_t *states)
@@ -484,12 +524,30 @@ static void count_outside(struct lane *l, json_t *states)
     l->outside = all > here ? all - here : 0;
 }
 
+static void on_summary(void *ctx, int status, sl_str json);
+
+static void on_summary_again(void *ctx, bool closing)
+{
+    struct flow *f = ctx;
+    int r = closing ? UV_ECANCELED : store_report(f->store, REPORT_SUMMARY, NULL, on_summary, f);
+
+    if (r < 0)
+        on_summary(f, r, (sl_str){ 0 });
+}
+
 static void on_summary(void *ctx, int status, sl_str json)
 {
     struct flow *f = ctx;
-    json_t *root = status == 0 ? json_loadb(json.ptr, json.len, 0, NULL) : NULL, *states;
+    json_t *root, *states;
     const char *endpoint;
 
+    if (status < 0 && status != UV_ECANCELED) {
+        log_error(&f->log, "cannot read which endpoints were removed, asking again: err=%s",
+                  uv_strerror(status));
+        flow_later(f, AGAIN_MS, on_summary_again, f);
+        return;
+    }
+    root = status == 0 ? json_loadb(json.ptr, json.len, 0, NULL) : NULL;
     json_object_foreach(json_object_get(root, "deliveries"), endpoint, states)
     {
         struct lane *l = flow_lane(f, str_of(endpoint));
@@ -499,8 +557,7 @@ static void on_summary(void *ctx, int status, sl_str json)
             continue;
         log_warn(&f->log, "endpoint %s is no longer configured; what it has not got yet is held",
                  endpoint);
-        for (int p = 0; p < PRIORITY__COUNT; p++)
-            claim_gone(f, endpoint, (uint8_t)p, 0);
+        read_gone(f, endpoint);
     }
     json_decref(root);
     gone_read(f);
@@ -509,8 +566,7 @@ static void on_summary(void *ctx, int status, sl_str json)
 
 static void find_gone(struct flow *f)
 {
-    if (store_report(f->store, REPORT_SUMMARY, NULL, on_summary, f) < 0)
-        return;
     f->gone_unread++;
     recover_step(f);
+    on_summary_again(f, false);
 }

@@ -432,7 +432,8 @@ int flow_decide(struct flow *f, const struct decide *d,
         c->clock_ms = d->clocks ? d->clocks[i] : 0;
         c->type = d->types ? mem_str(d->types[i]) : NULL;
         c->row.num = a->results[i].num = d->nums[i];
-        if (decide_wait(f, &c->wait, d->nums[i], on_waited))
+        /* a clock rings again by itself, and keeps none waiting that rings with it */
+        if (c->what != DECISION_CLOCK && decide_wait(f, &c->wait, d->nums[i], on_waited))
             a->pending++;
         else
             read_one(c);

@@ -123,6 +123,25 @@ static void test_a_clock_that_is_set_forward_is_noticed_within_a_second(void **s
     clock_rig_finish(r);
 }
 
+static void test_one_that_is_busy_as_its_time_comes_keeps_no_other_waiting(void **state)
+{
+    struct clock_rig *r = setup();
+
+    (void)state;
+    uint64_t busy = clock_rig_event(r, "t", "a"), other = clock_rig_event(r, "t", "b");
+    flow_delivery(r->flow, busy)->settling = true; /* a remote is asked about it, say */
+    world_set_wall(2 * HOUR);                      /* both ring at once */
+    int64_t set = clock_wall_ms();
+    clock_rig_pass(r, 5 * SEC);
+    in_time(r, other, set, SEC + 30);
+    CHECK_EQ(clock_rig_row(r, busy)->state, DS_HELD);
+    int64_t free_again = clock_wall_ms();
+    flow_delivery(r->flow, busy)->settling = false;
+    clock_rig_pass(r, SEC);
+    in_time(r, busy, free_again, 100);
+    clock_rig_finish(r);
+}
+
 static void test_what_is_set_anew_runs_by_its_new_time_alone(void **state)
 {
     struct clock_rig *r = setup();
@@ -271,6 +290,7 @@ int main(void)
             test_a_restart_in_the_middle_loses_none_and_what_ran_out_meanwhile_is_seen),
         cmocka_unit_test(test_a_clock_that_goes_back_ends_nothing_early_and_nothing_twice),
         cmocka_unit_test(test_a_clock_that_is_set_forward_is_noticed_within_a_second),
+        cmocka_unit_test(test_one_that_is_busy_as_its_time_comes_keeps_no_other_waiting),
         cmocka_unit_test(test_what_is_set_anew_runs_by_its_new_time_alone),
         cmocka_unit_test(test_more_than_memory_holds_are_found_as_their_time_comes),
         cmocka_unit_test(test_a_store_that_takes_nothing_is_asked_at_a_pace_and_nothing_is_lost),

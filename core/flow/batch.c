@@ -55,6 +55,7 @@ static struct batch *batch_new(struct lane *l, struct delivery **members, size_t
     list_append(&l->batches, &b->node);
     list_init(&b->paced_node);
     l->under_way++;
+    l->critical += b->priority == PRIORITY_CRITICAL;
     return b;
 }
 
@@ -92,6 +93,7 @@ static void batch_end(struct batch *b)
     struct lane *l = b->lane;
 
     l->under_way--;
+    l->critical -= b->priority == PRIORITY_CRITICAL;
     keep_promise(b);
     pace_unused(l);
     batch_free(b);

@@ -37,6 +37,7 @@ static void confirm_end(struct confirm *c)
     struct lane *l = c->lane;
 
     l->under_way--;
+    l->critical -= c->critical;
     keep_promise(c);
     confirm_free(c);
     pace_unused(l);
@@ -298,6 +299,8 @@ void confirm_start(struct delivery *d)
     delivery_key(d, c->key);
     d->settling = true;
     l->under_way++;
+    c->critical = d->priority == PRIORITY_CRITICAL;
+    l->critical += c->critical;
     pace_mark(l);
     if (!c->cancels && !c->adapter->plugin->confirm)
         confirm_hold(c, STR("this adapter cannot ask whether it arrived"));

@@ -19,6 +19,7 @@ struct confirm {
     uint64_t breaker_trips;
     bool probe;    /* it went out to see whether a parked lane works again */
     bool promised; /* counts in lane.promised */
+    bool critical; /* counts in lane.critical */
     bool cancels;
     char name[32], key[40];
     /* ---- cancel.c ---- */

@@ -321,6 +321,7 @@ void order_moved(struct flow *f, const struct order_move *m)
     dead_moved(f, m);
     latest_moved(f, m);
     coalesce_moved(f, m);
+    overtake_moved(f, m);
     if (!f->gates)
         return;
     event_key(delivery_event(m->num), key);

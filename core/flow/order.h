@@ -106,9 +106,10 @@ void overtake_forget(struct delivery *d);
  *  its gate again when that is durable. */
 void amend_start(struct delivery *d, const uint64_t *held, size_t n, bool ends);
 
-/* overtake.c, as its order is made late */
+/* overtake.c, as its order is made late, or comes back from the dead */
 /** One of an overtaken route is durable: later ones that found nothing of it look again. */
 void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd);
+void overtake_moved(struct flow *f, const struct order_move *m);
 
 /* coalesce.c */
 bool newer_wanted(const struct delivery *d);

@@ -6,8 +6,8 @@
  * stand. One that is held and was never sent is discarded, or amended by amend.c, in the same
  * append that supersedes the later one when nothing was sent at all: after a crash there are both
  * or neither, and what is read again decides the same. What may have been sent is waited for, and
- * the later one goes out after it. An order that is made late - its event waited for a link - calls
- * those back that passed already.
+ * the later one goes out after it. An order that is made late - its event waited for a link - or
+ * was dead and is to be sent again calls those back that passed already.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -227,10 +227,9 @@ enum gate_verdict overtake_judge(const struct gate *g, struct delivery *d)
 
 /* ---- what comes late ---- */
 
-static bool has_passed(const struct delivery *d, const struct conf_route *r,
-                       const struct rec_delivery *rd)
+static bool has_passed(const struct delivery *d, const struct conf_route *r, uint64_t num)
 {
-    return d->num > rd->num && d->gates_passed > GATE_OVERTAKE && !d->first_sent_ms &&
+    return d->num > num && d->gates_passed > GATE_OVERTAKE && !d->first_sent_ms &&
            overtake_wanted(d) && strcmp(d->route->overtakes->name, r->name) == 0;
 }
 
@@ -245,16 +244,16 @@ static void go_back(struct delivery *d)
         lane_place(d); /* else as it is put back */
 }
 
-void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd)
+static void call_back(struct flow *f, const struct conf_route *r, sl_str subject, uint64_t num)
 {
     struct passed *p;
     uint8_t key[16];
     uint64_t *nums;
     size_t n = 0;
 
-    if (!r->overtaken || !rd->subject.len || !f->passed)
+    if (!r->overtaken || !subject.len || !f->passed)
         return;
-    overtake_key(r->name, rd->subject, key);
+    overtake_key(r->name, subject, key);
     HASH_FIND(hh, f->passed, key, sizeof(key), p);
     if (!p)
         return;
@@ -264,12 +263,23 @@ void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_
     n = 0;
     list_each (i, &p->members) {
         const struct delivery *d = list_entry(i, struct delivery, passed_node);
-        if (has_passed(d, r, rd))
+        if (has_passed(d, r, num))
             nums[n++] = d->num;
     }
     for (size_t i = 0; i < n; i++)
         go_back(flow_delivery(f, nums[i]));
     free(nums);
+}
+
+void overtake_made(struct flow *f, const struct conf_route *r, const struct rec_delivery *rd)
+{
+    call_back(f, r, rd->subject, rd->num);
+}
+
+void overtake_moved(struct flow *f, const struct order_move *m)
+{
+    if (m->state == DS_READY)
+        call_back(f, m->route, m->subject, m->num);
 }
 
 void overtake_say(const struct gate *g, const struct delivery *d, struct why *w)

@@ -41,13 +41,15 @@ static uint64_t pile_head(const struct pile *p)
     return list_entry(p->ready.next, struct delivery, pile_node)->num;
 }
 
-/** May one of this priority have a slot? The last one is kept for what is critical, or a flood of
- *  slow others would have them all. */
+/** May one of this priority have a slot? All but one is what others may have at a time, where
+ *  something may be critical, or a flood of slow ones would have them all. In a flood of critical
+ *  ones they have their turn at each slot that comes free. */
 static bool has_slot(const struct lane *l, uint8_t priority, uint32_t slots)
 {
-    uint32_t kept = l->has_critical && priority != PRIORITY_CRITICAL && slots > 1 ? 1 : 0;
-
-    return l->under_way < slots - kept;
+    if (l->under_way >= slots)
+        return false;
+    return priority == PRIORITY_CRITICAL || !l->has_critical || slots == 1 ||
+           l->under_way - l->critical < slots - 1;
 }
 
 /** Milliseconds that its action's own breaker stops it: others of the lane pass. */
@@ -60,11 +62,13 @@ static uint64_t action_waits(const struct pile *p, uint64_t now)
 
 /** The ripe pile whose turn it is: priorities by weight, the oldest head within one. Its credit is
  *  spent when something leaves, not when it is looked at: a lane that waits for tokens looks as
- *  often as it is woken, and who is last in the round would never have its turn. */
+ *  often as it is woken, and who is last in the round would never have its turn. A round is not
+ * over while one has its turn and no slot: what is critical goes on by the slot that is kept for
+ * it. */
 static struct pile *choose_pile(struct lane *l, uint32_t slots, uint64_t now)
 {
     struct pile *best[PRIORITY__COUNT] = { NULL };
-    bool any = false;
+    bool any = false, turns_left = false;
 
     l->critical_waits = false;
     list_each (i, &l->piles) {
@@ -72,8 +76,10 @@ static struct pile *choose_pile(struct lane *l, uint32_t slots, uint64_t now)
         if (pile_ripe_in(p, now) != 0 || action_waits(p, now))
             continue;
         l->critical_waits |= p->priority == PRIORITY_CRITICAL;
-        if (!has_slot(l, p->priority, slots))
+        if (!has_slot(l, p->priority, slots)) {
+            turns_left |= l->credits[p->priority] > 0;
             continue;
+        }
         if (!best[p->priority] || pile_head(p) < pile_head(best[p->priority]))
             best[p->priority] = p;
         any = true;
@@ -82,7 +88,7 @@ static struct pile *choose_pile(struct lane *l, uint32_t slots, uint64_t now)
         return NULL;
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < PRIORITY__COUNT; i++)
-            if (best[i] && l->credits[i])
+            if (best[i] && (l->credits[i] || (turns_left && i == PRIORITY_CRITICAL)))
                 return best[i];
         memcpy(l->credits, weights, sizeof(weights));
     }
@@ -262,7 +268,8 @@ static uint64_t start_ripe(struct lane *l, uint32_t slots, uint64_t now)
         uint64_t wait = take_leave(l, lane_breaker(l, p->target), p->cost, p->priority, now);
         if (wait)
             return wait;
-        l->credits[p->priority]--;
+        if (l->credits[p->priority])
+            l->credits[p->priority]--;
         start_batch(l, p);
     }
     return NEVER;

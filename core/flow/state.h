@@ -87,7 +87,8 @@ struct lane {
     struct heap waiting, asking;       /* WAITING and UNKNOWN, by next_ms */
     uv_timer_t timer;
     bool pumping, pump_again;
-    uint32_t under_way;      /* batches and confirms */
+    uint32_t under_way;      /* batches and confirms ... */
+    uint32_t critical;       /* ... of these for what is critical */
     uint32_t promised;       /* tokens that some of them will take when they leave, and ... */
     uint32_t leaving;        /* ... how many these are */
     struct list paced;       /* batches that wait for theirs, their `sent` record durable */

@@ -1,7 +1,8 @@
 /*
  * flood.c - a flood of low work must not be felt by what is critical: the longest wait of 99 in 100
  * critical deliveries, with thousands of low ones pending and without, differs by less than one
- * service time. Once where slots are scarce, once where tokens are.
+ * service time. Once where slots are scarce, once where tokens are. And what is low has its turns
+ * in a flood of critical work, as the weights say.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -144,6 +145,12 @@ static void on_low(void *ctx)
         come(ctx, "low");
 }
 
+static void on_many_critical(void *ctx)
+{
+    for (int i = 0; i < LOW / 100; i++)
+        come(ctx, "critical");
+}
+
 /* ---- a run ---- */
 
 static void add_route(struct flood *f, const char *name, enum priority priority)
@@ -223,8 +230,10 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+enum coming { CRITICAL_ALONE, FLOOD_OF_LOW, FLOOD_OF_BOTH };
+
 /** The p99 of the waits, in milliseconds; *ret_low: low ones that were delivered meanwhile. */
-static int64_t run(const struct conf_endpoint *erp, int64_t service_ms, bool flood,
+static int64_t run(const struct conf_endpoint *erp, int64_t service_ms, enum coming coming,
                    unsigned *ret_low)
 {
     static struct flood f;
@@ -235,8 +244,10 @@ static int64_t run(const struct conf_endpoint *erp, int64_t service_ms, bool flo
     world_init(&f.w, 1, false);
     world_rng(&f.w, 1, &f.rng);
     set_up(&f, erp);
-    for (int i = 0; flood && i < 100; i++)
+    for (int i = 0; coming != CRITICAL_ALONE && i < 100; i++)
         world_in(&f.w, i * 10, on_low, &f);
+    for (int i = 0; coming == FLOOD_OF_BOTH && i < 100; i++)
+        world_in(&f.w, i * 10, on_many_critical, &f);
     world_in(&f.w, 3000, on_critical, &f);
     while (f.n_waits < CRITICAL)
         world_turn(&f.w);
@@ -263,12 +274,25 @@ static int check(const char *name, const struct conf_endpoint *erp, int64_t serv
                  int64_t time_ms)
 {
     unsigned low, none;
-    int64_t calm = run(erp, service_ms, false, &none), wild = run(erp, service_ms, true, &low);
+    int64_t calm = run(erp, service_ms, CRITICAL_ALONE, &none),
+            wild = run(erp, service_ms, FLOOD_OF_LOW, &low);
     bool good = wild - calm < time_ms && low > 100;
 
     printf("%s: p99 wait of critical %" PRId64 " ms alone, %" PRId64
            " ms in a flood of low (%u delivered); %" PRId64 " ms allowed: %s\n",
            name, calm, wild, low, calm + time_ms, good ? "ok" : "FAILED");
+    return !good;
+}
+
+/** Eight critical ones for each low one. */
+static int check_turns(const char *name, const struct conf_endpoint *erp)
+{
+    unsigned low;
+
+    run(erp, 200, FLOOD_OF_BOTH, &low);
+    bool good = low >= CRITICAL / 10 && low <= CRITICAL / 6;
+    printf("%s: %u low ones went beside %u critical ones in a flood of both: %s\n", name, low,
+           CRITICAL, good ? "ok" : "FAILED");
     return !good;
 }
 
@@ -283,5 +307,8 @@ int main(void)
                  &(struct conf_endpoint){
                      .concurrency = 8, .rate_milli_per_s = 10000, .burst = 20, .rate_reserve = 10 },
                  20, 100);
+    bad |= check_turns("1 slot", &(struct conf_endpoint){ .concurrency = 1, .burst = 1 });
+    bad |= check_turns("2 slots", &(struct conf_endpoint){ .concurrency = 2, .burst = 1 });
+    bad |= check_turns("8 slots", &(struct conf_endpoint){ .concurrency = 8, .burst = 1 });
     return bad;
 }

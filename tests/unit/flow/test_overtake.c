@@ -295,6 +295,35 @@ static void test_an_order_whose_link_comes_late_is_closed_by_the_cancel_that_wai
     clock_rig_finish(r);
 }
 
+/** What was dead may have arrived, so the cancel goes; but not before it, once it is sent again. */
+static void test_an_order_that_comes_back_from_the_dead_calls_back_what_passed_it(void **state)
+{
+    struct clock_rig *r = setup();
+    char want[80], names[2][32];
+
+    (void)state;
+    clock_rig_up(r);
+    uint64_t order = clock_rig_event(r, "t", "a");
+    CHECK_EQ(clock_rig_decide(r, DECISION_REJECT, order, NULL), 0);
+    CHECK_EQ(state_of(r, order), DS_DEAD);
+    clock_rig_pause(r, "order", PAUSE_BEGINS);
+    clock_rig_pause(r, "cancel", PAUSE_BEGINS);
+    uint64_t cancel = clock_rig_event(r, "u", "a");
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(flow_delivery(r->flow, cancel)->gates_passed, GATE__COUNT);
+    CHECK_EQ(clock_rig_decide(r, DECISION_REPLAY, order, NULL), 0);
+    clock_rig_pause(r, "cancel", PAUSE_ENDS);
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(r->delivers, 0);
+    clock_rig_pause(r, "order", PAUSE_ENDS);
+    clock_rig_pass(r, SEC);
+    delivery_name(order, names[0]);
+    delivery_name(cancel, names[1]);
+    snprintf(want, sizeof(want), "%s %s ", names[0], names[1]);
+    assert_string_equal(r->log, want);
+    clock_rig_finish(r);
+}
+
 /* ---- whenever the process ends, and whoever else decides ---- */
 
 static void test_a_cancel_and_the_end_of_the_process_leave_both_or_neither(void **state)
@@ -420,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_what_was_sent_or_may_have_been_is_known_by_its_row),
         cmocka_unit_test(test_an_older_order_that_is_made_late_calls_back_what_passed_it_unsent),
         cmocka_unit_test(test_an_order_whose_link_comes_late_is_closed_by_the_cancel_that_waits),
+        cmocka_unit_test(test_an_order_that_comes_back_from_the_dead_calls_back_what_passed_it),
         cmocka_unit_test(test_a_cancel_and_the_end_of_the_process_leave_both_or_neither),
         cmocka_unit_test(test_a_change_and_the_end_of_the_process_amend_once),
         cmocka_unit_test(test_of_a_cancel_and_a_person_one_is_first),

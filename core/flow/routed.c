@@ -209,7 +209,7 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
     if (!is_awaited(rt, &l->windows[rd->priority], rd->num) &&
         !lane_admits(l, rd->priority, rd->num)) {
         f->lowered |= rd->priority != (uint8_t)p->route->priority;
-        if (f->beyond)
+        if (f->beyond || rt->remap) /* what is made late may be older than what is in memory */
             behind_missed(f, p->route, rd->subject, rd->piece, rd->num);
         return;
     }

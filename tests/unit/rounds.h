@@ -22,7 +22,7 @@
 #elif defined(SLUICE_SANITIZED)
 #define ROUNDS_PART 12
 #else
-#define ROUNDS_PART 2
+#define ROUNDS_PART 3
 #endif
 
 /** Of all things to try in turn one in so many is tried: from `some` up. */

@@ -61,7 +61,7 @@ MUTANTS = {
                                      "lane_enter(members[i], DS_READY), lane_place(members[i]);"),
     "a fallback gets what may have arrived": ("fallback", "if (m->arrival != ARRIVAL_NO)", "if (0)"),
     "a policy's attempts have no end": ("retry", "attempts >= conf->max_attempts", "attempts > 1000"),
-    "slots are not counted": ("pump", "return l->under_way < slots - kept;", "return true;"),
+    "slots are not counted": ("pump", "if (l->under_way >= slots)", "if (0)"),
     "what waits for its token leaves a lane that was parked": ("health", "if (l->parked && !b->probe)", "if (0)"),
     "what waits for its token passes a breaker that opened": ("health", "if (b->breaker_trips != b->breaker->trips)",
                                                               "if (0)"),

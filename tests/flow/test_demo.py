@@ -96,6 +96,7 @@ def alive(pid):
 
 
 @needs_build
+@pytest.mark.plain
 @pytest.mark.slow
 def test_a_sale_of_300_orders_balances_to_the_cent():
     ran = subprocess.run([*DEMO, "--once", "--orders", "300", "--seed", "3"], stdout=subprocess.PIPE,

@@ -11,6 +11,8 @@ from sandbox.client import request
 from sandbox.orders import BYRON, NORD, OrderFactory
 from sandbox.shopify import sign
 
+pytestmark = pytest.mark.plain  # the guards and the server have units of their own, on sockets
+
 CONFIG = """
 daemon off;
 master_process off;
@@ -94,7 +96,6 @@ def behind(make_gateway, byron, nord, tmp_path):
         one.stop()
 
 
-@pytest.mark.plain
 @pytest.mark.parametrize("buffering", [True, False], ids=["buffered", "streamed"])
 def test_a_burst_of_500_through_nginx_loses_nothing(behind, byron, nord, buffering):
     gateway, nginx = behind(buffering)

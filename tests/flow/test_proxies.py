@@ -22,6 +22,8 @@ from sandbox.client import request
 from sandbox.orders import BYRON, NORD, OrderFactory
 from sandbox.shopify import sign
 
+pytestmark = pytest.mark.plain  # the same vectors, without proxies: tests/unit/net
+
 ECHO = BUILD / "tests" / "unit" / "net" / "http-echo"
 CUT_SEED = 20261121
 QUIET_S = 0.6       # without a byte for this long nothing more is coming
@@ -208,7 +210,6 @@ def test_every_vector_is_judged_over_a_socket_as_the_table_says(cut):
             assert bytes(by_host[tag]).strip() == sees.strip(), why
 
 
-@pytest.mark.plain
 @pytest.mark.slow
 @pytest.mark.fault("F12")
 @pytest.mark.parametrize("cut", CUTS)
@@ -308,7 +309,6 @@ def behind(make_gateway, byron, nord, tmp_path):
         one.stop()
 
 
-@pytest.mark.plain
 @pytest.mark.parametrize("name", PROXIES)
 def test_a_burst_of_signed_webhooks_arrives_exactly_once(behind, byron, nord, name):
     count = 500 if LONG else 200

@@ -68,17 +68,38 @@ void plan_stand_ins(struct sim *s)
 
 /* ---- a remote is asked to take one back ---- */
 
+/** What it was mapped again in place of has its key: to the remote it is the same one. False: one
+ * of them is still on its way. */
+static bool takes_those_before(struct remote *r, const struct book *b, bool only_look)
+{
+    const struct row *row = tables_row(r->sim->t, b->num);
+    unsigned at = 1u << r->index;
+
+    for (const struct row *i = row ? row->instead : NULL; i; i = i->instead) {
+        struct book *before = book_of(r->sim, i->num);
+        if (before->pending_at & at)
+            return false;
+        if (only_look || !(before->applied_at & at))
+            continue;
+        before->applied--;
+        before->cancelled_at |= at;
+        before->applied_at &= ~at;
+    }
+    return true;
+}
+
 static uint32_t take_back(struct remote *r, struct book *b)
 {
     unsigned at = 1u << r->index;
     bool well = r->sim->healed;
 
-    if ((b->pending_at & at) || remote_is_dead(r))
+    if ((b->pending_at & at) || remote_is_dead(r) || !takes_those_before(r, b, true))
         return SL_RETRY;
     if (!well && per_mille(&r->rng, r->vague))
         return one_in(&r->rng, 3) ? SL_REVIEW : SL_RETRY;
     if (!well && (b->applied_at & at) && one_in(&r->rng, 8))
         return SL_REJECTED; /* it has left the house */
+    takes_those_before(r, b, false);
     if (b->applied_at & at) {
         b->applied--;
         b->cancelled_at |= at;

@@ -176,10 +176,14 @@ void check_versions(struct sim *s)
 
 /* ---- what may stay ---- */
 
-/** Its clock will move it, and for good. */
+/** Its clock will move it, and for good. The first that it says is of itself, the second of the
+ * hold that comes after. */
 static bool is_ticking(const struct row *r)
 {
-    return r->next_ms && !(r->detail.len && strstr(r->detail.ptr, "\"then\":\"escalate\""));
+    static const char then[] = "\"then\":", escalate[] = "\"escalate\"";
+    const char *says = r->detail.len ? strstr(r->detail.ptr, then) : NULL;
+
+    return r->next_ms && !(says && str_starts(str_of(says + strlen(then)), str_of(escalate)));
 }
 
 /** What is before it waits for a person, or for what does. */

@@ -378,6 +378,10 @@ static void on_unrouted(void *ctx, int status, const uint64_t *ids, size_t n)
         flow_later(r->flow, AGAIN_MS, on_claim_again, c);
         return;
     }
+    c->more = c->waited && n == CLAIM_EVENTS;
+    /* What came while a failed question was asked again has found its own way here. */
+    for (; c->waited && n && ids[n - 1] > r->begun; n--)
+        c->more = false;
     c->ids = mem_array(n + 1, sizeof(*c->ids));
     if (n)
         memcpy(c->ids, ids, n * sizeof(*ids));
@@ -386,7 +390,6 @@ static void on_unrouted(void *ctx, int status, const uint64_t *ids, size_t n)
         r->last = ids[n - 1];
     if (!c->waited && n < CLAIM_EVENTS && r->skipped == c->skipped_then)
         r->spilled = false;
-    c->more = c->waited && n == CLAIM_EVENTS;
     c->asked = false;
     claim_step(c);
 }
@@ -437,6 +440,12 @@ void router_refill(struct router *r)
 /** At start: events that wait for a link are described again, so that the link finds them. */
 void router_claim_waiting(struct router *r, uint64_t after)
 {
+    struct store_stats stats;
+
+    if (!after) {
+        store_stats(r->flow->store, &stats);
+        r->begun = stats.log_seq;
+    }
     claim_go(claim_new(r, true, after));
 }
 

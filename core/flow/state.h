@@ -225,6 +225,7 @@ struct router {
     struct list after;          /* struct routing: came while older ones were being read */
     struct routing *by_subject; /* hash: the one in flight for a subject */
     uint64_t last;              /* highest event id seen */
+    uint64_t begun;             /* highest id of any event before this process */
     bool spilled, claiming;
     bool resting; /* there was no memory: nothing begins for a while */
     uint64_t skipped;

@@ -18,8 +18,8 @@ struct await;
 /** Ask what is to be asked before rt's record is written; router_store() is called again when that
  *  is done. False: there is nothing to ask, or it was. */
 bool await_ask(struct routing *rt);
-/** Its records, after that of what was made of the event; `key`: that one's, NULL: none. */
-void await_record(struct routing *rt, struct commit *c, const uint8_t *key);
+/** Its records, after that of what was made of the event, and refused with it. */
+void await_record(struct routing *rt, struct commit *c);
 /** They are durable, or not: the holds move, what is taken is free. `c` NULL: they were never
  *  written. */
 void await_end(struct routing *rt, const struct commit *c, int status);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/mem.h"
 #include "flow/await_state.h"
 #include "flow/deadline.h"
@@ -212,22 +211,10 @@ void await_ask_ends(struct await *w)
 
 /* ---- the records ---- */
 
-/** The event may be a repetition, which only the log knows: then it ends nothing. */
-static void add_key(struct store_record *rec, const uint8_t *key, const char *what)
-{
-    sl_str parts[] = { str_of(what), { (const char *)key, 16 } };
-    uint8_t full[DIGEST_SHA256];
-
-    if (!key)
-        return;
-    digest_parts(parts, 2, full);
-    rec->keys = mem_array(1, sizeof(*rec->keys));
-    rec->n_keys = 1;
-    rec->keys[0].refuse = true;
-    memcpy(rec->keys[0].hash, full, sizeof(rec->keys[0].hash));
-}
-
-void await_record(struct routing *rt, struct commit *c, const uint8_t *key)
+/* The event may repeat another, which only the log knows: then it ends nothing, even if that one
+ * found nothing to end. But what was looked up is the source's word of now: it lets go even what a
+ * known event did not. */
+void await_record(struct routing *rt, struct commit *c)
 {
     struct await *w = rt->await;
     struct rec_deadlines rec = { .at_ms = clock_wall_ms() };
@@ -236,23 +223,24 @@ void await_record(struct routing *rt, struct commit *c, const uint8_t *key)
     if (!w)
         return;
     w->at_decision = w->at_met = 0;
+    if (w->n_met) {
+        rec.items = mem_array(w->n_met, sizeof(*rec.items));
+        for (size_t i = 0; i < w->n_met; i++)
+            rec.items[rec.n_items++] = (struct rec_deadline){ .num = w->met[i],
+                                                              .what = DEADLINE_MET,
+                                                              .event = rt->event->id };
+        w->at_met = c->append.n;
+        to = commit_record(c, REC_DEADLINE);
+        to->follows = true;
+        rec_deadlines_encode(&to->payload, &rec);
+        free(rec.items);
+    }
     if (w->decision.len) {
         w->at_decision = c->append.n;
         to = commit_record(c, REC_DECISION);
+        to->follows = rt->event->origin != EO_POLLED;
         buf_str(&to->payload, buf_view(&w->decision));
-        add_key(to, key, "ends holds");
     }
-    if (!w->n_met)
-        return;
-    rec.items = mem_array(w->n_met, sizeof(*rec.items));
-    for (size_t i = 0; i < w->n_met; i++)
-        rec.items[rec.n_items++] =
-            (struct rec_deadline){ .num = w->met[i], .what = DEADLINE_MET, .event = rt->event->id };
-    w->at_met = c->append.n;
-    to = commit_record(c, REC_DEADLINE);
-    rec_deadlines_encode(&to->payload, &rec);
-    add_key(to, key, "meets deadlines");
-    free(rec.items);
 }
 
 void await_end(struct routing *rt, const struct commit *c, int status)

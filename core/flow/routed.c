@@ -469,7 +469,6 @@ static void on_map_again(void *ctx, bool closing)
 void router_store(struct routing *rt)
 {
     uint8_t key[16];
-    bool keyed;
 
     if (rt->no_memory && !rt->cancelled) {
         log_warn(&rt->router->log, "no memory to map event %" PRIu64 ": it waits for %d ms",
@@ -519,8 +518,7 @@ void router_store(struct routing *rt)
     buf_alloc(&rec->payload, ROUTED_ROOM);
     rec_routed_encode(&rec->payload, &rc->routed);
     rec->keys = mem_array(rc->routed.n_deliveries + 1, sizeof(*rec->keys));
-    keyed = !rt->waits && !rt->undescribed && routing_event_key(rt, key);
-    if (keyed) {
+    if (!rt->waits && !rt->undescribed && routing_event_key(rt, key)) {
         struct store_key *k = &rec->keys[rec->n_keys++];
         *k = (struct store_key){ .refuse = true, .value = rt->event->id };
         memcpy(k->hash, key, sizeof(key));
@@ -530,6 +528,6 @@ void router_store(struct routing *rt)
         rc->older = coalesce_record(rt->flow, &rc->routed, c);
     if (rt->remap)
         remap_record(rt->remap, &rc->routed, &commit_record(c, REC_DECISION)->payload);
-    await_record(rt, c, keyed ? key : NULL);
+    await_record(rt, c);
     commit_go(c);
 }

@@ -190,6 +190,30 @@ static void test_a_wait_ends_with_its_topic_or_its_time_and_then_the_hold_begins
     clock_rig_finish(r);
 }
 
+/* A webhook comes again under another id, and what it says counts now: it did not when it came. */
+static void test_a_repeated_event_ends_nothing_even_if_it_ended_nothing_before(void **state)
+{
+    struct clock_rig *r = setup();
+
+    (void)state;
+    hold.n_until = 0;
+    clock_rig_up(r);
+    clock_rig_event(r, "risk", "a at 1 low");
+    uint64_t a = clock_rig_event(r, "order", "a");
+    clock_rig_crash(r);
+    hold.n_until = 2;
+    clock_rig_up(r);
+    clock_rig_event(r, "risk", "a at 1 low");
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(r->flow->stats.same_events, 1);
+    CHECK_EQ(clock_rig_row(r, a)->state, DS_HELD);
+    uint64_t low = clock_rig_event(r, "risk", "a at 2 low");
+    clock_rig_pass(r, SEC);
+    is_by(r, a, DS_READY, low);
+    CHECK_EQ(r->delivers, 1);
+    clock_rig_finish(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_of_an_event_and_the_clock_one_decides),
         cmocka_unit_test(test_a_crash_at_any_commit_loses_no_release_and_doubles_none),
         cmocka_unit_test(test_a_wait_ends_with_its_topic_or_its_time_and_then_the_hold_begins),
+        cmocka_unit_test(test_a_repeated_event_ends_nothing_even_if_it_ended_nothing_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,24 @@ static void test_one_parcel_s_event_meets_that_parcel_s_deadline_alone(void **st
     clock_rig_finish(r);
 }
 
+/* It came before there was a deadline that it could meet: again, it tells nothing of this one. */
+static void test_a_repeated_event_meets_none(void **state)
+{
+    struct clock_rig *r = setup();
+
+    (void)state;
+    clock_rig_event(r, "tracking", "a at 1");
+    uint64_t num = order(r, "a", NULL);
+    clock_rig_event(r, "tracking", "a at 1");
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(r->flow->stats.same_events, 1);
+    CHECK(clock_rig_deadline(r, num)->open);
+    clock_rig_event(r, "tracking", "a at 2");
+    clock_rig_pass(r, SEC);
+    met(r, num);
+    clock_rig_finish(r);
+}
+
 static void test_a_restart_at_any_commit_ends_it_once(void **state)
 {
     (void)state;
@@ -330,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_what_comes_in_the_last_moment_meets_it_and_too_late_does_not),
         cmocka_unit_test(test_an_event_at_the_very_time_meets_it_or_is_too_late_but_never_both),
         cmocka_unit_test(test_one_parcel_s_event_meets_that_parcel_s_deadline_alone),
+        cmocka_unit_test(test_a_repeated_event_meets_none),
         cmocka_unit_test(test_a_restart_at_any_commit_ends_it_once),
         cmocka_unit_test(test_a_clock_that_goes_back_does_not_end_it_early),
         cmocka_unit_test(test_very_many_are_each_missed_to_the_second_in_bounded_memory),

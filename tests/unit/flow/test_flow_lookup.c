@@ -115,6 +115,33 @@ static void test_what_is_found_and_means_nothing_gives_it_up_in_the_end(void **s
     rig_destroy(rig);
 }
 
+/* The webhook came while its route did not wait: it is known, and what is found is the same. */
+static void test_what_is_found_lets_it_go_even_if_it_is_known(void **state)
+{
+    struct flow_rig *rig = setup();
+    struct conf_hold *wait = rig->routes[0].wait;
+    uint64_t paid;
+
+    (void)state;
+    rig_up(rig);
+    paid = rig_event(rig, "paid", "a 7");
+    rig_call(rig, SHOP);
+    rig_crash(rig);
+    rig->routes[0].wait = NULL;
+    rig_up(rig);
+    rig_event(rig, "create", "a 5");
+    UNTIL(rig, rig->fakes[CRM].records == 1);
+    CHECK_EQ(rig_state(rig, paid), DS_HELD);
+    rig_crash(rig);
+    rig->routes[0].wait = wait;
+    rig_up(rig);
+    rig_look_up(rig_call(rig, SHOP), SL_LOOKUP_FOUND, "a 5");
+    UNTIL(rig, rig_state(rig, paid) == DS_DELIVERED);
+    CHECK_EQ(rig->flow->stats.same_events, 1);
+    CHECK_EQ(rig->fakes[CRM].records, 1);
+    rig_destroy(rig);
+}
+
 static void test_a_breaker_that_nothing_else_would_close_does_not_keep_it_back(void **state)
 {
     struct flow_rig *rig = setup();
@@ -137,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_what_came_while_it_was_asked_for_is_not_made_again),
         cmocka_unit_test(test_without_an_answer_it_is_asked_again_later_and_after_a_crash_at_once),
         cmocka_unit_test(test_what_is_found_and_means_nothing_gives_it_up_in_the_end),
+        cmocka_unit_test(test_what_is_found_lets_it_go_even_if_it_is_known),
         cmocka_unit_test(test_a_breaker_that_nothing_else_would_close_does_not_keep_it_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

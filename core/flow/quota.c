@@ -1,6 +1,7 @@
 #include "flow/quota.h"
 
-#define ASK_MS (15 * 60 * 1000) /* a spent one whose end nobody told: some are tried after this */
+#define ASK_MS  (15 * 60 * 1000) /* a spent one whose end nobody told: some are tried after this */
+#define NEAR_MS 1000             /* ends of one window, as told twice: many tell whole seconds */
 
 void quota_init(struct quota *q, int64_t limit, int64_t period_ms)
 {
@@ -73,8 +74,12 @@ void quota_told_late(struct quota *q, int64_t limit, int64_t remaining, int64_t 
     struct quota before;
 
     roll(q, wall_ms);
+    if (reset_ms >= 0 && wall_ms + reset_ms + NEAR_MS < q->reset_ms)
+        return; /* of a window before the one that is known: it took its time */
     before = *q;
     quota_told(q, limit, remaining, since, reset_ms, wall_ms);
     if (q->used < before.used)
         *q = before;
+    else if (q->reset_ms < before.reset_ms)
+        q->reset_ms = before.reset_ms;
 }

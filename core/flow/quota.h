@@ -36,6 +36,7 @@ void quota_heard(struct quota *q);
  */
 void quota_told(struct quota *q, int64_t limit, int64_t remaining, int64_t since, int64_t reset_ms,
                 int64_t wall_ms);
-/** The same, of an answer that was overtaken by a newer one: it cannot know of less. */
+/** The same, of an answer that was overtaken by a newer one: it cannot know of less, nor of an
+ *  earlier end; of a window before the known one it says nothing. */
 void quota_told_late(struct quota *q, int64_t limit, int64_t remaining, int64_t since,
                      int64_t reset_ms, int64_t wall_ms);

@@ -87,6 +87,23 @@ static void a_window_that_slides_is_tried_again_after_a_while(void **state)
     CHECK_EQ(quota_wait(&q, 1, 0, NOON + wait + 1000), 0);
 }
 
+static void what_was_said_of_a_window_before_ends_no_window(void **state)
+{
+    struct quota q;
+
+    (void)state;
+    quota_init(&q, 0, 0);
+    quota_told(&q, 20, 2, 0, 15000, NOON);
+    quota_told_late(&q, 20, 17, 30, 100, NOON + 1000); /* it was 100 ms before the end, long ago */
+    CHECK_EQ(quota_wait(&q, 2, 0, NOON + 1000), 0);
+    CHECK_EQ(quota_wait(&q, 3, 0, NOON + 1200), 13800);
+    quota_told_late(&q, 20, 1, 0, 13700, NOON + 1200); /* of this one, in whole seconds perhaps */
+    CHECK_EQ(quota_wait(&q, 1, 0, NOON + 1200), 0);
+    CHECK_EQ(quota_wait(&q, 2, 0, NOON + 1200), 13800);
+    quota_told_late(&q, 20, 0, 0, -1, NOON + 1200);
+    CHECK_EQ(quota_wait(&q, 1, 0, NOON + 1200), 13800);
+}
+
 static void nothing_is_too_large_to_go_at_all(void **state)
 {
     struct quota q;
@@ -104,6 +121,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_is_for_others),
         cmocka_unit_test(the_remote_sees_other_clients_and_not_what_was_sent_since),
         cmocka_unit_test(a_window_that_slides_is_tried_again_after_a_while),
+        cmocka_unit_test(what_was_said_of_a_window_before_ends_no_window),
         cmocka_unit_test(nothing_is_too_large_to_go_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

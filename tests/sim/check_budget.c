@@ -157,6 +157,14 @@ static int64_t kept(const struct remote *r)
     return size * e->rate_reserve / 100 - wrong;
 }
 
+/** A window that only headers tell of is not known to what was chosen before the first answer. */
+static bool knew_quota(const struct call *c)
+{
+    const struct allowance *a = &c->remote->allow;
+
+    return knows_quota(c) && (!a->quota_as_requests || world_now() >= a->heard_ms + CHOSEN_MS);
+}
+
 void check_reserve(const struct call *c)
 {
     struct remote *r = c->remote;
@@ -173,7 +181,7 @@ void check_reserve(const struct call *c)
                    "reserve: %s is left with %" PRId64 " of the %" PRId64
                    " millionths that are kept for critical work",
                    r->conf->name, a->level, kept(r));
-    if (a->quota && knows_quota(c) && !a->taken_calls && allow_quota_left(a) < calls)
+    if (a->quota && knew_quota(c) && !a->taken_calls && allow_quota_left(a) < calls)
         world_fail(&r->sim->w,
                    "reserve: %s is left with %" PRId64 " of %" PRId64
                    " calls that are kept for critical work",

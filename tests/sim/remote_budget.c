@@ -319,6 +319,7 @@ void allow_heard(struct call *c, bool told)
         a->known_calls = p->taken_calls;
     if (world_now() < r->refused_until)
         return; /* what is said of a bucket that is blocked is of no use */
+    a->heard_ms = a->heard ? a->heard_ms : world_now();
     a->heard = true;
     if (a->kind > ALLOW_SILENT && p->left_ms > a->newest_ms)
         a->newest_ms = p->left_ms;

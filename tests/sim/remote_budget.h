@@ -59,7 +59,8 @@ struct allowance {
     uint64_t n_past;
     int64_t once, before; /* `known` some seconds ago: see check_budgets() */
     int64_t turned_ms;
-    bool heard;                 /* one was, in this life of the process */
+    bool heard;                 /* one was, in this life of the process ... */
+    int64_t heard_ms;           /* ... and the first one then */
     int64_t critical_ms;        /* the newest moment at which critical work was about */
     int64_t used;               /* millionths, by all */
     int64_t busy_ms, busy_used; /* at the last look, when work was waiting; 0: it was not */

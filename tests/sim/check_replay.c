@@ -31,7 +31,7 @@ struct job {
     bool remap;
     uint64_t known[KNOWN_MOST];
     size_t n_known;
-    int64_t life_ms; /* of the process that these were counted in */
+    uint64_t life; /* of the process that these were counted in */
     uint64_t released;
     unsigned epoch; /* as it began */
 };
@@ -236,9 +236,9 @@ static void check_pace(struct sim *s, struct job *j)
 {
     int64_t since = j->begun_ms > s->life_ms ? j->begun_ms : s->life_ms;
 
-    if (j->life_ms != s->life_ms)
+    if (j->life != s->deaths) /* two may begin at the same moment */
         j->released = 0;
-    j->life_ms = s->life_ms;
+    j->life = s->deaths;
     j->released++;
     if (j->rate && j->released > 1 + (uint64_t)(world_now() - since) * j->rate / 1000)
         world_fail(&s->w,

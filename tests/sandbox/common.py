@@ -24,6 +24,7 @@ import time
 from aiohttp import web
 
 FOREVER_S = 24 * 3600
+LINE_LIMIT = 32_768  # bytes of a request line; platforms refuse shorter ones by themselves
 LOG_LIMIT = 20000  # requests remembered one by one; counters go on
 
 # Faults of the HTTP exchange. True: the platform has acted when the fault shows.
@@ -32,6 +33,7 @@ HTTP_ACTIONS = {
     "hang": False,  # never act, never answer (or close after `ms`)
     "reset": False,  # TCP reset before acting
     "cut_before": False,  # plain close before acting
+    "status_after": True,  # act, then answer `status`, `body`, `headers` all the same
     "slow": True,  # wait `ms`, then act and answer
     "drip": True,  # act, then send the answer in small pieces over `ms`
     "hang_after": True,  # act, then never answer (or close after `ms`)
@@ -275,6 +277,10 @@ class StandIn:
         response = await self.answer(request)
         if action == "hang_after":
             return await self.hang(rule, request)
+        if action == "status_after":
+            made_up = self.made_up(rule)
+            self.finish(request, made_up)
+            return made_up
         if action == "cut_after":
             return self.drop(request, rule.get("how") == "reset")
         if action == "garbage":
@@ -404,7 +410,7 @@ class StandIn:
             web.route("*", "/{path:.*}", self.gate),
         ])
         app.on_response_prepare.append(no_type_without_body)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=75)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=75, max_line_size=LINE_LIMIT)
         await self._runner.setup()
         context = None
         if tls:

@@ -1,6 +1,7 @@
 """OAuth of the Salesforce stand-in: JWT bearer and client credentials, sessions that end without a word."""
 
 import base64
+import collections
 import hashlib
 import hmac
 import json
@@ -11,10 +12,32 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from sandbox import sf_schema as sf
+from sandbox.sf_clock import Clock
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
 MAX_AHEAD_S = 300  # the working rule for `exp`; the platform's own maximum is not published
+
+# How an org can be set up wrong (or its user locked out), and what the token endpoint says of it: grant or
+# None for both, error, description. All but `busy` last until a person mends them.
+WRONGS = {
+    "not_approved": (JWT_BEARER, "invalid_grant", "user hasn't approved this consumer"),
+    "not_admin_approved": (None, "invalid_app_access", "user is not admin approved to access this app"),
+    "no_run_as": ("client_credentials", "invalid_grant", "no client credentials user enabled"),
+    "login_host": ("client_credentials", "invalid_grant", "request not supported on this domain"),
+    "flow_off": (None, "unsupported_grant_type", "grant type not supported"),
+    "certificate": (JWT_BEARER, "invalid_grant", "invalid assertion"),
+    "audience": (JWT_BEARER, "invalid_grant", "audience is invalid"),
+    "audience_old": (JWT_BEARER, "invalid_grant", "Audience validation failed"),
+    "expired": (JWT_BEARER, "invalid_grant", "expired authorization code"),
+    "ip": (None, "invalid_grant", "ip restricted"),
+    "client_id": (None, "invalid_client_id", "client identifier invalid"),
+    "secret": ("client_credentials", "invalid_client", "invalid client credentials"),
+    "inactive_user": (None, "inactive_user", "user is inactive"),
+    "inactive_org": (None, "inactive_org", "organization is locked, closed or suspended"),
+    "busy": (None, "rate_limit_exceeded", "number of logins exceeded"),
+    "bare": (None, "invalid_grant", None),  # the description may be missing
+}
 
 
 class OAuthError(Exception):
@@ -33,21 +56,48 @@ def load_public_key(path):
 
 
 class Auth:
+    """Tokens and sessions. A session ends when it was not used for `token_life_s`, or is ended."""
+
     def __init__(self, client_id, client_secret, username, public_key=None, audiences=(), token_life_s=7200):
         self.client_id, self.client_secret, self.username = client_id, client_secret, username
         self.public_key = public_key
         self.audiences = {one.rstrip("/") for one in (*LOGIN_HOSTS, *audiences)}
-        self.token_life_s = token_life_s
+        self.start_life_s = token_life_s
+        self.clock = Clock()  # the org's, once it belongs to one
         self.clear()
 
     def clear(self):
-        self.sessions = {}  # token -> when it ends (monotonic seconds)
+        self.sessions = {}  # token -> when it ends, by the clock
         self.issued = 0
         self.refused = 0
+        self.by_grant = collections.Counter()
+        self.refusals = collections.Counter()  # by description
+        self.revoked = 0
+        self.token_life_s = self.start_life_s
+        self.wrong = None  # one of WRONGS
+        self.reuse = False  # asked again, give the token that is still good
+
+    def change(self, wanted):
+        """The control call `oauth`; ValueError for what there is not."""
+        if set(wanted) - {"wrong", "reuse", "token_life_s"}:
+            raise ValueError("oauth has wrong, reuse and token_life_s")
+        if wanted.get("wrong") not in (None, *WRONGS):
+            raise ValueError(f"unknown wrong {wanted['wrong']!r}; known: {', '.join(WRONGS)}")
+        self.__dict__.update(wanted)
 
     def token(self, form, authorization, base_url):
         """Answers POST /services/oauth2/token; OAuthError if it is refused."""
         grant = form.get("grant_type")
+        try:
+            return self.check_and_grant(grant, form, authorization, base_url)
+        except OAuthError as refused:
+            self.refused += 1
+            self.refusals[refused.description or refused.error] += 1
+            raise
+
+    def check_and_grant(self, grant, form, authorization, base_url):
+        if self.wrong and WRONGS[self.wrong][0] in (None, grant):
+            raise OAuthError(*WRONGS[self.wrong][1:])
         if grant == JWT_BEARER:
             self.check_assertion(form.get("assertion", ""), base_url)
             return self.grant(base_url, signed=False)
@@ -100,10 +150,13 @@ class Auth:
             raise OAuthError("invalid_client", "invalid client credentials")
 
     def grant(self, base_url, signed):
+        self.by_grant["client_credentials" if signed else "jwt"] += 1
         self.issued += 1
         opaque = hashlib.sha256(f"{time.time_ns()}/{self.issued}".encode()).digest()
         token = f"{sf.ORG_ID[:15]}!AQ{base64.urlsafe_b64encode(opaque).decode().rstrip('=')}.{self.issued}"
-        self.sessions[token] = time.monotonic() + self.token_life_s
+        if self.reuse:
+            token = next((one for one, end in self.sessions.items() if end > self.clock.now()), token)
+        self.sessions[token] = self.clock.now() + self.token_life_s
         identity = f"https://login.salesforce.com/id/{sf.ORG_ID}/{sf.USER_ID}"
         answer = {"access_token": token, "scope": "api", "instance_url": base_url, "id": identity,
                   "token_type": "Bearer"}
@@ -114,16 +167,38 @@ class Auth:
         return answer
 
     def valid(self, authorization):
+        """Is there such a session? Its use starts its time again."""
         scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self.sessions.get(token.strip(), 0) > time.monotonic()
+        token, now = token.strip(), self.clock.now()
+        if scheme.lower() != "bearer" or self.sessions.get(token, 0) <= now:
+            return False
+        self.sessions[token] = now + self.token_life_s
+        return True
 
-    def end(self, authorization=None):
-        """Ends one session, or all."""
-        if authorization is None:
+    def end(self, token=None):
+        """Ends one session, or all. False if there was none."""
+        if token is None:
+            ended = bool(self.sessions)
             self.sessions.clear()
-        else:
-            self.sessions.pop(authorization.partition(" ")[2].strip(), None)
+            return ended
+        return self.sessions.pop(token, None) is not None
+
+    def revoke(self, token):
+        """POST /services/oauth2/revoke"""
+        if not self.end(token):
+            raise OAuthError("invalid_token", "invalid token: " + token[:15])
+        self.revoked += 1
+
+    def books(self):
+        now = self.clock.now()
+        return {"alive": sum(end > now for end in self.sessions.values()), "by_grant": dict(self.by_grant),
+                "refusals": dict(self.refusals), "revoked": self.revoked}
+
+
+def bearer(authorization):
+    return authorization.partition(" ")[2].strip()
 
 
 def error_body(error):
-    return json.dumps({"error": error.error, "error_description": error.description})
+    described = {} if error.description is None else {"error_description": error.description}
+    return json.dumps({"error": error.error, **described})

@@ -3,100 +3,26 @@
 import asyncio
 import collections
 import random
-import re
 import time
 import zlib
 
 import sandbox.sf_schema as sf
-from sandbox.sf_store import CLEAR, RowError
+from sandbox.sf_csv import DELIMITERS, ENDINGS, JobFailed, check_line_ending, quote, read_column, read_csv
+from sandbox.sf_store import CLEAR, LOCKED, RowError
 
-DELIMITERS = {"COMMA": ",", "BACKQUOTE": "`", "CARET": "^", "PIPE": "|", "SEMICOLON": ";", "TAB": "\t"}
-ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 CHUNK = 200  # rows that one run of the platform's triggers sees together
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
-
-# What a forced row error says when the rule names only the code.
-MESSAGES = {
-    "UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record or 200 records: "
-                          "0015g00000Acc01AAB",
-    "REQUIRED_FIELD_MISSING": "Required fields are missing: [{field}]",
-    "FIELD_CUSTOM_VALIDATION_EXCEPTION": "a validation rule says no",
-    "DUPLICATES_DETECTED": "Use one of these records?",
-    "INVALID_CROSS_REFERENCE_KEY": "invalid cross reference id",
-    "ENTITY_IS_DELETED": "entity is deleted",
-    "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": "OrderTrigger: execution of BeforeInsert",
-    "REQUEST_RUNNING_TOO_LONG": "Your request was running for too long, and has been stopped.",
-}
-
-
-class JobFailed(Exception):
-    """The whole job fails with this errorMessage; nothing (more) is written."""
-
-
-class Row:
-    """One uploaded row and what became of it."""
-
-    def __init__(self, cells, broken=None):
-        self.cells = cells  # text by column, as uploaded
-        self.broken = broken  # why the line could not be read
-        self.state = "unprocessed"  # success, failed, unprocessed, missing
-        self.record_id = ""
-        self.created = False
-        self.error = ""
-
-
-def read_csv(text, delimiter, ending):
-    """(header, rows). JobFailed where the header cannot be read; a bad line becomes a broken row."""
-    cell = re.compile('(?:"((?:[^"]|"")*)"|([^"\r\n%s]*))(%s|%s|\\Z)'
-                      % (re.escape(delimiter), re.escape(delimiter), re.escape(ending)))
-    header, rows, line, at, end = None, [], [], 0, len(text)
-    while at < end or line:
-        found = cell.match(text, at)
-        if not found:
-            if header is None:
-                raise JobFailed("InvalidBatch : Failed to parse CSV. Found unescaped quote")
-            stop = text.find(ending, at)
-            stop = end if stop < 0 else stop
-            line += text[at:stop].split(delimiter)
-            rows.append(Row(line, "Failed to parse CSV. Found unescaped quote"))
-            line, at = [], stop + len(ending)
-            continue
-        quoted, plain, stop = found.groups()
-        line.append(plain if quoted is None else quoted.replace('""', '"'))
-        at = found.end()
-        if stop == delimiter:
-            if at == end:  # a last, empty cell without a line ending
-                line.append("")
-            else:
-                continue
-        if header is None:
-            header = line
-        elif line != [""] or len(header) == 1 and quoted is not None:
-            rows.append(Row(line))
-        line = []
-    return header or [], rows
-
-
-def check_line_ending(text, name):
-    """A whole job fails on the wrong one. CR LF inside a value counts, for a job with LF."""
-    wrong = "\r\n" in text if name == "LF" else False
-    if name == "CRLF":
-        outside = re.sub('"(?:[^"]|"")*"', "", text)
-        wrong = re.search("(?<!\r)\n", outside) is not None
-    if wrong:
-        raise JobFailed("ClientInputError : LineEnding is invalid on user data. "
-                        f"Current LineEnding setting is {name}")
-
-
-def quote(value):
-    return '"' + value.replace('"', '""') + '"'
-
+OPEN_S = 24 * 3600  # a job may stay open so long
+KEPT_S = 7 * 24 * 3600  # and is kept so long after its end
 
 class Job:
     """One ingest job. Nothing of it runs before `UploadComplete`."""
 
-    def __init__(self, job_id, spec, version):
+    def __init__(self, job_id, spec, version, clock):
         self.id = job_id
+        self.clock = clock
+        self.creator = spec.get("createdById", sf.USER_ID)
+        self.type = spec.get("jobType", "V2Ingest")
         self.object = spec["object"]
         self.operation = spec["operation"]
         self.key = spec.get("externalIdFieldName")
@@ -105,18 +31,24 @@ class Job:
         self.delimiter = spec.get("columnDelimiter", "COMMA")
         self.version = version
         self.state = "Open"
-        self.created = self.modified = sf.now()
+        self.created = self.modified = clock.stamp()
+        self.changed_at = clock.now()
         self.error = None
         self.data = None  # None: no PUT yet
         self.header, self.columns, self.rows = [], [], []
-        self.tries = 0
         self.started = None
         self.took_ms = 0
+        self.retries = 0  # batches that met a lock
+        self.allowed = True  # has the batch that is worked on a place in the day?
         self.puts_refused = 0
+        self.moves = ["Open"]  # every state it was in
+        self.moves_refused = []
 
     def set_state(self, state):
         self.state = state
-        self.modified = sf.now()
+        self.moves.append(state)
+        self.modified = self.clock.stamp()
+        self.changed_at = self.clock.now()
 
     @property
     def over(self):
@@ -126,7 +58,7 @@ class Job:
         return sum(row.state in states for row in self.rows)
 
     def short_info(self):
-        info = {"id": self.id, "operation": self.operation, "object": self.object, "createdById": sf.USER_ID,
+        info = {"id": self.id, "operation": self.operation, "object": self.object, "createdById": self.creator,
                 "createdDate": self.created, "systemModstamp": self.modified, "state": self.state}
         if self.key:
             info["externalIdFieldName"] = self.key
@@ -144,14 +76,14 @@ class Job:
     def full_info(self):
         """The answer to GET."""
         info = self.short_info()
-        info["jobType"] = "V2Ingest"
+        info["jobType"] = self.type
         if self.state == "Open":
             info["contentUrl"] = f"services/data/v{self.version:.1f}/jobs/ingest/{self.id}/batches"
         info.update({"lineEnding": self.ending, "columnDelimiter": self.delimiter})
         if self.state != "Open":
             info["numberRecordsProcessed"] = self.count("success", "failed")
             info["numberRecordsFailed"] = self.count("failed")
-        info.update({"retries": 0, "totalProcessingTime": self.took_ms,
+        info.update({"retries": self.retries, "totalProcessingTime": self.took_ms,
                      "apiActiveProcessingTime": self.took_ms * 9 // 10, "apexProcessingTime": 0})
         if self.error:
             info["errorMessage"] = self.error
@@ -162,7 +94,8 @@ class Job:
                 "createdDate": self.created, "rows": len(self.rows), "successful": self.count("success"),
                 "failed": self.count("failed"), "unprocessed": self.count("unprocessed"),
                 "missing": self.count("missing"), "bytes": len(self.data or b""), "errorMessage": self.error,
-                "puts_refused": self.puts_refused}
+                "puts_refused": self.puts_refused, "moves": list(self.moves),
+                "moves_refused": list(self.moves_refused), "createdById": self.creator}
 
     # ---- result files ----
 
@@ -195,52 +128,38 @@ class Job:
             return value
 
 
-class Column:
-    def __init__(self, field=None, kind=None, relationship=None, parent_field=None):
-        self.field, self.kind = field, kind
-        self.relationship, self.parent_field = relationship, parent_field
-
-
-def read_column(schema, sobject, name):
-    """What one header names; JobFailed with the platform's text if nothing."""
-    lost = JobFailed(f"InvalidBatch : Field name not found : {name}")
-    if "." in name:
-        head, _, field = name.partition(".")
-        typed, _, relationship = head.rpartition(":")
-        lookup, spec = schema.relationship(sobject, relationship)
-        if lookup is None:
-            raise JobFailed(f"InvalidBatch : Unable to find relationship: {relationship}")
-        if typed:
-            raise JobFailed("InvalidBatch : type is not needed for non polymorphic foreign key references: "
-                            f"{relationship}")
-        if not schema.is_key(spec["to"], field):
-            raise lost
-        return Column(relationship=relationship, parent_field=field)
-    known, spec = schema.field(sobject, name)
-    if known is None or spec.get("read_only"):
-        raise lost
-    return Column(known, spec["type"])
-
-
 class Engine:
     """All jobs of the org, and the machinery that works through them."""
 
-    def __init__(self, schema, store, faults, processing_ms):
-        self.schema, self.store, self.faults = schema, store, faults
+    def __init__(self, home, processing_ms):
+        self.home = home
+        self.schema, self.store, self.faults = home.schema, home.store, home.faults
         self.processing_ms = processing_ms
         self.clear()
 
     def clear(self):
         self.jobs = {}
-        self.deleted = []  # books of jobs that were deleted
+        self.deleted = []  # books of jobs that are gone
         self.count = 0
-        self.row_tries = collections.Counter()  # (rule, object, key) -> tries so far
 
     def create(self, spec, version):
         self.count += 1
-        job = Job(sf.make_id("750", self.count), spec, version)
+        job = Job(sf.make_id("750", self.count), spec, version, self.home.clock)
         self.jobs[job.id] = job
         return job
+
+    def forget(self, job, why):
+        self.deleted.append({**job.books(), "gone": why})
+        del self.jobs[job.id]
+
+    def age(self):
+        """Jobs whose time is over are gone."""
+        now = self.home.clock.now()
+        for job in list(self.jobs.values()):
+            if job.state == "Open" and now - job.changed_at > OPEN_S:
+                self.forget(job, "open for 24 hours")
+            elif job.over and now - job.changed_at > KEPT_S:
+                self.forget(job, "ended 7 days ago")
 
     async def run(self, job):
         """From UploadComplete to the end. Abort may come at every await."""
@@ -251,48 +170,124 @@ class Engine:
         if job.over:
             return
         job.set_state("InProgress")
-        await asyncio.sleep(seconds * 0.8)
         try:
-            await self.process(job)
+            await self.process(job, job.started + seconds)
         except JobFailed as failed:
             job.error = str(failed)
+        finally:
+            self.unlock(job)
         if job.state == "Aborted":
             return
         job.took_ms = int((time.monotonic() - job.started) * 1000)
         job.set_state("Failed" if job.error else "JobComplete")
 
-    def load(self, job):
+    async def load(self, job):
         """Reads the upload into job.rows; JobFailed where the platform refuses it whole."""
         if not job.data:
             return
         delimiter, ending = DELIMITERS[job.delimiter], ENDINGS[job.ending]
         text = job.data.decode("utf-8", "replace")  # a BOM stays: it becomes part of the first name
         check_line_ending(text, job.ending)
-        job.header, job.rows = read_csv(text, delimiter, ending)
+        reader, rows = read_csv(text, delimiter, ending), []
+        job.header = next(reader, [])
+        for row in reader:
+            rows.append(row)
+            if len(rows) % 5000 == 0:
+                await asyncio.sleep(0)
+        job.rows = rows
         job.columns = [read_column(self.schema, job.object, name) for name in job.header]
         if job.operation == "upsert" and not any(column.field == job.key for column in job.columns):
             raise JobFailed(f"InvalidBatch : Field name not found : {job.key}")
+        if job.operation in ("delete", "hardDelete") and [one.field for one in job.columns] != ["Id"]:
+            raise JobFailed("InvalidBatch : the file of a delete has the column Id, and no other")
 
-    async def process(self, job):
-        self.load(job)
+    async def process(self, job, end):
+        """All rows, spread over the time until `end` (monotonic seconds)."""
+        await self.load(job)
+        prepared = []  # parents as they stand before the job
+        for row in job.rows:
+            prepared.append(self.prepare(job, row))
+            if len(prepared) % 2000 == 0:
+                await asyncio.sleep(0)
         if job.state == "Aborted":
             return
+        size = self.home.org.batch_rows
+        batches = [range(at, min(at + size, len(job.rows))) for at in range(0, len(job.rows), size)]
+        self.lock(job, batches, prepared)
         stop_at = len(job.rows)
         broken = self.faults.strike({"job_failed"}, ["job", job.object])
         if broken:
             stop_at = int(len(job.rows) * broken.get("fraction", 0.5))
         all_fail = self.faults.strike({"all_rows_failed"}, ["job", job.object])
-        prepared = [self.prepare(job, row) for row in job.rows]  # parents as they stand before the job
-        for start in range(0, stop_at, CHUNK):
-            chunk = range(start, min(start + CHUNK, stop_at))
-            doubled = self.doubled(job, [prepared[at] for at in chunk])
-            for at in chunk:
-                self.one_row(job, job.rows[at], prepared[at], doubled, all_fail)
-            await asyncio.sleep(0)
+        chunks = [batch[at:at + CHUNK] for batch in batches for at in range(0, len(batch), CHUNK)]
+        begun = time.monotonic()
+        if not chunks:
+            await asyncio.sleep(max(0, end - begun))
+        for done, chunk in enumerate(chunks, 1):
+            wait = begun + (end - begun) * done / len(chunks) - time.monotonic()
+            await asyncio.sleep(wait if wait > 0.001 else 0)
             if job.state == "Aborted":
                 return
+            chunk = chunk[:max(0, stop_at - chunk[0])]
+            if chunk:
+                self.one_chunk(job, chunk, prepared, all_fail)
         if broken:
             raise JobFailed(broken.get("message", "InternalServerError : Unable to process the job"))
+
+    def one_chunk(self, job, chunk, prepared, all_fail):
+        if chunk[0] % self.home.org.batch_rows == 0:
+            job.allowed = self.allow(len(job.rows) - chunk[0])
+        if not job.allowed:
+            for at in chunk:
+                job.rows[at].state = "missing"
+            return
+        doubled = self.doubled(job, [prepared[at] for at in chunk])
+        for at in chunk:
+            self.one_row(job, at, prepared[at], doubled, all_fail)
+
+    def allow(self, rows):
+        """Does a batch that begins now have a place in the day's allowance? One without is in no result file."""
+        limits, rows = self.home.limits, min(rows, self.home.org.batch_rows)
+        if limits.left("batches") < 1 or limits.left("rows") < rows:
+            return False
+        limits.use("batches")
+        limits.use("rows", rows)
+        return True
+
+    # ---- locks: a batch holds what it writes and the parents of that until its job is over ----
+
+    def lock(self, job, batches, prepared):
+        if not self.home.org.locks:
+            return
+        for number, batch in enumerate(batches):
+            holder = f"{job.id}/{number}"
+            met = False
+            for at in batch:
+                for one in self.touched(job, prepared[at]):
+                    met = self.store.locks.setdefault(one, holder) != holder or met
+            job.retries += met
+
+    def unlock(self, job):
+        if self.store.locks:
+            self.store.locks = {one: holder for one, holder in self.store.locks.items()
+                                if not holder.startswith(job.id)}
+
+    def touched(self, job, values):
+        if isinstance(values, RowError):
+            return ()
+        key = job.key if job.operation == "upsert" else "Id"
+        found = self.store.by_key(job.object, key, values[key]) if values.get(key, CLEAR) is not CLEAR else []
+        return self.store.touched(job.object, found[0] if found else None, values)
+
+    def check_lock(self, job, at, values):
+        if not self.store.locks:
+            return
+        holder = f"{job.id}/{at // self.home.org.batch_rows}"
+        held = sorted(one for one in self.touched(job, values) if self.store.locks.get(one, holder) != holder)
+        if held:
+            raise RowError("UNABLE_TO_LOCK_ROW", LOCKED + ",".join(held))
+
+    # ---- rows ----
 
     def prepare(self, job, row):
         """The row's values by field, or the RowError that it will get."""
@@ -321,83 +316,64 @@ class Engine:
         """Key values that stand twice in one chunk of an upsert: all of those rows are refused."""
         if job.operation != "upsert":
             return set()
-        keys = collections.Counter(str(values.get(job.key)).lower() for values in prepared
-                                   if isinstance(values, dict) and job.key in values)
-        return {key for key, times in keys.items() if times > 1}
+        return doubled_keys(values.get(job.key) for values in prepared
+                            if isinstance(values, dict) and job.key in values)
 
-    def one_row(self, job, row, values, doubled, all_fail):
+    def one_row(self, job, at, values, doubled, all_fail):
+        row = job.rows[at]
         key_at = next((at for at, column in enumerate(job.columns) if column.field == (job.key or "Id")),
                       None)
         key = row.cells[key_at] if key_at is not None and key_at < len(row.cells) else ""
-        missing = self.row_rule("rows_missing", job, row, key)
+        faults, rules = self.home.row_faults, self.faults.rules
+        cell = CellsOf(job, row)
+        missing = rules and faults.strike("rows_missing", ["job"], job.object, key, cell)
         if missing and not missing.get("written"):
             row.state = "missing"
             return
         try:
             if all_fail:
-                raise forced_error(all_fail)
-            forced = self.row_rule("row_error", job, row, key)
-            if forced:
-                raise forced_error(forced)
+                raise faults.error(all_fail, job.object)
+            if rules:
+                faults.refuse(["job"], job.object, key, cell)
             if isinstance(values, RowError):
                 raise values
             if job.operation == "upsert" and key.lower() in doubled:
                 raise RowError("DUPLICATE_VALUE", f"Duplicate external id specified: {key}", [job.key])
+            self.check_lock(job, at, values)
             row.record_id, row.created = self.apply(job, values)
             row.state = "missing" if missing else "success"
+            outcome = "deleted" if job.operation in ("delete", "hardDelete") else \
+                "created" if row.created else "updated"
         except RowError as error:
             row.state, row.error, row.record_id = "failed", error.bulk(), error.record_id
+            outcome = error.code
+        self.store.note(job.id, job.operation, job.object, key, row.record_id, outcome)
 
     def apply(self, job, values):
         if job.operation in ("delete", "hardDelete"):
-            record_id = self.store.by_id(job.object, str(values.get("Id", "")))
-            if record_id is None:
-                raise RowError("ENTITY_IS_DELETED", "entity is deleted")
-            self.store.delete(job.object, record_id)
+            record_id = self.store.live(job.object, values.get("Id", ""))
+            self.store.delete(job.object, record_id, job.operation == "hardDelete")
             return record_id, False
         if job.operation == "insert":
             values = {name: value for name, value in values.items() if name != "Id"}
         key = job.key if job.operation == "upsert" else "Id"
         return self.store.upsert(job.object, key, values, job.id, operation=job.operation)
 
-    def row_rule(self, action, job, row, key):
-        """The first rule of that action that strikes this row. The same rows are struck on every try."""
-        for rule in self.faults.of(action):
-            if not rule.covers(["job", job.object]) or not rule.in_window() or not row_chosen(rule, job, row,
-                                                                                              key):
-                continue
-            tried = (rule.id, job.object, key)
-            self.row_tries[tried] += 1
-            if rule.get("times") is not None and self.row_tries[tried] > rule.get("times"):
-                continue
-            if rule.left is not None:
-                if rule.left <= 0:
-                    continue
-                rule.left -= 1
-            rule.fired += 1
-            self.faults.fired[action] += 1
-            return rule
+
+class CellsOf:
+    """A row's text by column name, case aside; None where there is no such column."""
+
+    def __init__(self, job, row):
+        self.job, self.row = job, row
+
+    def __call__(self, name):
+        for at, head in enumerate(self.job.header):
+            if head.lower() == name.lower():
+                return self.row.cells[at] if at < len(self.row.cells) else None
         return None
 
 
-def row_chosen(rule, job, row, key):
-    if rule.get("keys") is not None:
-        return key in rule.get("keys")
-    for name, pattern in rule.get("where", {}).items():
-        at = next((i for i, head in enumerate(job.header) if head.lower() == name.lower()), None)
-        if at is None or at >= len(row.cells) or not re.search(pattern, row.cells[at]):
-            return False
-    draw = zlib.crc32(f"{rule.get('seed', 0)}/{key}".encode())
-    if rule.get("every") is not None:
-        return draw % rule.get("every") == 0
-    if rule.get("fraction") is not None:
-        return draw / 2**32 < rule.get("fraction")
-    return True
-
-
-def forced_error(rule):
-    code, field = rule.get("code", "UNABLE_TO_LOCK_ROW"), rule.get("field")
-    if code == "REQUIRED_FIELD_MISSING" and not field:
-        field = "Name"
-    message = rule.get("message") or MESSAGES.get(code, "made to fail")
-    return RowError(code, message.replace("{field}", field or ""), [field] if field else [])
+def doubled_keys(values):
+    """Those keys, in lower case, that stand there more than once."""
+    keys = collections.Counter(str(value).lower() for value in values)
+    return {key for key, times in keys.items() if times > 1}

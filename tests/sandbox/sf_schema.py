@@ -24,7 +24,8 @@ def number(precision=18, scale=2, **more):
 
 
 def parent(to, relationship=None, **more):
-    return {"type": "reference", "to": to, "relationship": relationship or to, **more}
+    """A lookup. locks: a write of the child locks that parent."""
+    return {"type": "reference", "to": to, "relationship": relationship or to, "indexed": True, **more}
 
 
 def key(length=255):
@@ -36,55 +37,96 @@ def address(*prefixes):
     return {prefix + part: text(length) for prefix in prefixes for part, length in parts.items()}
 
 
+def flag(default=False, **more):
+    return {"type": "boolean", "default": default, **more}
+
+
+MAIL = {"type": "email", "length": 80, "id_lookup": True}
+DATE = {"type": "date"}
+
+# What a line of an order, a quote or an opportunity has in common. `same`: may be sent again, but not changed.
+LINE = {"Product2Id": parent("Product2"), "Quantity": number(12, 2, required=True), "UnitPrice": number(),
+        "ServiceDate": DATE, "Description": text(255), "Shopify_Line_Id__c": key(), "Ext__c": key(),
+        "Sku__c": text(80)}
+
 OBJECTS = {
     "User": {"prefix": "005", "fields": {
-        "Username": text(80, id_lookup=True), "Email": {"type": "email", "length": 80, "id_lookup": True},
-        "LastName": text(80), "Ext__c": key()}},
+        "Username": text(80, id_lookup=True), "Email": MAIL, "LastName": text(80), "Ext__c": key()}},
     "Account": {"prefix": "001", "fields": {
-        "Name": text(255, required=True), "Type": text(40), "ParentId": parent("Account", "Parent"),
+        "Name": text(255, required=True, indexed=True), "Type": text(40),
+        "ParentId": parent("Account", "Parent", locks=True),
         **address("Billing", "Shipping"), "Phone": text(40), "AccountNumber": text(40), "Website": text(255),
         "AnnualRevenue": number(18, 0), "NumberOfEmployees": {"type": "int"}, "Description": text(32000),
         "ERP_Account_No__c": key(), "Shopify_Customer_Id__c": key(), "Shopify_Company_Id__c": key(),
         "Ext__c": key(), "Tax_Id__c": text(40)}},
     "Contact": {"prefix": "003", "fields": {
         "LastName": text(80, required=True), "FirstName": text(40), "Salutation": text(40),
-        "Name": text(121, read_only=True), "AccountId": parent("Account"),
-        "ReportsToId": parent("Contact", "ReportsTo"),
-        "Email": {"type": "email", "length": 80, "id_lookup": True}, "Phone": text(40),
-        "MobilePhone": text(40),
-        **address("Mailing", "Other"), "Birthdate": {"type": "date"}, "Title": text(128),
-        "LeadSource": text(40),
-        "Description": text(32000), "Shopify_Customer_Id__c": key(), "Ext__c": key()}},
+        "Name": text(121, read_only=True), "AccountId": parent("Account", locks=True),
+        "ReportsToId": parent("Contact", "ReportsTo"), "Email": MAIL, "Phone": text(40),
+        "MobilePhone": text(40), **address("Mailing", "Other"), "Birthdate": DATE, "Title": text(128),
+        "LeadSource": text(40), "Description": text(32000), "Shopify_Customer_Id__c": key(),
+        "Ext__c": key()}},
+    "Lead": {"prefix": "00Q", "fields": {
+        "LastName": text(80, required=True), "FirstName": text(40), "Company": text(255, required=True),
+        "Status": text(40, default="Open - Not Contacted"), "Email": MAIL, "Phone": text(40), **address(""),
+        "IsConverted": flag(read_only=True), "Ext__c": key()}},
     "Opportunity": {"prefix": "006", "fields": {
         "Name": text(120, required=True, id_lookup=True), "StageName": text(40, required=True),
-        "CloseDate": {"type": "date", "required": True}, "Amount": number(), "AccountId": parent("Account"),
-        "ContactId": parent("Contact"), "Pricebook2Id": text(18), "Probability": number(3, 0),
-        "Description": text(32000), "LeadSource": text(40),
-        "IsClosed": {"type": "boolean", "read_only": True},
-        "IsWon": {"type": "boolean", "read_only": True}, "Shopify_Order_Id__c": key(), "Ext__c": key(),
+        "CloseDate": {"type": "date", "required": True}, "Amount": number(),
+        "AccountId": parent("Account", locks=True), "ContactId": parent("Contact", create_only=True),
+        "Pricebook2Id": parent("Pricebook2"), "Probability": number(3, 0),
+        "Description": text(32000), "LeadSource": text(40), "IsClosed": flag(read_only=True),
+        "IsWon": flag(read_only=True), "Shopify_Order_Id__c": key(), "Ext__c": key(),
         "Shopify_Order_Name__c": text(80), "Currency__c": text(3), "Note__c": text(32000),
         "Total_Tax__c": number(), "Order_Updated_At__c": {"type": "datetime"}}},
+    "OpportunityContactRole": {"prefix": "00K", "fields": {
+        "OpportunityId": parent("Opportunity", required=True, create_only=True, locks=True),
+        "ContactId": parent("Contact", required=True), "Role": text(40), "IsPrimary": flag(),
+        "Ext__c": key()}},
+    "OpportunityLineItem": {"prefix": "00k", "fields": {
+        "OpportunityId": parent("Opportunity", required=True, same=True, locks=True),
+        "PricebookEntryId": parent("PricebookEntry", same=True), "TotalPrice": number(),
+        "Name": text(376, read_only=True), **LINE}},
     "Order": {"prefix": "801", "fields": {
-        "AccountId": parent("Account", required=True), "EffectiveDate": {"type": "date", "required": True},
-        "Status": text(40, required=True), "Pricebook2Id": text(18), "Description": text(32000),
-        "OrderNumber": text(30, read_only=True), "TotalAmount": number(read_only=True),
-        **address("Billing", "Shipping"), "PoNumber": text(80), "Shopify_Order_Id__c": key(),
+        "AccountId": parent("Account", required=True, locks=True),
+        "EffectiveDate": {"type": "date", "required": True}, "Status": text(40, required=True),
+        "StatusCode": text(40, read_only=True), "Pricebook2Id": parent("Pricebook2"),
+        "ContractId": text(18), "Description": text(32000), "OrderNumber": text(30, read_only=True),
+        "TotalAmount": number(read_only=True), **address("Billing", "Shipping"), "PoNumber": text(80),
+        "BillToContactId": parent("Contact", "BillToContact"), "Shopify_Order_Id__c": key(),
+        "Shopify_Order_Name__c": text(80), "Tracking_Number__c": text(255), "Tracking_Url__c": text(255),
+        "Fulfillment_Status__c": text(40), "Financial_Status__c": text(40), "Refunded__c": number(),
         "Ext__c": key()}},
     "OrderItem": {"prefix": "802", "fields": {
-        "OrderId": parent("Order", required=True), "PricebookEntryId": parent("PricebookEntry"),
-        "Quantity": number(12, 2, required=True), "UnitPrice": number(), "ServiceDate": {"type": "date"},
-        "Description": text(255), "Shopify_Line_Id__c": key(), "Ext__c": key(), "Sku__c": text(80)}},
-    "OpportunityLineItem": {"prefix": "00k", "fields": {
-        "OpportunityId": parent("Opportunity", required=True), "PricebookEntryId": parent("PricebookEntry"),
-        "Product2Id": parent("Product2"), "Quantity": number(12, 2, required=True), "UnitPrice": number(),
-        "Description": text(255), "Shopify_Line_Id__c": key(), "Ext__c": key()}},
+        "OrderId": parent("Order", required=True, same=True, locks=True),
+        "PricebookEntryId": parent("PricebookEntry", required=True, same=True), **LINE}},
     "Product2": {"prefix": "01t", "fields": {
         "Name": text(255, required=True), "ProductCode": text(255), "StockKeepingUnit": text(180),
-        "IsActive": {"type": "boolean"}, "Family": text(40), "Sku__c": key(), "Ext__c": key()}},
+        "IsActive": flag(), "Family": text(40), "Stock__c": number(12, 0), "Sku__c": key(),
+        "Ext__c": key()}},
+    "Pricebook2": {"prefix": "01s", "fields": {
+        "Name": text(255, required=True), "IsStandard": flag(read_only=True), "IsActive": flag(),
+        "Description": text(255), "Ext__c": key()}},
     "PricebookEntry": {"prefix": "01u", "fields": {
-        "Pricebook2Id": text(18, required=True), "Product2Id": parent("Product2", required=True),
-        "UnitPrice": number(required=True), "IsActive": {"type": "boolean"}, "Ext__c": key()}},
+        "Pricebook2Id": parent("Pricebook2", required=True, same=True),
+        "Product2Id": parent("Product2", required=True, same=True), "UnitPrice": number(required=True),
+        "IsActive": flag(), "UseStandardPrice": flag(), "Ext__c": key()}},
+    "Quote": {"prefix": "0Q0", "fields": {
+        "Name": text(255, required=True), "OpportunityId": parent("Opportunity", required=True, same=True,
+                                                                  locks=True),
+        "Pricebook2Id": parent("Pricebook2"), "Status": text(40, default="Draft"), "ExpirationDate": DATE,
+        "QuoteNumber": text(30, read_only=True), "TotalPrice": number(read_only=True), "Email": MAIL,
+        "ContactId": parent("Contact"), **address("Billing", "Shipping"), "Checkout_Url__c": text(255),
+        "Gateway_Status__c": text(40), "Gateway_Error__c": text(32000), "Ext__c": key()}},
+    "QuoteLineItem": {"prefix": "0QL", "fields": {
+        "QuoteId": parent("Quote", required=True, same=True, locks=True),
+        "PricebookEntryId": parent("PricebookEntry", required=True, same=True),
+        "Discount": number(5, 2), "LineNumber": text(30, read_only=True), **LINE}},
 }
+
+# With multi-currency on, these have CurrencyIsoCode; it agrees along the chain and stays.
+WITH_CURRENCY = ("Account", "Contact", "Opportunity", "OpportunityLineItem", "Order", "OrderItem", "Product2",
+                 "PricebookEntry", "Quote", "QuoteLineItem")
 
 ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 ORG_ID = "00D5g00000Org01EAB"
@@ -136,11 +178,13 @@ class BadValue(ValueError):
 class Schema:
     def __init__(self):
         self.objects = {}
+        self._cache = {}
         for name, definition in OBJECTS.items():
             self.add_object(name, definition)
 
     def add_object(self, name, definition):
         """A new object, or more fields for one that is there."""
+        self._cache.clear()
         have = self.find(name)
         if have is None:
             count = len(self.objects)
@@ -153,9 +197,17 @@ class Schema:
                 self.objects[have]["fields"][field]["relationship"] = (
                     field[:-1] + "r" if field.endswith("__c") else field[:-2])
 
+    def remove_field(self, name, field):
+        self._cache.clear()
+        self.objects[name]["fields"].pop(field, None)
+
     def find(self, name):
         """The object's right spelling, or None. Names are case-insensitive."""
         return next((known for known in self.objects if known.lower() == str(name).lower()), None)
+
+    def of_id(self, value):
+        """The object that an id belongs to, by its first three characters, or None."""
+        return next((name for name, one in self.objects.items() if str(value)[:3] == one["prefix"]), None)
 
     def prefix(self, name):
         return self.objects[name]["prefix"]
@@ -165,25 +217,41 @@ class Schema:
 
     def field(self, sobject, name):
         """(right spelling, definition) or (None, None)."""
-        lower = name.lower()
-        for known, spec in self.fields(sobject).items():
-            if known.lower() == lower:
-                return known, spec
-        return None, None
+        return self._found(("field", sobject, str(name).lower()), lambda: next(
+            ((known, spec) for known, spec in self.fields(sobject).items()
+             if known.lower() == str(name).lower()), (None, None)))
 
     def relationship(self, sobject, name):
         """(lookup field, definition) of a relationship name, or (None, None)."""
-        for known, spec in self.fields(sobject).items():
-            if spec["type"] == "reference" and spec["relationship"].lower() == name.lower():
-                return known, spec
-        return None, None
+        return self._found(("relationship", sobject, name.lower()), lambda: next(
+            ((known, spec) for known, spec in self.fields(sobject).items()
+             if spec["type"] == "reference" and spec["relationship"].lower() == name.lower()), (None, None)))
 
     def is_key(self, sobject, name):
         known, spec = self.field(sobject, name)
         return known is not None and (known == "Id" or spec.get("external_id") or spec.get("id_lookup"))
 
     def required(self, sobject):
-        return [name for name, spec in self.fields(sobject).items() if spec.get("required")]
+        return self.having(sobject, "required")
+
+    def locking(self, sobject):
+        return self.having(sobject, "locks")
+
+    def having(self, sobject, flag_name):
+        """Names of the fields with that flag."""
+        return self._found((flag_name, sobject), lambda: [
+            name for name, spec in self.fields(sobject).items() if spec.get(flag_name)])
+
+    def defaults(self, sobject):
+        """What a new record has where nothing was said."""
+        return self._found(("default", sobject), lambda: {
+            name: spec["default"] for name, spec in self.fields(sobject).items() if "default" in spec})
+
+    def _found(self, asked, look):
+        """look()'s answer, once; forgotten when the schema changes."""
+        if asked not in self._cache:
+            self._cache[asked] = look()
+        return self._cache[asked]
 
 
 def parse(name, spec, value):
@@ -255,10 +323,6 @@ def wire_time(moment, ms=0):
     """2026-11-20T10:15:00.000+0000, always UTC."""
     utc = moment.astimezone(datetime.timezone.utc)
     return utc.strftime("%Y-%m-%dT%H:%M:%S") + f".{ms:03d}+0000"
-
-
-def now():
-    return wire_time(datetime.datetime.now(datetime.timezone.utc))
 
 
 def to_json(value):

@@ -1,118 +1,24 @@
 """The Salesforce stand-in against the documentation: OAuth, job states, CSV rules, row errors, REST."""
 
 import base64
-import csv
 import hashlib
 import hmac
-import io
-import json
 import time
 import urllib.parse
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox import sf_schema
 from sandbox.client import Process, request
+from sandbox.sf_client import CLIENT, DATA, JOBS, JWT_BEARER, Org, assertion, oauth
 
-DATA = "/services/data/v66.0"
-JOBS = DATA + "/jobs/ingest"
-JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-CLIENT = {"grant_type": "client_credentials", "client_id": "CID", "client_secret": "SEC"}
-
-
-@pytest.fixture(scope="module")
-def key():
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture(scope="module")
-def process(key, tmp_path_factory):
-    pem = tmp_path_factory.mktemp("salesforce") / "public.pem"
-    pem.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM,
-                                                  serialization.PublicFormat.SubjectPublicKeyInfo))
-    with Process("salesforce", "--client-id", "CID", "--client-secret", "SEC", "--username", "gw@example.com",
-                 "--public-key", pem, "--processing-ms", 40) as running:
-        yield running
-
-
-class Org:
-    """A logged-in client, as plain as can be."""
-
-    def __init__(self, process):
-        self.process = process
-        self.login()
-
-    def login(self):
-        self.token = oauth(self.process, CLIENT)[1]["access_token"]
-
-    def call(self, method, path, body=None, content_type=None, **more):
-        headers = {"Authorization": f"Bearer {self.token}"}
-        if content_type:
-            headers["Content-Type"] = content_type
-        status, headers, text = request(self.process.url, method, path, body, {**headers, **more})
-        self.headers = headers
-        return status, json.loads(text) if text[:1] in (b"{", b"[") else text.decode()
-
-    def create(self, sobject="Contact", key_field="Shopify_Customer_Id__c", **more):
-        spec = {"object": sobject, "operation": "upsert", "externalIdFieldName": key_field, **more}
-        status, job = self.call("POST", JOBS, {k: v for k, v in spec.items() if v})
-        assert status == 200, job
-        return job["id"]
-
-    def upload(self, job, text):
-        data = text if isinstance(text, bytes) else text.encode()
-        return self.call("PUT", f"{JOBS}/{job}/batches", data, "text/csv")
-
-    def close(self, job):
-        return self.call("PATCH", f"{JOBS}/{job}", {"state": "UploadComplete"})
-
-    def wait(self, job):
-        end = time.monotonic() + 10
-        while True:
-            info = self.call("GET", f"{JOBS}/{job}")[1]
-            if info["state"] in ("JobComplete", "Failed", "Aborted"):
-                return info
-            assert time.monotonic() < end, info
-            time.sleep(0.01)
-
-    def run(self, text, *args, **more):
-        """The whole way of one job: (job id, final info)."""
-        job = self.create(*args, **more)
-        assert self.upload(job, text)[0] == 201
-        assert self.close(job)[0] == 200
-        return job, self.wait(job)
-
-    def results(self, job, which):
-        status, text = self.call("GET", f"{JOBS}/{job}/{which}")
-        assert status == 200, text
-        return list(csv.DictReader(io.StringIO(text, newline="")))
-
-    def errors(self, job):
-        return {row.get("Shopify_Customer_Id__c") or row.get("Ext__c"): row["sf__Error"]
-                for row in self.results(job, "failedResults")}
 
 
 @pytest.fixture
-def org(process):
-    process.reset()
-    return Org(process)
-
-
-def oauth(process, form, **headers):
-    status, answered, text = request(process.url, "POST", "/services/oauth2/token",
-                                     urllib.parse.urlencode(form),
-                                     {"Content-Type": "application/x-www-form-urlencoded", **headers})
-    assert answered["Cache-Control"] == "no-store"
-    return status, json.loads(text)
-
-
-def assertion(key, **change):
-    claims = {"iss": "CID", "sub": "gw@example.com", "aud": "https://login.salesforce.com",
-              "exp": int(time.time()) + 180, **change}
-    return {"grant_type": JWT_BEARER, "assertion": jwt.encode(claims, key, algorithm="RS256")}
+def process(crm):
+    return crm
 
 
 # ---- OAuth ----

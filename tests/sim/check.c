@@ -172,6 +172,9 @@ static void check_recorded(struct call *c, const sl_batch *b, const sl_record *r
         world_fail(
             w, "record: " NAME_FMT " is sent as batch %" PRIu64 ", in the log it is %s of %" PRIu64,
             NAME(row->num), b->id, delivery_state_names[row->state], row->batch);
+    else if (row->sent_from != DS_READY && row->sent_from != DS_WAITING)
+        world_fail(w, "sent: " NAME_FMT " was %s, and nobody brought it back", NAME(row->num),
+                   delivery_state_names[row->sent_from]);
     if (!is(row->endpoint, c->remote->conf->name))
         world_fail(w, "lane: " NAME_FMT " is sent to %s", NAME(row->num), c->remote->conf->name);
     digest_sha256(rec->request.ptr, rec->request.len, digest);
@@ -240,6 +243,7 @@ static void check_one(struct call *c, const sl_batch *b, size_t i)
     check_burnt(c, k, rec->attempt);
     check_turn(s, b, row);
     check_stopped(c, row, tables_batch(s->t, b->id));
+    moment_sent(s, row);
     k->with_remote = true;
     k->last_at = c->remote->index;
     k->leave = k->key_may_change = k->bytes_may_change = false;
@@ -426,8 +430,10 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
         world_say(&s->w, NAME_FMT " is %s by " STR_FMT ": " STR_FMT, NAME(rec.moves[i].num),
                   delivery_state_names[rec.moves[i].state], STR_ARG(rec.who),
                   STR_ARG(rec.moves[i].reason));
-    for (size_t i = 0; i < rec.n_moves; i++)
+    for (size_t i = 0; i < rec.n_moves; i++) {
         check_unfollowed(s, &rec.moves[i]);
+        moment_done(s, &rec.moves[i]);
+    }
     uint64_t job = tables_replay_of(rec.who);
     for (size_t i = 0; i < rec.n_moves && job; i++)
         check_replay_move(s, job, rec.moves[i].num);

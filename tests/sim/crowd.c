@@ -30,6 +30,7 @@ void plan_crowd(struct sim *s)
         s->remotes[i].deeds[DEED_REVIEW] = (unsigned)PICK(g, 0, 30, 100);
         s->remotes[i].deeds[DEED_REJECT] = (unsigned)PICK(g, 0, 30, 100);
     }
+    moment_plan(s);
     world_say(&s->w, "crowd: window %u, %u webhooks about %u subjects", (unsigned)s->config.window,
               s->coming, s->subjects);
 }

@@ -2,7 +2,8 @@
 """Does the simulation see what it is there to see? Each mutant breaks one promise of the flow on purpose.
 
 For each, one source of core/flow is changed, compiled as the build does it, linked into the simulation, and run over
-the same seeds: a mutant that no seed catches is a property that is not checked. Takes the build folder;
+the same seeds: a mutant that no seed catches is a property that is not checked. What seeds hardly come to is a unit test's
+(UNITS): that is linked with the changed source in place of the simulation. Takes the build folder;
 `./dev sim --mutants` runs it. `--only NAME` (also several times): these alone. `--check`: does each still have its
 place, just once? One that has not would break nothing, and so says nothing: it is an error, not a mutant missed.
 """
@@ -89,11 +90,22 @@ MUTANTS = {
     "what was edited goes by another route": ("fallback", "r->fallback_route && row->edited", "0"),
 }
 
+# What takes a moment that seeds hardly come to: the unit test in tests/unit/flow that plays it must fail.
+UNITS = {
+    "what is left while more is read is forgotten": "behind",
+}
 
 # Windows far too small for what there is: what is said of windows shows there first.
 CROWDED = ("behind", "chain", "earlier", "sift", "window")
 # Remotes that count for themselves: what is said of paces.
 PACE = ("bucket", "pace", "quota")
+
+
+SIM = "tests/sim/sim"
+
+
+def unit_target(name):
+    return "tests/unit/flow/test-flow-" + UNITS[name]
 
 
 def source_of(name):
@@ -111,6 +123,9 @@ def misplaced():
             times = source_of(source).count(was)
             if times != 1:
                 yield f"ERROR: {name}: its place is {times} times in core/flow/{source}.c: {was!r}"
+    for name, unit in UNITS.items():
+        if name not in MUTANTS or not (ROOT / "tests" / "unit" / "flow" / f"test_{unit}.c").exists():
+            yield f"ERROR: {name}: no such mutant, or no unit test {unit!r}"
 
 
 def commands(build, target):
@@ -118,8 +133,9 @@ def commands(build, target):
     return told.stdout.splitlines()
 
 
-def compile_mutant(build, lines, folder, source, old, new):
-    """The simulation with one source changed; or why there is none."""
+def compile_mutant(build, target, folder, source, old, new):
+    """The simulation, or a unit test, with one source changed; or why there is none."""
+    lines = commands(build, target)
     text = source_of(source)
     for was, now in pairs(old, new):
         text = text.replace(was, now)
@@ -128,12 +144,12 @@ def compile_mutant(build, lines, folder, source, old, new):
     for was, now in ((r"-o \S+", f"-o {folder}/{source}.o"), (r"-MF \S+", f"-MF {folder}/d"), (r"-MQ \S+", ""),
                      (r"-c \S+$", f"-w -c {folder}/{source}.c")):
         line = re.sub(was, now, line)
-    link = lines[-1].replace("-o tests/sim/sim ", f"-o {folder}/sim {folder}/{source}.o ")
+    link = lines[-1].replace(f"-o {target} ", f"-o {folder}/mutant {folder}/{source}.o ")
     for command in (line, link):
         done = subprocess.run(shlex.split(command), cwd=build, capture_output=True, text=True)
         if done.returncode:
             return None, "it does not compile: " + done.stderr.strip()[-300:]
-    return folder / "sim", None
+    return folder / "mutant", None
 
 
 def caught(sim, seeds, plan, sound):
@@ -151,14 +167,32 @@ def caught(sim, seeds, plan, sound):
     return first.group(0)[:150] if first else f"ended with {done.returncode}"
 
 
-def try_one(options, lines, source, old, new):
+def caught_by_unit(build, target, folder, mutant):
+    """As try_one(), by a unit test."""
+    test, why = compile_mutant(build, target, folder, *mutant)
+    if not test:
+        return None, why
+    if subprocess.run([f"{build}/{target}"], capture_output=True, timeout=600).returncode:
+        return None, f"{target} fails without it, too"
+    try:
+        done = subprocess.run([test], capture_output=True, text=True, errors="replace", timeout=600)
+    except subprocess.TimeoutExpired:
+        return f"{target} does not come to an end", None
+    failed = re.search(r"^\[  FAILED  \] (\w+)", done.stdout + done.stderr, re.M)
+    return f"{target}: {failed.group(1) if failed else done.returncode}" if done.returncode else None, None
+
+
+def try_one(options, name):
     """(Seen by, or None; why it could not be tried, or None)"""
+    source, old, new = MUTANTS[name]
     with tempfile.TemporaryDirectory() as folder:
-        sim, why = compile_mutant(options.build, lines, pathlib.Path(folder), source, old, new)
+        if name in UNITS:
+            return caught_by_unit(options.build, unit_target(name), pathlib.Path(folder), MUTANTS[name])
+        sim, why = compile_mutant(options.build, SIM, pathlib.Path(folder), source, old, new)
         if not sim:
             return None, why
         other = ["--crowd"] if source in CROWDED else ["--budget"] if source in PACE else None
-        sound = f"{options.build}/tests/sim/sim"
+        sound = f"{options.build}/{SIM}"
         try:
             seen = caught(sim, options.crowd, other, sound) if other else None
             return seen or caught(sim, options.seeds, [], sound), None
@@ -179,10 +213,11 @@ def main():
     if wrong or options.check:
         print("\n".join(wrong) if wrong else f"all {len(MUTANTS)} have their place")
         return 2 if wrong else 0
-    lines = commands(options.build, "tests/sim/sim")
     missed, broken, names = 0, 0, options.only or list(MUTANTS)
+    targets = [SIM] + [unit_target(name) for name in names if name in UNITS]
+    subprocess.run(["ninja", "-C", options.build, *targets], check=True, stdout=subprocess.DEVNULL)
     for name in names:
-        seen, why = try_one(options, lines, *MUTANTS[name])
+        seen, why = try_one(options, name)
         broken += why is not None
         missed += not seen and not why
         print(f"{'ERROR ' if why else 'caught' if seen else 'MISSED'}  {name}: {why or seen or 'every seed passed'}",

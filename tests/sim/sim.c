@@ -140,6 +140,20 @@ static void on_coming(void *ctx)
     commit_go(c);
 }
 
+/** Another one about what this one is about. */
+void sim_comes(struct sim *s, const struct event_row *like, int64_t in_ms)
+{
+    struct coming *in = memset(arena_alloc(&s->arena, sizeof(*in)), 0, sizeof(*in));
+
+    in->sim = s;
+    in->endpoint = s->endpoints[SHOP].name;
+    snprintf(in->topic, sizeof(in->topic), STR_FMT, STR_ARG(like->receipt.topic));
+    snprintf(in->sender_id, sizeof(in->sender_id), "more-%u", ++s->more);
+    snprintf(in->body, sizeof(in->body), STR_FMT, STR_ARG(like->receipt.body));
+    s->coming++;
+    world_in(&s->w, in_ms, on_coming, in);
+}
+
 static void plan_coming(struct sim *s, unsigned i)
 {
     struct coming *in = memset(arena_alloc(&s->arena, sizeof(*in)), 0, sizeof(*in));

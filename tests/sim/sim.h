@@ -152,6 +152,8 @@ struct sim {
     bool json;                        /* payloads are JSON */
     struct rng replaying;             /* replay.c */
     unsigned replays;                 /* still to come ... */
+    struct rng moment;                /* moment.c */
+    unsigned moments, more;           /* still to come; webhooks that came so */
     bool replays_last;                /* ... and once more, when all is at rest */
     struct job *jobs;                 /* check_replay.c */
     unsigned pauses, reloads;         /* still to come */
@@ -223,6 +225,11 @@ void reload_closed(struct sim *s); /* the process is gone */
 void replay_plan(struct sim *s);
 bool replay_settled(struct sim *s); /* when nothing else is left to do: false: now there is */
 
+/* moment.c: at the worst moment */
+void moment_plan(struct sim *s);
+void moment_done(struct sim *s, const struct rec_move *m); /* it is in the tables */
+void moment_sent(struct sim *s, const struct row *r);
+
 /* fill.c: clerks fill in what a held payload lacks */
 void fill_plan(struct sim *s);
 void fill_begin(struct sim *s);
@@ -282,6 +289,7 @@ const struct row *check_stuck(const struct sim *s); /* live, and nobody would ev
 void check_amended(struct sim *s); /* at the end */
 
 /* sim.c */
+void sim_comes(struct sim *s, const struct event_row *like, int64_t in_ms);
 void sim_run(struct sim *s, uint64_t seed, bool trace);
 void sim_run_plan(struct sim *s, uint64_t seed, bool trace, void (*plan)(struct sim *s));
 /** How much the p99 of the others grows when one remote hangs, in percent; a failure in `s`. */

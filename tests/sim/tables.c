@@ -215,6 +215,7 @@ static bool apply_sent(struct tables *t, sl_str payload, int64_t now_ms)
         b->nums[i] = it->num;
         if (!r)
             continue;
+        r->sent_from = r->state;
         r->state = DS_INFLIGHT;
         r->sent_times++;
         r->batch = t->last;

@@ -19,7 +19,8 @@ struct row { /* a delivery */
     uint8_t state, priority, arrival;
     uint32_t attempts, generation;
     int64_t next_ms, received_ms, first_sent_ms, since_ms;
-    uint64_t batch; /* of the newest `sent` record */
+    uint64_t batch;    /* of the newest `sent` record, ... */
+    uint8_t sent_from; /* ... and what it was before that */
     sl_str route, piece, endpoint, action, subject, topic, hold_type, reason;
     sl_str version, detail, body, request;
     uint32_t request_generation;

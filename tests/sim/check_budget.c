@@ -16,7 +16,8 @@
 #define MANY        12   /* that wait: slots and order stop none of them */
 #define CHOSEN_MS   8000 /* the longest from being chosen to the remote */
 #define STARTING_MS 3000
-#define SET_OUT_MS  100 /* from a token to the remote, at most */
+#define SET_OUT_MS  100   /* from a token to the remote, at most */
+#define GONE_MS     10000 /* without an answer others are reckoned with for so long */
 
 /* ---- what the lane can know ---- */
 
@@ -225,10 +226,15 @@ static int64_t ample(const struct remote *r)
     return a->size * r->conf->rate_reserve / 100 + 2 * caution + a->cost * MILLION;
 }
 
+static int64_t may_lie(const struct remote *r)
+{
+    return ample(r) < r->allow.size ? ample(r) : r->allow.size;
+}
+
 static void check_idle(struct remote *r, bool busy)
 {
     struct allowance *a = &r->allow;
-    int64_t now = world_now(), need = ample(r) < a->size ? ample(r) : a->size;
+    int64_t now = world_now(), need = may_lie(r);
     bool could = busy && a->kind != ALLOW_ALL && a->level >= need && !a->quota;
 
     if (!could)
@@ -249,8 +255,12 @@ static void count_busy(struct remote *r, bool busy)
         a->came += (now - a->busy_ms) * a->rate_milli;
         a->went += a->used - a->busy_used;
     } else if (busy && !a->came) {
-        a->full = a->level > ample(r) ? a->level - ample(r) : 0;
+        a->full = a->level - may_lie(r);
+    } else if (busy && a->level < a->busy_level) {
+        a->lost += a->busy_level - a->level;
     }
+    if (busy)
+        a->busy_level = a->level;
     a->busy_ms = busy ? now : 0;
     a->busy_used = a->used;
 }
@@ -297,8 +307,11 @@ void check_budgets_end(struct sim *s)
     for (unsigned i = 0; i < ENDPOINTS && s->budgets; i++) {
         const struct remote *r = &s->remotes[i];
         const struct allowance *a = &r->allow;
-        /* a process begins with less than there may be, and fills what it keeps */
-        int64_t all = a->came + (s->deaths ? -(int64_t)s->deaths * ample(r) : a->full);
+        /* a process begins with less than there may be, and what is kept is filled first: at its
+         * begin, and when others took of it while no work waited */
+        int64_t all = a->came - a->lost + (s->deaths ? -(int64_t)s->deaths * ample(r) : a->full);
+        if (a->taken && !a->other.even && a->kind <= ALLOW_REQUESTS)
+            all -= GONE_MS * a->rate_milli;
         if (!a->on || a->kind == ALLOW_ALL)
             continue;
         world_say(&s->w, "%s: %u calls, %u refused; of %" PRId64 " tokens %" PRId64 " were used",

@@ -64,7 +64,9 @@ struct allowance {
     int64_t critical_ms;        /* the newest moment at which critical work was about */
     int64_t used;               /* millionths, by all */
     int64_t busy_ms, busy_used; /* at the last look, when work was waiting; 0: it was not */
-    int64_t full;               /* millionths, of the first such look */
+    int64_t busy_level;         /* millionths, then */
+    int64_t full;               /* ... of the first such look, beyond what may lie */
+    int64_t lost;               /* ... that it had less of when it came to wait again */
     int64_t came, went;         /* millionths, while it was */
     int64_t idle_ms;            /* since when nothing comes, and could */
     unsigned entered, refused;

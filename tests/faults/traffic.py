@@ -13,6 +13,7 @@ from sandbox.orders import OrderFactory
 from sandbox.shopify import ShopifySender, sign
 
 FOR_EVER = (0.1,) * 3_000  # the waits of a sender that does not give up
+PATIENCE_S = 20            # of one attempt: what is late by a busy machine alone is no answer that failed
 
 
 class Shop:
@@ -57,8 +58,8 @@ class Shop:
             self.trouble = wrong
 
     async def work(self):
-        async with ShopifySender(f"{self.url}/in/acme-shop", SECRET, retries=FOR_EVER,
-                                 concurrency=self.concurrency) as self.sender:
+        async with ShopifySender(f"{self.url}/in/acme-shop", SECRET, retries=FOR_EVER, connect_s=PATIENCE_S,
+                                 total_s=PATIENCE_S, concurrency=self.concurrency) as self.sender:
             self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
             self.started.set()
             tasks, begun = set(), time.monotonic()

@@ -318,7 +318,8 @@ class Gateway:
         """All at once, as a flash sale does, again until each is acknowledged; see send_orders()."""
 
         async def go():
-            async with ShopifySender(url or f"{self.url}/in/acme-shop", SECRET, clock=0.01) as sender:
+            async with ShopifySender(url or f"{self.url}/in/acme-shop", SECRET, clock=0.01, connect_s=DEADLINE_S,
+                                     total_s=DEADLINE_S) as sender:
                 numbers = await send_orders(sender, orders, seed=seed or next(_seeds), **switches)
                 return numbers, sender.books()
 

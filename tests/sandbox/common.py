@@ -34,7 +34,7 @@ HTTP_ACTIONS = {
     "reset": False,  # TCP reset before acting
     "cut_before": False,  # plain close before acting
     "status_after": True,  # act, then answer `status`, `body`, `headers` all the same
-    "slow": True,  # wait `ms`, then act and answer
+    "slow": True,  # wait `ms`, or until the rule is taken away, then act and answer
     "drip": True,  # act, then send the answer in small pieces over `ms`
     "hang_after": True,  # act, then never answer (or close after `ms`)
     "cut_after": True,  # act, then close (or reset, with "how": "reset") without a byte of answer
@@ -151,6 +151,12 @@ class Faults:
                 return rule
         return None
 
+    async def lasts(self, rule, seconds):
+        """Waits so long, or until the rule is taken away; None: so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and (rule is None or rule in self.rules):
+            await asyncio.sleep(left if rule is None else min(left, 0.02))
+
     def of(self, action):
         return [rule for rule in self.rules if rule.action == action]
 
@@ -172,6 +178,7 @@ class StandIn:
         self.scheme = "http"
         self._runner = None
         self._tasks = set()
+        self._late = []  # (when, request): acted upon after their line was cut
         self.clear_requests()
 
     # ---- for the subclass ----
@@ -229,6 +236,7 @@ class StandIn:
             self.requests["incomplete"] += 1
             entry["status"] = "incomplete"
             raise
+        await self.act_overdue()
         response = self.refuse(request)
         if response is None:
             http = set(HTTP_ACTIONS) | set(self.answer_actions)
@@ -272,7 +280,7 @@ class StandIn:
             self.spawn(self.act_later(rule.get("ms", 500) / 1000, request))
             return self.drop(request, rule.get("how") == "reset")
         if action == "slow":
-            await asyncio.sleep(rule.get("ms", 1000) / 1000)
+            await self.faults.lasts(rule, rule.get("ms", 1000) / 1000)
             return await self.answer(request)
         response = await self.answer(request)
         if action == "hang_after":
@@ -298,8 +306,20 @@ class StandIn:
         return web.Response(status=rule.get("status", 503), text=text, headers=headers)
 
     async def act_later(self, seconds, request):
+        late = (time.monotonic() + seconds, request)
+        self._late.append(late)
         await asyncio.sleep(seconds)
-        await self.answer(request)
+        await self.act_late(late)
+
+    async def act_late(self, late):
+        if late in self._late:
+            self._late.remove(late)
+            await self.answer(late[1])
+
+    async def act_overdue(self):
+        """Who asks later than something was to be done finds it done, however busy the machine is."""
+        for late in [one for one in self._late if one[0] <= time.monotonic()]:
+            await self.act_late(late)
 
     async def hang(self, rule, request):
         ms = rule.get("ms")
@@ -374,6 +394,7 @@ class StandIn:
     async def on_reset(self, request):
         for task in list(self._tasks):
             task.cancel()
+        self._late.clear()
         self.faults.clear()
         self.faults.fired.clear()
         self.clear_requests()

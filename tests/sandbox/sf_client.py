@@ -67,7 +67,7 @@ class Org:
         return self.call("PATCH", f"{JOBS}/{job}", {"state": "UploadComplete"})
 
     def wait(self, job):
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             info = self.call("GET", f"{JOBS}/{job}")[1]
             if info["state"] in ("JobComplete", "Failed", "Aborted"):

@@ -166,12 +166,12 @@ class Engine:
         job.started = time.monotonic()
         slow = self.faults.strike({"slow_job"}, ["job", job.object])
         seconds = (slow.get("ms", 5000) if slow else self.processing_ms) / 1000
-        await asyncio.sleep(seconds * 0.2)
+        await asyncio.sleep(min(seconds * 0.2, 0.2))
         if job.over:
             return
         job.set_state("InProgress")
         try:
-            await self.process(job, job.started + seconds)
+            await self.process(job, job.started + seconds, slow)
         except JobFailed as failed:
             job.error = str(failed)
         finally:
@@ -201,8 +201,8 @@ class Engine:
         if job.operation in ("delete", "hardDelete") and [one.field for one in job.columns] != ["Id"]:
             raise JobFailed("InvalidBatch : the file of a delete has the column Id, and no other")
 
-    async def process(self, job, end):
-        """All rows, spread over the time until `end` (monotonic seconds)."""
+    async def process(self, job, end, slow=None):
+        """All rows, spread over the time until `end` (monotonic seconds), or as long as there is the rule `slow`."""
         await self.load(job)
         prepared = []  # parents as they stand before the job
         for row in job.rows:
@@ -222,10 +222,10 @@ class Engine:
         chunks = [batch[at:at + CHUNK] for batch in batches for at in range(0, len(batch), CHUNK)]
         begun = time.monotonic()
         if not chunks:
-            await asyncio.sleep(max(0, end - begun))
+            await self.faults.lasts(slow, end - begun)
         for done, chunk in enumerate(chunks, 1):
             wait = begun + (end - begun) * done / len(chunks) - time.monotonic()
-            await asyncio.sleep(wait if wait > 0.001 else 0)
+            await (self.faults.lasts(slow, wait) if wait > 0.001 else asyncio.sleep(0))
             if job.state == "Aborted":
                 return
             chunk = chunk[:max(0, stop_at - chunk[0])]

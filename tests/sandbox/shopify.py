@@ -62,13 +62,17 @@ class ShopifySender:
 
     clock: factor on the retry waits (0.001 makes 4 hours 14 s); the 1 s and 5 s limits stay true.
     removable: the subscription goes after 8 failures in a row, as one made through the API does.
+    connect_s, total_s: the platform's limits, unless a test is about something else: there a machine that
+    stands still for a moment would be a failed attempt.
     """
 
     def __init__(self, url, secret, shop="example.myshopify.com", api_version="2026-10", name=None, clock=1.0,
-                 concurrency=64, retries=RETRY_S, removable=False, verify=True):
+                 concurrency=64, retries=RETRY_S, removable=False, verify=True, connect_s=CONNECT_S,
+                 total_s=TOTAL_S):
         self.url, self.secret, self.shop, self.api_version = url, secret, shop, api_version
         self.name, self.clock, self.retries, self.removable = name, clock, retries, removable
         self.verify = verify
+        self.connect_s, self.total_s = connect_s, total_s
         self.concurrency = concurrency
         self.deliveries = []
         self.failures_in_row = self.worst_row = 0
@@ -76,7 +80,7 @@ class ShopifySender:
 
     async def __aenter__(self):
         connector = aiohttp.TCPConnector(limit=0, ssl=None if self.verify else False, keepalive_timeout=60)
-        timeout = aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S)
+        timeout = aiohttp.ClientTimeout(total=self.total_s, sock_connect=self.connect_s)
         self.session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         self.slots = asyncio.Semaphore(self.concurrency)
         return self

@@ -38,7 +38,8 @@ SLUICE = BUILD / "sluice"
 SHOP = "example.myshopify.com"
 SECRET, OLD_SECRET = "sandbox-app-secret-current", "sandbox-app-secret-previous"
 BYRON_TOKEN, NORD_TOKEN = "b-token", "n-token"
-DEADLINE_S = 60
+DEADLINE_S = 100
+LATE_S = 20  # what the clock decides is decided no later; to the millisecond: the simulated clock's tests
 
 # of an endpoint whose remote fails in the test: tried again at once, and not given up for it
 QUICK = {"retry": {"first": "50ms", "cap": "200ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"}}

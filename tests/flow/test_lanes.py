@@ -28,25 +28,28 @@ def lanes(make_gateway, byron, nord):
 
 
 def statuses(books, step="order"):
-    return [one["status"] for one in books["requests"]["log"] if one["step"] == step]
+    """Of those that were answered."""
+    return [one["status"] for one in books["requests"]["log"] if one["step"] == step and "status" in one]
 
 
 # ---- pace ----
 
 
 def test_no_window_of_time_sees_more_than_its_rate_and_burst(lanes, byron):
+    """One at a time: what is held up on its way, however long, holds up those after it, so two never come closer to
+    each other than they left - but for the first of a window, which may come late and those after it in time."""
     rate, burst, count = 20, 5, 60
-    gateway = lanes({"rate": {"per_second": rate, "burst": burst}})
+    gateway = lanes({"rate": {"per_second": rate, "burst": burst}, "concurrency": 1})
     orders = byron_orders(count)
     gateway.burst(orders)
     wait_until(lambda: gateway.lane("byron")["delivered"] == count)
     books = byron.books()
     times = sorted(one["at"] for one in books["orders"])
-    late = 0.15  # what one request may be held up on its way more than another
+    clocks = 0.02  # that two clocks, and the bucket's, tick in whole milliseconds
     for first in range(count):
         for last in range(first, count):
-            window = (times[last] - times[first]) / 1000 + late
-            assert last - first + 1 <= rate * window + burst
+            window = (times[last] - times[first]) / 1000 + clocks
+            assert last - first <= rate * window + burst
     check_supplier(books, BYRON, orders)
 
 
@@ -83,7 +86,7 @@ def test_a_429_of_a_question_holds_the_lane_too(lanes, nord):
         gateway.post(order)
     wait_until(lambda: gateway.lane("nord")["delivered"] == 4)
     books = nord.books()
-    log = [(one["at"], one["status"]) for one in books["requests"]["log"]]
+    log = [(one["at"], one.get("status")) for one in books["requests"]["log"]]
     refused = next(at for at, status in log if status == "429")
     assert min(at for at, _ in log if at > refused) - refused >= 950
     check_supplier(books, NORD, orders)
@@ -131,12 +134,17 @@ def test_an_endpoint_that_is_down_is_tried_until_it_is_there(make_gateway):
 # ---- no key: what is not known is asked for ----
 
 
+def short_timeout(fault):
+    """As short as a busy machine allows, where it is waited for; else nothing is to be late by the machine alone."""
+    return {"timeout": {"first_byte": "800ms" if fault.startswith("hang") else "20s", "total": "40s"}}
+
+
 @pytest.mark.parametrize("fault", [
     {"action": "cut_after"}, {"action": "cut_after", "how": "reset"}, {"action": "torn"},
     {"action": "garbage"}, {"action": "hang_after"}, {"action": "cut_late", "ms": 400},
 ], ids=lambda fault: "-".join(str(word) for word in fault.values()))
 def test_without_a_key_what_arrived_although_its_answer_was_lost_is_found_and_not_doubled(lanes, nord, fault):
-    gateway = lanes(nord_changes={"timeout": {"first_byte": "400ms", "total": "2s"}})
+    gateway = lanes(nord_changes=short_timeout(fault["action"]))
     nord.fault(at="order", count=1, **fault)
     order = nord_orders()[0]
     gateway.post(order)
@@ -151,7 +159,7 @@ def test_without_a_key_what_arrived_although_its_answer_was_lost_is_found_and_no
 
 @pytest.mark.parametrize("fault", ["cut_before", "reset", "hang"])
 def test_without_a_key_what_did_not_arrive_is_sent_again_once_after_a_clear_no(lanes, nord, fault):
-    gateway = lanes(nord_changes={"timeout": {"first_byte": "400ms", "total": "2s"}})
+    gateway = lanes(nord_changes=short_timeout(fault))
     nord.fault(action=fault, at="order", count=1)
     order = nord_orders()[0]
     gateway.post(order)
@@ -211,9 +219,9 @@ def test_a_breaker_opens_lets_nothing_be_burnt_meanwhile_and_closes_again(lanes,
     for order in orders:
         gateway.post(order)
     wait_until(lambda: gateway.lane("byron")["breaker"] == "open")
+    opened = gateway.lane("byron")["breaker_trips"]
     wait_until(lambda: gateway.lane("byron")["inflight"] == 0)
     before = byron.books()["requests"]["total"]
-    opened = gateway.lane("byron")["breaker_trips"]
     stays(lambda: gateway.lane("byron")["breaker"] == "open", 0.8)
     if gateway.lane("byron")["breaker"] == "open" and gateway.lane("byron")["breaker_trips"] == opened:
         assert byron.books()["requests"]["total"] == before

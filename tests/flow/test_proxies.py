@@ -13,6 +13,7 @@ import os
 import random
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.plain  # the same vectors, without proxies: tests/unit/
 
 ECHO = BUILD / "tests" / "unit" / "net" / "http-echo"
 CUT_SEED = 20261121
-QUIET_S = 0.6       # without a byte for this long nothing more is coming
+QUIET_S = 0.3       # without a byte for this long, and while others were answered, nothing more is coming
+BEATS = 3           # so many of them
+LATEST_S = 60       # whatever the machine does
 AT_ONCE = 48
 LONG = bool(os.environ.get("SLUICE_LONG"))
 
@@ -96,10 +99,38 @@ def randomly(data, rng):
 CUTS = {"whole": whole, "bytewise": bytewise, "randomly": randomly}
 
 
-async def talk(port, pieces):
-    """Sends the pieces, each by itself; all that comes back until nothing more does."""
+class Pulse:
+    """Good requests, one after the other; `beats`: how many were answered. Only while it beats is silence an answer:
+    a machine that stands still is silent as well."""
+
+    def __init__(self, port):
+        self.port, self.beats = port, 0
+
+    async def __aenter__(self):
+        self.task = asyncio.create_task(self.run())
+        return self
+
+    async def __aexit__(self, *unused):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def run(self):
+        while True:
+            await asyncio.sleep(0.02)
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.write(b"GET /canary/pulse HTTP/1.1\r\nHost: pulse\r\nConnection: close\r\n\r\n")
+                self.beats += (await reader.read()).startswith(b"HTTP/1.1 200")
+                writer.close()
+            except OSError:
+                pass
+
+
+async def talk(port, pieces, pulse=None):
+    """Sends the pieces, each by itself; all that comes back until nothing more does. Without a pulse: one answer, and
+    what comes at once with it."""
     loop = asyncio.get_running_loop()
-    got = bytearray()
+    got, latest = bytearray(), time.monotonic() + LATEST_S
     line = socket.socket()
     line.setblocking(False)
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -121,8 +152,11 @@ async def talk(port, pieces):
             await asyncio.sleep(0)
         had = -1
         while not ended.done() and had != len(got):
-            had = len(got)
+            had, beats = len(got), pulse.beats if pulse else 0
             await asyncio.wait([ended], timeout=QUIET_S)
+            while not ended.done() and had == len(got) and time.monotonic() < latest and \
+                    (pulse.beats < beats + BEATS if pulse else not got):
+                await asyncio.wait([ended], timeout=0.05)
     except OSError:
         await asyncio.wait([ended], timeout=QUIET_S)
     finally:
@@ -173,11 +207,12 @@ async def throw_all(port, cut, table):
         data = data.replace(b"Host: a\r\n", b"Host: a%d\r\n" % number)
         jobs.append((f"a{number}", CUTS[cut](data, rng)))
 
-    async def one(tag, pieces):
-        async with room:
-            return tag, answers(await talk(port, pieces))
+    async with Pulse(port) as pulse:
+        async def one(tag, pieces):
+            async with room:
+                return tag, answers(await talk(port, pieces, pulse))
 
-    return await asyncio.gather(*(one(*job) for job in jobs))
+        return await asyncio.gather(*(one(*job) for job in jobs))
 
 
 def canaries(port, count=40):
@@ -286,7 +321,7 @@ def test_http_1_0_with_chunks_becomes_no_body_whoever_passes_it_on(tmp_path, pro
         else:
             assert [status for status, _, _ in got] == [400] and echo.saw() == []
         if proxy is PlainHAProxy:
-            assert running.forwarded() == [("POST", "/p", "a")]
+            wait_until(lambda: running.forwarded() == [("POST", "/p", "a")])  # it logs once it has answered
 
 
 # ---- webhooks ----

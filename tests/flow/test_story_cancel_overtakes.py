@@ -68,8 +68,8 @@ def test_what_was_sent_is_cancelled_after_it(gateway, desk):
     wait_until(lambda: gateway.states("desk").get("waiting") == 1, "it was tried, and is tried again")
     gateway.post(order, topic=CANCEL)
     wait_until(lambda: len(gateway.deliveries()) == 2)
-    cancel = gateway.delivery(route="cancel-to-desk")
-    assert "of route order-to-desk, which it follows" in cancel["waits_for"]["text"]
+    wait_until(lambda: "of route order-to-desk, which it follows" in
+               gateway.delivery(route="cancel-to-desk")["waits_for"]["text"], "it says what it follows")
     desk.clear_faults()
     wait_until(lambda: gateway.states("desk") == {"delivered": 2})
     assert messages(desk) == [{"order": str(order.summary["id"])}, {"cancel": str(order.summary["id"])}]

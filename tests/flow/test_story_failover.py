@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from flow.harness import NORD_TOKEN, demo_config, merge, nord_orders, stays, wait_until
+from flow.harness import NORD_TOKEN, demo_config, free_port, merge, nord_orders, stays, wait_until
 from sandbox.client import Process
 
 
@@ -21,7 +21,7 @@ class Line:
         host, port = url.removeprefix("http://").split(":")
         self.to = (host, int(port))
         self.open, self.listener, self.lock = [], None, threading.Lock()
-        self.port = 0
+        self.port = free_port()  # nobody else's while the line is cut
         self.mend()
 
     @property
@@ -33,7 +33,6 @@ class Line:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(("127.0.0.1", self.port))
         self.listener.listen()
-        self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
     def accept(self, listener):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from flow.harness import byron_orders, check_supplier, demo_config, route, wait_until
+from flow.harness import LATE_S, byron_orders, check_supplier, demo_config, route, wait_until
 from sandbox.orders import BYRON
 
 RISK = "orders/risk_assessment_changed"
@@ -23,6 +23,12 @@ def holding(byron, **more):
 
 def risk(order, level, at="2026-11-20T10:00:00Z"):
     return json.dumps({"order_id": order.summary["id"], "risk_level": level, "created_at": at}).encode()
+
+
+def made(gateway):
+    """The one delivery, once there is one, however it stands by then."""
+    wait_until(gateway.deliveries, "it is made")
+    return gateway.delivery()
 
 
 def held(gateway, n=1):
@@ -87,12 +93,12 @@ def test_an_assessment_that_came_first_counts_as_well(make_gateway, byron):
 def test_when_nobody_says_anything_the_clock_decides(make_gateway, byron, then, state):
     gateway = make_gateway(holding(byron, **{"for": "1500ms", "then": then}))
     gateway.post(byron_orders()[0])
-    row = held(gateway)[0]
-    assert row["next_at"] and row["detail"]["then"] == then
+    row = made(gateway)
+    assert row["state"] != "held" or (row["next_at"] and row["detail"]["then"] == then)
     wait_until(lambda: gateway.states() == {state: 1}, "the clock ran out", every=0.01)
-    one = gateway.delivery()
-    move = next(m for m in one["moves"] if m["who"] == "clock")
-    assert 0 <= seconds(move["at"]) - seconds(row["next_at"]) < 2
+    began, *_ = moves = gateway.delivery()["moves"]
+    move = next(m for m in moves if m["who"] == "clock")
+    assert began["state"] == "held" and 1.4 <= seconds(move["at"]) - seconds(began["at"]) < LATE_S
     assert "nobody decided within 1500ms" in move["reason"]
 
 
@@ -106,8 +112,8 @@ def test_what_runs_out_may_be_escalated_and_stays_held(make_gateway, byron):
     config["alerts"] = {"repeat": "1s"}
     gateway = make_gateway(config)
     gateway.post(byron_orders()[0])
-    held(gateway)
-    assert gateway.cli("held", "list", "--overdue").json == []
+    due = seconds(made(gateway)["moves"][0]["at"]) + 0.4
+    assert gateway.cli("held", "list", "--overdue").json == [] or time.time() > due
     wait_until(lambda: gateway.cli("held", "list", "--overdue").json, "it is overdue")
     [row] = gateway.cli("held", "list", "--overdue", "--owner", "head-of-risk").json
     assert row["detail"]["overdue"] is True and row["detail"]["evidence"]["name"]
@@ -127,13 +133,13 @@ def test_a_clock_goes_on_over_a_kill(make_gateway, byron, then, state):
     started = time.time()  # on a busy machine perhaps later than the clock
     wait_until(lambda: gateway.states() == {state: 1})
     move = next(m for m in gateway.delivery()["moves"] if m["who"] == "clock")
-    assert due <= seconds(move["at"]) < max(due, started) + 1
+    assert due <= seconds(move["at"]) < max(due, started) + LATE_S
 
 
 def test_a_clock_that_ran_out_while_nothing_ran_is_seen_at_the_start(make_gateway, byron):
     gateway = make_gateway(holding(byron, **{"for": "700ms", "then": "reject"}))
     gateway.post(byron_orders()[0])
-    held(gateway)
+    made(gateway)
     gateway.kill9()
     time.sleep(1)
     gateway.start()

@@ -52,6 +52,7 @@ class Load:
         self.orders = orders_of(BYRON, count=40)
         self.ids = itertools.count(1)
         self.sent, self.failed = [], []
+        self.waits = False  # when there is much to send: how large the process is would be the backlog's size
         self.over = threading.Event()
         self.threads = [threading.Thread(target=self.go) for _ in range(connections)]
 
@@ -86,6 +87,8 @@ class Load:
                 self.failed.append(repr(error))
                 line.close()
             time.sleep(self.every_s)
+            while self.waits and not self.over.is_set():
+                time.sleep(self.every_s)
 
 
 def changes(config):
@@ -130,6 +133,7 @@ def test_two_hundred_reloads_under_load_lose_double_and_fail_nothing(gateway, re
         wait_until(lambda: len(load.sent) > 20)
         for n, config in zip(range(RELOADS), changes(whole)):
             reload(gateway, config)
+            load.waits = sum(lane["ready"] for lane in gateway.status()["lanes"]) > 200
             if n == RELOADS // 2:
                 half = size(gateway)
             time.sleep(0.02)
@@ -163,7 +167,7 @@ def test_who_would_lose_its_place_is_counted_before_and_held_then(gateway, remot
     erp, _ = remotes
     erp.fault(action="status", at="message", status=401)
     gateway.post(orders_of(BYRON)[0])
-    wait_until(lambda: gateway.lane("erp")["parked"])
+    wait_until(lambda: gateway.lane("erp")["parked"] and gateway.states("erp") == {"ready": 1})
     config = copy.deepcopy(gateway.config)
     gateway.config["routes"] = [route(gateway.config, "order-to-chat")]
     gateway.write()

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from sandbox import sf_schema as sf
 from sandbox.sf_csv import DELIMITERS, ENDINGS, quote
+from sandbox.sf_jobs import KEPT_S, QUEUED_S
 from sandbox.sf_rest import NOT_FOUND, RestError, Route, answer, read_json
 from sandbox.sf_store import RowError
 
 PAGE = 250_000  # rows of a page that was asked for without maxRecords
-KEPT_S = 7 * 24 * 3600
 JOB = "/jobs/query/(?P<id>[^/]+)"
 REFUSED = re.compile(r"\b(GROUP\s+BY|OFFSET|TYPEOF)\b", re.I)
 
@@ -136,11 +136,11 @@ class BulkQuery:
     async def run(self, job):
         slow = self.home.faults.strike({"slow_job"}, ["query-job"])
         seconds = (slow.get("ms", 5000) if slow else self.processing_ms) / 1000
-        await asyncio.sleep(seconds * 0.2)
+        await asyncio.sleep(min(seconds * 0.2, QUEUED_S))
         if job.over:
             return
         job.set_state("InProgress")
-        await asyncio.sleep(seconds * 0.8)
+        await self.home.faults.lasts(slow, max(seconds * 0.8, seconds - QUEUED_S))
         if job.over:
             return
         if self.home.faults.strike({"job_failed"}, ["query-job"]):

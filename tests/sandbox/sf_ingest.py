@@ -133,8 +133,10 @@ class Ingest:
         short = job.short_info()
         if state == "UploadComplete":
             self.home.spawn(self.engine.run(job))
-        elif not job.rows:
-            await self.give_back(job)
+        else:
+            self.engine.unlock(job)
+            if not job.rows:
+                await self.give_back(job)
         return answer(short)
 
     async def give_back(self, job):
@@ -163,6 +165,7 @@ class Ingest:
                             "terminated")
         if not job.over:
             job.set_state("Aborted")  # its run ends with it
+            self.engine.unlock(job)
         self.engine.forget(job, "deleted")
         return web.Response(status=204)
 

@@ -13,6 +13,7 @@ from sandbox.sf_store import CLEAR, LOCKED, RowError
 CHUNK = 200  # rows that one run of the platform's triggers sees together
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
 OPEN_S = 24 * 3600  # a job may stay open so long
+QUEUED_S = 0.2  # at most, before a job is in progress
 KEPT_S = 7 * 24 * 3600  # and is kept so long after its end
 
 class Job:
@@ -166,7 +167,7 @@ class Engine:
         job.started = time.monotonic()
         slow = self.faults.strike({"slow_job"}, ["job", job.object])
         seconds = (slow.get("ms", 5000) if slow else self.processing_ms) / 1000
-        await asyncio.sleep(min(seconds * 0.2, 0.2))
+        await asyncio.sleep(min(seconds * 0.2, QUEUED_S))
         if job.over:
             return
         job.set_state("InProgress")

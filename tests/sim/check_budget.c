@@ -310,7 +310,7 @@ void check_budgets_end(struct sim *s)
         /* a process begins with less than there may be, and what is kept is filled first: at its
          * begin, and when others took of it while no work waited */
         int64_t all = a->came - a->lost + (s->deaths ? -(int64_t)s->deaths * ample(r) : a->full);
-        if (a->taken && !a->other.even && a->kind <= ALLOW_REQUESTS)
+        if (a->taken && !a->other.even)
             all -= GONE_MS * a->rate_milli;
         if (!a->on || a->kind == ALLOW_ALL)
             continue;

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "flow/due.h"
 #include "flow/group.h"
+#include "flow/pace.h"
 
 #define AT_ONCE    16 /* questions, of all endpoints */
 #define MOST       8  /* attempts */
@@ -330,6 +331,7 @@ static void begin(struct lookup *x, const struct store_delivery *row)
     json_t *j = json_loadb(row->detail.ptr, row->detail.len, 0, NULL);
     const char *topic = json_string_value(json_array_get(json_object_get(j, "until"), 0));
     struct lane *l = r && r->from_endpoint ? flow_lane(f, str_of(r->from_endpoint)) : NULL;
+    uint64_t wait = 0;
 
     x->topic = mem_str(topic ? topic : "");
     x->subject = mem_dup(row->subject);
@@ -343,6 +345,8 @@ static void begin(struct lookup *x, const struct store_delivery *row)
         cannot(x, "the process ended three times in a row while it was looked up");
     else if (!may_ask(l))
         later(x, AGAIN_MS);
+    else if ((wait = pace_question(l, x->num, uv_now(f->loop))))
+        later(x, (int64_t)wait);
     else
         ask(x, l);
 }

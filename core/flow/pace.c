@@ -4,11 +4,13 @@
 #include "base/clock.h"
 
 #define TOKEN         1000
-#define JITTER_MS     10   /* between departures and arrivals, at least */
-#define JITTER_MAX_MS 200  /* and at most: a connection that must be made first */
-#define KEEP_AGAIN_MS 5000 /* a wait that grows by less is not written down again */
-#define MARK_MS       5000 /* what is spent is written down so far ahead, at least */
-#define LEAKS_IN_S    20   /* Shopify's plans: a bucket of n slots leaks n / 20 a second */
+#define JITTER_MS     10    /* between departures and arrivals, at least */
+#define JITTER_MAX_MS 200   /* and at most: a connection that must be made first */
+#define KEEP_AGAIN_MS 5000  /* a wait that grows by less is not written down again */
+#define MARK_MS       5000  /* what is spent is written down so far ahead, at least */
+#define QUESTION_MS   100   /* a question comes so much later than it was told to, or not at all */
+#define QUESTIONS_MS  60000 /* the last of many that wait comes again after this */
+#define LEAKS_IN_S    20    /* Shopify's plans: a bucket of n slots leaks n / 20 a second */
 
 /** Does any route send critical work here? Without it nothing is kept for it. */
 static bool has_critical(const struct lane *l)
@@ -86,8 +88,12 @@ uint64_t pace_wait(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now
 {
     struct bucket *b = &l->bucket;
     uint64_t wait, quota = quotas_wait(l, priority);
+    bool question = l->question && l->question_until > now && !l->question_last;
+    int64_t keep = reserved(l, priority, b->capacity);
 
-    wait = bucket_wait_keep(b, cost, l->promised, reserved(l, priority, b->capacity), now);
+    wait = bucket_wait_keep(b, cost, l->promised + question, keep, now);
+    if (question && wait > l->question_until - now)
+        wait = l->question_until - now; /* the question may not come */
     return wait > quota ? wait : quota;
 }
 
@@ -100,7 +106,7 @@ static uint64_t quotas_gone(struct lane *l)
     return (uint64_t)(day > window ? day : window);
 }
 
-uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now)
+static uint64_t take(struct lane *l, uint32_t cost, uint64_t now)
 {
     uint64_t wait = quotas_gone(l);
 
@@ -110,6 +116,47 @@ uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now)
     l->prepaid++;
     l->prepaid_tokens += cost;
     return 0;
+}
+
+uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now)
+{
+    uint64_t wait = take(l, cost, now);
+
+    if (!wait)
+        l->question_last = false;
+    return wait;
+}
+
+/** Behind the first that waits: each a token's time after the other. */
+static uint64_t queue_question(struct lane *l, uint64_t at, uint64_t now)
+{
+    uint64_t rate = l->bucket.rate_milli, token_ms = rate ? 1000 * TOKEN / rate : QUESTION_MS;
+
+    if (l->question_next < at + token_ms)
+        l->question_next = at + token_ms;
+    if (l->question_next > now + QUESTIONS_MS)
+        l->question_next = now + QUESTIONS_MS;
+    at = l->question_next;
+    l->question_next += token_ms;
+    return at - now;
+}
+
+uint64_t pace_question(struct lane *l, uint64_t id, uint64_t now)
+{
+    uint64_t wait = take(l, 1, now);
+    bool is_first = !l->question || l->question == id || l->question_until <= now;
+
+    if (!wait) {
+        l->question = is_first ? 0 : l->question;
+        l->question_last = true;
+        pace_mark(l);
+        return 0;
+    }
+    if (!is_first)
+        return queue_question(l, l->question_until, now);
+    l->question = id;
+    l->question_until = now + wait + QUESTION_MS;
+    return wait;
 }
 
 void pace_unused(struct lane *l)

@@ -18,6 +18,10 @@ void pace_change(struct lane *l);
 uint64_t pace_wait(struct lane *l, uint32_t cost, uint8_t priority, uint64_t now);
 /** It leaves: its tokens are taken, or milliseconds to wait. */
 uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now);
+/** A question that is none of the lane's, such as a look-up, goes now: its token is taken. Or
+ *  milliseconds until it may ask again: each of many has a time of its own, and a token stays for
+ *  the first, in turn with what the lane sends. */
+uint64_t pace_question(struct lane *l, uint64_t id, uint64_t now);
 /** Something under way has ended: what it did not spend on calls is not spent by others' calls. */
 void pace_unused(struct lane *l);
 /** A batch is about to be written down as sent: what of the pace outlives the process is written

@@ -94,6 +94,10 @@ struct lane {
     struct list paced;       /* batches that wait for theirs, their `sent` record durable */
     uint64_t prepaid;        /* HTTP calls that batches under way took tokens for ... */
     uint64_t prepaid_tokens; /* ... and how many */
+    uint64_t question;       /* the one that a token stays for; 0: none waits ... */
+    uint64_t question_until; /* ... or it did not come again */
+    uint64_t question_next;  /* others that wait come again no sooner */
+    bool question_last;      /* the last token went to one: it is a batch's turn */
     uint64_t quickest_ms;    /* the shortest time from a call to its answer; 0: none yet */
     uint64_t day_told, window_told; /* calls until the one whose answer spoke of it last */
     bool quota_spent;               /* the day's: said and written down */

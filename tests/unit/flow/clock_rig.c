@@ -126,6 +126,16 @@ static void deliver(void *self, void *handle, const sl_batch *b, const sl_done *
     done->finish(done->ctx);
 }
 
+static void lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void *ctx)
+{
+    struct clock_rig *r = self;
+
+    (void)what;
+    r->lookups++;
+    cb(ctx, &(sl_looked_up){
+                .size = sizeof(sl_looked_up), .verdict = SL_LOOKUP_NONE, .why = STR("the test") });
+}
+
 static const sl_action actions[] = { { .name = "send", .batch_records = 1 }, { 0 } };
 
 static const sl_plugin plugin = {
@@ -134,6 +144,7 @@ static const sl_plugin plugin = {
     .actions = actions,
     .describe = describe,
     .deliver = deliver,
+    .lookup = lookup,
 };
 
 /* ---- what became durable ---- */

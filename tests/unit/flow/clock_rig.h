@@ -3,9 +3,10 @@
  * for a time or for an event, to the millisecond, with restarts and clocks that are set.
  *
  * The endpoint "shop" sends events; a body is its subject, or "SUBJECT ref ID" with a reference, or
- * "SUBJECT at VERSION". "crm" takes deliveries at once, as `kind` says. There are no mapping
- * workers: a program of a hold is true for an event whose body has the program's text in it, and a
- * route's makes a piece of each key in "SUBJECT /KEY/KEY", and fails without one.
+ * "SUBJECT at VERSION". "crm" takes deliveries at once, as `kind` says; a look-up finds nothing.
+ * There are no mapping workers: a program of a hold is true for an event whose body has the
+ * program's text in it, and a route's makes a piece of each key in "SUBJECT /KEY/KEY", and fails
+ * without one.
  */
 #pragma once
 
@@ -45,7 +46,7 @@ struct clock_rig {
     uint32_t kind;    /* SL_* of each delivery's outcome */
     const char *why;  /* of each outcome */
     const char *link; /* delivered: it writes a link of kind "po" with this id; NULL: none */
-    uint64_t delivers, questions;
+    uint64_t delivers, questions, lookups;
     char log[512];              /* names delivered, each with a blank, as far as there is room */
     struct told *moves, *emits; /* own */
     size_t n_moves, n_emits;

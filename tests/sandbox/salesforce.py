@@ -25,6 +25,7 @@ from sandbox.sf_faults import RowFaults
 from sandbox.sf_ingest import Ingest
 from sandbox.sf_jobs import Engine
 from sandbox.sf_limits import CONCURRENT, TOTAL, Limits
+from sandbox.sf_outbound import Outbound
 from sandbox.sf_query import Query
 from sandbox.sf_records import Records
 from sandbox.sf_rest import JSON, NO_SESSION, NOT_FOUND, RestError, answer, one_error
@@ -60,8 +61,9 @@ class Salesforce(common.StandIn):
         self.bulk_query = BulkQuery(self, processing_ms)
         self.collections = Collections(self)
         self.records = Records(self)
+        self.outbound = Outbound(self)
         self.parts = [self.ingest, self.bulk_query, self.collections, Composite(self), self.query, self.limits,
-                      self.records]
+                      self.records, self.outbound]
         self.routes = [(route, getattr(part, route.handler)) for part in self.parts for route in part.routes]
         self.reset()
 
@@ -209,6 +211,7 @@ class Salesforce(common.StandIn):
                      for name in ("rows", "successful", "failed", "unprocessed", "missing")},
             "query_jobs": self.bulk_query.books(),
             "collections": self.collections.books(),
+            "outbound": self.outbound.books(),
             "outcomes": {name: dict(counts) for name, counts in self.store.outcomes.items()},
             "api_usage": self.limits.used("calls"),
             "limits": self.limits.books(),
@@ -286,7 +289,12 @@ class Salesforce(common.StandIn):
                 web.post("/_control/clock", self.on_clock),
                 web.post("/_control/oauth", self.changer(self.auth, self.auth.books)),
                 web.post("/_control/org", self.changer(self.org, self.org.as_json)),
-                web.post("/_control/limits", self.changer(self.limits, self.limits.books))]
+                web.post("/_control/limits", self.changer(self.limits, self.limits.books)),
+                *self.outbound.control_routes()]
+
+    async def stop(self):
+        await super().stop()
+        await self.outbound.stop()
 
 
 class Found:

@@ -21,7 +21,7 @@ class Clock:
         self._moved = None  # made in the loop that sleeps
 
     def reset(self):
-        self.ahead = 0.0
+        self.advance(-self.ahead)
 
     def now(self):
         """Seconds since 1970."""

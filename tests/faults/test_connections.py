@@ -16,7 +16,7 @@ from faults.traffic import Shop
 from flow.harness import BUILD, byron_orders, check_supplier, demo_config, wait_until
 from sandbox.orders import BYRON, NORD
 
-SLOW_MS = 11_000  # by then each is closed
+SLOW_MS = 20_000  # by then each is closed: after 5 s to 10 s, and what a busy machine adds
 SANITIZED = "asan" in BUILD.name
 
 
@@ -160,7 +160,7 @@ def test_connections_of_one_address_are_limited_and_a_proxys_are_not(make_gatewa
     assert gateway.log().count("too many connections from one address") == 1
     told = gateway.metrics()
     assert told["sluice_connections_turned_away_total"] == 10
-    assert told["sluice_connections"] == 80
+    wait_until(lambda: gateway.metrics()["sluice_connections"] == 80)  # that of the webhook has ended
     close_all(lines)
     wait_until(lambda: gateway.metrics()["sluice_connections"] == 0)
 

@@ -285,7 +285,7 @@ def test_an_event_that_cannot_be_read_does_not_hold_up_the_others(make_gateway, 
         db.execute("UPDATE events SET routed = 0 WHERE id = ?", (event,))
     db.close()
     gateway.start()
-    assert f"event {event} cannot be read, its record is damaged" in gateway.log()
+    wait_until(lambda: f"event {event} cannot be read, its record is damaged" in gateway.log())
     for order in orders[3:]:
         assert gateway.post(order) == 200
     wait_until(lambda: len(byron.books()["orders"]) >= 6, "the others arrive")

@@ -96,7 +96,7 @@ def test_below_the_reserve_webhooks_are_refused_and_what_was_taken_goes_on(on_sm
         status, headers = signed_post(gateway, order)
         assert status == 503 and int(headers["Retry-After"]) > 0
     wait_until(lambda: gateway.settled(10), "what was taken is delivered on a nearly full disk")
-    assert gateway.alerts()
+    wait_until(gateway.alerts)
 
     disk.free()
     back_by_itself(gateway, after)
@@ -186,7 +186,7 @@ class Traced(Gateway):
     def launch(self):
         if not self.inject:
             return super().launch()
-        tracer = ["strace", "-D", "-f", "-qq", "-y", "-o", str(self.trace), "-e", f"trace={self.calls}",
+        tracer = ["strace", "-D", "-f", "-qq", "-y", "-o", str(self.trace), "-e", "signal=none", "-e", f"trace={self.calls}",
                   "-e", f"inject={self.calls}:{self.inject}"]
         if self.only:
             tracer += ["-P", str(self.folder / "state" / self.only)]
@@ -197,8 +197,14 @@ class Traced(Gateway):
 
     def syncs(self):
         """(file, how it ended) of every sync, in order."""
-        calls = re.findall(r"f(?:data)?sync\(\d+<([^>]*)>\)\s*= (-?\d+)", self.trace.read_text())
-        return [(file, int(result)) for file, result in calls]
+        calls, begun = [], {}  # thread: file, of a call that another one's came into
+        for line in self.trace.read_text().splitlines():
+            thread = line.split(" ", 1)[0]
+            if call := re.search(r"f(?:data)?sync\(\d+<([^>]*)>", line):
+                begun[thread] = call[1]
+            if (ended := re.search(r"\)\s*= (-?\d+)", line)) and thread in begun:
+                calls.append((begun.pop(thread), int(ended[1])))
+        return calls
 
     def tried_again(self):
         """Files that were synced once more after a sync of theirs had failed, whatever came of it: by
@@ -363,7 +369,7 @@ def test_on_a_far_too_slow_disk_some_are_refused_and_what_was_acknowledged_is_th
     with Shop(traced.url, seed=51, rate=20, concurrency=64) as shop, alive(traced):
         wait_until(lambda: shop.statuses()["503"] > 10, "some are refused")
         wait_until(lambda: shop.acknowledged > 10, "and some are not")
-        assert traced.alerts()
+        wait_until(traced.alerts)
         shop.finish()
     assert shop.statuses().keys() == {"200", "503"}, shop.tell()
     traced.kill9()

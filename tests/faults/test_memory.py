@@ -141,10 +141,22 @@ def test_when_no_memory_is_to_be_had_it_refuses_or_ends_and_loses_nothing(make_g
     possible it ends and says so, and the next start goes on."""
     gateway = make_gateway(small_config(byron, nord))
     ends = refused = 0
+
+    def goes_on():
+        """Is it there? Where it has ended it said why, and is started again."""
+        nonlocal ends
+        if gateway.running:
+            return True
+        assert gateway.log().rstrip().endswith("a restart resumes the work"), \
+            (gateway.process.returncode, gateway.log()[-2000:])
+        ends += 1
+        gateway.start()
+        return True
+
     with Shop(gateway.url, seed=112, rate=40) as shop:
         for _ in range(3):
             enough = shop.acknowledged + 20
-            wait_until(lambda: shop.acknowledged > enough, "the shop's webhooks are taken")
+            wait_until(lambda: goes_on() and shop.acknowledged > enough, "the shop's webhooks are taken")
             with open(f"/proc/{gateway.process.pid}/statm") as sizes:
                 room = int(sizes.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
             resource.prlimit(gateway.process.pid, resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
@@ -152,13 +164,11 @@ def test_when_no_memory_is_to_be_had_it_refuses_or_ends_and_loses_nothing(make_g
             time.sleep(0.5)
             heavy.close()
             refused += heavy.refused
-            if gateway.running:
+            with contextlib.suppress(ProcessLookupError):
                 resource.prlimit(gateway.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-            else:
-                assert gateway.log().rstrip().endswith("a restart resumes the work"), \
-                    (gateway.process.returncode, gateway.log()[-2000:])
-                ends += 1
-                gateway.start()
+            goes_on()
+        more = shop.acknowledged
+        wait_until(lambda: goes_on() and shop.acknowledged > more, "it goes on with all the memory it wants")
         shop.finish()
     print(f"{refused} refused, {ends} ends; {shop.tell()}")
     assert refused + ends > 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import threading
 import time
 import zlib
@@ -35,8 +36,11 @@ def poisonous_split():
 
 
 @pytest.fixture
-def gateway(make_gateway, byron, tmp_path):
-    config = demo_config(byron.url, workers={"deadline": "700ms", "memory": "128MiB", "output": "1MiB"},
+def gateway(request, make_gateway, byron, tmp_path):
+    """What ends by its deadline does so soon; what ends otherwise is not ended by it on a busy machine."""
+    poison = getattr(request.node, "callspec", None) and request.node.callspec.params.get("poison", "loop")
+    config = demo_config(byron.url, workers={"deadline": "700ms" if poison in (None, "loop") else "20s",
+                                             "memory": "128MiB", "output": "1MiB"},
                          endpoints={"byron": {"rate": {"per_second": 1000}}})
     program = tmp_path / "poison.jq"
     program.write_text(poisonous_split())
@@ -44,17 +48,31 @@ def gateway(make_gateway, byron, tmp_path):
     return make_gateway(config)
 
 
+def number_in(path, line, field):
+    try:
+        with open(path) as file:
+            return int(file.read().splitlines()[line].split()[field])
+    except (OSError, LookupError):
+        return 0  # this kernel does not count it
+
+
 class Pulse(threading.Thread):
-    """Asks /livez all the time; `slowest_s`. `hiccup_s` is what the machine itself was late by."""
+    """Asks /livez all the time; `slowest_s`, but for what the gateway's loop and we waited for a processor.
+    `hiccup_s` is what the machine itself was late by."""
 
     def __init__(self, gateway):
         super().__init__(daemon=True)
         self.gateway, self.slowest_s, self.hiccup_s, self.asked, self.over = gateway, 0, 0, 0, False
         self.trouble = None
 
+    def waited_s(self):
+        pid = self.gateway.process.pid
+        queued_ns = number_in(f"/proc/{pid}/task/{pid}/schedstat", 0, 1) + number_in("/proc/thread-self/schedstat", 0, 1)
+        return queued_ns / 1e9 + number_in("/proc/stat", 0, 8) / os.sysconf("SC_CLK_TCK")  # of all, the stolen time
+
     def run(self):
         while not self.over and not self.trouble:
-            begun = time.monotonic()
+            waited, begun = self.waited_s(), time.monotonic()
             try:
                 status = request(self.gateway.admin_url, "GET", "/livez", timeout=20)[0]
                 if status != 200:
@@ -62,7 +80,7 @@ class Pulse(threading.Thread):
             except OSError as wrong:
                 self.trouble = repr(wrong)
             answered = time.monotonic()
-            self.slowest_s = max(self.slowest_s, answered - begun)
+            self.slowest_s = max(self.slowest_s, answered - begun - (self.waited_s() - waited))
             self.asked += 1
             time.sleep(0.01)
             self.hiccup_s = max(self.hiccup_s, time.monotonic() - answered - 0.01)

@@ -26,7 +26,8 @@ QUICK = {"rate": {"per_second": 1000, "burst": 100}, "retry": {"first": "50ms", 
 @pytest.fixture
 def gateway(make_gateway, byron, nord):
     return make_gateway(demo_config(byron.url, nord.url, limits={"drain": f"{DRAIN_S}s"}, endpoints={
-        "byron": QUICK, "nord": {**QUICK, "confirm": {"settle": "400ms", "after": "100ms"}}}))
+        "byron": QUICK, "nord": {**QUICK, "confirm": {"settle": "400ms", "after": "100ms"},
+                                 "timeout": {"first_byte": "1m", "total": "2m"}}}))
 
 
 def takes_connections(gateway):
@@ -57,7 +58,7 @@ def test_under_load_it_ends_with_0_and_all_that_was_acknowledged_is_there(gatewa
 
 
 def test_it_stops_taking_at_once_and_waits_for_what_is_under_way(gateway, nord):
-    nord.fault(action="slow", at="order", ms=1200)
+    nord.fault(action="slow", at="order", ms=60_000, id="slow")
     orders = nord_orders(3, seed=101)
     for order in orders:
         assert gateway.post(order) == 200
@@ -65,6 +66,7 @@ def test_it_stops_taking_at_once_and_waits_for_what_is_under_way(gateway, nord):
     gateway.process.send_signal(signal.SIGTERM)
     wait_until(lambda: not takes_connections(gateway))
     assert gateway.running, "it did not wait for the supplier"
+    nord.clear_faults()  # now it answers
     assert gateway.wait() == 0
     check_supplier(nord.books(), NORD, orders)
     gateway.start()
@@ -95,7 +97,7 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(gateway, byron):
     wait_until(lambda: "draining" in gateway.log())
     assert gateway.running
     gateway.process.send_signal(signal.SIGTERM)
-    assert gateway.wait(seconds=5) == 1
+    assert gateway.wait(seconds=DRAIN_S / 2) == 1
     assert "second signal" in gateway.log()
     byron.clear_faults()
     gateway.start()

@@ -2,8 +2,6 @@
 
 import json
 import os
-import platform
-import shutil
 import subprocess
 import sys
 
@@ -13,23 +11,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
 from sandbox.client import Process  # noqa: E402
-
-CPU = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-NODE = os.path.join(HERE, "node_modules", f"node-linux-{CPU}", "bin", "node")
-
-
-@pytest.fixture(scope="module")
-def node():
-    """Node 22 from npm, as the lock file names it."""
-    if not os.path.exists(os.path.join(HERE, "node_modules", "jsforce")):
-        if shutil.which("npm") is None:
-            pytest.skip("npm is not installed")
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=HERE, check=True,
-                       timeout=600)
-    if not os.path.exists(NODE):
-        pytest.skip(f"there is no Node for {CPU}")
-    return NODE
-
 
 @pytest.fixture(scope="module")
 def seen(node):

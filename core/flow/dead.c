@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/digest.h"
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/order.h"
@@ -18,6 +19,7 @@
 struct dead_chain {
     UT_hash_handle hh; /* flow.dead_chains */
     uint8_t key[16];
+    uint8_t route[8]; /* of its name */
     struct nums nums;
 };
 
@@ -45,7 +47,15 @@ static void free_chain(struct flow *f, struct dead_chain *c)
 
 /* ---- one more, one less ---- */
 
-static void add(struct flow *f, const uint8_t key[16], uint64_t num)
+static void hash_name(const char *route, uint8_t out[8])
+{
+    uint8_t full[DIGEST_SHA256];
+
+    digest_sha256(route, strlen(route), full);
+    memcpy(out, full, 8);
+}
+
+static void add(struct flow *f, const char *route, const uint8_t key[16], uint64_t num)
 {
     struct dead_chain *c = find(f, key);
     size_t at = 0;
@@ -53,6 +63,7 @@ static void add(struct flow *f, const uint8_t key[16], uint64_t num)
     if (!c) {
         c = mem_zero(sizeof(*c));
         memcpy(c->key, key, sizeof(c->key));
+        hash_name(route, c->route);
         HASH_ADD(hh, f->dead_chains, key, sizeof(c->key), c);
     }
     while (at < c->nums.n && c->nums.at[at] < num)
@@ -108,14 +119,18 @@ static bool was_taken(const struct flow *f, uint64_t num)
 void dead_moved(struct flow *f, const struct order_move *m)
 {
     uint8_t key[16];
+    bool block;
 
-    bool block = m->route->on_dead == ON_DEAD_BLOCK && m->route->ordered;
-
+    if (!m->route && m->state != DS_DEAD)
+        note_taken(f, m->num); /* its route may be back before the answer is */
+    if (!m->route)
+        return;
+    block = m->route->on_dead == ON_DEAD_BLOCK && m->route->ordered;
     if (!m->subject.len || (!block && !f->dead_chains))
         return;
     chain_key(m->route, m->subject, m->piece, key);
     if (m->state == DS_DEAD && block) {
-        add(f, key, m->num);
+        add(f, m->route->name, key, m->num);
     } else {
         note_taken(f, m->num);
         take(f, key, m->num);
@@ -208,8 +223,30 @@ static bool can_block(const struct conf_route *r)
     return r && r->on_dead == ON_DEAD_BLOCK && r->ordered;
 }
 
+/** What blocked by a route that has gone, or does not block any more: nobody follows it from now
+ *  on, and it is read anew if the route comes back. */
+static void forget(struct flow *f, const char *route)
+{
+    struct dead_chain *c, *tmp;
+    uint8_t name[8], key[16];
+
+    hash_name(route, name);
+    HASH_ITER (hh, f->dead_chains, c, tmp) {
+        if (memcmp(c->route, name, sizeof(name)) != 0)
+            continue;
+        memcpy(key, c->key, sizeof(key));
+        free_chain(f, c);
+        chain_blocked(f, key, 0);
+    }
+}
+
 void dead_load(struct flow *f, const struct config *before)
 {
+    for (size_t i = 0; before && i < before->n_routes; i++) {
+        const struct conf_route *r = &before->routes[i];
+        if (can_block(r) && !can_block(config_route(f->config, str_of(r->name))))
+            forget(f, r->name);
+    }
     for (size_t i = 0; i < f->config->n_routes; i++) {
         const struct conf_route *r = &f->config->routes[i];
         struct load *l;

@@ -314,8 +314,10 @@ void order_moved(struct flow *f, const struct order_move *m)
     uint8_t key[16];
     struct gate *g;
 
-    if (!m->route)
+    if (!m->route) {
+        dead_moved(f, m);
         return;
+    }
     behind_moved(f, m);
     sift_moved(f, m->route);
     dead_moved(f, m);

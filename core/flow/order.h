@@ -150,8 +150,8 @@ void latest_finish(struct flow *f);
 
 /** The oldest dead letter that blocks a chain; 0: none. */
 uint64_t dead_first(const struct flow *f, const uint8_t key[16]);
-/** Find what blocks: at start (`before` is NULL), before any lane sends, and what more does by a
- * new configuration. */
+/** Find what blocks: at start (`before` is NULL), before any lane sends, and what more does, or no
+ * longer, by a new configuration. */
 void dead_load(struct flow *f, const struct config *before);
 void dead_moved(struct flow *f, const struct order_move *m);
 void dead_finish(struct flow *f);

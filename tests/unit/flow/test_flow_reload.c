@@ -406,6 +406,34 @@ static void order_can_be_switched_off_and_on(void **state)
     teardown(rig, g, h);
 }
 
+static void what_was_discarded_while_its_route_was_gone_blocks_nothing(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t dead, kept, later;
+
+    (void)state;
+    rig->routes[1].on_dead = ON_DEAD_BLOCK;
+    struct generation *g = again(rig), *h = again(rig);
+    dead = rig_event(rig, "u", "a 1");
+    rig_answer(rig_call(rig, OTHER), SL_REJECTED);
+    kept = rig_event(rig, "u", "b 1");
+    rig_answer(rig_call(rig, OTHER), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, dead) == DS_DEAD && rig_state(rig, kept) == DS_DEAD);
+    g->config.n_routes = 1;
+    go_over(rig, g);
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, dead, NULL), 0);
+    go_over(rig, h);
+    rig->fakes[OTHER].auto_kind = SL_DELIVERED;
+    later = rig_event(rig, "u", "b 2");
+    dead = rig_event(rig, "u", "a 2");
+    UNTIL(rig, rig_state(rig, dead) == DS_DELIVERED);
+    CHECK_EQ(rig_state(rig, later), DS_READY); /* that one is dead still */
+    CHECK_EQ(rig_decide(rig, DECISION_DISCARD, kept, NULL), 0);
+    UNTIL(rig, rig_state(rig, later) == DS_DELIVERED);
+    CHECK(!rig->flow->dead_chains);
+    teardown(rig, g, h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_routing_that_began_before_ends_in_the_new_one),
         cmocka_unit_test(an_added_endpoint_waits_for_what_is_held_for_it_from_before),
         cmocka_unit_test(order_can_be_switched_off_and_on),
+        cmocka_unit_test(what_was_discarded_while_its_route_was_gone_blocks_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

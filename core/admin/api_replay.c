@@ -302,6 +302,14 @@ void api_replay_show(struct call *c)
         show(c, id, 200);
 }
 
+static void on_cancelled(void *ctx, int status, uint64_t id)
+{
+    if (status < 0)
+        call_failed(ctx, status);
+    else
+        show(ctx, id, 200);
+}
+
 void api_replay_cancel(struct call *c)
 {
     uint64_t id = named(c);
@@ -309,13 +317,11 @@ void api_replay_cancel(struct call *c)
 
     if (!id)
         return;
-    r = flow_replay_cancel(c->admin->conf.flow, id, str_of(c->who));
+    r = flow_replay_cancel(c->admin->conf.flow, id, str_of(c->who), on_cancelled, c);
     if (r == UV_ENOENT)
         call_problem(c, 404, "there is no replay %" PRIu64, id);
     else if (r == UV_EALREADY)
         call_problem(c, 409, "replay %" PRIu64 " has ended already", id);
-    else
-        show(c, id, 200);
 }
 
 /* ---- POST /v1/deliveries/{id}/edit ---- */

@@ -178,8 +178,10 @@ struct replay_ask {
  *  those of before are not read yet. */
 int flow_replay(struct flow *f, const struct replay_ask *ask,
                 void (*cb)(void *ctx, int status, uint64_t id), void *ctx);
-/** 0; UV_ENOENT; UV_EALREADY: it has ended. */
-int flow_replay_cancel(struct flow *f, uint64_t id, sl_str who);
+/** It stands still when this returns 0; `cb` runs once that is durable, or is not: then it is
+ *  written again. UV_ENOENT; UV_EALREADY: it has ended. */
+int flow_replay_cancel(struct flow *f, uint64_t id, sl_str who,
+                       void (*cb)(void *ctx, int status, uint64_t id), void *ctx);
 /** Append one as JSON, or all (id 0) as an array, oldest first. UV_ENOENT. */
 int flow_replay_show(const struct flow *f, uint64_t id, struct buf *out);
 /** A dry run: what would go out where, and what would be skipped. Nothing is written or sent. At

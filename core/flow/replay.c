@@ -100,6 +100,9 @@ static void on_end_kept(struct flow *f, void *ctx, int status)
 {
     struct replay *r = ctx;
 
+    if (r->cancelled)
+        r->cancelled(r->cancelled_ctx, status, r->id);
+    r->cancelled = NULL;
     if (status < 0 && status != UV_ECANCELED)
         flow_later(f, AGAIN_MS, on_keep_again, r);
     else
@@ -573,7 +576,8 @@ int flow_replay(struct flow *f, const struct replay_ask *ask,
 
 /* ---- end by hand, and looking ---- */
 
-int flow_replay_cancel(struct flow *f, uint64_t id, sl_str who)
+int flow_replay_cancel(struct flow *f, uint64_t id, sl_str who,
+                       void (*cb)(void *ctx, int status, uint64_t id), void *ctx)
 {
     struct replay *r = find(f, id);
 
@@ -581,6 +585,8 @@ int flow_replay_cancel(struct flow *f, uint64_t id, sl_str who)
         return UV_ENOENT;
     if (r->state != REPLAY_RUNNING)
         return UV_EALREADY;
+    r->cancelled = cb;
+    r->cancelled_ctx = ctx;
     end(r, REPLAY_CANCELLED, "by " STR_FMT, STR_ARG(who));
     return 0;
 }

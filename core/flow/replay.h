@@ -39,7 +39,9 @@ struct replay {
     uint64_t *known;        /* own; issues that are being replayed */
     size_t n_known;
     char end[300]; /* why it stopped */
-    bool ending;   /* that it ended is not durable yet */
+    bool ending;   /* that it ended is not durable yet ... */
+    void (*cancelled)(void *ctx, int status, uint64_t id); /* ... and who hears it; NULL: nobody */
+    void *cancelled_ctx;
 
     /* ---- of this process ---- */
     uint64_t since_ms, released; /* monotonic; what its pace is reckoned from */

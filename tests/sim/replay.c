@@ -58,12 +58,19 @@ static void old_events(struct sim *s, struct rng *g, size_t route)
     begin(s, &ask);
 }
 
+static void on_cancelled(void *ctx, int status, uint64_t id)
+{
+    struct sim *s = ctx;
+
+    world_say(&s->w, "replay %" PRIu64 " is cancelled: %d", id, status);
+}
+
 static void cancel(struct sim *s, struct rng *g)
 {
     uint64_t id = 1 + rng_below(g, 3);
 
     world_say(&s->w, "a person cancels replay %" PRIu64 ": %d", id,
-              flow_replay_cancel(s->flow, id, STR("uid 0")));
+              flow_replay_cancel(s->flow, id, STR("uid 0"), on_cancelled, s));
 }
 
 static void on_replay(void *ctx)

@@ -308,6 +308,12 @@ static void test_after_a_restart_it_goes_on_where_it_was(void **state)
     }
 }
 
+static void on_cancelled(void *ctx, int status, uint64_t id)
+{
+    CHECK_EQ(status, 0);
+    *(uint64_t *)ctx = id;
+}
+
 static void test_cancelled_it_sends_no_more(void **state)
 {
     (void)state;
@@ -315,8 +321,15 @@ static void test_cancelled_it_sends_no_more(void **state)
     rig.kind = SL_DELIVERED;
     uint64_t id = begin(20, 0);
     clock_rig_pass(&rig, 2 * SEC);
-    CHECK_EQ(flow_replay_cancel(rig.flow, id, STR("uid 0")), 0);
-    CHECK_EQ(flow_replay_cancel(rig.flow, id, STR("uid 0")), UV_EALREADY);
+    uint64_t told = 0;
+    CHECK_EQ(flow_replay_cancel(rig.flow, id, STR("uid 0"), on_cancelled, &told), 0);
+    CHECK_EQ(flow_replay_cancel(rig.flow, id, STR("uid 0"), on_cancelled, &told), UV_EALREADY);
+    CHECK_EQ(told, 0);
+    while (!told)
+        world_turn(&rig.w);
+    CHECK_EQ(told, id);
+    clock_rig_crash(&rig); /* who was told so can rely on it */
+    clock_rig_up(&rig);
     clock_rig_pass(&rig, 200);
     uint64_t sent = rig.delivers;
     CHECK(sent > 30 && sent < 50);

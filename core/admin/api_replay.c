@@ -143,6 +143,9 @@ static int check(const struct call *c, const struct asked *a, struct fail *fail)
                         f->state);
     if (a->n && !a->dry_run)
         return fail_set(fail, UV_EINVAL, "\"ids\" are for a dry run; POST /v1/decide replays them");
+    if (!a->ask.route && !a->dry_run && !json_object_get(a->body, "filter"))
+        return fail_set(fail, UV_EINVAL,
+                        "say which dead letters: a \"filter\"; an empty one means all of them");
     if (!a->ask.route)
         return 0;
     if (a->n || a->ask.remap || f->state || f->route || f->endpoint || f->subject || f->topic ||

@@ -40,19 +40,38 @@ static char *find_socket(struct cli *cli)
     return NULL;
 }
 
-static int cannot_connect(const char *path, int error)
+/** Tells of a failure, to a program as well: with --json it reads what a refusal of the API looks
+ * like. */
+static int failed(const struct cli *cli, int code, const char *text)
 {
-    if (error == EACCES || error == EPERM) {
-        fprintf(stderr, "sluice: no permission for the socket %s; its group may use it\n", path);
-        return EXIT_REFUSED;
+    json_t *o = cli->json ? json_pack("{s:s, s:i}", "detail", text, "exit", code) : NULL;
+
+    fprintf(stderr, "sluice: %s\n", text);
+    if (o) {
+        json_dumpf(o, stdout, JSON_COMPACT);
+        putchar('\n');
     }
-    fprintf(stderr, "sluice: no daemon at %s (%s); is `sluice run` running?\n", path,
-            strerror(error));
-    return EXIT_NO_DAEMON;
+    json_decref(o);
+    return code;
+}
+
+static int cannot_connect(const struct cli *cli, const char *path, int error)
+{
+    bool refused = error == EACCES || error == EPERM;
+    struct buf text = { 0 };
+    int r;
+
+    if (refused)
+        buf_printf(&text, "no permission for the socket %s; its group may use it", path);
+    else
+        buf_printf(&text, "no daemon at %s (%s); is `sluice run` running?", path, strerror(error));
+    r = failed(cli, refused ? EXIT_REFUSED : EXIT_NO_DAEMON, text.data);
+    buf_finish(&text);
+    return r;
 }
 
 /** EXIT_DONE with *ret a connected descriptor. */
-static int connect_to(const char *path, int *ret)
+static int connect_to(const struct cli *cli, const char *path, int *ret)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
     struct timeval limit = { .tv_sec = CLIENT_TIMEOUT_S };
@@ -69,7 +88,7 @@ static int connect_to(const char *path, int *ret)
         int error = errno;
         if (fd >= 0)
             close(fd);
-        return cannot_connect(path, error);
+        return cannot_connect(cli, path, error);
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
@@ -166,19 +185,20 @@ int client_exit_code(int status)
     }
 }
 
-static int read_answer(int fd, struct answer *ret)
+static int read_answer(const struct cli *cli, int fd, struct answer *ret)
 {
     struct buf raw = { 0 };
     sl_str body;
+    char text[128];
     int status, r = read_all(fd, &raw);
 
     if (r == 0)
         r = client_parse(buf_view(&raw), &status, &body);
     if (r < 0) {
-        fprintf(stderr, "sluice: no whole answer from the daemon: %s\n",
-                r == UV_EAGAIN ? "it took too long" : uv_strerror(r));
         buf_finish(&raw);
-        return EXIT_FAILED;
+        snprintf(text, sizeof(text), "no whole answer from the daemon: %s",
+                 r == UV_EAGAIN ? "it took too long" : uv_strerror(r));
+        return failed(cli, EXIT_FAILED, text);
     }
     ret->json = json_loadb(body.ptr, body.len, 0, NULL);
     r = client_exit_code(status);
@@ -189,6 +209,10 @@ static int read_answer(int fd, struct answer *ret)
         const char *detail = json_string_value(json_object_get(ret->json, "detail"));
         fprintf(stderr, "%s%s\n", r == EXIT_CONFIG ? "" : "sluice: ",
                 detail ? detail : "the daemon refused without a reason");
+        if (cli->json && ret->json) {
+            json_dumpf(ret->json, stdout, JSON_COMPACT);
+            putchar('\n');
+        }
     }
     if (r == EXIT_DONE)
         buf_str(&ret->text, body);
@@ -223,12 +247,12 @@ static int call(struct cli *cli, const char *method, const char *target, sl_str 
 {
     char *path = find_socket(cli);
     struct buf head = { 0 };
-    int fd, r;
+    int fd = -1, r;
 
     *ret = (struct answer){ 0 };
     if (!path)
         return EXIT_CONFIG;
-    r = connect_to(path, &fd);
+    r = connect_to(cli, path, &fd);
     free(path);
     if (r != EXIT_DONE)
         return r;
@@ -239,7 +263,7 @@ static int call(struct cli *cli, const char *method, const char *target, sl_str 
     buf_str(&head, body);
     send_all(fd, buf_view(&head));
     buf_finish(&head);
-    r = read_answer(fd, ret);
+    r = read_answer(cli, fd, ret);
     close(fd);
     return r;
 }

@@ -207,7 +207,7 @@ OPTIONS(replays_options) = {
     OPTION_TOPIC,
     OPTION_ERROR,
     OPTION_ISSUE,
-    { "dead", NULL, "dead letters, also with --route and --since alone" },
+    { "dead", NULL, "all dead letters; with --route and --since alone: dead letters all the same" },
     { "remap", NULL, "run the route's program again on the original event" },
     OPTION_PRIORITY,
     { "rate", "N/s", "so many a second (default: as fast as they are decided)" },

@@ -53,11 +53,13 @@ static json_t *find_orphans(struct cli *cli, const struct config *config)
 {
     json_t *all = json_array();
     struct orphan_list list;
+    struct cli quiet = *cli; /* a daemon that refuses is no answer of this command */
     struct buf text = { 0 };
     struct answer a;
 
+    quiet.json = false;
     if (!config || cli_value(cli, "no-secrets") || client_look(cli) != EXIT_DONE ||
-        client_get(cli, "/v1/places", &a) != EXIT_DONE)
+        client_get(&quiet, "/v1/places", &a) != EXIT_DONE)
         return all;
     orphans_count(&list, config, a.json);
     for (size_t i = 0; i < list.n; i++) {

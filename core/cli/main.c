@@ -75,6 +75,23 @@ static void print_one(FILE *out, const struct command *c)
             fprintf(out, "%s  %-24s %s\n", n++ ? "" : "\nand\n", other->name, other->help);
 }
 
+/* ---- the options of a command ---- */
+
+static const struct cli_option common[] = {
+    { "config", "FILE", NULL }, { "json", NULL, NULL }, { "help", NULL, NULL }, { 0 }
+};
+
+static const struct cli_option *option_of(const struct command *c, const char *name, size_t len)
+{
+    const struct cli_option *tables[] = { common, c->options };
+
+    for (size_t t = 0; t < 2; t++)
+        for (const struct cli_option *o = tables[t]; o && o->name; o++)
+            if (strlen(o->name) == len && !strncmp(o->name, name, len))
+                return o;
+    return NULL;
+}
+
 /* ---- finding the command ---- */
 
 /** The command of the most words that match; *ret_words says how many. */
@@ -99,7 +116,20 @@ static const struct command *find(int argc, char **argv, int *ret_words)
     return best;
 }
 
-/** "sluice dead": which commands begin with this word? False: none, or a second word was typed. */
+/** The command of these two words, or NULL. */
+static const struct command *named(const char *first, const char *second)
+{
+    size_t len = strlen(first);
+
+    for (const struct command *c = commands; c->name; c++)
+        if (!strncmp(c->name, first, len) && c->name[len] == ' ' &&
+            !strcmp(c->name + len + 1, second))
+            return c;
+    return NULL;
+}
+
+/** "sluice dead --help": which commands begin with this word? False: none, or a second word was
+ * typed. */
 static bool print_group(int argc, char **argv, int *ret_code)
 {
     size_t len = strlen(argv[0]);
@@ -116,6 +146,8 @@ static bool print_group(int argc, char **argv, int *ret_code)
             fprintf(out, "usage: sluice %s VERB [options]\n\n", argv[0]);
         fprintf(out, "  %-18s %s\n", c->name, c->help);
     }
+    if (n && named(argv[0], "list"))
+        fprintf(out, "\nwithout a verb: sluice %s list\n", argv[0]);
     *ret_code = help ? EXIT_DONE : EXIT_USAGE;
     return n > 0;
 }
@@ -134,6 +166,26 @@ static unsigned distance(const struct command *c, const char *first, const char 
         return units_edit_distance((sl_str){ c->name, n }, str_of(typed), limit);
     }
     return units_edit_distance(str_of(c->name), str_of(typed), limit);
+}
+
+/** "sluice dead --route x": the list, where no verb is typed and every option is one of the list's.
+ */
+static const struct command *list_of(int argc, char **argv)
+{
+    const struct command *list = named(argv[0], "list");
+
+    for (int i = 1; list && i < argc; i++) {
+        const char *a = strcmp(argv[i], "-c") ? argv[i] : "--config";
+        size_t len = strcspn(a, "=");
+        const struct cli_option *o = len > 2 && !strncmp(a, "--", 2)
+                                         ? option_of(list, a + 2, len - 2)
+                                         : NULL;
+        if (!o || !strcmp(o->name, "help"))
+            return NULL;
+        if (o->value && !a[len])
+            i++;
+    }
+    return list;
 }
 
 static int unknown(int argc, char **argv)
@@ -155,22 +207,7 @@ static int unknown(int argc, char **argv)
     return EXIT_USAGE;
 }
 
-/* ---- options ---- */
-
-static const struct cli_option common[] = {
-    { "config", "FILE", NULL }, { "json", NULL, NULL }, { "help", NULL, NULL }, { 0 }
-};
-
-static const struct cli_option *option_of(const struct command *c, const char *name, size_t len)
-{
-    const struct cli_option *tables[] = { common, c->options };
-
-    for (size_t t = 0; t < 2; t++)
-        for (const struct cli_option *o = tables[t]; o && o->name; o++)
-            if (strlen(o->name) == len && !strncmp(o->name, name, len))
-                return o;
-    return NULL;
-}
+/* ---- reading options ---- */
 
 static int usage(const struct command *c, const char *what, const char *arg)
 {
@@ -235,12 +272,12 @@ int main(int argc, char **argv)
         argv[1] = "version";
     cli.command = find(argc - 1, argv + 1, &words);
     int r;
+    if (words < 2 && list_of(argc - 1, argv + 1)) {
+        cli.command = list_of(argc - 1, argv + 1);
+        words = 1;
+    }
     if (!cli.command)
         return print_group(argc - 1, argv + 1, &r) ? r : unknown(argc - 1, argv + 1);
-    /* "sluice held" alone: its arguments are needed, so it stands for its group */
-    if (argc == 2 && cli.command->arguments && cli.command->arguments[0] != '[' &&
-        print_group(1, argv + 1, &r))
-        return r;
     r = parse(&cli, argc - 1 - words, argv + 1 + words);
     if (r != EXIT_DONE)
         return r;

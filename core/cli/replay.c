@@ -245,6 +245,18 @@ static int wait_for(struct cli *cli, struct answer *a)
     return r;
 }
 
+/** Is it said what is to go again? What is dead is not all sent for want of a word. */
+static bool says_which(const struct cli *cli)
+{
+    static const char *const names[] = { "route", "endpoint", "subject", "topic", "error",
+                                         "issue", "since",    "until",   "dead" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (cli_value(cli, names[i]))
+            return true;
+    return false;
+}
+
 int command_replay(struct cli *cli)
 {
     bool dry = cli_value(cli, "dry-run") != NULL;
@@ -257,6 +269,10 @@ int command_replay(struct cli *cli)
 
     if (cli->argc && !dry)
         return command_usage(cli, "ids are for --dry-run here; sluice dead replay ID sends them");
+    if (!dry && !says_which(cli))
+        return command_usage(cli,
+                             "say which dead letters, such as --issue ISSUE or --route NAME; "
+                             "--dead for all of them");
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         backfill = backfill && !cli_value(cli, others[i]);
     q = question(cli, backfill);

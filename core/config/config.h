@@ -129,6 +129,7 @@ struct conf_choice {
     bool release; /* else: reject */
     char *to;     /* the endpoint that a release sends to; NULL: its own */
     char *text;   /* what it means; may be NULL */
+    unsigned line, column;
     struct conf_field *fields;
     size_t n_fields;
 };

@@ -213,6 +213,22 @@ static void load_fields(struct load *l, struct conf_choice *c, const struct yaml
         load_field(l, c, &list->items[i]);
 }
 
+/** What follows `sluice held`: a choice of that name could not be made, or would be taken for it.
+ */
+static const char *const verbs[] = { "list",    "show",       "release", "reject",
+                                     "arrived", "send-again", NULL };
+
+/** Types under which the gateway itself holds, and which it lets go by its own rules. */
+static const char *const own_types[] = { "unknown-outcome", "interlock", "fallback", "route-paused",
+                                         "orphaned",        "restored",  "poison",   NULL };
+
+static bool stands_in(const char *const *list, const char *name)
+{
+    while (*list && strcmp(*list, name) != 0)
+        list++;
+    return *list;
+}
+
 static void load_choice(struct load *l, struct conf_hold *h, const struct yaml_item *item)
 {
     static const char *const others[] = { "set", NULL };
@@ -240,8 +256,15 @@ static void load_choice(struct load *l, struct conf_hold *h, const struct yaml_i
                                    .to = text_of(v, "to"),
                                    .text = text_of(v, "text") };
         h->n_choices++;
+        c->line = item->value->line;
+        c->column = item->value->column;
         if (!name_is_valid(str_of(c->name)))
             report_node(&l->rd, item, "the name of a choice: wanted " NAME_WANTED);
+        if (stands_in(verbs, c->name))
+            report_node(&l->rd, item,
+                        "a choice cannot be named \"%s\", which is a verb of sluice held; release "
+                        "and reject can always be chosen, without standing here",
+                        c->name);
         if (c->to && !c->release)
             report_node(&l->rd, item, "\"to\" is for a choice that releases");
         for (size_t i = 0; i + 1 < h->n_choices; i++)
@@ -336,6 +359,10 @@ struct conf_hold *load_hold(struct load *l, const struct yaml_item *hold, bool i
     keys_check(&l->rd, hold->value, &keys);
     if (type->kind == YAML_MAP && yaml_find(type, "type"))
         type = yaml_find(type, "type");
+    if (type->kind == YAML_MAP) {
+        report_node(&l->rd, type, "\"hold.type\" is missing: a name such as fraud or unmapped-sku");
+        return h;
+    }
     if (type->kind != YAML_TEXT || !name_is_valid(type->text)) {
         yaml_describe(type, found);
         report_node(&l->rd, type,
@@ -349,6 +376,11 @@ struct conf_hold *load_hold(struct load *l, const struct yaml_item *hold, bool i
                     "the type \"" HOLD_WAIT_FOR
                     "\" is what the key \"wait_for\" is "
                     "for");
+    if (stands_in(own_types, type->text.ptr))
+        report_node(&l->rd, type,
+                    "the type \"%s\" is the gateway's own; name the hold otherwise, such as fraud "
+                    "or approval",
+                    type->text.ptr);
     if (hold->value->kind == YAML_TEXT) {
         h->type = mem_dup(type->text);
         return h;
@@ -374,10 +406,16 @@ void check_hold_targets(struct load *l, const struct conf_route *r, const struct
 
         for (size_t i = 0; !found && (t = conf_route_send(r, i)); i++)
             found = !t->endpoint || strcmp(t->endpoint->name, to) == 0; /* none: that was told */
-        if (!found)
+        if (!found && k < h->n_choices)
+            report_at(&l->rd.report, h->choices[k].line, h->choices[k].column,
+                      "choice \"%s\" sends to \"%s\", and no case of route %s does; name an "
+                      "endpoint of its \"to\"",
+                      h->choices[k].name, to, r->name ? r->name : "?");
+        else if (!found)
             report_at(&l->rd.report, r->line, r->column,
-                      "hold %s sends to \"%s\", and no case of route %s does", h->type, to,
-                      r->name ? r->name : "?");
+                      "hold %s sends to \"%s\", and no case of route %s does; name an endpoint of "
+                      "its \"to\"",
+                      h->type, to, r->name ? r->name : "?");
     }
 }
 

@@ -51,6 +51,7 @@ def test_every_command_explains_itself(command):
 @pytest.mark.parametrize("args, said", [
     (["stauts"], 'did you mean "status"?'), (["dead", "reply"], "dead replay"), (["status", "--wrong"], "--wrong"),
     (["status", "superfluous"], "superfluous"), (["check", "-c"], "-c"), (["dead", "replay"], "--all"),
+    (["replay"], "--dead"), (["dead", "--wrong"], "sluice dead list"),
     (["held", "release", "--all", "1.0"], "not both"), ([], "usage"),
 ])
 def test_wrong_usage_is_2_and_says_what_would_be_right(args, said):
@@ -126,6 +127,7 @@ def test_without_a_daemon_it_is_6(make_gateway, command):
     gateway = make_gateway(demo_config("http://127.0.0.1:1"), start=False)
     done = gateway.cli(*command.split(), ok=False, stdin="{}")
     assert done.code == 6 and "admin.sock" in done.err
+    assert done.json["exit"] == 6 and "admin.sock" in done.json["detail"]  # with --json a program can read it
 
 
 def test_what_the_lists_say_is_json_and_readable(with_dead_and_held):

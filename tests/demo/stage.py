@@ -221,10 +221,10 @@ class Stage:
                            "--processing-ms", 600)
         self.stand_ins.append(self.crm)
         self.byron = StandIn("supplier", self.log, "--port", port["byron"], "--name", "byron",
-                             "--idempotency", "key", "--token", self.tokens["byron"])
+                             "--idempotency", "key", "--token=" + self.tokens["byron"])
         self.stand_ins.append(self.byron)
         self.nord = StandIn("supplier", self.log, "--port", port["nord"], "--name", "nord",
-                            "--idempotency", "none", "--token", self.tokens["nord"])
+                            "--idempotency", "none", "--token=" + self.tokens["nord"])
         self.stand_ins.append(self.nord)
         await self.listen_for_alerts()
         for one in self.stand_ins:

@@ -18,6 +18,7 @@ class Clock:
     def __init__(self):
         self._start = time.time() - time.monotonic()
         self.ahead = 0.0
+        self._stamp = (None, "")  # of the second it was made for
         self._moved = None  # made in the loop that sleeps
 
     def reset(self):
@@ -29,7 +30,11 @@ class Clock:
 
     def stamp(self):
         """2026-11-20T10:15:00.000+0000"""
-        return sf.wire_time(datetime.datetime.fromtimestamp(self.now(), datetime.timezone.utc))
+        second = int(self.now())
+        if self._stamp[0] != second:
+            moment = datetime.datetime.fromtimestamp(second, datetime.timezone.utc)
+            self._stamp = (second, sf.wire_time(moment))
+        return self._stamp[1]
 
     def advance(self, seconds):
         self.ahead += seconds

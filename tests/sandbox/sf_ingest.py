@@ -52,7 +52,7 @@ class Ingest:
             raise RestError(400, "EXCEEDEDQUOTA", "ApiBatchItems Limit exceeded.")
         job = self.engine.create(spec, float(version))
         if data is not None:
-            job.data = data
+            job.take(data)
             job.set_state("UploadComplete")
             self.home.spawn(self.engine.run(job))
         return answer(job.open_info())
@@ -116,7 +116,7 @@ class Ingest:
         data = await request.read()
         if len(data) > self.upload_limit:  # what the platform answers is not published
             raise RestError(400, "CLIENTINPUTERROR", "the content of a job is at most 150 MB after base64")
-        job.data = data
+        job.take(data)
         return web.Response(status=201, body=b"", headers={"Content-Length": "0"})
 
     async def on_patch(self, request, version, id):

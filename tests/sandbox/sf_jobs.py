@@ -35,7 +35,8 @@ class Job:
         self.created = self.modified = clock.stamp()
         self.changed_at = clock.now()
         self.error = None
-        self.data = None  # None: no PUT yet
+        self.data = None  # None: no PUT yet; empty again once its rows were read
+        self.size = 0  # bytes uploaded
         self.header, self.columns, self.rows = [], [], []
         self.started = None
         self.took_ms = 0
@@ -44,6 +45,9 @@ class Job:
         self.puts_refused = 0
         self.moves = ["Open"]  # every state it was in
         self.moves_refused = []
+
+    def take(self, data):
+        self.data, self.size = data, len(data)
 
     def set_state(self, state):
         self.state = state
@@ -94,7 +98,7 @@ class Job:
         return {"id": self.id, "object": self.object, "operation": self.operation, "state": self.state,
                 "createdDate": self.created, "rows": len(self.rows), "successful": self.count("success"),
                 "failed": self.count("failed"), "unprocessed": self.count("unprocessed"),
-                "missing": self.count("missing"), "bytes": len(self.data or b""), "errorMessage": self.error,
+                "missing": self.count("missing"), "bytes": self.size, "errorMessage": self.error,
                 "puts_refused": self.puts_refused, "moves": list(self.moves),
                 "moves_refused": list(self.moves_refused), "createdById": self.creator}
 
@@ -195,7 +199,7 @@ class Engine:
             rows.append(row)
             if len(rows) % 5000 == 0:
                 await asyncio.sleep(0)
-        job.rows = rows
+        job.rows, job.data = rows, b""
         job.columns = [read_column(self.schema, job.object, name) for name in job.header]
         if job.operation == "upsert" and not any(column.field == job.key for column in job.columns):
             raise JobFailed(f"InvalidBatch : Field name not found : {job.key}")

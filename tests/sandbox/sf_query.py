@@ -198,9 +198,8 @@ class Parser:
         return inside
 
     def narrow(self, path, values, top):
-        name, spec = self.store.schema.field(self.sobject, path) if "." not in path else (None, None)
-        indexed = name == "Id" or spec and (spec.get("external_id") or spec.get("id_lookup")
-                                            or spec.get("unique") or spec.get("indexed"))
+        name = self.store.schema.field(self.sobject, path)[0] if "." not in path else None
+        indexed = name == "Id" or name in self.store.schema.indexed(self.sobject)
         if top and indexed and not any(value in (None, "") for value in values):
             self.keyed.append((name, values))
 

@@ -289,8 +289,7 @@ class Rules:
         values = [str(wanted.get(name) or "").lower() for name in names]
         if not all(values):
             return []
-        spec = self.store.schema.fields(sobject)[names[0]]
-        indexed = any(spec.get(one) for one in ("external_id", "id_lookup", "unique", "indexed"))
+        indexed = names[0] in self.store.schema.indexed(sobject)
         among = self.store.by_key(sobject, names[0], values[0]) if indexed else self.store.records[sobject]
         return [one for one in among if one != record_id and values == [
             str(self.store.fields_of(sobject, one).get(name) or "").lower() for name in names]]

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import functools
 import re
 
 SYSTEM_FIELDS = {
@@ -135,11 +136,12 @@ USER_ID = "0055g00000Usr01AAB"
 
 def long_id(id15):
     """15 characters to 18: each group of five gives a letter that tells which are upper-case."""
-    tail = ""
-    for start in (0, 5, 10):
-        bits = sum(1 << k for k in range(5) if id15[start + k].isupper())
-        tail += ID_LETTERS[bits]
-    return id15 + tail
+    return id15 + case_of(id15[:5]) + case_of(id15[5:10]) + case_of(id15[10:])
+
+
+@functools.lru_cache(4096)
+def case_of(group):
+    return ID_LETTERS[sum(1 << k for k in range(5) if group[k].isupper())]
 
 
 def make_id(prefix, count):
@@ -241,6 +243,12 @@ class Schema:
         """Names of the fields with that flag."""
         return self._found((flag_name, sobject), lambda: [
             name for name, spec in self.fields(sobject).items() if spec.get(flag_name)])
+
+    def indexed(self, sobject):
+        """Names of the fields that records are found by without looking at each."""
+        return self._found(("indexed", sobject), lambda: frozenset(
+            name for name, spec in self.fields(sobject).items()
+            if any(spec.get(one) for one in ("external_id", "id_lookup", "unique", "indexed"))))
 
     def defaults(self, sobject):
         """What a new record has where nothing was said."""

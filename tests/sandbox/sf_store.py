@@ -55,7 +55,7 @@ class Store:
     def clear(self):
         self.records = collections.defaultdict(dict)  # object -> id -> {"fields", "versions", "sources"}
         self.bin = collections.defaultdict(dict)  # the same of what was deleted
-        self.index = collections.defaultdict(dict)  # (object, field) -> lower-case value -> [ids]
+        self.index = collections.defaultdict(dict)  # (object, field) -> lower-case value -> id or [ids]
         self.count = 0
         self.locks = {}  # id of a record or a parent -> who holds it
         self.journal = None
@@ -81,7 +81,8 @@ class Store:
         if field == "Id":
             found = self.by_id(sobject, str(value))
             return [found] if found else []
-        return list(self.index[sobject, field].get(str(value).lower(), ()))
+        found = self.index[sobject, field].get(str(value).lower(), ())
+        return [found] if isinstance(found, str) else list(found)
 
     def by_id(self, sobject, value):
         if len(value) == 15:
@@ -272,16 +273,26 @@ class Store:
             listener(sobject, record_id, change)
 
     def reindex(self, sobject, name, old, new, record_id):
-        spec = self.schema.fields(sobject).get(name, {})
-        if not (spec.get("external_id") or spec.get("id_lookup") or spec.get("unique") or spec.get("indexed")):
+        """One record under a value is kept as its id, several as a list: most values are one record's."""
+        if name not in self.schema.indexed(sobject):
             return
         index = self.index[sobject, name]
         if old not in (None, ""):
-            ids = index.get(str(old).lower(), [])
-            if record_id in ids:
-                ids.remove(record_id)
+            key = str(old).lower()
+            have = index.get(key)
+            if have == record_id:
+                del index[key]
+            elif isinstance(have, list) and record_id in have:
+                have.remove(record_id)
         if new not in (None, ""):
-            index.setdefault(str(new).lower(), []).append(record_id)
+            key = str(new).lower()
+            have = index.get(key)
+            if have is None:
+                index[key] = record_id
+            elif isinstance(have, list):
+                have.append(record_id)
+            else:
+                index[key] = [have, record_id]
 
     def delete(self, sobject, record_id, purge=False):
         """Into the bin, or (purge) out of the world."""

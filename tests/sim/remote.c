@@ -71,7 +71,8 @@ static enum deed choose(struct remote *r)
         return DEED_CUT;
     if (remote_is_dead(r))
         return dying[x % 4];
-
+    if (replay_is_news(r->sim) && !r->sim->healed && x % 2)
+        return DEED_REJECT;
     for (int d = 1; d < DEED__COUNT && !r->sim->healed; d++) {
         if (x < r->deeds[d])
             return (enum deed)d;
@@ -155,7 +156,7 @@ static void tell_one(struct call *c, size_t i)
                      .kind = kinds[c->deeds[i]],
                      .after_ms = c->after_ms,
                      .not_sent = c->deeds[i] == DEED_RETRY && c->not_sent,
-                     .why = STR("simulated") };
+                     .why = replay_is_news(r->sim) ? STR("news") : STR("simulated") };
     sl_link link = { STR("po"), { 0 } };
     sl_emit emit = { STR("done"), STR("{}") };
 

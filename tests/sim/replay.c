@@ -9,6 +9,9 @@
 #define PICK(rng, ...) \
     ((const int[]){ __VA_ARGS__ }[rng_below(rng, sizeof((int[]){ __VA_ARGS__ }) / sizeof(int))])
 
+#define NEWS_AFTER_MS 500
+#define NEWS_MS       20000
+
 static bool lives(const struct sim *s)
 {
     return s->flow && !s->flow->draining && !store_sim_stopped(s->store);
@@ -118,11 +121,38 @@ static void plan_outages(struct sim *s)
     }
 }
 
+/** Slowly; and soon the remotes refuse what they took before, for a reason that is new. */
+static void on_news(void *ctx)
+{
+    struct sim *s = ctx;
+    struct replay_ask ask = { .rate = 1, .who = STR("uid 0") };
+
+    if (!lives(s) || s->healed)
+        return;
+    begin(s, &ask);
+    s->news_ms = world_now() + NEWS_AFTER_MS;
+}
+
+static void plan_news(struct sim *s)
+{
+    struct rng own;
+
+    world_rng(&s->w, 61, &own);
+    if (s->replays && one_in(&own, 3))
+        world_in(&s->w, between(&own, s->span_ms / 2, s->span_ms + AFTER_MS / 2), on_news, s);
+}
+
+bool replay_is_news(const struct sim *s)
+{
+    return s->news_ms && world_now() >= s->news_ms && world_now() < s->news_ms + NEWS_MS;
+}
+
 void replay_plan(struct sim *s)
 {
     struct rng *g = &s->replaying;
 
     plan_outages(s);
+    plan_news(s);
     s->replays_last = s->replays > 0;
     if (s->replays && !s->reloads && one_in(g, 2))
         s->reloads = 2; /* else there is no route that is new */

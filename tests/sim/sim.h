@@ -155,6 +155,7 @@ struct sim {
     struct rng moment;                /* moment.c */
     unsigned moments, more;           /* still to come; webhooks that came so */
     bool replays_last;                /* ... and once more, when all is at rest */
+    int64_t news_ms;                  /* since then refusals are of a new kind; 0: of none */
     struct job *jobs;                 /* check_replay.c */
     unsigned pauses, reloads;         /* still to come */
     unsigned epoch;                   /* of the configuration: one more with each reload */
@@ -223,7 +224,8 @@ void reload_closed(struct sim *s); /* the process is gone */
 
 /* replay.c: dead letters are sent again, old events are given to routes */
 void replay_plan(struct sim *s);
-bool replay_settled(struct sim *s); /* when nothing else is left to do: false: now there is */
+bool replay_is_news(const struct sim *s); /* remotes refuse much, and for a new reason */
+bool replay_settled(struct sim *s);       /* when nothing else is left to do: false: now there is */
 
 /* moment.c: at the worst moment */
 void moment_plan(struct sim *s);

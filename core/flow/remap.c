@@ -246,6 +246,13 @@ bool remap_in_doubt(const struct remap *m, const struct rec_delivery *rd)
            str_eq(m->row->endpoint, rd->endpoint) && store_in_doubt(m->row);
 }
 
+const char *remap_may_be_at(const struct remap *m, sl_str piece, const char *endpoint)
+{
+    const char *at = store_in_doubt(m->row) ? remap_sent_to(m, piece) : NULL;
+
+    return at && strcmp(at, endpoint) != 0 ? at : NULL;
+}
+
 /* Who gave the event to the route, in the timeline of what came of it. */
 static void backfill_moves(const struct remap *m, const struct rec_routed *routed,
                            struct rec_moves *rec)

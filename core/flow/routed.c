@@ -9,6 +9,7 @@
 #include "flow/await.h"
 #include "flow/behind.h"
 #include "flow/due.h"
+#include "flow/failover.h"
 #include "flow/order.h"
 #include "flow/routing.h"
 #include "store/restore.h"
@@ -98,6 +99,10 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
     } else if (p->rejected) {
         rd->state = DS_DEAD;
         rd->reason = str_of(p->said);
+    } else if (p->elsewhere) { /* its route's own hold it has been through */
+        rd->state = DS_HELD;
+        rd->hold_type = STR(HOLD_INTERLOCK);
+        rd->reason = str_of(p->elsewhere);
     } else if (p->held) {
         hold(p, rd);
     } else if (routing_restored(rt) && (t->kind == TARGET_HOLD || p->route->hold)) {
@@ -116,6 +121,24 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
         rd->hold_type = STR("");
         rd->reason = str_of(p->late);
     }
+}
+
+/** What may have arrived at one endpoint, and would go to another now - that is no member any more,
+ *  or only stood in - goes there when a person says that it has not. */
+static char *may_be_at_another(const struct remap *m, const struct piece *p)
+{
+    const char *at = p->error || !p->target || p->target->kind != TARGET_SEND
+                         ? NULL
+                         : remap_may_be_at(m, str_of(p->key), p->target->endpoint->name);
+    struct buf b = { 0 };
+
+    if (!at)
+        return NULL;
+    buf_printf(&b,
+               "%s may have it, and this one goes to another endpoint: release it if you know "
+               "that it has nothing, else reject it",
+               at);
+    return buf_steal(&b, NULL);
 }
 
 /** Which member of its group gets a piece: decided once, whatever happens to the record. */
@@ -139,8 +162,10 @@ static void choose_members(struct routing *rt)
     }
     for (size_t i = 0; rt->remap && i < rt->n_pieces; i++) {
         struct piece *p = &rt->pieces[i];
-        if (!p->stands_in) /* it may come here again */
-            p->detail = remap_detail(rt->remap, p->detail);
+        if (p->stands_in) /* it may come here again */
+            continue;
+        p->detail = remap_detail(rt->remap, p->detail);
+        p->elsewhere = may_be_at_another(rt->remap, p);
         p->stands_in = true;
     }
 }

@@ -40,6 +40,7 @@ void piece_free(struct piece *p)
     free(p->body);
     free(p->error);
     free(p->late);
+    free(p->elsewhere);
     free(p->detail);
     group_chosen(&p->turn, false);
     free(p->held_detail);

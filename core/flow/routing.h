@@ -38,6 +38,7 @@ struct piece {
     bool rejected;                /* by an event that came before */
     bool dated;                   /* latest.c has judged it ... */
     char *late;                   /* ... and it comes too late: superseded with this reason */
+    char *elsewhere;              /* another endpoint may have it: held with this reason */
     struct group_turn turn;       /* to be given back if nothing comes of it */
 };
 
@@ -113,6 +114,8 @@ char *remap_detail(const struct remap *m, char *detail);
 const char *remap_sent_to(const struct remap *m, sl_str piece);
 /** May it have arrived there? Then what replaces it, under its key, goes nowhere else either. */
 bool remap_in_doubt(const struct remap *m, const struct rec_delivery *rd);
+/** Where it may have arrived, if that is not this endpoint; NULL: nowhere else. */
+const char *remap_may_be_at(const struct remap *m, sl_str piece, const char *endpoint);
 /** The record that closes the old one and raises the new one's generation. */
 void remap_record(struct remap *m, const struct rec_routed *routed, struct buf *out);
 /** From the router: it is durable, or failed. */

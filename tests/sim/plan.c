@@ -370,6 +370,7 @@ void plan_make(struct sim *s)
     s->pauses = (unsigned)PICK(&s->stopping, 0, 0, 3, 12);
     s->reloads = (unsigned)PICK(&s->stopping, 0, 0, 2, 6);
     s->replays = (unsigned)PICK(&s->replaying, 0, 0, 1, 3);
+    replay_plan_doubt(s);
 }
 
 void plan_finish(struct sim *s)

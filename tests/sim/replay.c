@@ -11,6 +11,7 @@
 
 #define NEWS_AFTER_MS 500
 #define NEWS_MS       20000
+#define DOUBT_MS      60000
 
 static bool lives(const struct sim *s)
 {
@@ -108,6 +109,37 @@ static void on_outage(void *ctx)
         begin(s, &ask);
 }
 
+/** Of a group: a member that is dead for long, and forgets to say what it did; what is given up
+ *  there may have arrived, and is its own still when it is mapped again. */
+void replay_plan_doubt(struct sim *s)
+{
+    struct rng own;
+    struct remote *dead;
+
+    world_rng(&s->w, 62, &own);
+    if (!s->replays || !s->config.n_groups || one_in(&own, 2))
+        return;
+    dead = &s->remotes[s->members[0].endpoint->index];
+    s->in_doubt = true;
+    s->span_ms = DOUBT_MS;
+    dead->dead_from = world_now() + DOUBT_MS / 6;
+    dead->dead_until = world_now() + DOUBT_MS;
+    s->endpoints[dead->index].breaker.min_calls = 5;
+    s->endpoints[dead->index].breaker.open_ms = 2000;
+    s->group.cancels = NULL;
+    s->group.failover_after_ms = 1000;
+    s->group.ask_after_ms = 2 * DOUBT_MS;
+    for (size_t i = 0; i < s->config.n_routes; i++) {
+        if (s->targets[i].kind != TARGET_GROUP)
+            continue;
+        s->routes[i].retry.max_attempts = 2;
+        s->routes[i].fallback_route = NULL; /* it is given up */
+        for (size_t k = 0; k < s->group.n_members; k++)
+            s->parts[i][k].action = ACT_SAFE;
+    }
+    world_say(&s->w, "what is given up at %s may have arrived", dead->conf->name);
+}
+
 static void plan_outages(struct sim *s)
 {
     struct rng own;
@@ -116,7 +148,7 @@ static void plan_outages(struct sim *s)
     for (unsigned i = CRM; i < ENDPOINTS && s->replays; i++) {
         const struct remote *r = &s->remotes[i];
         int64_t middle = r->dead_from + (r->dead_until - r->dead_from) / 2;
-        if (r->dead_until > r->dead_from)
+        for (int n = s->in_doubt ? 4 : 1; n && r->dead_until > r->dead_from; n--)
             world_in(&s->w, between(&own, middle, r->dead_until) - world_now(), on_outage, s);
     }
 }

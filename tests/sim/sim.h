@@ -155,6 +155,7 @@ struct sim {
     struct rng moment;                /* moment.c */
     unsigned moments, more;           /* still to come; webhooks that came so */
     bool replays_last;                /* ... and once more, when all is at rest */
+    bool in_doubt;                    /* replay_plan_doubt() */
     int64_t news_ms;                  /* since then refusals are of a new kind; 0: of none */
     struct job *jobs;                 /* check_replay.c */
     unsigned pauses, reloads;         /* still to come */
@@ -224,6 +225,7 @@ void reload_closed(struct sim *s); /* the process is gone */
 
 /* replay.c: dead letters are sent again, old events are given to routes */
 void replay_plan(struct sim *s);
+void replay_plan_doubt(struct sim *s);
 bool replay_is_news(const struct sim *s); /* remotes refuse much, and for a new reason */
 bool replay_settled(struct sim *s);       /* when nothing else is left to do: false: now there is */
 

@@ -264,6 +264,33 @@ static void test_a_move_by_hand_obeys_the_interlock(void **state)
     group_rig_finish(g);
 }
 
+static void test_what_may_be_at_a_former_member_goes_to_no_other_by_mapping_it_again(void **state)
+{
+    struct group_rig *g = group_rig(GROUP_FAILOVER, 2, ACT_SAFE);
+    struct flow_rig *rig = &g->rig;
+    uint64_t num, again;
+
+    (void)state;
+    rig->routes[0].retry.max_attempts = 1;
+    rig_up(rig);
+    num = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
+    UNTIL(rig, rig_state(rig, num) == DS_DEAD);
+    rig_crash(rig);
+    g->group.members++; /* without the first */
+    rig->targets[0].members++;
+    g->group.n_members = rig->targets[0].n_members = 1;
+    rig_up(rig);
+    again = num + 1;
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, num, &(struct decide){ .remap = true }), 0);
+    UNTIL(rig, rig_state(rig, again) == DS_HELD);
+    CHECK(rig_quiet(rig, OTHER));
+    CHECK_EQ(rig_decide(rig, DECISION_RELEASE, again, NULL), 0);
+    rig_answer(rig_call(rig, OTHER), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, again) == DS_DELIVERED);
+    group_rig_finish(g);
+}
+
 static void test_a_subjects_order_holds_over_two_members(void **state)
 {
     struct group_rig *g = setup();
@@ -491,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_one_that_has_it_keeps_it),
         cmocka_unit_test(test_in_doubt_for_too_long_a_person_decides),
         cmocka_unit_test(test_a_move_by_hand_obeys_the_interlock),
+        cmocka_unit_test(test_what_may_be_at_a_former_member_goes_to_no_other_by_mapping_it_again),
         cmocka_unit_test(test_a_subjects_order_holds_over_two_members),
         cmocka_unit_test(test_what_may_be_there_is_cancelled_before_another_gets_it),
         cmocka_unit_test(test_what_is_not_taken_back_is_a_persons),

@@ -4,9 +4,9 @@
 
 #define LOOK_MS 2 /* a write takes about as long; who writes it is one of many */
 
-static bool is_settling(const struct flow *f, uint64_t num)
+static bool is_settling(struct flow *f, uint64_t num)
 {
-    const struct delivery *d = flow_delivery((struct flow *)f, num);
+    const struct delivery *d = flow_delivery(f, num);
 
     return d && d->settling;
 }

@@ -51,13 +51,13 @@ static bool is_paused(const struct delivery *d)
 
 static bool is_stuck(const struct delivery *d, int depth);
 
-static struct lane *lane_at(const struct flow *f, size_t i)
+static struct lane *lane_at(struct flow *f, size_t i)
 {
-    return i < f->n_all_lanes ? f->lanes[i] : (struct lane *)&f->nowhere;
+    return i < f->n_all_lanes ? f->lanes[i] : &f->nowhere;
 }
 
 /** Something was left out there: since it was stuck. */
-static bool is_out(const struct flow *f, uint64_t num)
+static bool is_out(struct flow *f, uint64_t num)
 {
     for (size_t i = 0; i <= f->n_all_lanes; i++)
         for (int p = 0; p < PRIORITY__COUNT; p++) {
@@ -294,7 +294,7 @@ static bool look_again(struct flow *f)
     return any || f->look;
 }
 
-static bool any_out(const struct flow *f)
+static bool any_out(struct flow *f)
 {
     return is_out(f, UINT64_MAX);
 }

@@ -70,12 +70,16 @@ static void feed_index(struct store *s, uint64_t last)
     uv_mutex_unlock(&s->index_lock);
 }
 
-static void report(struct store *s, struct list *group, int status)
+/* `last`: the newest durable record, for the index; 0: there is none more. The index answers under
+ * the same lock, so the loop never hears from it of what it was not called back for. */
+static void report(struct store *s, struct list *group, int status, uint64_t last)
 {
     list_each (node, group) {
         list_entry(node, struct store_append, node)->status = status;
     }
     uv_mutex_lock(&s->done_lock);
+    if (last)
+        feed_index(s, last);
     list_splice(&s->done_appends, group);
     uv_mutex_unlock(&s->done_lock);
     uv_async_send(&s->async);
@@ -120,24 +124,23 @@ static void measure(struct store *s, uint64_t since_us)
 static void commit_group(struct store *s, struct list *group)
 {
     struct reclog_result res;
+    uint64_t last = 0;
     int r = atomic_load(&s->failed) ? UV_EIO : 0;
 
     watch_disk(s);
     if (r == 0)
         r = reclog_append(s->log, group, &res);
     if (r == 0) {
-        uint64_t last = reclog_last(s->log);
-
+        last = reclog_last(s->log);
         count_group(s, &res);
         atomic_store(&s->log_seq, last);
-        feed_index(s, last);
     } else if (r == UV_ENOSPC) {
         out_of_room(s);
     } else if (r != UV_ENOMEM) {
         store_fail(s, "log commit failed, nothing more is acknowledged until a restart", r);
         r = UV_EIO;
     }
-    report(s, group, r);
+    report(s, group, r, last);
     if (reclog_work_due(s->log))
         store_keeper_wake(s);
 }

@@ -17,6 +17,7 @@ struct cancel {
     const struct action *a;
     const sl_record *record;
     const sl_done *done;
+    int64_t age_ms; /* of what is taken back, as this goes out */
 };
 
 static void tell(const sl_done *done, uint32_t kind, const char *why, int64_t after_ms,
@@ -55,10 +56,7 @@ static void end_refused(struct cancel *c, const sl_http_answer *a)
 /* A late commit may still land. */
 static void end_missing(struct cancel *c, const sl_http_answer *a)
 {
-    const sl_host *host = c->h->host;
-    int64_t sent_ms = c->record->last_sent_ms ? c->record->last_sent_ms : c->record->first_sent_ms;
-    int64_t age = sent_ms ? host->wall_ms(host->ctx) - sent_ms : 0;
-    int64_t left = c->a->cancel.settle_ms - (age > 0 ? age : 0);
+    int64_t left = c->a->cancel.settle_ms - c->age_ms;
 
     if (left > 0)
         end(c, a, SL_RETRY, "not there yet", left);
@@ -107,6 +105,7 @@ static void send_it(struct cancel *c, sl_str text)
 
     /* not the delivery's own: a receiver that knows it would not look at this one */
     snprintf(id, sizeof(id), "%.*s-cancel", (int)c->record->key.len, c->record->key.ptr);
+    c->age_ms = http_age_ms(c->h, c->record);
     if (r == SL_OK)
         r = extra_send(c->h, c->a, &q, (sl_str){ id, strlen(id) }, on_answer, c);
     if (r == SL_OK)
@@ -144,6 +143,6 @@ void http_cancel(struct http *h, const struct action *a, const sl_record *record
         tell(done, SL_RETRY, "no memory", 0, 0);
         return;
     }
-    *c = (struct cancel){ h, a, record, done };
+    *c = (struct cancel){ h, a, record, done, 0 };
     http_prepare(h, (void *)a, record, on_made, c);
 }

@@ -16,7 +16,7 @@ struct question {
     const struct action *a;
     sl_confirm_cb cb;
     void *cb_ctx;
-    int64_t sent_ms;
+    int64_t age_ms; /* of the request, as this is asked */
     uint32_t status;
 };
 
@@ -48,12 +48,18 @@ static void end_answer(struct question *q, const sl_http_answer *a, uint32_t ver
     end(q, verdict, why, after_ms, "");
 }
 
+int64_t http_age_ms(const struct http *h, const sl_record *record)
+{
+    int64_t sent = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
+    int64_t age = sent ? h->host->wall_ms(h->host->ctx) - sent : 0;
+
+    return age > 0 ? age : 0;
+}
+
 /* A late commit may still land: an early "no" is not believed. */
 static void end_missing(struct question *q, const char *why)
 {
-    const sl_host *host = q->h->host;
-    int64_t age = q->sent_ms ? host->wall_ms(host->ctx) - q->sent_ms : 0;
-    int64_t left = q->a->confirm.settle_ms - (age > 0 ? age : 0);
+    int64_t left = q->a->confirm.settle_ms - q->age_ms;
 
     if (left > 0)
         end(q, SL_CONFIRM_EARLY, why, left, "");
@@ -161,7 +167,7 @@ static void ask(struct http *h, const struct action *a, const sl_record *record,
     }
     if (q) {
         *q = (struct question){ .h = h, .a = a, .cb = cb, .cb_ctx = cb_ctx };
-        q->sent_ms = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
+        q->age_ms = http_age_ms(h, record);
         r = question_send(h, a, a->confirm.method, (sl_str){ path, len }, on_answer, q);
     }
     free(path);

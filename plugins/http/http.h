@@ -137,6 +137,9 @@ sl_status question_send(struct http *h, const struct action *a, sl_str method, s
                         sl_http_cb cb, void *ctx);
 void http_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                   void *cb_ctx);
+/** How long ago the record's request went out; 0: nobody knows, or the clock was set back. Asked as
+ *  a question goes out: an answer that takes its time, or is read late, says how it stood then. */
+int64_t http_age_ms(const struct http *h, const sl_record *record);
 
 /* ---- cancel.c: deliver() of ACTION_CANCEL ------------------------------------------------------
  */

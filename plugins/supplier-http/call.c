@@ -18,6 +18,16 @@ static sl_str keep(char **room, sl_str s)
     return kept;
 }
 
+/** What is asked now is answered as it stood now at the earliest: an answer that takes its time, or
+ *  is read late, makes no older request of it. */
+static int64_t age_of(const sl_host *h, const sl_record *record)
+{
+    int64_t sent = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
+    int64_t age = sent ? h->wall_ms(h->ctx) - sent : -1;
+
+    return sent && age < 0 ? 0 : age; /* the clock was set back */
+}
+
 struct call *call_create(struct supplier *s, const sl_record *record,
                          void (*on_answer)(struct call *c, const sl_http_answer *a))
 {
@@ -33,7 +43,7 @@ struct call *call_create(struct supplier *s, const sl_record *record,
     c->key = keep(&room, record->key);
     c->subject = keep(&room, record->subject);
     c->piece = keep(&room, record->piece);
-    c->sent_ms = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
+    c->age_ms = age_of(s->host, record);
     c->attempt = record->attempt;
     c->next = s->calls;
     c->link = &s->calls;

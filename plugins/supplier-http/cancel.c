@@ -29,9 +29,7 @@ static void cancel_end(struct call *c, const sl_http_answer *a, uint32_t kind, c
 
 static void cancel_missing(struct call *c, const sl_http_answer *a)
 {
-    const sl_host *h = c->s->host;
-    int64_t age = c->sent_ms ? h->wall_ms(h->ctx) - c->sent_ms : 0;
-    int64_t left = c->s->confirm.settle_ms - (age > 0 ? age : 0);
+    int64_t left = c->s->confirm.settle_ms - (c->age_ms > 0 ? c->age_ms : 0);
 
     if (left > 0)
         cancel_end(c, a, SL_RETRY, "not there yet", left);

@@ -35,16 +35,13 @@ static void confirm_early(struct call *c, const sl_http_answer *a, const char *t
 /* A late commit may still land: an early "no" is not believed. */
 static void confirm_missing(struct call *c, const sl_http_answer *a)
 {
-    const sl_host *h = c->s->host;
-    int64_t age, left;
+    int64_t left = c->s->confirm.settle_ms - c->age_ms;
 
-    if (c->sent_ms == 0) {
+    if (c->age_ms < 0) {
         confirm_plain(c, a, SL_CONFIRM_EARLY, "not there, but it is not known when it was sent",
                       c->s->confirm.settle_ms);
         return;
     }
-    age = h->wall_ms(h->ctx) - c->sent_ms;
-    left = c->s->confirm.settle_ms - (age > 0 ? age : 0);
     if (left > 0)
         confirm_plain(c, a, SL_CONFIRM_EARLY, "not there yet", left);
     else

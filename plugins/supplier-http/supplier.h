@@ -57,7 +57,7 @@ struct call {
     void (*on_answer)(struct call *c, const sl_http_answer *a);
     /* views into the call: of the record, which may be gone by then */
     sl_str key, subject, piece;
-    int64_t sent_ms;
+    int64_t age_ms; /* since the request was sent, as this is asked; -1: nobody knows */
     uint32_t attempt;
     union {
         const sl_done *done;

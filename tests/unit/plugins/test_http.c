@@ -540,6 +540,11 @@ static void an_early_no_is_not_believed(void **state)
     CHECK_EQ(c.verdict, SL_CONFIRM_EARLY);
     CHECK_EQ(c.outcome.after_ms, 1500);
     fake_confirmed_finish(&c);
+    /* what was asked early is early however late its answer comes */
+    c = ask(asked, &(struct fake_exchange){ .status = 404, .delay_ms = 5000 }, 500);
+    CHECK_EQ(c.verdict, SL_CONFIRM_EARLY);
+    CHECK_EQ(c.outcome.after_ms, 1500);
+    fake_confirmed_finish(&c);
 }
 
 /* `output`: what the program gives for the answer. */

@@ -74,6 +74,10 @@ static void what_is_missing_may_still_come_in(void **state)
     CHECK_EQ(d.outcomes[0].kind, SL_RETRY);
     CHECK_EQ(d.outcomes[0].after_ms, 1500);
     fake_done_finish(&d);
+    cancel(NULL, PARAMS(PATH), ANSWER(.status = 404, .delay_ms = 5000), 500, &d);
+    CHECK_EQ(d.outcomes[0].kind, SL_RETRY); /* it was early as it was asked */
+    CHECK_EQ(d.outcomes[0].after_ms, 1500);
+    fake_done_finish(&d);
     cancel(NULL, PARAMS(PATH, { "settle", "0s" }), ANSWER(.status = 404), 0, &d);
     CHECK_EQ(d.outcomes[0].kind, SL_DELIVERED);
     fake_done_finish(&d);

@@ -73,6 +73,9 @@ static void a_no_counts_only_after_the_settling_time(void **state)
     check_confirm(basic, &missing, 1999, SL_CONFIRM_EARLY, 1, "not there yet");
     check_confirm(basic, &missing, 2000, SL_CONFIRM_NO, 0, "no such order");
     check_confirm(basic, &missing, -5000, SL_CONFIRM_EARLY, 2000, ""); /* the clock went back */
+    /* what was asked early is early however late its answer comes */
+    check_confirm(basic, &(struct fake_exchange){ .status = 404, .delay_ms = 5000 }, 500,
+                  SL_CONFIRM_EARLY, 1500, "not there yet");
     check_confirm(slow, &missing, 59000, SL_CONFIRM_EARLY, 1000, "");
     check_confirm(slow, &missing, 60000, SL_CONFIRM_NO, 0, "");
 }
@@ -216,6 +219,8 @@ static void only_what_the_settings_name_says_that_an_order_is_cancelled(void **s
     (void)state;
     check_cancel(&done, 0, SL_DELIVERED, 0, "cancelled");
     check_cancel(&missing, 500, SL_RETRY, 1500, "not there yet");
+    check_cancel(&(struct fake_exchange){ .status = 404, .delay_ms = 5000 }, 500, SL_RETRY, 1500,
+                 "not there yet"); /* it was early as it was asked */
     check_cancel(&missing, 2000, SL_DELIVERED, 0, "no such order");
     check_cancel(&refused, 9000, SL_REJECTED, 0, "409");
     check_cancel(&odd, 9000, SL_REVIEW, 0, "do not name");

@@ -273,17 +273,18 @@ void lane_refill(struct lane *l)
     for (int p = 0; p < PRIORITY__COUNT; p++) {
         struct window *w = &l->windows[p];
         uint64_t room = w->n < f->config->window ? f->config->window - w->n : 0;
-        /* A claim has its price: it waits for half of the window, or for room for a whole one. */
+        /* A claim has its price: it waits for half of the window, or for room for a whole one. But
+         * before the first one nothing leaves: what others moved here waits for it, too. */
         if (!w->spilled || w->claiming)
             continue;
-        if (room < CLAIM_MAX && w->n > f->config->window / 2) {
+        if (w->read && room < CLAIM_MAX && w->n > f->config->window / 2) {
             crowded = true;
             continue;
         }
         struct claim *c = mem_zero(sizeof(*c));
         c->lane = l;
         c->priority = (uint8_t)p;
-        c->limit = room < CLAIM_MAX ? (uint32_t)room : CLAIM_MAX;
+        c->limit = room < CLAIM_MAX ? (uint32_t)(room ? room : 1) : CLAIM_MAX;
         w->claiming = true;
         recover_step(f);
         claim_go(c);

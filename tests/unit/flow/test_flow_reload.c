@@ -406,6 +406,30 @@ static void order_can_be_switched_off_and_on(void **state)
     teardown(rig, g, h);
 }
 
+static void an_added_endpoint_is_read_though_its_window_was_filled_before(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    struct generation *h = again(rig);
+
+    (void)state;
+    h->config.window = 1;
+    rig_crash(rig);
+    rig->config.n_endpoints = OTHER;
+    rig->config.n_routes = 1;
+    rig_up(rig);
+    go_over(rig, h);
+    struct lane *l = rig->flow->lanes[OTHER];
+    CHECK_EQ(l->unread, PRIORITY__COUNT);
+    l->windows[PRIORITY_NORMAL].n++; /* moved here by a group that was quicker */
+    UNTIL(rig, !l->unread);
+    l->windows[PRIORITY_NORMAL].n--;
+    rig->fakes[OTHER].auto_kind = SL_DELIVERED;
+    uint64_t num = rig_event(rig, "u", "a 1");
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    rig->config.n_routes = 2;
+    teardown(rig, h, NULL);
+}
+
 static void what_was_discarded_while_its_route_was_gone_blocks_nothing(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -448,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_routing_that_began_before_ends_in_the_new_one),
         cmocka_unit_test(an_added_endpoint_waits_for_what_is_held_for_it_from_before),
         cmocka_unit_test(order_can_be_switched_off_and_on),
+        cmocka_unit_test(an_added_endpoint_is_read_though_its_window_was_filled_before),
         cmocka_unit_test(what_was_discarded_while_its_route_was_gone_blocks_nothing),
     };
 

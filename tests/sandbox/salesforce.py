@@ -4,6 +4,7 @@
 Run it (`salesforce.py --help`) or use the Salesforce class. See README.md for faults and books.
 """
 
+import collections
 import json
 import os
 import sys
@@ -143,6 +144,7 @@ class Salesforce(common.StandIn):
             if not self.auth.valid(request.headers.get("Authorization", "")):
                 raise RestError(*NO_SESSION)
             self.limits.admit()
+            self.clients[request.headers.get("Sforce-Call-Options", "")] += 1
             route, parts = self.match(request)
             if route is None:
                 raise RestError(404, *NOT_FOUND)
@@ -189,6 +191,7 @@ class Salesforce(common.StandIn):
     # ---- books and control ----
 
     def reset(self):
+        self.clients = collections.Counter()  # what callers say they are
         self.clock.reset()
         self.auth.clear()
         self.org.clear()
@@ -213,6 +216,7 @@ class Salesforce(common.StandIn):
             "collections": self.collections.books(),
             "outbound": self.outbound.books(),
             "outcomes": {name: dict(counts) for name, counts in self.store.outcomes.items()},
+            "clients": dict(self.clients),
             "api_usage": self.limits.used("calls"),
             "limits": self.limits.books(),
             "counts": {name: len(self.store.records[name]) for name in objects},

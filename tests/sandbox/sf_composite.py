@@ -1,14 +1,17 @@
-"""Composite and Composite Graph of the Salesforce stand-in: several calls in one, with references between them."""
+"""Composite, Composite Graph and sObject Tree of the Salesforce stand-in: several writes in one call."""
 
 import json
 import re
 
 import yarl
 
-from sandbox.sf_rest import RestError, Route, answer, read_json
+from sandbox.sf_jobs import CHUNK
+from sandbox.sf_rest import RestError, Route, answer, field_values, object_name, read_json
+from sandbox.sf_store import RowError
 
 REFERENCE = re.compile(r"@\{([\w]+)\.([\w.\[\]]+)\}")
 LIMIT, COLLECTIONS_LIMIT, NODES_LIMIT, GRAPHS_LIMIT = 25, 5, 500, 75
+TREE_OBJECTS, TREE_DEPTH = 5, 5
 HALTED = [{"errorCode": "PROCESSING_HALTED",
            "message": "The transaction was rolled back since another operation in the same transaction failed."}]
 
@@ -52,7 +55,8 @@ def pick(found, done):
 
 class Composite:
     routes = [Route("composite rest", "POST", "/composite", "on_composite"),
-              Route("graph composite rest", "POST", "/composite/graph", "on_graph")]
+              Route("graph composite rest", "POST", "/composite/graph", "on_graph"),
+              Route("tree composite rest", "POST", "/composite/tree/(?P<object>[^/]+)", "on_tree")]
 
     def __init__(self, home):
         self.home = home
@@ -105,7 +109,7 @@ class Composite:
         try:
             inner = SubRequest(request, one, done)
             route, parts = self.home.match(inner)
-            if route is None or route.steps[0] in ("composite", "graph") or "jobs" in route.steps:
+            if route is None or "composite" in route.steps or "jobs" in route.steps:
                 raise RestError(404, "NOT_FOUND", "The requested resource does not exist")
             return await self.home.handle(route, inner, parts)
         except RestError as wrong:
@@ -124,3 +128,63 @@ class Composite:
             out.append({"graphId": graph.get("graphId"), "graphResponse": {"compositeResponse": results},
                         "isSuccessful": all(one["httpStatusCode"] < 400 for one in results)})
         return answer({"graphs": out})
+
+    # ---- trees: new records with their children, all or nothing ----
+
+    async def on_tree(self, request, version, object):
+        sobject = object_name(self.home.schema, object)
+        records = (await read_json(request)).get("records")
+        nodes = []
+        self.flatten(sobject, records, None, 1, nodes)
+        if not 0 < len(nodes) <= CHUNK or len({one[0] for one in nodes}) > TREE_OBJECTS:
+            raise RestError(400, "INVALID_INPUT", "a tree has 1 to 200 records of at most 5 objects")
+        store, made, wrong = self.home.store, {}, []
+        source = f"tree-{self.home.limits.used('calls')}"
+        store.begin()
+        for kind, reference, fields, parent in nodes:
+            try:
+                values = field_values(store, kind, fields)
+                if parent is not None:
+                    values[parent[1]] = made.get(parent[0], "")
+                made[reference] = store.upsert(kind, "Id", values, source, operation="insert",
+                                               allow_save=self.home.allow_save(request))[0]
+            except RowError as bad:
+                wrong.append({"referenceId": reference, "errors": [bad.rest()]})
+        if wrong:
+            store.roll_back()
+        store.commit()
+        for kind, reference, _, _ in nodes:
+            refused = next((one["errors"][0]["statusCode"] for one in wrong if one["referenceId"] == reference), None)
+            outcome = refused or ("PROCESSING_HALTED" if wrong else "created")
+            store.note(source, "insert", kind, reference, "" if wrong else made[reference], outcome)
+        if wrong:
+            return answer({"hasErrors": True, "results": wrong}, 400)
+        return answer({"hasErrors": False, "results": [{"referenceId": one[1], "id": made[one[1]]}
+                                                       for one in nodes]}, 201)
+
+    def flatten(self, sobject, records, parent, depth, nodes):
+        """Parents before their children: (object, reference, fields, (parent's reference, lookup field))."""
+        if not isinstance(records, list) or depth > TREE_DEPTH:
+            raise RestError(400, "INVALID_INPUT", "records is a list, and at most 5 levels deep")
+        for one in records:
+            attributes = one.get("attributes") if isinstance(one, dict) else None
+            if not isinstance(attributes, dict) or not attributes.get("referenceId") or \
+                    self.home.schema.find(attributes.get("type")) != sobject:
+                raise RestError(400, "INVALID_INPUT", "each record has attributes with type and referenceId")
+            inner = {name: value for name, value in one.items() if isinstance(value, dict) and "records" in value}
+            nodes.append((sobject, attributes["referenceId"],
+                          {name: value for name, value in one.items() if name not in inner}, parent))
+            for value in inner.values():
+                kind, lookup = self.child(sobject, value["records"])
+                self.flatten(kind, value["records"], (attributes["referenceId"], lookup), depth + 1, nodes)
+
+    def child(self, sobject, records):
+        """(object, field that points to `sobject`) of a list of children."""
+        schema = self.home.schema
+        first = records[0] if isinstance(records, list) and records and isinstance(records[0], dict) else {}
+        kind = schema.find(first.get("attributes", {}).get("type"))
+        lookup = next((name for name, spec in schema.fields(kind).items() if spec.get("to") == sobject), None) \
+            if kind else None
+        if lookup is None:
+            raise RestError(400, "INVALID_INPUT", f"these are no children of {sobject}")
+        return kind, lookup

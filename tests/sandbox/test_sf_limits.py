@@ -71,13 +71,14 @@ def test_answers_about_jobs_may_lack_the_header(org):
 
 def test_long_requests_fill_the_org_and_their_end_frees_it(org):
     set_limits(org, long_ms=30, long_at_once=1)
-    org.process.fault(action="slow", at="describe", ms=400)
+    org.process.fault(action="slow", at="describe", ms=60_000)
     slow = threading.Thread(target=org.raw, args=("GET", DATA + "/sobjects/Account/describe"))
     slow.start()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while org.raw("GET", LIMITS)[0] == 200:
         assert time.monotonic() < end
     assert org.call("GET", LIMITS) == CONCURRENT
+    org.process.clear_faults()  # the slow answer goes out
     slow.join()
     assert org.call("GET", LIMITS)[0] == 200
     assert org.process.books()["limits"]["refused"]["concurrent"] >= 1
@@ -88,7 +89,7 @@ def test_an_upload_that_trickles_in_holds_a_place_until_its_line_is_gone(org):
     with socket.create_connection(("127.0.0.1", org.process.port)) as line:
         line.sendall(f"PUT {JOBS}/x/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {org.token}\r\n"
                      "Content-Type: text/csv\r\nContent-Length: 500\r\n\r\nExt__c".encode())
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while org.call("GET", LIMITS) != CONCURRENT:
             assert time.monotonic() < end
     while org.call("GET", LIMITS) == CONCURRENT:
@@ -103,3 +104,9 @@ def test_a_limit_that_is_none_cannot_be_set(org):
             assert "400" in str(refused)
         else:
             raise AssertionError(wrong)
+
+
+def test_callers_may_say_who_they_are(org):
+    org.call("GET", LIMITS, **{"Sforce-Call-Options": "client=sluice"})
+    org.call("GET", LIMITS)
+    assert org.process.books()["clients"] == {"client=sluice": 1, "": 1}

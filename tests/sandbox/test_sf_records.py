@@ -192,6 +192,30 @@ def test_each_graph_stands_or_falls_by_itself(org):
     assert [one["fields"]["Name"] for one in org.process.records("Account")] == ["good"]
 
 
+def tree(name, last, **more):
+    """An account with a contact and an opportunity below it."""
+    def node(kind, reference, **fields):
+        return {"attributes": {"type": kind, "referenceId": reference}, **fields}
+
+    return {"records": [node("Account", "a", Name=name, Contacts={"records": [node("Contact", "c", LastName=last)]},
+                             Opportunities={"records": [node("Opportunity", "o", Name="O", StageName="New",
+                                                             CloseDate="2026-11-20")]}, **more)]}
+
+
+def test_a_tree_is_made_with_its_parents_or_not_at_all(org):
+    status, body = org.call("POST", f"{DATA}/composite/tree/Account", tree("A", "L"))
+    made = {one["referenceId"]: one["id"] for one in body["results"]}
+    assert (status, body["hasErrors"], list(made)) == (201, False, ["a", "c", "o"])
+    assert org.fields("Contact", made["c"])["AccountId"] == made["a"] == org.fields("Opportunity", made["o"])["AccountId"]
+    status, body = org.call("POST", f"{DATA}/composite/tree/Account", tree("B", None))
+    assert (status, body["hasErrors"]) == (400, True)
+    assert [(one["referenceId"], one["errors"][0]["statusCode"]) for one in body["results"]] == [
+        ("c", "REQUIRED_FIELD_MISSING")]
+    assert len(org.process.records("Account")) == 1
+    assert org.rows()[3:] == [("a", "PROCESSING_HALTED"), ("c", "REQUIRED_FIELD_MISSING"), ("o", "PROCESSING_HALTED")]
+    assert org.call("POST", f"{DATA}/composite/tree/Contact", tree("A", "L"))[0] == 400
+
+
 # ---- SOQL ----
 
 @pytest.mark.parametrize("where, found", [

@@ -1,5 +1,8 @@
 """sObject Collections of the Salesforce stand-in: up to 200 rows a call, an answer for each in its order."""
 
+import asyncio
+import time
+
 from sandbox.sf_jobs import CHUNK, doubled_keys
 from sandbox.sf_rest import (RestError, Route, answer, field_values, key_field, object_name, of_row,
                              plain_values, read_json)
@@ -51,7 +54,7 @@ class Collections:
                                                    allow_save=self.home.allow_save(request))
             return {"id": record_id, "success": True, "errors": [], "created": created}
 
-        return self.all_of(request, "upsert", records, whole, act, lambda one: value_of(one, key))
+        return await self.all_of(request, "upsert", records, whole, act, lambda one: value_of(one, key))
 
     async def on_create(self, request, version):
         records, whole = await self.records(request)
@@ -65,7 +68,7 @@ class Collections:
                                              allow_save=self.home.allow_save(request))
             return {"id": record_id, "success": True, "errors": []}
 
-        return self.all_of(request, "insert", records, whole, act, lambda one: "")
+        return await self.all_of(request, "insert", records, whole, act, lambda one: "")
 
     async def on_update(self, request, version):
         records, whole = await self.records(request)
@@ -77,7 +80,7 @@ class Collections:
                                              allow_save=self.home.allow_save(request))
             return {"id": record_id, "success": True, "errors": []}
 
-        return self.all_of(request, "update", records, whole, act, lambda one: value_of(one, "Id"))
+        return await self.all_of(request, "update", records, whole, act, lambda one: value_of(one, "Id"))
 
     async def on_delete(self, request, version):
         ids = [one for one in request.query.get("ids", "").split(",") if one]
@@ -93,7 +96,7 @@ class Collections:
             self.store.delete(sobject, record_id)
             return {"id": record_id, "success": True, "errors": []}
 
-        return self.all_of(request, "delete", records, whole, act, lambda one: one["id"])
+        return await self.all_of(request, "delete", records, whole, act, lambda one: one["id"])
 
     async def on_read(self, request, version, object):
         sobject = object_name(self.schema, object)
@@ -145,7 +148,7 @@ class Collections:
             raise RowError("INVALID_INPUT", "attributes.type names no object")
         return kind
 
-    def all_of(self, request, operation, records, whole, act, key_of):
+    async def all_of(self, request, operation, records, whole, act, key_of):
         """The rows one after the other, as one transaction if `whole`; what became of each, in order."""
         nested = self.store.journal is not None  # inside a composite that is a transaction itself
         if whole and not nested:
@@ -165,7 +168,20 @@ class Collections:
             self.store.note(source, *row)
         self.calls.append({"operation": operation, "rows": len(records), "allOrNone": whole,
                            "succeeded": sum(one["success"] for one in results)})
+        if self.home.org.collections_ms and self.store.journal is None:
+            await self.hold(source, noted)
         return answer(results)
+
+    async def hold(self, source, noted):
+        """The call takes its time, or until the setting is taken back; what it wrote is locked meanwhile."""
+        if self.home.org.locks:
+            for _, sobject, _, record_id, outcome in noted:
+                if outcome in DONE:
+                    self.store.lock(self.store.touched(sobject, record_id, {}), source)
+        end = time.monotonic() + self.home.org.collections_ms / 1000
+        while (left := end - time.monotonic()) > 0 and self.home.org.collections_ms:
+            await asyncio.sleep(min(left, 0.02))
+        self.store.unlock(source)
 
     def one(self, operation, record, act, key_of, noted):
         sobject, key = self.kind(record) or "?", str(key_of(record) or "")

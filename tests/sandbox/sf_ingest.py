@@ -134,7 +134,7 @@ class Ingest:
         if state == "UploadComplete":
             self.home.spawn(self.engine.run(job))
         else:
-            self.engine.unlock(job)
+            self.home.store.unlock(job.id)
             if not job.rows:
                 await self.give_back(job)
         return answer(short)
@@ -165,7 +165,7 @@ class Ingest:
                             "terminated")
         if not job.over:
             job.set_state("Aborted")  # its run ends with it
-            self.engine.unlock(job)
+            self.home.store.unlock(job.id)
         self.engine.forget(job, "deleted")
         return web.Response(status=204)
 

@@ -180,7 +180,7 @@ class Engine:
         except JobFailed as failed:
             job.error = str(failed)
         finally:
-            self.unlock(job)
+            self.store.unlock(job.id)
         if job.state == "Aborted":
             return
         job.took_ms = int((time.monotonic() - job.started) * 1000)
@@ -266,16 +266,7 @@ class Engine:
             return
         for number, batch in enumerate(batches):
             holder = f"{job.id}/{number}"
-            met = False
-            for at in batch:
-                for one in self.touched(job, prepared[at]):
-                    met = self.store.locks.setdefault(one, holder) != holder or met
-            job.retries += met
-
-    def unlock(self, job):
-        if self.store.locks:
-            self.store.locks = {one: holder for one, holder in self.store.locks.items()
-                                if not holder.startswith(job.id)}
+            job.retries += not all([self.store.lock(self.touched(job, prepared[at]), holder) for at in batch])
 
     def touched(self, job, values):
         if isinstance(values, RowError):

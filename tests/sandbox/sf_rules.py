@@ -23,6 +23,7 @@ SETTINGS = {
     "currency": "EUR",  # of the org, and of every record that names none
     "strict_parents": False,  # a line's parent may not even be sent again on update
     "locks": False,  # what a batch touches is locked while its job is in progress
+    "collections_ms": 0,  # how long a collections call takes, having acted; with `locks` it holds what it wrote
     "batch_rows": 10_000,  # rows of one batch inside a job
     "limit_info": "all",  # answers with Sforce-Limit-Info: all, rest (not /jobs), none
     "duplicate_rules": [],  # [{"name", "object", "fields", "action": "block" | "alert", "message"}]

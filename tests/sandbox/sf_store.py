@@ -219,6 +219,15 @@ class Store:
                     ids.add(parent)
         return ids
 
+    def lock(self, ids, holder):
+        """Whether all of them could be had; those that are another's stay so."""
+        return all([self.locks.setdefault(one, holder) == holder for one in ids])
+
+    def unlock(self, owner):
+        """owner: the holder, or the part of it before a slash."""
+        if self.locks:
+            self.locks = {one: holder for one, holder in self.locks.items() if holder.partition("/")[0] != owner}
+
     def check_locks(self, sobject, record_id, clean, source):
         held = sorted(one for one in self.touched(sobject, record_id, clean)
                       if self.locks.get(one, source).partition("/")[0] != source)

@@ -1,6 +1,7 @@
 """Bulk API 2.0 of the Salesforce stand-in beyond upsert: every operation, ageing, locks, allowances, query jobs."""
 
 import gzip
+import threading
 import time
 import urllib.parse
 
@@ -203,6 +204,30 @@ def test_a_job_in_progress_locks_out_others_and_its_end_lets_them_in(org):
     assert list(org.errors(job)) == ["c-10"]
     org.call("PATCH", f"{JOBS}/{slow}", {"state": "Aborted"})
     assert org.run(many(1, lambda n: "a-0", 10), "Contact", "Ext__c")[1]["numberRecordsFailed"] == 0
+
+
+def test_two_collections_at_once_meet_at_one_parent(org):
+    accounts(org, 2)
+    org.process.call("POST", "org", {"locks": True, "collections_ms": 60_000})
+
+    def rows(start):
+        return [record("Contact", Ext__c=f"x-{start + n}", LastName="L", Account={"Ext__c": f"a-{n}"})
+                for n in range(2 if start else 1)]
+
+    first = threading.Thread(target=org.collect, args=("PATCH", "/Contact/Ext__c", rows(0)))
+    first.start()
+    end = time.monotonic() + 30
+    while not org.process.records("Contact"):
+        assert time.monotonic() < end
+    second = threading.Thread(target=org.collect, args=("PATCH", "/Contact/Ext__c", rows(5)))
+    second.start()
+    while len(org.rows(source="collections-3")) < 2:
+        assert time.monotonic() < end
+    org.process.call("POST", "org", {"collections_ms": 0})  # both are answered
+    first.join()
+    second.join()
+    assert org.rows(object="Contact") == [("x-0", "created"), ("x-5", "UNABLE_TO_LOCK_ROW"), ("x-6", "created")]
+    assert all(one["success"] for one in org.collect("PATCH", "/Contact/Ext__c", rows(5))[1])
 
 
 def test_batches_beyond_the_day_s_allowance_are_in_no_file(org):

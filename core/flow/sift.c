@@ -144,8 +144,11 @@ static bool set_aside(struct flow *f)
     bool any = false;
 
     HASH_ITER (hh, f->deliveries, d, tmp) {
-        if (d->aside || !d->lane->windows[d->priority].crowded || !sift_idle(d) ||
+        if (d->aside || !d->lane->windows[d->priority].crowded || d->state != DS_READY ||
             (!list_empty(&d->pile_node) && !is_paused(d)) || !(is_follower(d) || is_stuck(d, DEEP)))
+            continue;
+        d->trial = false; /* what cannot go tries nothing out */
+        if (!sift_idle(d))
             continue;
         window_aside(d, true);
         any = true;

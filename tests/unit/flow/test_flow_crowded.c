@@ -83,6 +83,25 @@ static void test_more_than_a_window_behind_a_held_one_keeps_no_other_subject_bac
     rig_destroy(rig);
 }
 
+/* Of a group: each was to try its member out, and cannot go. */
+static void test_trials_that_wait_behind_a_held_one_keep_no_other_subject_back(void **state)
+{
+    struct flow_rig *rig = setup();
+
+    (void)state;
+    rig_route(rig, "r", "t", CRM, ACT_SEND);
+    rig_up(rig);
+    hold_first(rig, 0);
+    for (int i = 2; i < 2 + WINDOW; i++) {
+        uint64_t num = event_of(rig, "t", "a", i);
+        UNTIL(rig, flow_delivery(rig->flow, num));
+        flow_delivery(rig->flow, num)->trial = true;
+    }
+    others(rig, "t", "b", 5);
+    UNTIL(rig, rig->flow->lanes[CRM]->delivered == 5);
+    rig_destroy(rig);
+}
+
 static void test_so_it_is_after_a_restart_with_all_of_it_in_the_index(void **state)
 {
     struct flow_rig *rig = setup();
@@ -305,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_more_than_a_window_behind_a_held_one_keeps_no_other_subject_back),
+        cmocka_unit_test(test_trials_that_wait_behind_a_held_one_keep_no_other_subject_back),
         cmocka_unit_test(test_so_it_is_after_a_restart_with_all_of_it_in_the_index),
         cmocka_unit_test(test_what_comes_while_the_next_are_being_read_is_not_forgotten),
         cmocka_unit_test(test_what_is_left_is_discarded_and_replayed_where_it_is),

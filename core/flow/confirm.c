@@ -80,7 +80,7 @@ void confirm_hold(struct confirm *c, sl_str why)
     if (!c->cancels && cancel_of(c->d)) {
         cancel_begin(c->d, why, &m);
     } else if (t && t->group) { /* between its members, not only yes and no */
-        failover_choices(&detail, t, why);
+        failover_choices(&detail, t, str_of(c->d->route ? c->d->route->owner : NULL), why);
         if (c->cancels)
             cancel_note(&detail);
         m.detail.ptr = buf_steal(&detail, &m.detail.len);

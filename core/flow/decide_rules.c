@@ -132,7 +132,7 @@ static void interlock_one(struct choice *c)
         cancel_detail(&detail, t, str_of(a->why));
         c->m.next_ms = clock_wall_ms();
     } else {
-        failover_choices(&detail, t, str_of(a->why));
+        failover_choices(&detail, t, flow_route_owner(a->flow, c->row.route), str_of(a->why));
         if (cancel_is_on(c->row.detail))
             cancel_note(&detail);
         c->m.hold_type = STR(HOLD_INTERLOCK);

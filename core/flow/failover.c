@@ -282,12 +282,16 @@ void failover_again(struct lane *l)
 
 /* ---- the interlock ---- */
 
-void failover_choices(struct buf *b, const struct conf_target *t, sl_str why)
+void failover_choices(struct buf *b, const struct conf_target *t, sl_str owner, sl_str why)
 {
     const char *first = t->endpoint->name;
 
     buf_printf(b, "{\"group\":\"%s\",\"chosen\":\"%s\",\"because\":", t->group->name, first);
     buf_json_str(b, why);
+    if (owner.len) {
+        buf_cstr(b, ",\"owner\":");
+        buf_json_str(b, owner);
+    }
     buf_printf(b,
                ",\"choices\":[{\"name\":\"arrived\",\"text\":\"%s has it: it counts as "
                "delivered\"},"

@@ -26,4 +26,4 @@ void failover_again(struct lane *l);
 int failover_check(struct flow *f, const struct store_delivery *row, sl_str to, bool nothing_there,
                    struct rec_move *m, struct buf *detail, char text[160]);
 /** What a person may do about a delivery that is held as `interlock`: a JSON object. */
-void failover_choices(struct buf *b, const struct conf_target *t, sl_str why);
+void failover_choices(struct buf *b, const struct conf_target *t, sl_str owner, sl_str why);

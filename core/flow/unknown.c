@@ -41,7 +41,13 @@ void unknown_hold(const struct delivery *d, sl_str why, struct rec_move *m)
     char key[40];
 
     delivery_key(d, key);
-    buf_cstr(&detail, "{\"choices\":[");
+    buf_cstr(&detail, "{");
+    if (d->route && d->route->owner) {
+        buf_cstr(&detail, "\"owner\":");
+        buf_json_str(&detail, str_of(d->route->owner));
+        buf_char(&detail, ',');
+    }
+    buf_cstr(&detail, "\"choices\":[");
     put_choice(&detail, "arrived", "it is at %s: it counts as delivered, and nothing is sent",
                endpoint, key);
     buf_char(&detail, ',');

@@ -204,6 +204,7 @@ static void look_held(struct watch *w, json_t *held, int64_t now)
     sl_str updated = text_of(held, "updated_at");
     struct alert *a = alert_find(w, NOTICE_UNATTENDED, STR(""), route);
     int64_t since = 0;
+    sl_str owner = text_of(json_object_get(held, "detail"), "owner");
     char age[24], text[160];
 
     if (clock_parse(updated.ptr, updated.len, &since) < 0 ||
@@ -218,13 +219,14 @@ static void look_held(struct watch *w, json_t *held, int64_t now)
     units_format_duration(now - since, age);
     snprintf(text, sizeof(text), "held as " STR_FMT " for %s, and nobody has decided",
              STR_ARG(type), age);
-    alerts_notice(w, &(struct notice){ .kind = NOTICE_UNATTENDED,
-                                       .endpoint = STR(""),
-                                       .route = route,
-                                       .owner = flow_route_owner(w->flow, route),
-                                       .subject = text_of(held, "subject"),
-                                       .num = num,
-                                       .text = str_of(text) });
+    alerts_notice(w,
+                  &(struct notice){ .kind = NOTICE_UNATTENDED,
+                                    .endpoint = STR(""),
+                                    .route = route,
+                                    .owner = owner.len ? owner : flow_route_owner(w->flow, route),
+                                    .subject = text_of(held, "subject"),
+                                    .num = num,
+                                    .text = str_of(text) });
     if ((a = alert_find(w, NOTICE_UNATTENDED, STR(""), route)))
         a->last_ms = now;
 }
@@ -254,6 +256,8 @@ static void ask_held(struct watch *w, int64_t now)
     struct store_filter oldest = { .state = "held", .for_people = true, .limit = HELD_PAGE };
     int64_t every = w->conf->unattended_ms / 8;
 
+    if (every < 2 * LOOK_MS) /* each other look is left for the counts */
+        every = 2 * LOOK_MS;
     if (w->asking || now - w->asked_held_ms < (every < 60000 ? every : 60000))
         return;
     w->asked_held_ms = now;
@@ -303,7 +307,7 @@ void alert_look(struct watch *w)
     }
     look_flow(w, now);
     look_rest(w, now);
+    ask_held(w, now); /* first: it is seldom its turn, and one thing is asked at a time */
     ask_counts(w);
-    ask_held(w, now);
     alerts_due(w);
 }

@@ -9,8 +9,6 @@
 #include "base/mem.h"
 #include "watch/watch_int.h"
 
-#define LOOK_MS 2000
-
 static void forget_headers(struct watch *w)
 {
     for (size_t i = 0; i < w->n_headers; i++) {

@@ -8,6 +8,8 @@
 #include "net/http_client.h"
 #include "watch/watch.h"
 
+#define LOOK_MS 2000 /* how often it looks at what nobody tells */
+
 /** What an alert that is told says of itself. */
 enum alert_saying { ALERT_OPEN, ALERT_AGAIN, ALERT_OVER, ALERT_SAYING__COUNT };
 extern const char *const alert_saying_names[ALERT_SAYING__COUNT];

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flow.harness import byron_orders, demo_config, http_endpoint, merge, messages, stays, wait_until
+from flow.harness import byron_orders, demo_config, http_endpoint, merge, messages, route, stays, wait_until
 
 QUICK = {"retry": {"first": "20ms", "cap": "50ms", "max_attempts": 2}, "breaker": {"min_calls": 1000},
          "confirm": {"after": "100ms"}}
@@ -80,6 +80,19 @@ def said(gateway):
     """The bodies of all alerts that became events."""
     return [json.loads(gateway.get(f"/v1/events/{one['id']}")["body"]) for one in gateway.get("/v1/events", limit=100)
             if one["topic"].startswith("alert/")]
+
+
+def test_a_hold_that_nobody_looks_at_is_told_to_who_decides(gateway, pagers):
+    _, operations = pagers
+    gateway.config["alerts"]["hold_unattended"] = "1s"
+    route(gateway.config, "order-to-supplier")["hold"] = {"type": "approval", "owner": "operations"}
+    gateway.write()
+    gateway.cli("reload")
+    gateway.post(byron_orders()[0])
+    wait_until(lambda: told(operations, "hold-unattended"))  # while the alert that it is held stands, too
+    state, text = told(operations, "hold-unattended")[0]
+    assert state == "open" and text.startswith("hold-unattended: held as approval for ")
+    assert told(operations, "held")
 
 
 def test_alerts_about_alerts_come_to_an_end(gateway, byron, pagers):

@@ -101,6 +101,7 @@ def test_when_the_erp_cannot_tell_a_person_chooses(gateway, erp):
     assert held["hold_type"] == "unknown-outcome"
     assert "HTTP 400" in held["reason"]
     assert [one["name"] for one in held["detail"]["choices"]] == ["arrived", "send-again"]
+    assert gateway.cli("held", "list", "--owner", "erp-team").json[0]["id"] == held["id"]  # whose route it is decides
     gateway.cli("held", "arrived", held["id"], "--why", "seen in the ERP")
     wait_until(lambda: gateway.states("erp") == {"delivered": 1})
     assert gateway.delivery()["moves"][-1]["reason"] == "seen in the ERP"

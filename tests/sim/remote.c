@@ -311,15 +311,20 @@ static void sim_resume(void *self, void *handle, const sl_batch *b, sl_str token
 
 /* ---- confirm ---- */
 
-static uint32_t verdict(struct remote *r, const struct book *b)
+static uint32_t verdict(const struct call *c)
 {
-    unsigned at = 1u << r->index;
+    struct remote *r = c->remote;
+    const struct book *b = c->books[0];
+    unsigned at = 1u << r->index, there = b->applied_at;
+
+    if (!strcmp(c->key, b->key)) /* what was taken back is there by the key that it came with */
+        there |= b->cancelled_at;
 
     if ((b->pending_at & at) || remote_is_dead(r))
         return SL_CONFIRM_EARLY;
     if (!r->sim->healed && per_mille(&r->rng, r->vague))
         return one_in(&r->rng, 3) ? SL_CONFIRM_UNSURE : SL_CONFIRM_EARLY;
-    return (b->applied_at | b->cancelled_at) & at ? SL_CONFIRM_YES : SL_CONFIRM_NO;
+    return there & at ? SL_CONFIRM_YES : SL_CONFIRM_NO;
 }
 
 void remote_says(void *ctx)
@@ -330,7 +335,7 @@ void remote_says(void *ctx)
 
     if (c->over)
         return;
-    a.verdict = c->paid.refused ? SL_CONFIRM_EARLY : verdict(c->remote, b);
+    a.verdict = c->paid.refused ? SL_CONFIRM_EARLY : verdict(c);
     a.after_ms = c->after_ms;
     allow_heard(c, true);
     if (a.verdict == SL_CONFIRM_NO)
@@ -354,6 +359,7 @@ static void sim_confirm(void *self, void *handle, const sl_record *rec, sl_confi
     r->sim->confirms++;
     delivery_parse(rec->delivery, &num);
     c->books[0] = book_of(r->sim, num);
+    snprintf(c->key, sizeof(c->key), STR_FMT, STR_ARG(rec->key));
     world_say(&r->sim->w, "%s is asked of " STR_FMT, r->conf->name, STR_ARG(rec->delivery));
     check_question(c);
     int64_t ms = latency(r);

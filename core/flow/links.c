@@ -27,6 +27,13 @@ struct waiting_event {
     bool woken;   /* and a link of it was written meanwhile */
 };
 
+/** One that began to wait while the start is still looking for those from before: it is none of
+ *  them, also if it came before the start. */
+struct begun_here {
+    UT_hash_handle hh; /* router.begun_here, by id */
+    uint64_t id;
+};
+
 static void ref_key(sl_str endpoint, sl_str kind, sl_str id, uint8_t out[16])
 {
     uint8_t full[DIGEST_SHA256];
@@ -54,12 +61,44 @@ static void stop_waiting(struct router *r, uint64_t id)
     free(we);
 }
 
+bool links_begun_here(const struct router *r, uint64_t id)
+{
+    struct begun_here *b;
+
+    HASH_FIND(hh, r->begun_here, &id, sizeof(id), b);
+    return b;
+}
+
+static void note_begun(struct router *r, uint64_t id)
+{
+    struct begun_here *b;
+
+    if (!r->looking || links_begun_here(r, id))
+        return;
+    b = mem_zero(sizeof(*b));
+    b->id = id;
+    HASH_ADD(hh, r->begun_here, id, sizeof(b->id), b);
+}
+
+void links_looked(struct router *r)
+{
+    struct begun_here *b, *tmp;
+
+    r->looking = false;
+    HASH_ITER (hh, r->begun_here, b, tmp) {
+        HASH_DEL(r->begun_here, b);
+        free(b);
+    }
+}
+
 /** From now on a link that is written finds it. */
 static void begin_waiting(struct routing *rt)
 {
     struct router *r = rt->router;
     struct waiting_event *we = mem_zero(sizeof(*we));
 
+    if (!rt->event->waited)
+        note_begun(r, rt->event->id);
     we->id = rt->event->id;
     we->storing = true;
     HASH_ADD(hh, r->waiting_events, id, sizeof(we->id), we);
@@ -131,6 +170,7 @@ void links_close(struct router *r)
     struct waiting_ref *w, *tmp;
     struct waiting_event *we, *next;
 
+    links_looked(r);
     HASH_ITER (hh, r->waiting, w, tmp) {
         HASH_DEL(r->waiting, w);
         free(w->events);

@@ -240,6 +240,7 @@ struct event_claim {
     bool asked;     /* `ids` are awaited */
     bool more;      /* waited: there may be further ones behind these */
     bool waited;    /* those that wait for a link; else those not routed */
+    bool starts;    /* waited: those from before the start */
 };
 
 /** One of them. */
@@ -263,8 +264,8 @@ static void claim_free(struct event_claim *c)
 static void claim_end(struct event_claim *c)
 {
     struct router *r = c->router;
-    uint64_t last = c->n ? c->ids[c->n - 1] : 0;
-    bool more = c->more;
+    uint64_t last = c->after;
+    bool more = c->more, starts = c->starts;
 
     if (!c->waited) {
         r->claiming = false;
@@ -274,6 +275,8 @@ static void claim_end(struct event_claim *c)
     claim_free(c);
     if (more)
         router_claim_waiting(r, last);
+    else if (starts)
+        links_looked(r);
     recover_step_done(r->flow);
     router_refill(r);
 }
@@ -383,9 +386,10 @@ static void on_unrouted(void *ctx, int status, const uint64_t *ids, size_t n)
     for (; c->waited && n && ids[n - 1] > r->begun; n--)
         c->more = false;
     c->ids = mem_array(n + 1, sizeof(*c->ids));
-    if (n)
-        memcpy(c->ids, ids, n * sizeof(*ids));
-    c->n = n;
+    c->after = n ? ids[n - 1] : c->after;
+    for (size_t i = 0; i < n; i++) /* nor what was routed as the start found it, and waits since */
+        if (!c->waited || !links_begun_here(r, ids[i]))
+            c->ids[c->n++] = ids[i];
     if (!c->waited && n && ids[n - 1] > r->last)
         r->last = ids[n - 1];
     if (!c->waited && n < CLAIM_EVENTS && r->skipped == c->skipped_then)
@@ -445,8 +449,11 @@ void router_claim_waiting(struct router *r, uint64_t after)
     if (!after) {
         store_stats(r->flow->store, &stats);
         r->begun = stats.log_seq;
+        r->looking = true;
     }
-    claim_go(claim_new(r, true, after));
+    struct event_claim *c = claim_new(r, true, after);
+    c->starts = true;
+    claim_go(c);
 }
 
 void router_fetch(struct router *r, uint64_t id)

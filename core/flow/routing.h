@@ -138,6 +138,9 @@ bool routing_turn(struct routing *rt);
  *  there is nothing to ask. */
 bool links_ask(struct routing *rt);
 void links_stored(struct routing *rt); /* that it waits is durable */
+/** It began to wait in this process, which has its own eye on it. While router.looking. */
+bool links_begun_here(const struct router *r, uint64_t id);
+void links_looked(struct router *r); /* all that waited before are found */
 
 /* routing.c */
 struct routing *routing_new(struct flow *f, struct event *e);

@@ -235,6 +235,8 @@ struct router {
     uint64_t skipped;
     struct waiting_ref *waiting;          /* hash by reference */
     struct waiting_event *waiting_events; /* hash by id */
+    struct begun_here *begun_here;        /* links.c: hash by id; kept only ... */
+    bool looking;                         /* ... while events are looked for that waited before */
     struct route_state *routes;           /* one per config->routes[i] */
 };
 

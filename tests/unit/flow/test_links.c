@@ -86,11 +86,35 @@ static void test_what_comes_while_the_restart_asks_again_is_routed_once(void **s
     clock_rig_finish(r);
 }
 
+/* It is in the log, and that it waits is not yet: the start routes it, and then finds it waiting.
+ */
+static void test_what_begins_to_wait_while_the_restart_asks_again_is_routed_once(void **state)
+{
+    struct clock_rig *r = setup();
+
+    (void)state;
+    store_sim_crash_after(r->store, 1);
+    clock_rig_begin_event(r, "crm", "t", "- ref 7");
+    clock_rig_pass(r, 200);
+    clock_rig_crash(r);
+    questions_fail = 2;
+    clock_rig_up(r);
+    clock_rig_pass(r, SEC + 500);
+    CHECK_EQ(questions_fail, 0);
+    CHECK_EQ(router_waiting(&r->flow->router), 2); /* and the one that came meanwhile */
+    clock_rig_pass(r, SEC);
+    CHECK(!r->flow->router.begun_here);
+    link_to(r, "7");
+    CHECK_EQ(r->delivers, 2); /* it, and the link's own */
+    clock_rig_finish(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_waits_is_routed_by_its_link_after_a_restart),
         cmocka_unit_test(test_what_comes_while_the_restart_asks_again_is_routed_once),
+        cmocka_unit_test(test_what_begins_to_wait_while_the_restart_asks_again_is_routed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include "config/values.h"
 
 int fake_bound, fake_checked;
 
@@ -290,4 +291,12 @@ char *load_bad(const char *text)
                    errors.list[i].text);
     config_errors_finish(&errors);
     return buf_steal(&b, NULL);
+}
+
+sl_str str_param(const sl_values *v, const char *name)
+{
+    sl_str s = { 0 };
+
+    CHECK_EQ(config_values_api()->str(v, name, &s), SL_OK);
+    return s;
 }

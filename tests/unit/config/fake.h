@@ -33,3 +33,6 @@ struct config *load_good(const char *text);
 char *load_bad(const char *text);
 /** All that config_errors_print says: own. */
 char *printed(const struct config_errors *errors);
+
+/** A setting that is there, as a view. */
+sl_str str_param(const sl_values *v, const char *name);

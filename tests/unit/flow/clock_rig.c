@@ -213,6 +213,13 @@ struct row *clock_rig_row(const struct clock_rig *r, uint64_t num)
     return tables_row(store_sim_tables(r->store), num);
 }
 
+enum delivery_state clock_rig_state(const struct clock_rig *r, uint64_t num)
+{
+    const struct row *row = clock_rig_row(r, num);
+
+    return row ? (enum delivery_state)row->state : DS__COUNT;
+}
+
 struct deadline_row *clock_rig_deadline(const struct clock_rig *r, uint64_t num)
 {
     return tables_deadline(store_sim_tables(r->store), num);
@@ -411,8 +418,13 @@ static void on_paused(void *ctx, int status)
 
 void clock_rig_pause(struct clock_rig *r, const char *route, enum pause_what what)
 {
+    clock_rig_stop(r, true, route, what);
+}
+
+void clock_rig_stop(struct clock_rig *r, bool route, const char *name, enum pause_what what)
+{
     struct flow_pause p = {
-        .what = what, .route = true, .name = str_of(route), .who = STR("test")
+        .what = what, .route = route, .name = str_of(name), .who = STR("test")
     };
 
     r->answered = false;

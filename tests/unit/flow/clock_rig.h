@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/state.h"
+#include "route_rig.h"
 
 #define SEC  INT64_C(1000)
 #define HOUR (3600 * SEC)
@@ -73,6 +74,8 @@ void clock_rig_begin_event(struct clock_rig *r, const char *endpoint, const char
 /** On for so many milliseconds of the monotonic clock. */
 void clock_rig_pass(struct clock_rig *r, int64_t ms);
 struct row *clock_rig_row(const struct clock_rig *r, uint64_t num);
+/** DS__COUNT: nothing is durable of it. */
+enum delivery_state clock_rig_state(const struct clock_rig *r, uint64_t num);
 struct deadline_row *clock_rig_deadline(const struct clock_rig *r, uint64_t num);
 /** The only move of this delivery by that one ("clock", "event ..."); NULL: none; fails on two. */
 const struct told *clock_rig_moved(const struct clock_rig *r, uint64_t num, const char *who);
@@ -84,5 +87,7 @@ int clock_rig_decide(struct clock_rig *r, enum decision what, uint64_t num,
 /** The same, without waiting: `answered` says when it is. */
 void clock_rig_begin_decide(struct clock_rig *r, enum decision what, uint64_t num,
                             const struct decide *more);
-/** By a person, durably. */
+/** Of an endpoint, or a `route`: by a person, durably. */
+void clock_rig_stop(struct clock_rig *r, bool route, const char *name, enum pause_what what);
+/** The same of a route. */
 void clock_rig_pause(struct clock_rig *r, const char *route, enum pause_what what);

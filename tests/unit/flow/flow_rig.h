@@ -17,6 +17,7 @@
 #include <uv.h>
 #include "base/mem.h"
 #include "flow/state.h"
+#include "route_rig.h"
 
 #define RIG_SECRET     "a secret"
 #define RIG_OLD_SECRET "the secret of before"

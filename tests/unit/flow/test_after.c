@@ -17,17 +17,8 @@ static struct clock_rig *setup(void)
     clock_rig_init(&r);
     before[0] = clock_rig_route(&r, "before", "t");
     struct conf_route *after = clock_rig_route(&r, "after", "t");
-    after->after = before;
-    after->n_after = 1;
-    after->rank = 1;
+    route_waits(after, before);
     return &r;
-}
-
-static enum delivery_state state_of(const struct clock_rig *r, uint64_t num)
-{
-    const struct row *row = clock_rig_row(r, num);
-
-    return row ? (enum delivery_state)row->state : DS__COUNT;
 }
 
 /* ---- the rule alone ---- */
@@ -114,19 +105,19 @@ static void test_one_that_waits_for_an_event_as_well_goes_when_both_are_over(voi
         clock_rig_up(r);
         uint64_t before = clock_rig_event(r, "t", "a"), after = before + 1;
         clock_rig_pass(r, SEC);
-        CHECK_EQ(state_of(r, before), DS_DEAD);
-        CHECK_EQ(state_of(r, after), DS_HELD);
+        CHECK_EQ(clock_rig_state(r, before), DS_DEAD);
+        CHECK_EQ(clock_rig_state(r, after), DS_HELD);
         r->kind = SL_DELIVERED;
         for (int step = 0; step < 2; step++) {
-            CHECK(state_of(r, after) != DS_DELIVERED);
+            CHECK(clock_rig_state(r, after) != DS_DELIVERED);
             if (step == !event_first)
                 clock_rig_event(r, "created", "a");
             else
                 CHECK_EQ(clock_rig_decide(r, DECISION_REPLAY, before, NULL), 0);
             clock_rig_pass(r, SEC);
         }
-        CHECK_EQ(state_of(r, before), DS_DELIVERED);
-        CHECK_EQ(state_of(r, after), DS_DELIVERED);
+        CHECK_EQ(clock_rig_state(r, before), DS_DELIVERED);
+        CHECK_EQ(clock_rig_state(r, after), DS_DELIVERED);
         CHECK_EQ(r->delivers, 3);
         clock_rig_finish(r);
     }
@@ -153,15 +144,15 @@ static void test_the_end_of_the_process_at_any_commit_lets_nothing_go_too_early(
         CHECK_EQ(t->n_rows, 2);
         uint64_t before = t->rows[0]->num, after = t->rows[1]->num;
         CHECK_VIEW(t->rows[0]->route, "before");
-        if (state_of(r, before) == DS_HELD) { /* sent, and nobody knows what came of it */
+        if (clock_rig_state(r, before) == DS_HELD) { /* sent, and nobody knows what came of it */
             unknown++;
-            CHECK_EQ(state_of(r, after), DS_READY);
+            CHECK_EQ(clock_rig_state(r, after), DS_READY);
             CHECK_EQ(t->rows[1]->first_sent_ms, 0);
             CHECK_EQ(clock_rig_decide(r, DECISION_ARRIVED, before, NULL), 0);
             clock_rig_pass(r, SEC);
         }
-        CHECK_EQ(state_of(r, before), DS_DELIVERED);
-        CHECK(state_of(r, after) == DS_DELIVERED || state_of(r, after) == DS_HELD);
+        CHECK_EQ(clock_rig_state(r, before), DS_DELIVERED);
+        CHECK(clock_rig_state(r, after) == DS_DELIVERED || clock_rig_state(r, after) == DS_HELD);
         CHECK(r->delivers <= 2);
         CHECK(!r->flow->gates);
         clock_rig_finish(r);

@@ -25,13 +25,6 @@ static void go_on(struct clock_rig *r)
     clock_rig_pass(r, SEC);
 }
 
-static enum delivery_state state_of(const struct clock_rig *r, uint64_t num)
-{
-    const struct row *row = clock_rig_row(r, num);
-
-    return row ? (enum delivery_state)row->state : DS__COUNT;
-}
-
 /** Once, and for the sake of that one. */
 static void gave_way(const struct clock_rig *r, uint64_t num, uint64_t newer)
 {
@@ -40,7 +33,7 @@ static void gave_way(const struct clock_rig *r, uint64_t num, uint64_t newer)
 
     assert_non_null(t);
     CHECK_EQ(t->state, DS_SUPERSEDED);
-    CHECK_EQ(state_of(r, num), DS_SUPERSEDED);
+    CHECK_EQ(clock_rig_state(r, num), DS_SUPERSEDED);
     delivery_name(newer, name);
     CHECK(strstr(t->reason, "a newer one, ") == t->reason && strstr(t->reason, name) != NULL);
 }
@@ -59,10 +52,10 @@ static void test_each_of_a_subject_gives_way_to_the_next_and_other_subjects_do_n
     for (size_t i = 0; i < 3; i++)
         gave_way(r, a[i], a[i + 1]);
     go_on(r);
-    CHECK_EQ(state_of(r, a[3]), DS_DELIVERED);
-    CHECK_EQ(state_of(r, b), DS_DELIVERED);
-    CHECK_EQ(state_of(r, none[0]), DS_DELIVERED); /* about nothing that could be newer */
-    CHECK_EQ(state_of(r, none[1]), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, a[3]), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, b), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, none[0]), DS_DELIVERED); /* about nothing that could be newer */
+    CHECK_EQ(clock_rig_state(r, none[1]), DS_DELIVERED);
     CHECK_EQ(r->delivers, 4);
     clock_rig_finish(r);
 }
@@ -83,7 +76,7 @@ static void test_by_a_key_the_newest_of_each_key_goes_out(void **state)
     go_on(r);
     const uint64_t sent[] = { y1, other, x3, case_of_it };
     for (size_t i = 0; i < 4; i++)
-        CHECK_EQ(state_of(r, sent[i]), DS_DELIVERED);
+        CHECK_EQ(clock_rig_state(r, sent[i]), DS_DELIVERED);
     CHECK_VIEW(clock_rig_row(r, x3)->piece, "x");
     CHECK_EQ(r->delivers, 4);
     clock_rig_finish(r);
@@ -97,11 +90,11 @@ test_an_event_whose_key_cannot_be_told_is_a_dead_letter_and_supersedes_none(void
     (void)state;
     uint64_t x = clock_rig_event(r, "t", "a /x"), lost = clock_rig_event(r, "t", "a");
     clock_rig_pass(r, SEC);
-    CHECK_EQ(state_of(r, lost), DS_DEAD);
+    CHECK_EQ(clock_rig_state(r, lost), DS_DEAD);
     CHECK_VIEW(clock_rig_row(r, lost)->reason, "map: it names no key");
-    CHECK_EQ(state_of(r, x), DS_READY);
+    CHECK_EQ(clock_rig_state(r, x), DS_READY);
     go_on(r);
-    CHECK_EQ(state_of(r, x), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, x), DS_DELIVERED);
     clock_rig_finish(r);
 }
 
@@ -118,10 +111,10 @@ static void test_after_a_restart_the_keys_of_what_was_there_are_known(void **sta
     uint64_t x3 = clock_rig_event(r, "t", "a /x");
     go_on(r);
     clock_rig_pass(r, 10 * SEC);
-    CHECK_EQ(state_of(r, x1), DS_SUPERSEDED);
-    CHECK_EQ(state_of(r, x2), DS_SUPERSEDED);
-    CHECK_EQ(state_of(r, x3), DS_DELIVERED);
-    CHECK_EQ(state_of(r, y), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, x1), DS_SUPERSEDED);
+    CHECK_EQ(clock_rig_state(r, x2), DS_SUPERSEDED);
+    CHECK_EQ(clock_rig_state(r, x3), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, y), DS_DELIVERED);
     CHECK_EQ(r->delivers, 2);
     clock_rig_finish(r);
 }
@@ -136,13 +129,13 @@ static void check_crash_after(uint64_t commits, const char *by, const char *body
     store_sim_crash_after(r->store, commits); /* the event's, its routing's with the move */
     clock_rig_begin_event(r, "shop", "t", body);
     clock_rig_pass(r, 200);
-    CHECK_EQ(state_of(r, older), commits == 1 ? DS_READY : DS_SUPERSEDED);
+    CHECK_EQ(clock_rig_state(r, older), commits == 1 ? DS_READY : DS_SUPERSEDED);
     clock_rig_crash(r);
     clock_rig_up(r);
     go_on(r);
     clock_rig_pass(r, 10 * SEC);
     CHECK_EQ(clock_rig_moved(r, older, "router")->state, DS_SUPERSEDED);
-    CHECK_EQ(state_of(r, older), DS_SUPERSEDED);
+    CHECK_EQ(clock_rig_state(r, older), DS_SUPERSEDED);
     CHECK_EQ(r->delivers, 1);
     clock_rig_finish(r);
 }
@@ -170,12 +163,12 @@ static void test_without_room_for_the_newer_one_the_older_one_is_as_it_was(void 
     clock_rig_pass(r, 200);
     const struct delivery *d = flow_delivery(r->flow, older);
     CHECK(d && d->state == DS_READY && !d->settling && !list_empty(&d->pile_node));
-    CHECK_EQ(state_of(r, newer), DS__COUNT);
+    CHECK_EQ(clock_rig_state(r, newer), DS__COUNT);
     store_sim_faults(r->store, false);
     clock_rig_pass(r, 5 * SEC);
     gave_way(r, older, newer);
     go_on(r);
-    CHECK_EQ(state_of(r, newer), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, newer), DS_DELIVERED);
     CHECK_EQ(r->delivers, 1);
     clock_rig_finish(r);
 }
@@ -190,11 +183,11 @@ static void test_the_same_event_again_supersedes_nothing(void **state)
     uint64_t again = clock_rig_event(r, "t", "a at 5");
     clock_rig_pass(r, SEC);
     CHECK_EQ(r->flow->stats.same_events, 1);
-    CHECK_EQ(state_of(r, again), DS__COUNT);
-    CHECK_EQ(state_of(r, first), DS_READY);
+    CHECK_EQ(clock_rig_state(r, again), DS__COUNT);
+    CHECK_EQ(clock_rig_state(r, first), DS_READY);
     CHECK(!flow_delivery(r->flow, first)->settling);
     go_on(r);
-    CHECK_EQ(state_of(r, first), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, first), DS_DELIVERED);
     CHECK_EQ(r->delivers, 1);
     clock_rig_finish(r);
 }
@@ -217,12 +210,12 @@ static void test_of_a_person_and_a_newer_one_one_ends_it(void **state)
         uint64_t newer = delivery_num(r->last_event, 0);
         if (said == 0) {
             discarded++;
-            CHECK_EQ(state_of(r, older), DS_DISCARDED);
+            CHECK_EQ(clock_rig_state(r, older), DS_DISCARDED);
             assert_null(clock_rig_moved(r, older, "router"));
         } else {
             gave_way(r, older, newer);
         }
-        CHECK_EQ(state_of(r, newer), DS_DELIVERED);
+        CHECK_EQ(clock_rig_state(r, newer), DS_DELIVERED);
         CHECK_EQ(r->delivers, 1);
         clock_rig_finish(r);
     }
@@ -241,13 +234,13 @@ static void test_what_was_being_decided_upon_gives_way_once_it_is_free(void **st
     lane_place(d);
     uint64_t newer = clock_rig_event(r, "t", "a");
     clock_rig_pass(r, SEC);
-    CHECK_EQ(state_of(r, older), DS_READY);
+    CHECK_EQ(clock_rig_state(r, older), DS_READY);
     d->deciding = false; /* refused, say */
     lane_place(d);
     clock_rig_pass(r, SEC);
     gave_way(r, older, newer);
     go_on(r);
-    CHECK_EQ(state_of(r, newer), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, newer), DS_DELIVERED);
     CHECK_EQ(r->delivers, 1);
     clock_rig_finish(r);
 }
@@ -265,14 +258,14 @@ static void test_a_newer_one_that_is_held_supersedes_when_it_is_released(void **
         r->config.n_holds = 1;
         uint64_t held = clock_rig_event(r, "t", "a");
         clock_rig_pass(r, SEC);
-        CHECK_EQ(state_of(r, older), DS_READY);
-        CHECK_EQ(state_of(r, held), DS_HELD);
+        CHECK_EQ(clock_rig_state(r, older), DS_READY);
+        CHECK_EQ(clock_rig_state(r, held), DS_HELD);
         CHECK_EQ(clock_rig_decide(r, released ? DECISION_RELEASE : DECISION_REJECT, held, NULL), 0);
         clock_rig_pass(r, SEC);
         if (released)
             gave_way(r, older, held);
         go_on(r);
-        CHECK_EQ(state_of(r, released ? held : older), DS_DELIVERED);
+        CHECK_EQ(clock_rig_state(r, released ? held : older), DS_DELIVERED);
         CHECK_EQ(r->delivers, 1);
         clock_rig_finish(r);
     }
@@ -288,16 +281,16 @@ static void test_what_is_sent_again_is_as_old_as_it_is(void **state)
     clock_rig_pause(r, "r", PAUSE_ENDS);
     uint64_t dead = clock_rig_event(r, "t", "a");
     clock_rig_pass(r, SEC);
-    CHECK_EQ(state_of(r, dead), DS_DEAD);
+    CHECK_EQ(clock_rig_state(r, dead), DS_DEAD);
     clock_rig_pause(r, "r", PAUSE_BEGINS);
     uint64_t newer = clock_rig_event(r, "t", "a");
     CHECK_EQ(clock_rig_decide(r, DECISION_REPLAY, dead, NULL), 0);
     clock_rig_pass(r, SEC);
-    CHECK_EQ(state_of(r, newer), DS_READY);
+    CHECK_EQ(clock_rig_state(r, newer), DS_READY);
     r->kind = SL_DELIVERED;
     go_on(r);
-    CHECK_EQ(state_of(r, newer), DS_DELIVERED);
-    CHECK(state_of(r, dead) == DS_SUPERSEDED || state_of(r, dead) == DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, newer), DS_DELIVERED);
+    CHECK(clock_rig_state(r, dead) == DS_SUPERSEDED || clock_rig_state(r, dead) == DS_DELIVERED);
     clock_rig_finish(r);
 }
 
@@ -316,8 +309,8 @@ static void test_what_is_discarded_makes_nobody_give_way(void **state)
     d->deciding = false;
     lane_place(d);
     go_on(r);
-    CHECK_EQ(state_of(r, older), DS_DELIVERED);
-    CHECK_EQ(state_of(r, newer), DS_DISCARDED);
+    CHECK_EQ(clock_rig_state(r, older), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, newer), DS_DISCARDED);
     clock_rig_finish(r);
 }
 
@@ -330,17 +323,17 @@ static void test_what_was_sent_is_never_taken_back_and_the_newest_follows_it(voi
     uint64_t sent = clock_rig_event(r, "t", "a");
     clock_rig_pause(r, "r", PAUSE_ENDS);
     clock_rig_pass(r, 200);
-    CHECK_EQ(state_of(r, sent), DS_WAITING);
+    CHECK_EQ(clock_rig_state(r, sent), DS_WAITING);
     uint64_t between = clock_rig_event(r, "t", "a"), newest = clock_rig_event(r, "t", "a");
     clock_rig_pass(r, 100);
-    CHECK(state_of(r, sent) != DS_SUPERSEDED);
+    CHECK(clock_rig_state(r, sent) != DS_SUPERSEDED);
     gave_way(r, between, newest);
     clock_rig_crash(r); /* what is read back was sent all the same */
     clock_rig_up(r);
     r->kind = SL_DELIVERED;
     clock_rig_pass(r, 10 * SEC);
-    CHECK_EQ(state_of(r, sent), DS_DELIVERED);
-    CHECK_EQ(state_of(r, newest), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, sent), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, newest), DS_DELIVERED);
     clock_rig_finish(r);
 }
 

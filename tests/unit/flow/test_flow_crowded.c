@@ -203,9 +203,7 @@ test_what_waits_for_dead_letters_of_many_subjects_keeps_no_other_route_back(void
     (void)state;
     struct conf_route *b = rig_route(rig, "b", "t", OTHER, ACT_SEND);
     before[0] = rig_route(rig, "a", "t", CRM, ACT_SEND);
-    b->after = before;
-    b->n_after = 1;
-    b->rank = 1;
+    route_waits(b, before);
     rig_route(rig, "c", "u", OTHER, ACT_SEND);
     rig->fakes[CRM].auto_kind = SL_REJECTED;
     rig->fakes[OTHER].auto_kind = SL_DELIVERED;

@@ -199,9 +199,7 @@ static void test_what_waits_for_a_route_waits_for_what_stands_in_for_it(void **s
 
     (void)state;
     before[0] = &rig->routes[FIRST];
-    after->after = before;
-    after->n_after = 1;
-    after->rank = 1;
+    route_waits(after, before);
     rig_up(rig);
     uint64_t a = rig_event(rig, "t", "a 1");
     given_up(rig);
@@ -222,9 +220,7 @@ static void test_what_fills_the_window_of_what_stands_in_for_it_still_waits_for_
     (void)state;
     rig_route(rig, "else", "v", OTHER, ACT_SEND);
     before[0] = &rig->routes[FIRST];
-    after->after = before;
-    after->n_after = 1;
-    after->rank = 1;
+    route_waits(after, before);
     rig->config.window = 1;
     rig_up(rig);
     rig_event(rig, "v", "b 1");
@@ -321,18 +317,26 @@ static void refused_to_stand_in(struct flow_rig *rig, uint64_t num, const struct
     CHECK(rig_quiet(rig, OTHER));
 }
 
+/** Its first attempt; ready with this payload. */
+static uint64_t rejected_and_edited(struct flow_rig *rig, const char *body)
+{
+    uint64_t a = rig_event(rig, "t", "a 1");
+
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK_EQ(rig_decide(rig, DECISION_EDIT, a,
+                        &(struct decide){ .why = STR("called"), .body = str_of(body) }),
+             0);
+    return a;
+}
+
 static void test_what_was_edited_goes_by_no_other_route(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND, FALLBACK_EXHAUSTED);
 
     (void)state;
     rig_up(rig);
-    uint64_t a = rig_event(rig, "t", "a 1");
-    rig_answer(rig_call(rig, CRM), SL_REJECTED);
-    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
-    CHECK_EQ(rig_decide(rig, DECISION_EDIT, a,
-                        &(struct decide){ .why = STR("called"), .body = STR("\"a 2\"") }),
-             0);
+    uint64_t a = rejected_and_edited(rig, "\"a 2\"");
     rig_not_sent(rig_call(rig, CRM), 0); /* its second attempt, and last */
     UNTIL(rig, rig_state(rig, a) == DS_DEAD);
     assert_non_null(strstr(rig->reason, "without what was edited"));
@@ -347,12 +351,7 @@ static void test_what_was_edited_is_not_handed_over_by_a_person(void **state)
 
     (void)state;
     rig_up(rig);
-    uint64_t a = rig_event(rig, "t", "a 1");
-    rig_answer(rig_call(rig, CRM), SL_REJECTED);
-    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
-    CHECK_EQ(rig_decide(rig, DECISION_EDIT, a,
-                        &(struct decide){ .why = STR("called"), .body = STR("\"a 22\"") }),
-             0);
+    uint64_t a = rejected_and_edited(rig, "\"a 22\"");
     rig_answer(rig_call(rig, CRM), SL_UNKNOWN);
     rig_confirm(rig_call(rig, CRM), SL_CONFIRM_UNSURE);
     UNTIL(rig, rig_state(rig, a) == DS_HELD);

@@ -32,48 +32,6 @@ static struct window *window_of(struct clock_rig *r)
     return &r->flow->lanes[CRM]->windows[PRIORITY_NORMAL];
 }
 
-static enum delivery_state state_of(struct clock_rig *r, uint64_t num)
-{
-    const struct row *row = clock_rig_row(r, num);
-
-    return row ? (enum delivery_state)row->state : DS__COUNT;
-}
-
-static void on_decided(void *ctx, const struct decided *results, size_t n)
-{
-    (void)n;
-    *(int *)ctx = results[0].status;
-}
-
-static void decide(struct clock_rig *r, enum decision what, uint64_t num)
-{
-    struct decide d = { .what = what, .who = STR("a person"), .nums = &num, .n = 1 };
-    int status = 1;
-
-    CHECK_EQ(flow_decide(r->flow, &d, on_decided, &status), 0);
-    while (status == 1)
-        world_turn(&r->w);
-    CHECK_EQ(status, 0);
-}
-
-static void on_paused(void *ctx, int status)
-{
-    CHECK_EQ(status, 0);
-    *(bool *)ctx = true;
-}
-
-static void stop(struct clock_rig *r, bool route, const char *name, enum pause_what what)
-{
-    struct flow_pause p = {
-        .what = what, .route = route, .name = str_of(name), .who = STR("a person")
-    };
-    bool done = false;
-
-    CHECK_EQ(flow_pause(r->flow, &p, on_paused, &done), 0);
-    while (!done)
-        world_turn(&r->w);
-}
-
 /** Events of so many subjects, whose names begin so; the event of each. */
 static void events(struct clock_rig *r, const char *prefix, uint64_t ids[SUBJECTS])
 {
@@ -88,9 +46,7 @@ static struct conf_route *route_after(struct clock_rig *r, const char *name, str
 {
     struct conf_route *b = clock_rig_route(r, name, "t");
 
-    b->after = a;
-    b->n_after = 1;
-    b->rank = 1;
+    route_waits(b, a);
     return b;
 }
 
@@ -113,18 +69,18 @@ static void test_what_waits_for_what_stands_in_for_another_is_read_again(void **
     events(r, "s", ids);
     clock_rig_pass(r, 5 * SEC);
     for (int i = 0; i < SUBJECTS; i++) {
-        CHECK_EQ(state_of(r, delivery_num(ids[i], 0)), DS_SUPERSEDED);
-        CHECK_EQ(state_of(r, delivery_num(ids[i], 1)), DS_READY);
-        CHECK_EQ(state_of(r, delivery_num(ids[i], 2)), DS_HELD);
+        CHECK_EQ(clock_rig_state(r, delivery_num(ids[i], 0)), DS_SUPERSEDED);
+        CHECK_EQ(clock_rig_state(r, delivery_num(ids[i], 1)), DS_READY);
+        CHECK_EQ(clock_rig_state(r, delivery_num(ids[i], 2)), DS_HELD);
     }
     CHECK(window_of(r)->out_from);
 
     r->kind = SL_DELIVERED;
     for (int i = 0; i < SUBJECTS; i++)
-        decide(r, DECISION_RELEASE, delivery_num(ids[i], 2));
+        CHECK_EQ(clock_rig_decide(r, DECISION_RELEASE, delivery_num(ids[i], 2), NULL), 0);
     clock_rig_pass(r, 120 * SEC);
     for (int i = 0; i < SUBJECTS; i++)
-        CHECK_EQ(state_of(r, delivery_num(ids[i], 1)), DS_DELIVERED);
+        CHECK_EQ(clock_rig_state(r, delivery_num(ids[i], 1)), DS_DELIVERED);
     CHECK_EQ(window_of(r)->out_from, 0);
     teardown(r);
 }
@@ -180,11 +136,11 @@ static void test_a_window_that_asks_in_vain_does_not_forget_from_where_it_is_to_
     CHECK_EQ(r->delivers, 1);
     CHECK(!window_of(r)->spilled);
 
-    stop(r, false, "crm", PAUSE_BEGINS);
+    clock_rig_stop(r, false, "crm", PAUSE_BEGINS);
     events(r, "s", ids);
     r->store->plan.slow_ms = 100;
     for (gone = 0; gone < SUBJECTS && !window_of(r)->claiming; gone++) /* so that there is room */
-        decide(r, DECISION_DISCARD, delivery_num(ids[gone], 0));
+        CHECK_EQ(clock_rig_decide(r, DECISION_DISCARD, delivery_num(ids[gone], 0), NULL), 0);
     CHECK(window_of(r)->claiming);
     r->store->plan = (struct store_plan){ .deaf_per_mille = 1000 };
     store_sim_faults(r->store, true);
@@ -199,7 +155,7 @@ static void test_a_window_that_asks_in_vain_does_not_forget_from_where_it_is_to_
     routes[0].ordered = false;
     CHECK_EQ(flow_reconfigure(r->flow, &next, r->table, &orphaned), 0);
     CHECK_EQ(r->flow->n_behind, 0);
-    stop(r, false, "crm", PAUSE_ENDS);
+    clock_rig_stop(r, false, "crm", PAUSE_ENDS);
     clock_rig_pass(r, 60 * SEC);
     CHECK_EQ(r->delivers, 1 + 8 + SUBJECTS - gone);
     teardown(r);
@@ -249,7 +205,7 @@ static void test_what_a_chain_had_at_another_member_is_not_forgotten_with_it(voi
     route->ordered = true;
     send_to_both(r, &pair, route);
     clock_rig_up(r);
-    stop(r, true, "p", PAUSE_BEGINS);
+    clock_rig_stop(r, true, "p", PAUSE_BEGINS);
     events(r, "s", ids);
     first = clock_rig_event(r, "t", "a");
     for (int i = 0; i < 3; i++)
@@ -266,10 +222,10 @@ static void test_what_a_chain_had_at_another_member_is_not_forgotten_with_it(voi
     CHECK_EQ(r->flow->n_behind, 0);
     assert_null(flow_delivery(r->flow, first));
 
-    stop(r, true, "p", PAUSE_ENDS);
+    clock_rig_stop(r, true, "p", PAUSE_ENDS);
     clock_rig_pass(r, 120 * SEC);
-    CHECK_EQ(state_of(r, first), DS_DELIVERED);
-    CHECK_EQ(state_of(r, there), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, first), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, there), DS_DELIVERED);
     CHECK_EQ(r->delivers, 2 * SUBJECTS + 5);
     teardown(r);
 }
@@ -289,7 +245,7 @@ static void test_what_waits_for_a_member_that_is_out_from_the_start_moves(void *
     clock_rig_up(r);
     for (int i = 0; i < 3; i++)
         nums[i] = clock_rig_event(r, "t", "a");
-    stop(r, false, "crm", PAUSE_BEGINS);
+    clock_rig_stop(r, false, "crm", PAUSE_BEGINS);
     clock_rig_crash(r);
     CHECK_EQ(r->delivers, 1);
     pair.group.failover_after_ms = 0;
@@ -298,7 +254,7 @@ static void test_what_waits_for_a_member_that_is_out_from_the_start_moves(void *
     clock_rig_pass(r, 10 * SEC);
     CHECK_EQ(r->delivers, 3);
     for (int i = 0; i < 3; i++)
-        CHECK_EQ(state_of(r, nums[i]), DS_DELIVERED);
+        CHECK_EQ(clock_rig_state(r, nums[i]), DS_DELIVERED);
     CHECK(str_eq(clock_rig_row(r, nums[2])->endpoint, STR("shop")));
     teardown(r);
 }
@@ -324,7 +280,7 @@ static void test_what_falls_back_to_an_endpoint_that_has_gone_is_held_there(void
     uint64_t num = clock_rig_event(r, "t", "a");
     while (!r->delivers)
         world_turn(&r->w);
-    CHECK_EQ(state_of(r, num), DS_INFLIGHT);
+    CHECK_EQ(clock_rig_state(r, num), DS_INFLIGHT);
 
     crm.index = 0;
     without = *route;
@@ -338,14 +294,14 @@ static void test_what_falls_back_to_an_endpoint_that_has_gone_is_held_there(void
     CHECK_EQ(flow_reconfigure(r->flow, &next, &r->table[CRM], &orphaned), 0);
     clock_rig_pass(r, 5 * SEC);
     CHECK(str_eq(clock_rig_row(r, num)->endpoint, STR("shop")));
-    CHECK_EQ(state_of(r, num), DS_HELD);
+    CHECK_EQ(clock_rig_state(r, num), DS_HELD);
 
     r->kind = SL_DELIVERED;
     CHECK_EQ(flow_reconfigure(r->flow, &r->config, r->table, &orphaned), 0);
     clock_rig_pass(r, 5 * SEC);
-    decide(r, DECISION_RELEASE, num);
+    CHECK_EQ(clock_rig_decide(r, DECISION_RELEASE, num, NULL), 0);
     clock_rig_pass(r, 5 * SEC);
-    CHECK_EQ(state_of(r, num), DS_DELIVERED);
+    CHECK_EQ(clock_rig_state(r, num), DS_DELIVERED);
     teardown(r);
 }
 
@@ -394,7 +350,7 @@ static void test_what_is_decided_while_a_removed_endpoint_is_read_is_not_held_ag
         uint64_t num = held_at_crm(r, time);
         struct config without;
         up_without_crm(r, &without);
-        decide(r, DECISION_DISCARD, num);
+        CHECK_EQ(clock_rig_decide(r, DECISION_DISCARD, num, NULL), 0);
         clock_rig_pass(r, 2 * SEC);
         assert_null(flow_delivery(r->flow, num));
         teardown(r);
@@ -407,22 +363,18 @@ static void test_what_is_discarded_as_its_endpoint_comes_back_is_not_held_again(
     for (uint64_t time = 0; time < 40; time++) {
         struct clock_rig *r = setup();
         uint64_t num = held_at_crm(r, time);
-        struct decide d = {
-            .what = DECISION_DISCARD, .who = STR("a person"), .nums = &num, .n = 1
-        };
         struct config without;
-        int status = 1;
         size_t orphaned;
 
         up_without_crm(r, &without);
         clock_rig_pass(r, 2 * SEC);
         r->adapters[CRM].open = true;
-        CHECK_EQ(flow_decide(r->flow, &d, on_decided, &status), 0);
-        while (!r->flow->appends && status == 1)
+        clock_rig_begin_decide(r, DECISION_DISCARD, num, NULL);
+        while (!r->flow->appends && !r->answered)
             world_turn(&r->w);
         CHECK_EQ(flow_reconfigure(r->flow, &r->config, r->table, &orphaned), 0);
         clock_rig_pass(r, 2 * SEC);
-        CHECK_EQ(status, 0);
+        CHECK(r->answered && r->decided.status == 0);
         assert_null(flow_delivery(r->flow, num));
         teardown(r);
     }
@@ -460,6 +412,20 @@ static void make_it_ask(struct clock_rig *r, uint64_t event)
     CHECK(r->flow->gates->asking);
 }
 
+/** The one of route "b" waits at a gate for the one of "a", the first, which is held. */
+static uint64_t waits_at_a_gate(struct clock_rig *r, struct conf_route **a)
+{
+    uint64_t first;
+
+    *a = clock_rig_route(r, "a", "t");
+    (*a)->hold = &approval;
+    route_after(r, "b", a);
+    clock_rig_up(r);
+    first = clock_rig_event(r, "t", "a");
+    clock_rig_pass(r, 100);
+    return first;
+}
+
 static void on_closed(void *ctx)
 {
     (void)ctx;
@@ -468,15 +434,10 @@ static void on_closed(void *ctx)
 static void test_a_gate_that_nobody_waits_at_ends_when_the_store_takes_no_question(void **state)
 {
     struct clock_rig *r = setup();
-    struct conf_route *a = clock_rig_route(r, "a", "t");
-    uint64_t first;
+    struct conf_route *a;
+    uint64_t first = waits_at_a_gate(r, &a);
 
     (void)state;
-    a->hold = &approval;
-    route_after(r, "b", &a);
-    clock_rig_up(r);
-    first = clock_rig_event(r, "t", "a");
-    clock_rig_pass(r, 100);
     CHECK(r->flow->gates);
     r->store->plan = (struct store_plan){ .deaf_per_mille = 1000 };
     store_sim_faults(r->store, true);
@@ -495,22 +456,17 @@ static void test_a_gate_that_nobody_waits_at_ends_when_the_store_takes_no_questi
 static void test_another_configuration_does_not_judge_by_an_answer_that_is_too_old(void **state)
 {
     struct clock_rig *r = setup();
-    struct conf_route *a = clock_rig_route(r, "a", "t");
-    uint64_t first;
+    struct conf_route *a;
+    uint64_t first = waits_at_a_gate(r, &a);
     size_t orphaned;
 
     (void)state;
-    a->hold = &approval;
-    route_after(r, "b", &a);
-    clock_rig_up(r);
-    first = clock_rig_event(r, "t", "a");
-    clock_rig_pass(r, 100);
     r->flow->gates->rows[0].state = DS_DELIVERED; /* as it would be, had it been made again since */
     make_it_ask(r, delivery_event(first));
     CHECK_EQ(flow_reconfigure(r->flow, &r->config, r->table, &orphaned), 0);
     clock_rig_pass(r, 10 * SEC);
     CHECK_EQ(r->delivers, 0);
-    decide(r, DECISION_RELEASE, first);
+    CHECK_EQ(clock_rig_decide(r, DECISION_RELEASE, first, NULL), 0);
     clock_rig_pass(r, 10 * SEC);
     CHECK_EQ(r->delivers, 2);
     teardown(r);
@@ -519,17 +475,12 @@ static void test_another_configuration_does_not_judge_by_an_answer_that_is_too_o
 static void test_what_loses_its_route_waits_at_no_gate_that_is_being_asked_about(void **state)
 {
     struct clock_rig *r = setup();
-    struct conf_route *a = clock_rig_route(r, "a", "t");
+    struct conf_route *a;
     struct config next;
-    uint64_t first;
+    uint64_t first = waits_at_a_gate(r, &a);
     size_t orphaned;
 
     (void)state;
-    a->hold = &approval;
-    route_after(r, "b", &a);
-    clock_rig_up(r);
-    first = clock_rig_event(r, "t", "a");
-    clock_rig_pass(r, 100);
     make_it_ask(r, delivery_event(first));
     next = r->config;
     next.refs = 0;
@@ -538,7 +489,7 @@ static void test_what_loses_its_route_waits_at_no_gate_that_is_being_asked_about
     CHECK_EQ(orphaned, 1);
     assert_null(flow_delivery(r->flow, first + 1)->gate);
     clock_rig_pass(r, SEC);
-    CHECK_EQ(state_of(r, first + 1), DS_HELD);
+    CHECK_EQ(clock_rig_state(r, first + 1), DS_HELD);
     teardown(r);
 }
 

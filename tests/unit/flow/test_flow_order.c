@@ -24,9 +24,7 @@ static struct flow_rig *setup_after(void)
     struct conf_route *a = rig_route(rig, "a", "t", CRM, ACT_SEND);
 
     before[0] = a;
-    b->after = before;
-    b->n_after = 1;
-    b->rank = 1;
+    route_waits(b, before);
     return rig;
 }
 
@@ -87,8 +85,7 @@ static void test_what_is_discarded_is_out_of_the_way_and_so_is_what_was_never_ma
 
     (void)state;
     struct conf_route *c = rig_route(rig, "c", "u", OTHER, ACT_SEND);
-    c->after = rig->routes[0].after;
-    c->n_after = 1;
+    route_waits(c, rig->routes[0].after);
     rig_up(rig);
     a = rig_event(rig, "t", "x 1");
     rig_answer(rig_call(rig, CRM), SL_REJECTED);

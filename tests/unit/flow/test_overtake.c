@@ -27,13 +27,6 @@ static struct clock_rig *setup(void)
     return &r;
 }
 
-static enum delivery_state state_of(const struct clock_rig *r, uint64_t num)
-{
-    const struct row *row = clock_rig_row(r, num);
-
-    return row ? (enum delivery_state)row->state : DS__COUNT;
-}
-
 /* ---- the rules alone: a gate's rows, and one that waits there ---- */
 
 static struct gate_row rows[4];
@@ -279,15 +272,15 @@ static void test_an_order_whose_link_comes_late_is_closed_by_the_cancel_that_wai
     clock_rig_up(r);
     clock_rig_pause(r, "cancel", PAUSE_BEGINS);
     uint64_t order = clock_rig_event_of(r, "crm", "t", "- ref 7");
-    CHECK_EQ(state_of(r, order), DS__COUNT); /* it waits for the link */
+    CHECK_EQ(clock_rig_state(r, order), DS__COUNT); /* it waits for the link */
     uint64_t cancel = clock_rig_event(r, "u", "a");
     clock_rig_pass(r, SEC);
     CHECK_EQ(flow_delivery(r->flow, cancel)->gates_passed, GATE__COUNT);
     r->link = "7";
     clock_rig_event(r, "link", "a");
     clock_rig_pass(r, SEC);
-    CHECK_EQ(state_of(r, order), DS_DISCARDED);
-    CHECK_EQ(state_of(r, cancel), DS_SUPERSEDED);
+    CHECK_EQ(clock_rig_state(r, order), DS_DISCARDED);
+    CHECK_EQ(clock_rig_state(r, cancel), DS_SUPERSEDED);
     clock_rig_pause(r, "cancel", PAUSE_ENDS);
     clock_rig_pass(r, SEC);
     CHECK_EQ(r->delivers, 1); /* the link's */
@@ -305,7 +298,7 @@ static void test_an_order_that_comes_back_from_the_dead_calls_back_what_passed_i
     clock_rig_up(r);
     uint64_t order = clock_rig_event(r, "t", "a");
     CHECK_EQ(clock_rig_decide(r, DECISION_REJECT, order, NULL), 0);
-    CHECK_EQ(state_of(r, order), DS_DEAD);
+    CHECK_EQ(clock_rig_state(r, order), DS_DEAD);
     clock_rig_pause(r, "order", PAUSE_BEGINS);
     clock_rig_pause(r, "cancel", PAUSE_BEGINS);
     uint64_t cancel = clock_rig_event(r, "u", "a");
@@ -336,7 +329,7 @@ static void test_a_cancel_and_the_end_of_the_process_leave_both_or_neither(void 
         store_sim_crash_after(r->store, commits); /* the event's, its routing's, the moves' */
         clock_rig_begin_event(r, "shop", "u", "a");
         clock_rig_pass(r, 200);
-        bool closed = state_of(r, order) == DS_DISCARDED;
+        bool closed = clock_rig_state(r, order) == DS_DISCARDED;
         CHECK_EQ(closed, commits >= 3);
         clock_rig_crash(r);
         clock_rig_up(r);
@@ -344,7 +337,7 @@ static void test_a_cancel_and_the_end_of_the_process_leave_both_or_neither(void 
         const struct told *t = clock_rig_moved(r, order, "router"); /* once */
         assert_non_null(t);
         CHECK_EQ(t->state, DS_DISCARDED);
-        CHECK_EQ(state_of(r, order), DS_DISCARDED);
+        CHECK_EQ(clock_rig_state(r, order), DS_DISCARDED);
         CHECK_EQ(r->delivers, 0);
         clock_rig_finish(r);
     }
@@ -394,15 +387,15 @@ static void test_of_a_cancel_and_a_person_one_is_first(void **state)
         int said = clock_rig_decide(r, DECISION_RELEASE, order, NULL);
         clock_rig_pass(r, SEC);
         uint64_t cancel = delivery_num(r->last_event, 0);
-        if (state_of(r, order) == DS_DISCARDED) {
+        if (clock_rig_state(r, order) == DS_DISCARDED) {
             closed++;
             CHECK(said < 0);
-            CHECK_EQ(state_of(r, cancel), DS_SUPERSEDED);
+            CHECK_EQ(clock_rig_state(r, cancel), DS_SUPERSEDED);
             CHECK_EQ(r->delivers, 0);
         } else {
             CHECK_EQ(said, 0);
-            CHECK_EQ(state_of(r, order), DS_DELIVERED);
-            CHECK_EQ(state_of(r, cancel), DS_DELIVERED);
+            CHECK_EQ(clock_rig_state(r, order), DS_DELIVERED);
+            CHECK_EQ(clock_rig_state(r, cancel), DS_DELIVERED);
             CHECK_EQ(r->delivers, 2);
         }
         CHECK(!r->flow->gates);

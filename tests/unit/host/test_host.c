@@ -277,23 +277,41 @@ static void at_the_end_calls_are_cancelled_timers_dropped_and_then_it_is_closed(
 
 /* ---- another configuration ---- */
 
+/** Another configuration of so many endpoints, and what the host makes of it. */
+struct another {
+    struct conf_endpoint endpoints[2];
+    struct config config;
+    struct host_next *next;
+    struct fail fail;
+};
+
+/** As before, but for the adapter of endpoint `other`. */
+static void another_of(struct another *a, size_t n, size_t other)
+{
+    *a = (struct another){ 0 };
+    a->config = config_of(a->endpoints, n);
+    a->endpoints[other].plugin = &another;
+}
+
+static int prepare(struct rig *r, struct another *a)
+{
+    return host_prepare(r->host, &a->config, &a->next, &a->fail);
+}
+
 static void what_is_the_same_goes_on_and_what_changed_opens_beside_it(void **state)
 {
     struct rig *r = rig_new(2);
-    struct conf_endpoint endpoints[2];
-    struct config next = config_of(endpoints, 2);
-    struct host_next *n;
-    struct fail fail = { 0 };
+    struct another with;
 
     (void)state;
-    endpoints[1].plugin = &another;
+    another_of(&with, 2, 1);
     struct adapter *a = host_adapters(r->host)[0], *b = host_adapters(r->host)[1];
-    CHECK_EQ(host_prepare(r->host, &next, &n, &fail), 0);
-    CHECK(!host_next_opened(n, 0) && host_next_opened(n, 1));
-    CHECK(host_next_adapters(n)[0] == a && host_next_adapters(n)[1] != b);
+    CHECK_EQ(prepare(r, &with), 0);
+    CHECK(!host_next_opened(with.next, 0) && host_next_opened(with.next, 1));
+    CHECK(host_next_adapters(with.next)[0] == a && host_next_adapters(with.next)[1] != b);
     CHECK_EQ(n_opened, 3);
     adapter_ref(b); /* a batch is under way */
-    host_commit(r->host, n);
+    host_commit(r->host, with.next);
     adapter_retire(b);
     turns(r);
     CHECK(!all[1].closed);
@@ -311,21 +329,18 @@ static void what_is_the_same_goes_on_and_what_changed_opens_beside_it(void **sta
 static void what_was_opened_in_vain_is_closed_and_the_others_are_as_they_were(void **state)
 {
     struct rig *r = rig_new(2);
-    struct conf_endpoint endpoints[2];
-    struct config next = config_of(endpoints, 2);
-    struct host_next *n;
-    struct fail fail = { 0 };
+    struct another with;
 
     (void)state;
-    endpoints[0].plugin = &another;
-    CHECK_EQ(host_prepare(r->host, &next, &n, &fail), 0);
-    host_abandon(r->host, n);
+    another_of(&with, 2, 0);
+    CHECK_EQ(prepare(r, &with), 0);
+    host_abandon(r->host, with.next);
     turns(r);
     CHECK(all[2].closed && !all[0].closed && !all[1].closed);
-    endpoints[1].plugin = &another;
+    with.endpoints[1].plugin = &another;
     refuses = true;
-    CHECK_EQ(host_prepare(r->host, &next, &n, &fail), UV_EINVAL);
-    CHECK_STR(fail.text, "endpoint a: adapter another cannot open: not today");
+    CHECK_EQ(prepare(r, &with), UV_EINVAL);
+    CHECK_STR(with.fail.text, "endpoint a: adapter another cannot open: not today");
     turns(r);
     CHECK_EQ(n_opened, 3);
     CHECK_EQ(host_instances(r->host), 2);
@@ -336,16 +351,13 @@ static void what_was_opened_in_vain_is_closed_and_the_others_are_as_they_were(vo
 static void of_an_instance_that_ends_nothing_is_left_when_the_host_ends_as_well(void **state)
 {
     struct rig *r = rig_new(1);
-    struct conf_endpoint endpoints[1];
-    struct config next = config_of(endpoints, 1);
-    struct host_next *n;
-    struct fail fail = { 0 };
+    struct another with;
 
     (void)state;
-    endpoints[0].plugin = &another;
-    CHECK_EQ(host_prepare(r->host, &next, &n, &fail), 0);
+    another_of(&with, 1, 0);
+    CHECK_EQ(prepare(r, &with), 0);
     struct adapter *old = host_adapters(r->host)[0];
-    host_commit(r->host, n);
+    host_commit(r->host, with.next);
     adapter_retire(old); /* its end has begun ... */
     CHECK(!all[0].closed);
     rig_end(r); /* ... and is not over */

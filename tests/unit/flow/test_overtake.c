@@ -288,6 +288,35 @@ static void test_an_order_whose_link_comes_late_is_closed_by_the_cancel_that_wai
     clock_rig_finish(r);
 }
 
+/** A window of one that is full of something else, as they come: both are in the index alone, and
+ *  the held one is read since the cancel asks for it. */
+static void test_in_a_window_of_one_a_cancel_closes_what_is_held_beyond_it(void **state)
+{
+    struct clock_rig *r = setup();
+    uint64_t full;
+
+    (void)state;
+    clock_rig_route(r, "full", "v");
+    r->config.window = 1;
+    clock_rig_up(r);
+    clock_rig_stop(r, false, "crm", PAUSE_BEGINS);
+    full = clock_rig_event(r, "v", "b");
+    clock_rig_event(r, "v", "c");
+    uint64_t order = clock_rig_event(r, "t", "a"), cancel = clock_rig_event(r, "u", "a");
+    assert_non_null(flow_delivery(r->flow, full));
+    assert_null(flow_delivery(r->flow, order));
+    assert_null(flow_delivery(r->flow, cancel));
+    clock_rig_pass(r, 10 * SEC);
+    CHECK_EQ(clock_rig_state(r, order), DS_HELD); /* the lane is paused: nothing makes room */
+    clock_rig_stop(r, false, "crm", PAUSE_ENDS);
+    clock_rig_pass(r, 10 * SEC);
+    CHECK_EQ(clock_rig_state(r, order), DS_DISCARDED);
+    CHECK_EQ(clock_rig_state(r, cancel), DS_SUPERSEDED);
+    CHECK_EQ(r->delivers, 2); /* what filled it */
+    CHECK(!r->flow->passed && !r->flow->gates);
+    clock_rig_finish(r);
+}
+
 /** What was dead may have arrived, so the cancel goes; but not before it, once it is sent again. */
 static void test_an_order_that_comes_back_from_the_dead_calls_back_what_passed_it(void **state)
 {
@@ -442,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_what_was_sent_or_may_have_been_is_known_by_its_row),
         cmocka_unit_test(test_an_older_order_that_is_made_late_calls_back_what_passed_it_unsent),
         cmocka_unit_test(test_an_order_whose_link_comes_late_is_closed_by_the_cancel_that_waits),
+        cmocka_unit_test(test_in_a_window_of_one_a_cancel_closes_what_is_held_beyond_it),
         cmocka_unit_test(test_an_order_that_comes_back_from_the_dead_calls_back_what_passed_it),
         cmocka_unit_test(test_a_cancel_and_the_end_of_the_process_leave_both_or_neither),
         cmocka_unit_test(test_a_change_and_the_end_of_the_process_amend_once),

@@ -180,6 +180,7 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
     struct delivery *d = c->d;
     struct extras x = { 0 };
     struct rec_move m = { .num = d->num, .generation = d->generation };
+    struct buf why = { 0 };
 
     switch (a->verdict) {
     case SL_CONFIRM_YES:
@@ -198,8 +199,11 @@ static void on_confirmed(void *ctx, const sl_confirmed *a)
         if (confirm_restored(c, STR("it had not arrived; held, since the store was restored")))
             break;
         m.arrival = ARRIVAL_NO;
-        settle_retry(d, d->attempts, a->after_ms,
-                     a->why.len ? a->why : STR("confirmed: it had not arrived"), &m);
+        buf_cstr(&why, "confirmed: it had not arrived");
+        if (a->why.len) /* what the question was answered, not what was sent */
+            buf_printf(&why, " (" STR_FMT ")", STR_ARG(a->why));
+        settle_retry(d, d->attempts, a->after_ms, buf_view(&why), &m);
+        buf_finish(&why);
         confirm_write(c, &m, &x);
         break;
     case SL_CONFIRM_AGAIN:

@@ -115,6 +115,20 @@ static void look_signatures(struct watch *w, const struct lane_stats *l, int64_t
     s->since_ms = now;
 }
 
+/** An age for people: in one unit, of which it has two at least. */
+static void age_text(int64_t ms, char out[24])
+{
+    static const int64_t units[] = { 86400000, 3600000, 60000, 1000 };
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (ms >= (units[i] > 1000 ? 2 : 1) * units[i]) {
+            ms -= ms % units[i];
+            snprintf(out, 24, "%" PRId64 "%c", ms / units[i], "dhms"[i]);
+            return;
+        }
+    units_format_duration(ms, out);
+}
+
 static void look_lane(struct watch *w, const struct lane_stats *l, int64_t now)
 {
     struct alert *a;
@@ -122,11 +136,11 @@ static void look_lane(struct watch *w, const struct lane_stats *l, int64_t now)
 
     a = alert_find(w, NOTICE_BREAKER_OPEN, str_of(l->endpoint), STR(""));
     if (a && !strcmp(l->breaker, "closed"))
-        alert_over(a, "over");
+        alert_over(a, "over: its breaker is closed");
     a = alert_find(w, NOTICE_PARKED, str_of(l->endpoint), STR(""));
     if (a && !l->parked)
-        alert_over(a, "over");
-    units_format_duration(l->oldest_ms ? now - l->oldest_ms : 0, age);
+        alert_over(a, "over: it is parked no longer");
+    age_text(l->oldest_ms ? now - l->oldest_ms : 0, age);
     snprintf(text, sizeof(text), "the oldest of %" PRIu64 "%s ready deliveries has waited for %s",
              l->ready, l->spilled ? " and more" : "", age);
     stands_if(w, NOTICE_BACKLOG, l->endpoint,
@@ -145,7 +159,7 @@ static void look_flow(struct watch *w, int64_t now)
         look_lane(w, &l, now);
     }
     flow_stats(w->flow, &f);
-    units_format_duration(f.router_oldest_ms ? now - f.router_oldest_ms : 0, age);
+    age_text(f.router_oldest_ms ? now - f.router_oldest_ms : 0, age);
     snprintf(text, sizeof(text), "%" PRIu64 " events wait to be routed, the oldest for %s",
              f.router_queue, age);
     stands_if(w, NOTICE_LAG, "", f.router_oldest_ms && now - f.router_oldest_ms > w->conf->lag_ms,
@@ -216,7 +230,7 @@ static void look_held(struct watch *w, json_t *held, int64_t now)
         a->last_ms = now; /* seen: it still stands */
         return;
     }
-    units_format_duration(now - since, age);
+    age_text(now - since, age);
     snprintf(text, sizeof(text), "held as " STR_FMT " for %s, and nobody has decided",
              STR_ARG(type), age);
     alerts_notice(w,
@@ -244,7 +258,7 @@ static void on_held(void *ctx, int status, sl_str json)
         list_each (k, &w->alerts) {
             struct alert *a = list_entry(k, struct alert, node);
             if (a->kind == NOTICE_UNATTENDED && a->stands && a->last_ms != now)
-                alert_over(a, "over");
+                alert_over(a, "over: none has waited for so long any more");
         }
     }
     json_decref(list);
@@ -284,11 +298,11 @@ static void look_rest(struct watch *w, int64_t now)
     list_each (i, &w->alerts) {
         struct alert *a = list_entry(i, struct alert, node);
         if (a->kind == NOTICE_REFUSING && now - a->last_ms > REFUSED_OVER_MS)
-            alert_over(a, "over");
+            alert_over(a, "over: webhooks are taken");
         if (a->kind == NOTICE_DEADLINE && now - a->last_ms > w->conf->repeat_ms)
             alert_over(a, "over: no further one is late");
         if (a->kind == NOTICE_ROUTE_PAUSED && !flow_route_fails(w->flow, str_of(a->route)))
-            alert_over(a, "over");
+            alert_over(a, "over: the route goes on");
     }
 }
 

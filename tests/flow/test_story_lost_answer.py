@@ -77,6 +77,8 @@ def test_what_did_not_arrive_goes_again_after_a_clear_no_under_the_same_key(gate
     assert [state for state, _ in story_of(gateway)] == \
         ["ready", "inflight", "unknown", "waiting", "inflight", "delivered"]
     found = gateway.delivery()
+    said = next(one["reason"] for one in found["moves"] if one["state"] == "waiting")
+    assert said.startswith("confirmed: it had not arrived (")  # and not: refused, by what the question was answered
     assert len({one["key"] for one in found["attempts"]}) == 1
     assert len(erp.books()["messages"]) == 1
 

@@ -214,11 +214,12 @@ bool behind_keeps(struct flow *f, const struct conf_route *r, sl_str subject, sl
 void behind_note(struct chain *c, const struct delivery *of, uint64_t num)
 {
     struct behind *b = c->behind ? c->behind : begin(c, of, num);
+    const struct window *w = &of->lane->windows[of->priority];
     struct delivery *first = first_of(c);
 
     b->more = true;
     if (num <= b->from)
-        b->whole = num <= of->lane->windows[of->priority].last;
+        b->whole = num <= w->last && !(w->out_from && w->out_from < num);
     if (num < b->from) {
         b->from = num;
         b->again = true;

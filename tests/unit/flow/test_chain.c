@@ -311,6 +311,29 @@ static void what_is_in_the_index_alone_keeps_back_what_is_newer(void **state)
     rig_end(r);
 }
 
+/* What is read behind it is asked nothing more, if there can be none before. */
+static void a_chain_that_a_window_left_some_of_out_is_not_known_whole(void **state)
+{
+    struct rig *r = rig_new();
+
+    (void)state;
+    struct delivery *d3 = add(r, 3, "a");
+    struct window *w = &d3->lane->windows[d3->priority];
+    struct chain *c = chain_of(r, "a");
+    w->last = delivery_num(8, 0);
+    behind_note(c, d3, delivery_num(8, 0));
+    CHECK(c->behind->whole);
+    behind_forget(c);
+    w->out_from = delivery_num(5, 0); /* of whatever chain: 5 may be of this one */
+    behind_note(c, d3, delivery_num(8, 0));
+    CHECK(!c->behind->whole);
+    behind_note(c, d3, delivery_num(4, 0));
+    CHECK(c->behind->whole);
+    behind_forget(c);
+    w->out_from = w->last = 0;
+    rig_end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_dead_letter_blocks_what_came_after_it_and_nothing_before),
         cmocka_unit_test(where_dead_letters_do_not_block_one_changes_nothing),
         cmocka_unit_test(what_is_in_the_index_alone_keeps_back_what_is_newer),
+        cmocka_unit_test(a_chain_that_a_window_left_some_of_out_is_not_known_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

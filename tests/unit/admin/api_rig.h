@@ -42,7 +42,7 @@ void api_leave(struct api_rig *g, const char *method, const char *target, const 
 /** Turn the loop until this holds; fails after 10 s. */
 #define api_until(g, condition)                                 \
     do {                                                        \
-        uint64_t api_end = uv_hrtime() + UINT64_C(10000000000); \
+        uint64_t api_end = uv_hrtime() + UINT64_C(60000000000); \
         while (!(condition)) {                                  \
             CHECK(uv_hrtime() < api_end);                       \
             uv_run(&(g)->store.loop, UV_RUN_NOWAIT);            \

@@ -97,7 +97,7 @@ static bool run_for(struct rig *r, unsigned n, unsigned ms)
 
 void rig_run(struct rig *r)
 {
-    if (!run_for(r, r->n, 10000))
+    if (!run_for(r, r->n, 60000))
         fail_msg("only %u of %u calls are done", r->done, r->n);
 }
 

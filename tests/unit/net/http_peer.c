@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 30000
 
 /* ---- the handler ---- */
 

@@ -39,7 +39,7 @@ void rig_open_streaming(struct rig *g, const struct http_server_conf *conf);
 /** Close the server at once if it is open, and check that nothing is left in the loop. */
 void rig_finish(struct rig *g);
 void rig_turn(struct rig *g); /* one turn of the loop, no waiting */
-/** Turn until *counter reaches n; fails the test after 5 s. */
+/** Turn until *counter reaches n; fails the test after 30 s. */
 void rig_until(struct rig *g, const int *counter, int n);
 void rig_until_connections(struct rig *g, uint32_t n);
 /** Turn for about this long. */
@@ -61,7 +61,7 @@ void peer_connect_unix(struct peer *p, const char *path);
 bool peer_send(struct peer *p, struct rig *g, const char *bytes, size_t n);
 bool peer_text(struct peer *p, struct rig *g, const char *text);
 void peer_read(struct peer *p); /* what is there */
-/** Turn until `text` stands `times` times in what was received; fails after 5 s. */
+/** Turn until `text` stands `times` times in what was received; fails after 30 s. */
 void peer_expect(struct peer *p, struct rig *g, const char *text, int times);
 void peer_expect_eof(struct peer *p, struct rig *g);
 int peer_count(const struct peer *p, const char *text);

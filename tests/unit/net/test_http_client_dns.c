@@ -89,7 +89,7 @@ static void an_address_that_hangs_does_not_use_up_the_time_of_the_next(void **st
         fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         connect(fill[i], (struct sockaddr *)&a, sizeof(a));
     }
-    rig.conf.connect_ms = 300;
+    rig.conf.connect_ms = 600;
     at("two.test");
     o = rig_fetch(&rig, "/");
     if (o->error)
@@ -135,7 +135,7 @@ static void a_slow_name_server_holds_up_nobody_else(void **state)
     struct outcome *stuck[6], *other;
 
     (void)state;
-    rig.conf.connect_ms = 80;
+    rig.conf.connect_ms = 250;
     at("slow.test");
     for (int i = 0; i < 6; i++) /* more than libuv has threads */
         stuck[i] = rig_get(&rig, "/");

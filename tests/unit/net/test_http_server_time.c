@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "base/clock.h"
 #include "http_peer.h"
 #include "net/http_conn.h"
 
@@ -68,21 +69,43 @@ static void a_stalled_body_is_cut_off_and_the_handler_is_told(void **state)
     close_both(&g, &p);
 }
 
-static void a_body_above_the_floor_gets_the_time_it_needs(void **state)
+/* A kilobyte in 10 ms, for three times as long as a body has that stalls. Was it taken whole?
+ * *ret_gap_ms: how long we stood still at most, which may be as bad as a peer that does. */
+static bool takes_a_steady_body(uint64_t *ret_gap_ms)
 {
     static const char kilobyte[1024];
+    uint64_t last = clock_mono_ms(), now;
     struct rig g;
     struct peer p;
+    bool taken;
 
-    (void)state;
     open_short(&g, &p);
     peer_text(&p, &g, POST "Content-Length: 12288\r\n\r\n");
-    for (int i = 0; i < 12; i++) {
+    *ret_gap_ms = 0;
+    for (int i = 0; i < 12; i++, last = now) {
         rig_for(&g, 10);
         peer_send(&p, &g, kilobyte, sizeof(kilobyte));
+        now = clock_mono_ms();
+        *ret_gap_ms = now - last > *ret_gap_ms ? now - last : *ret_gap_ms;
     }
-    peer_expect(&p, &g, "200 OK", 1);
+    while (!p.eof && !p.error && peer_count(&p, "HTTP/1.1 ") == 0) {
+        rig_for(&g, 1);
+        peer_read(&p);
+    }
+    taken = peer_count(&p, "200 OK") == 1;
     close_both(&g, &p);
+    return taken;
+}
+
+static void a_body_above_the_floor_gets_the_time_it_needs(void **state)
+{
+    uint64_t gap_ms = 0;
+    bool taken = false;
+
+    (void)state;
+    for (int i = 0; i < 50 && !taken && (i == 0 || gap_ms >= 20); i++)
+        taken = takes_a_steady_body(&gap_ms);
+    assert_true(taken);
 }
 
 static void an_idle_connection_is_closed_without_a_word(void **state)

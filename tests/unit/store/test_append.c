@@ -618,7 +618,7 @@ static void a_full_disk_refuses_and_recovers_without_a_restart(void **state)
     CHECK_EQ(rig_report(&rig, REPORT_EVENTS, (struct store_filter){ .limit = 5 }), 0);
     rig_path(&rig, "ballast", path);
     CHECK_EQ(unlink(path), 0);
-    for (int i = 0; i < 300 && stats.disk_low; i++) { /* it looks once a second */
+    for (int i = 0; i < 6000 && stats.disk_low; i++) { /* it looks once a second */
         uv_sleep(10);
         store_stats(rig.s, &stats);
     }

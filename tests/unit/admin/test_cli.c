@@ -319,7 +319,7 @@ static void a_bulk_needs_ids_or_all(void **state)
         { "endpoints trip", "wants one name" },
         { "try --endpoint shop", "--topic" },
         { "dead repaly", "did you mean \"dead replay\"" },
-        { "dead", "sluice dead VERB" },
+        { "db", "sluice db VERB" },
     };
 
     (void)state;

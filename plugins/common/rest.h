@@ -99,6 +99,26 @@ void answer_why(const sl_http_answer *a, const char *text, const json_t *reason,
 /** Milliseconds the answer asks to wait; 0: it does not say. */
 int64_t answer_wait(const sl_http_answer *a);
 
+/* ---- rest_cancel.c: is what was sent taken back? ----------------------------------------------
+ */
+
+/** Statuses: it is taken back; it never came; it stays. In none of two. */
+struct rest_cancel {
+    struct status_set done, missing, refused;
+};
+
+/** Read the three, by their settings' `names` in this order. */
+sl_status rest_cancel_read(const sl_values *values, const sl_values_api *api,
+                           const char *const names[3], struct rest_cancel *ret, sl_fail *fail);
+/** The outcome of a batch of one, by the answer; it is finished then. `left_ms`: so long, from when
+ *  it was asked, a late one may still come in. `reason`: of a refusal, from the body; may be NULL.
+ */
+void rest_cancel_end(const struct rest_cancel *c, const sl_http_answer *a, int64_t left_ms,
+                     const json_t *reason, const sl_done *done);
+/** The same of one that could not be asked. */
+void rest_cancel_tell(const sl_done *done, uint32_t kind, const char *why, int64_t after_ms,
+                      uint32_t status);
+
 /* ---- rest_budget.c: what the remote says is left ----------------------------------------------
  */
 

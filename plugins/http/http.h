@@ -93,7 +93,7 @@ struct action {
         int64_t settle_ms;
     } confirm; /* of ACTION_SEND */
     struct {
-        struct status_set done, missing, refused;
+        struct rest_cancel by;
         int64_t settle_ms;
     } cancel; /* of ACTION_CANCEL */
 };

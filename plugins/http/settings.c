@@ -264,26 +264,16 @@ static sl_status read_confirm(struct action *a, const sl_bind_in *in, sl_fail *f
 
 static sl_status read_cancel(struct action *a, const sl_bind_in *in, sl_fail *fail)
 {
-    const sl_values_api *api = in->values;
-    sl_status r;
-    int twice;
+    static const char *const names[] = { "done", "missing", "refused" };
+    sl_status r = in->values->num(in->params, "settle", &a->cancel.settle_ms);
 
-    if ((r = api->num(in->params, "settle", &a->cancel.settle_ms)) < 0 ||
-        (r = statuses_read(in->params, api, "done", &a->cancel.done, fail)) < 0 ||
-        (r = statuses_read(in->params, api, "missing", &a->cancel.missing, fail)) < 0 ||
-        (r = statuses_read(in->params, api, "refused", &a->cancel.refused, fail)) < 0)
+    if (r < 0)
         return r;
     if (!template_is(a->path) && a->body.len == 0)
         return rest_fail(fail, SL_E_INVALID,
                          "path: it must hold {key} or a value of the body, as in /orders/{key}, or "
                          "\"body\" must name it: it is one delivery that is taken back");
-    if ((twice = statuses_overlap(&a->cancel.done, &a->cancel.refused)) ||
-        (twice = statuses_overlap(&a->cancel.done, &a->cancel.missing)))
-        return rest_fail(fail, SL_E_INVALID, "done: %d is among the missing or refused ones too",
-                         twice);
-    if ((twice = statuses_overlap(&a->cancel.missing, &a->cancel.refused)))
-        return rest_fail(fail, SL_E_INVALID, "missing: %d is among the refused ones too", twice);
-    return SL_OK;
+    return rest_cancel_read(in->params, in->values, names, &a->cancel.by, fail);
 }
 
 sl_status http_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)

@@ -136,28 +136,24 @@ static sl_status check_statuses(const sl_values *values, const sl_values_api *ap
     return SL_OK;
 }
 
+static const char *const cancel_names[] = { "cancel.done.status", "cancel.missing.status",
+                                            "cancel.refused.status" };
+
 static sl_status check_cancel(const sl_values *values, const sl_values_api *api, sl_fail *fail)
 {
-    struct status_set done, missing, refused;
+    struct rest_cancel by;
     sl_str path;
     sl_status r;
-    int twice;
 
     if (api->str(values, "cancel.path", &path) < 0)
         return SL_OK;
-    if ((r = check_path("cancel.path", path, fail)) < 0 ||
-        (r = statuses_read(values, api, "cancel.done.status", &done, fail)) < 0 ||
-        (r = statuses_read(values, api, "cancel.missing.status", &missing, fail)) < 0 ||
-        (r = statuses_read(values, api, "cancel.refused.status", &refused, fail)) < 0)
+    if ((r = check_path("cancel.path", path, fail)) < 0)
         return r;
     if (!memmem(path.ptr, path.len, "{key}", 5))
         return rest_fail(fail, SL_E_INVALID,
                          "cancel.path: it must hold {key}, as in /orders/@{key}/cancel: it is one "
                          "order that is cancelled");
-    if ((twice = statuses_overlap(&done, &missing)) || (twice = statuses_overlap(&done, &refused)))
-        return rest_fail(fail, SL_E_INVALID,
-                         "cancel.done.status: %d is among the missing or refused ones too", twice);
-    return SL_OK;
+    return rest_cancel_read(values, api, cancel_names, &by, fail);
 }
 
 sl_status supplier_check(const sl_values *values, const sl_values_api *api, sl_fail *fail)
@@ -214,9 +210,6 @@ sl_status supplier_load(struct supplier *s, sl_fail *fail)
         { "submit.duplicate.status", &s->submit.duplicate },
         { "confirm.found.status", &s->confirm.found },
         { "confirm.missing.status", &s->confirm.missing },
-        { "cancel.done.status", &s->cancel.done },
-        { "cancel.missing.status", &s->cancel.missing },
-        { "cancel.refused.status", &s->cancel.refused },
     };
     sl_status r;
 
@@ -228,6 +221,8 @@ sl_status supplier_load(struct supplier *s, sl_fail *fail)
     for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
         if ((r = statuses_read(v, api, sets[i].name, sets[i].to, fail)) < 0)
             return r;
+    if (s->cancel.path.len && (r = rest_cancel_read(v, api, cancel_names, &s->cancel.by, fail)) < 0)
+        return r;
     s->confirm.has_list = api->str(v, "confirm.list", &s->confirm.list) == SL_OK;
     r = api->num(v, "confirm.settle", &s->confirm.settle_ms);
     return r < 0 ? r : headers_read(v, api, "headers", &s->headers, fail);

@@ -30,7 +30,7 @@ struct supplier {
     } confirm;
     struct {
         sl_str method, path; /* path empty: an order cannot be cancelled */
-        struct status_set done, missing, refused;
+        struct rest_cancel by;
     } cancel;
     struct call *calls; /* under way */
 };

@@ -217,11 +217,11 @@ static void only_what_the_settings_name_says_that_an_order_is_cancelled(void **s
                                account = { .status = 401 };
 
     (void)state;
-    check_cancel(&done, 0, SL_DELIVERED, 0, "cancelled");
+    check_cancel(&done, 0, SL_DELIVERED, 0, "taken back");
     check_cancel(&missing, 500, SL_RETRY, 1500, "not there yet");
     check_cancel(&(struct fake_exchange){ .status = 404, .delay_ms = 5000 }, 500, SL_RETRY, 1500,
                  "not there yet"); /* it was early as it was asked */
-    check_cancel(&missing, 2000, SL_DELIVERED, 0, "no such order");
+    check_cancel(&missing, 2000, SL_DELIVERED, 0, "there is nothing of it");
     check_cancel(&refused, 9000, SL_REJECTED, 0, "409");
     check_cancel(&odd, 9000, SL_REVIEW, 0, "do not name");
     check_cancel(&busy, 9000, SL_RETRY, 0, "503");

@@ -70,6 +70,7 @@ static void a_cancel_needs_its_path_with_the_key(void **state)
     REFUSED("cancel.path: it must hold {key}", { "cancel.path", "/orders/cancel" });
     REFUSED("cancel.path must begin", { "cancel.path", "orders/{key}" });
     REFUSED("404 is among", CANCEL, { "cancel.done.status", "[200, 404]" });
+    REFUSED("cancel.missing.status: 409 is among", CANCEL, { "cancel.missing.status", "[409]" });
 }
 
 int main(void)

@@ -151,7 +151,7 @@ static bool was_wanted(const struct sim *s, const struct row *r)
 {
     const struct book *k = book_of((struct sim *)s, r->num);
 
-    return k->human || r->instead || (k->job && !r->given);
+    return k->human || r->instead || k->sent_again;
 }
 
 /** What was made after something newer never goes out, if that was to, or had: decisions aside. */

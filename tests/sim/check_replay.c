@@ -278,6 +278,7 @@ static void check_sent_again(struct sim *s, const struct job *j, const struct ro
         world_fail(&s->w, "replay: " NAME_FMT " is none of those that were meant", NAME(r->num));
     if (!k->human && !k->idempotent && k->applied)
         world_fail(&s->w, "replay: " NAME_FMT " is done already", NAME(r->num));
+    k->sent_again = true;
     if (anew)
         return;
     k->leave = true;

@@ -55,6 +55,7 @@ struct book {
     bool idempotent;
     bool filled;      /* its payload is what a clerk filled in */
     uint64_t job;     /* the replay that sent it again last */
+    bool sent_again;  /* by a replay of dead letters: somebody wanted just that */
     unsigned granted; /* an attempt that a replay gave it, beyond what its policy says */
     char key[40];
     uint64_t request;

@@ -395,6 +395,25 @@ static void on_nothing_to_read(void *ctx, bool closing)
     all_read(ctx);
 }
 
+/** What the moves say of it: the choice that was taken, and what a person said of that; never
+ * nothing where a delivery ends. */
+static char *why_of(const struct decide *d)
+{
+    const char *plain = d->what == DECISION_REJECT    ? "rejected by hand"
+                        : d->what == DECISION_DISCARD ? "discarded by hand"
+                        : d->what == DECISION_ARRIVED ? "it arrived, as a person found out"
+                                                      : "";
+    struct buf b = { 0 };
+
+    buf_str(&b, d->choice);
+    if (d->choice.len && d->why.len)
+        buf_cstr(&b, ": ");
+    buf_str(&b, d->why);
+    if (!b.len)
+        return mem_str(plain);
+    return buf_steal(&b, NULL);
+}
+
 int flow_decide(struct flow *f, const struct decide *d,
                 void (*cb)(void *ctx, const struct decided *results, size_t n), void *ctx)
 {
@@ -415,7 +434,7 @@ int flow_decide(struct flow *f, const struct decide *d,
         .ctx = ctx,
     };
     a->who = mem_dup(d->who);
-    a->why = mem_dup(d->why);
+    a->why = why_of(d);
     a->endpoint = mem_dup(d->endpoint);
     a->chosen = mem_dup(d->choice);
     a->set = mem_dup(d->set);

@@ -300,6 +300,16 @@ static void set_arrival(json_t *o, sqlite3_stmt *st)
     reply_put(o, "may_have_arrived", json_boolean(perhaps && state != DS_DELIVERED));
 }
 
+/** The log marks what `once` finds as it is written, when no reason can be added to it any more. */
+static void set_reason(json_t *o, sqlite3_stmt *st, int state, int reason)
+{
+    if (sqlite3_column_int(st, state) == DS_SUPERSEDED && sqlite3_column_bytes(st, reason) == 0)
+        json_object_set_new(
+            o, "reason", json_string("once: its route has had an event of this subject already"));
+    else
+        reply_set_column(o, "reason", st, reason);
+}
+
 static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
 {
     static const char *const priorities[] = { "critical", "high", "normal", "low" };
@@ -316,7 +326,7 @@ static json_t *delivery_row(struct index *ix, sqlite3_stmt *st)
     reply_set_column(o, "subject", st, 5);
     reply_set_column(o, "topic", st, 6);
     reply_set_state(o, st, 7);
-    reply_set_column(o, "reason", st, 8);
+    set_reason(o, st, 7, 8);
     reply_set_int(o, "attempts", sqlite3_column_int64(st, 9));
     reply_set_int(o, "generation", sqlite3_column_int64(st, 10));
     reply_set_time(o, "next_at", sqlite3_column_int64(st, 11));
@@ -475,7 +485,7 @@ static json_t *move_row(struct index *ix, sqlite3_stmt *st)
     reply_set_time(o, "at", sqlite3_column_int64(st, 1));
     reply_set_state(o, st, 2);
     reply_set_column(o, "who", st, 3);
-    reply_set_column(o, "reason", st, 4);
+    set_reason(o, st, 2, 4);
     reply_set_column(o, "endpoint", st, 5);
     return o;
 }

@@ -100,6 +100,7 @@ def test_an_order_is_submitted_once_however_many_events_match(make_gateway, byro
     wait_until(lambda: suppliers.lane("byron")["delivered"] == 1)
     suppliers.post(factory.updated(order), topic="orders/updated")  # a later version: another event of the same subject
     wait_until(lambda: suppliers.states().get("superseded") == 1)
+    assert suppliers.delivery(state="superseded")["reason"].startswith("once: ")
     assert len(byron.books()["orders"]) == 1
 
 

@@ -73,6 +73,8 @@ def test_a_fraud_hold_is_released_by_a_later_event(make_gateway, byron):
     gateway.cli("held", "release", left["id"], "--choice", "genuine", "--why", "called")
     wait_until(lambda: gateway.states() == {"delivered": 2, "dead": 1})
     check_supplier(byron.books(), BYRON, [good, odd])
+    moves = gateway.get(f"/v1/deliveries/{left['id']}")["moves"]
+    assert next(one for one in moves if one["who"].startswith("uid"))["reason"] == "genuine: called"  # which one it was
 
 
 def test_an_assessment_that_came_first_counts_as_well(make_gateway, byron):

@@ -68,6 +68,9 @@ void call_problem(struct call *c, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /** ... for a negative code of the store or the flow. */
 void call_failed(struct call *c, int code);
+/** The body of a decision about a place: nothing, or {"why": "..."}. 0 with *ret own (may be NULL),
+ *  or it is answered with what is wrong. */
+int call_why(struct call *c, char **ret);
 void call_text(struct call *c, int status, const char *type, sl_str body);
 
 /* ---- problem.c ---- */

@@ -1,7 +1,7 @@
 /*
  * api_lanes.c - breakers and parked endpoints by hand.
  */
-#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include "admin/api.h"
 #include "base/log.h"
@@ -35,16 +35,13 @@ static void answer_lane(struct call *c, int r, const char *done)
 
 void api_trip(struct call *c)
 {
-    sl_str body = http_body(c->request);
-    json_t *root = body.len ? json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    const char *why = json_string_value(json_object_get(root, "why"));
+    char *why = NULL;
 
-    if (body.len && !json_is_object(root))
-        call_problem(c, 400, "the body may say {\"why\": \"...\"}, or be left out");
-    else
-        answer_lane(c, flow_trip(c->admin->conf.flow, str_of(c->name), str_of(c->who), str_of(why)),
-                    "breaker opened");
-    json_decref(root);
+    if (call_why(c, &why) < 0)
+        return;
+    answer_lane(c, flow_trip(c->admin->conf.flow, str_of(c->name), str_of(c->who), str_of(why)),
+                "breaker opened");
+    free(why);
 }
 
 void api_reset(struct call *c)

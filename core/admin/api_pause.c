@@ -116,8 +116,7 @@ static void on_done(void *ctx, int status)
         answer(ctx, false);
 }
 
-/** An empty body, or {"why": "..."}. 0 with *ret own (may be NULL), or UV_EINVAL. */
-static int read_why(struct call *c, char **ret)
+int call_why(struct call *c, char **ret)
 {
     sl_str body = http_body(c->request);
     json_t *o = body.len ? json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL)
@@ -128,6 +127,8 @@ static int read_why(struct call *c, char **ret)
 
     *ret = good && why ? mem_str(json_string_value(why)) : NULL;
     json_decref(o);
+    if (!good)
+        call_problem(c, 400, "wanted no body, or a JSON object with \"why\", at most 1024 bytes");
     return good ? 0 : UV_EINVAL;
 }
 
@@ -139,10 +140,8 @@ static void pause_it(struct call *c, enum pause_what what)
     char *why = NULL;
     int r;
 
-    if (read_why(c, &why) < 0) {
-        call_problem(c, 400, "wanted no body, or a JSON object with \"why\", at most 1024 bytes");
+    if (call_why(c, &why) < 0)
         return;
-    }
     p.why = str_of(why);
     r = flow_pause(c->admin->conf.flow, &p, on_done, c);
     free(why);

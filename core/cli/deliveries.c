@@ -262,6 +262,7 @@ static void print_delivery(json_t *d)
 static void suggest(json_t *d)
 {
     const char *state = json_text(d, "state"), *id = json_text(d, "id");
+    json_t *detail = json_object_get(d, "detail");
 
     if (strcmp(state, "dead") == 0)
         tell("next: sluice dead replay %s, or sluice dead discard %s\n", id, id);
@@ -271,6 +272,8 @@ static void suggest(json_t *d)
             "next: sluice held arrived %s if it is there; sluice held send-again %s if it is "
             "not\n",
             id, id);
+    else if (strcmp(state, "held") == 0 && json_array_size(json_object_get(detail, "choices")))
+        tell("next: one of its choices: sluice held CHOICE %s\n", id);
     else if (strcmp(state, "held") == 0)
         tell("next: sluice held release %s, or sluice held reject %s\n", id, id);
 }

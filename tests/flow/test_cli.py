@@ -193,6 +193,8 @@ def test_a_held_order_can_be_rejected_and_is_then_a_dead_letter(with_dead_and_he
 
 
 def test_a_breaker_is_tripped_and_reset_by_hand(suppliers, byron):
+    assert suppliers.api("POST", "/v1/endpoints/byron/trip", {"why": 5})[0] == 400
+    assert suppliers.lane("byron")["breaker"] == "closed"
     suppliers.cli("endpoints", "trip", "byron")
     suppliers.post(byron_orders()[0])
     wait_until(lambda: suppliers.lane("byron")["ready"] == 1)

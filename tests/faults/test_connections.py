@@ -54,7 +54,6 @@ def ended(line):
     return got
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F9")
 def test_slow_ones_on_head_body_and_read_are_sent_away_and_harm_no_good_ones(make_gateway, config, byron, nord):
@@ -79,7 +78,6 @@ def test_slow_ones_on_head_body_and_read_are_sent_away_and_harm_no_good_ones(mak
     check_supplier(nord.books(), NORD, shop.orders)
 
 
-@pytest.mark.alone
 @pytest.mark.fault("F10")
 def test_idle_connections_cost_8_kib_each_and_harm_no_good_ones(make_gateway, config, byron):
     count = 10_000 if LONG else 2_000

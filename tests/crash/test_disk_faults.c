@@ -176,11 +176,37 @@ static bool one_fault(enum moment moment, const struct fault *f)
     return hit;
 }
 
-/* Each of them in turn, until there are no more. How many there are. */
+/* How many such calls there are while nothing fails; counted once for each moment. */
+static uint64_t calls_in_peace(enum moment moment, enum call call, unsigned where)
+{
+    static uint64_t seen[2][CALL__COUNT][3];
+    static bool counted[2];
+    struct fault none = { .call = call, .where = where, .nth = UINT64_MAX, .times = 1 };
+    uint64_t n = 0;
+
+    if (!counted[moment]) {
+        struct trial *t = trial_start();
+
+        trial_fill(t);
+        play(t, moment, &none);
+        for (unsigned c = 0; c < CALL__COUNT; c++)
+            for (unsigned i = 0; i < 3; i++)
+                seen[moment][c][i] = layer_calls(c, 1u << i);
+        counted[moment] = true;
+        trial_finish(t);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        n += where & 1u << i ? seen[moment][call][i] : 0;
+    return n;
+}
+
+/* Each of them in turn, until there are no more. How many there are. A step that is far beyond the
+ * last one is not taken: it would be a whole trial without a fault. */
 static uint64_t every(enum moment moment, struct fault f, uint64_t step)
 {
     for (f.nth = 1; one_fault(moment, &f); f.nth += step)
-        ;
+        if (step > 1 && f.nth + step > 2 * calls_in_peace(moment, f.call, f.where) + 2)
+            return f.nth + step - 1;
     return f.nth - 1;
 }
 

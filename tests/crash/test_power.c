@@ -307,8 +307,8 @@ static void no_callback_comes_before_the_sync_of_its_bytes(void **state)
     run_finish(&run);
 }
 
-/* How many of some images fail when the layer lies about syncs. */
-static unsigned found_with(unsigned lies, struct finding *finding)
+/* Of twelve images, do so many fail when the layer lies about syncs? */
+static bool found_with(unsigned lies, unsigned enough, struct finding *finding)
 {
     struct finding each;
     unsigned found = 0;
@@ -317,13 +317,13 @@ static unsigned found_with(unsigned lies, struct finding *finding)
     layer_lie(lies);
     run_start(&run, 11, 240);
     layer_lie(0);
-    for (unsigned i = 0; i < 12; i++)
+    for (unsigned i = 0; i < 12 && found < enough; i++)
         if (!one_image(&run, i, false, &each)) {
             found++;
             *finding = each;
         }
     run_finish(&run);
-    return found;
+    return found == enough;
 }
 
 static void a_disk_that_lies_about_syncs_is_found_out(void **state)
@@ -331,9 +331,9 @@ static void a_disk_that_lies_about_syncs_is_found_out(void **state)
     struct finding finding = { "" };
 
     (void)state;
-    CHECK(found_with(LIE_SYNC, &finding) >= 6);
+    CHECK(found_with(LIE_SYNC, 6, &finding));
     print_message("found: %s\n", finding.text);
-    CHECK(found_with(LIE_SYNC_DIR, &finding) >= 3);
+    CHECK(found_with(LIE_SYNC_DIR, 3, &finding));
     print_message("found: %s\n", finding.text);
 }
 

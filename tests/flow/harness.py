@@ -53,7 +53,8 @@ class Late(AssertionError):
 
 
 def wait_until(predicate, what="", seconds=DEADLINE_S, every=0.02):
-    """Polls until `predicate()` is true, and returns what it gave."""
+    """Polls until `predicate()` is true, and returns what it gave. The longer it takes, the less often it
+    asks: half of what a test costs would be the asking."""
     end = time.monotonic() + seconds
     while True:
         value = predicate()
@@ -62,6 +63,7 @@ def wait_until(predicate, what="", seconds=DEADLINE_S, every=0.02):
         if time.monotonic() > end:
             raise Late(f"not within {seconds} s: {what or predicate}")
         time.sleep(every)
+        every = max(every, min(every * 1.2, 0.06))
 
 
 def stays(predicate, seconds, every=0.05):

@@ -18,9 +18,9 @@
 #endif
 
 #if defined(ROUNDS_TSAN)
-#define ROUNDS_PART 48
+#define ROUNDS_PART 96
 #elif defined(SLUICE_SANITIZED)
-#define ROUNDS_PART 12
+#define ROUNDS_PART 36
 #else
 #define ROUNDS_PART 3
 #endif

@@ -39,7 +39,7 @@ void api_ask(struct api_rig *g, const char *method, const char *target, const ch
 void api_ask_tcp(struct api_rig *g, const char *method, const char *target, const char *headers);
 /** Send and hang up without waiting. */
 void api_leave(struct api_rig *g, const char *method, const char *target, const char *body);
-/** Turn the loop until this holds; fails after 10 s. */
+/** Turn the loop until this holds; fails after 60 s. */
 #define api_until(g, condition)                                 \
     do {                                                        \
         uint64_t api_end = uv_hrtime() + UINT64_C(60000000000); \

@@ -4,12 +4,13 @@
  * used of its budget and what it had to refuse.
  */
 #include "../check.h"
+#include "../rounds.h"
 #include "base/rng.h"
 #include "flow/bucket.h"
 
 #define MINUTE  60000
 #define AT_ONCE 64
-#define SEEDS   20
+#define SEEDS   ((unsigned)part_of(60))
 
 enum figure { FIGURE_NONE, FIGURE_AT_ENTRY, FIGURE_AT_EXIT };
 

@@ -30,7 +30,8 @@ static void on_due(void *ctx, int status, const struct store_due *d, size_t n, i
 {
     (void)ctx;
     CHECK_EQ(status, 0);
-    memcpy(got.due, d, n * sizeof(*d));
+    if (n)
+        memcpy(got.due, d, n * sizeof(*d));
     got.n = n;
     got.horizon_ms = horizon_ms;
     got.rig->done = true;

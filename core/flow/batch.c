@@ -15,7 +15,7 @@
 
 #define LOAD_AGAIN_MS 2000
 
-const char *const batch_state_names[BATCH__COUNT] = {
+static const char *const batch_state_names[BATCH__COUNT] = {
     "loading", "preparing", "sending", "paced", "out", "settling",
 };
 

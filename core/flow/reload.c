@@ -35,7 +35,7 @@ struct lane *lane_named(struct flow *f, sl_str name)
     return NULL;
 }
 
-void lane_configure(struct lane *l, struct adapter *a)
+static void lane_configure(struct lane *l, struct adapter *a)
 {
     const struct conf_endpoint *e = a->conf;
 

@@ -491,37 +491,37 @@ static void on_map_again(void *ctx, bool closing)
         routing_map(rt);
 }
 
-void router_store(struct routing *rt)
+/** There is nothing to be written of it: it is over, or comes here again. */
+static bool is_settled(struct routing *rt)
 {
-    uint8_t key[16];
-
     if (rt->no_memory && !rt->cancelled) {
         log_warn(&rt->router->log, "no memory to map event %" PRIu64 ": it waits for %d ms",
                  rt->event->id, AGAIN_MS);
         flow_later(rt->flow, AGAIN_MS, on_map_again, rt);
-        return;
+        return true;
     }
     if (rt->cancelled) { /* closing: it is routed at the next start */
         if (rt->remap)
             remap_routed(rt->remap, 0, UV_ECANCELED);
-        routing_end(rt);
-        return;
-    }
-    if (rt->waits && rt->remap) { /* it was routed once: the link that it needs has gone since */
+    } else if (rt->waits && rt->remap) { /* it was routed once: its link has gone since */
         remap_routed(rt->remap, 0, UV_ENOENT);
-        routing_end(rt);
-        return;
-    }
-    if (rt->remap && rt->config && !config_route(rt->config, str_of(rt->event->only))) {
-        remap_routed(rt->remap, 0, UV_ENOENT); /* a reload removed its route meanwhile */
-        routing_end(rt);
-        return;
-    }
-    if (rt->waits && rt->event->waited) { /* nothing new: it goes on waiting */
+    } else if (rt->remap && rt->config && !config_route(rt->config, str_of(rt->event->only))) {
+        remap_routed(rt->remap, 0, UV_ENOENT);   /* a reload removed its route meanwhile */
+    } else if (rt->waits && rt->event->waited) { /* nothing new: it goes on waiting */
         links_stored(rt);
-        routing_end(rt);
-        return;
+    } else {
+        return false;
     }
+    routing_end(rt);
+    return true;
+}
+
+void router_store(struct routing *rt)
+{
+    uint8_t key[16];
+
+    if (is_settled(rt))
+        return;
     drop_pieces(rt);
     rank_pieces(rt);
     cut_pieces(rt);

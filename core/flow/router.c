@@ -34,6 +34,8 @@
 
 static void routing_begin(struct routing *rt);
 static void claims_close(struct router *r);
+static void refill(struct router *r);
+static void claim_waiting(struct router *r, uint64_t after);
 
 /* ---- life ---- */
 
@@ -117,8 +119,8 @@ int router_open(struct router *r, struct flow *f, struct fail *fail)
         return err;
     r->spilled = true; /* whatever the process before left unrouted */
     recover_step(f);
-    router_refill(r);
-    router_claim_waiting(r, 0);
+    refill(r);
+    claim_waiting(r, 0);
     recover_step_done(f);
     return 0;
 }
@@ -159,7 +161,7 @@ static void leave_it(struct router *r, struct event *e)
     r->spilled = true;
     r->skipped++;
     event_free(e);
-    router_refill(r);
+    refill(r);
 }
 
 void router_submit(struct router *r, struct event *e)
@@ -274,11 +276,11 @@ static void claim_end(struct event_claim *c)
     }
     claim_free(c);
     if (more)
-        router_claim_waiting(r, last);
+        claim_waiting(r, last);
     else if (starts)
         links_looked(r);
     recover_step_done(r->flow);
-    router_refill(r);
+    refill(r);
 }
 
 static void on_fetch_again(void *ctx, bool closing)
@@ -432,7 +434,8 @@ static void claims_step(struct router *r)
         claim_step(list_entry(i, struct event_claim, node));
 }
 
-void router_refill(struct router *r)
+/** Claim unrouted events when there is room. */
+static void refill(struct router *r)
 {
     if (!r->spilled || r->claiming || r->flow->draining || r->queued > MAX_QUEUED / 2 ||
         r->queued_bytes > MAX_QUEUED_BYTES / 2)
@@ -442,7 +445,7 @@ void router_refill(struct router *r)
 }
 
 /** At start: events that wait for a link are described again, so that the link finds them. */
-void router_claim_waiting(struct router *r, uint64_t after)
+static void claim_waiting(struct router *r, uint64_t after)
 {
     struct store_stats stats;
 
@@ -486,7 +489,7 @@ void routing_end(struct routing *rt)
     routing_free(rt);
     router_wake(r);
     claims_step(r);
-    router_refill(r);
+    refill(r);
 }
 
 /** Its subject's turn, or behind the one that has it: what is made again first, the events behind

@@ -137,7 +137,6 @@ enum batch_state {
     BATCH_SETTLING,  /* outcomes are on their way to the disk */
     BATCH__COUNT
 };
-extern const char *const batch_state_names[BATCH__COUNT];
 
 struct batch_item {
     struct batch *batch;
@@ -531,8 +530,6 @@ void recover_orphan(struct delivery *d);
 /* reload.c */
 /** By name, also when its endpoint is no longer in the configuration. NULL: there never was one. */
 struct lane *lane_named(struct flow *f, sl_str name);
-/** Its settings and its adapter, from now on. */
-void lane_configure(struct lane *l, struct adapter *a);
 /** Point it to its route and target of the flow's configuration. False: there is none; then it is
  *  as it was. */
 bool delivery_repoint(struct delivery *d);
@@ -553,9 +550,6 @@ int64_t router_oldest(const struct router *r);   /* received_ms of the first in 
 uint64_t router_waiting(const struct router *r); /* events that wait for a link */
 void links_close(struct router *r);
 void router_fetch(struct router *r, uint64_t id); /* read an event that waited, and route it */
-void router_refill(struct router *r);             /* claim unrouted events when there is room */
-void router_claim_waiting(struct router *r,
-                          uint64_t after); /* at start: events that wait for a link */
 struct routing;
 struct remap;
 void router_store(struct routing *rt); /* write what became of it */

@@ -19,7 +19,8 @@ void why_say(struct why *ret, int64_t until_ms, const char *fmt, ...)
     va_end(ap);
 }
 
-int64_t why_wall(const struct flow *f, uint64_t mono_ms)
+/** A moment of the loop's clock as wall clock. */
+static int64_t why_wall(const struct flow *f, uint64_t mono_ms)
 {
     return clock_wall_ms() + (int64_t)(mono_ms - uv_now(f->loop));
 }
@@ -85,6 +86,9 @@ static bool held(struct delivery *d, struct why *w)
         why_say(w, 0, "a person decides what becomes of it");
     return true;
 }
+
+/** The causes that lie in the lane alone: paused, parked, breaker, what the remote asked for. */
+static bool why_lane(struct lane *l, struct why *w);
 
 /** The lane opens later than it could go: then the lane is why. */
 static bool lane_is_later(struct delivery *d, struct why *w)
@@ -192,7 +196,7 @@ static bool route_paused(struct delivery *d, struct why *w)
     return p != NULL;
 }
 
-bool why_lane(struct lane *l, struct why *w)
+static bool why_lane(struct lane *l, struct why *w)
 {
     uint64_t now = uv_now(l->flow->loop);
 

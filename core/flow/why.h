@@ -16,7 +16,3 @@ typedef bool why_cause(struct delivery *d, struct why *ret);
 /** @param until_ms  wall clock, 0: nobody knows */
 void why_say(struct why *ret, int64_t until_ms, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/** A moment of the loop's clock as wall clock. */
-int64_t why_wall(const struct flow *f, uint64_t mono_ms);
-/** The causes that lie in the lane alone: parked, breaker, what the remote asked for. */
-bool why_lane(struct lane *l, struct why *ret);

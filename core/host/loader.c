@@ -330,22 +330,6 @@ const sl_plugin *plugins_find(struct plugins *p, const char *name, struct fail *
     return NULL;
 }
 
-int plugin_check_file(const char *path, struct fail *fail)
-{
-    struct loaded *l;
-    char name[128];
-    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    size_t n = strlen(base);
-
-    if (n < 4 || n >= sizeof(name) || strcmp(base + n - 3, ".so"))
-        return fail_set(fail, UV_EINVAL, "%s: a plugin's file is called NAME.so", path);
-    snprintf(name, sizeof(name), "%.*s", (int)n - 3, base);
-    int r = load_file(path, name, &l, fail);
-    if (r == 0)
-        loaded_free(l);
-    return r;
-}
-
 static void list_names(struct plugins *p)
 {
     size_t n = 0;

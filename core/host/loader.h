@@ -27,6 +27,3 @@ const sl_plugin *plugins_find(struct plugins *p, const char *name, struct fail *
 
 /** Names of the files in the folders, for "did you mean" and `plugin ls`; NULL ends. Borrowed. */
 const char *plugins_name(struct plugins *p, size_t index);
-
-/** Load and check one file by path, as plugins_find does. */
-int plugin_check_file(const char *path, struct fail *fail);

@@ -307,6 +307,25 @@ static void say_group(struct sim *s)
     }
 }
 
+static void say_routes(struct sim *s)
+{
+    for (size_t i = 0; i < s->config.n_routes; i++) {
+        const struct conf_route *r = &s->routes[i];
+        const struct conf_target *t = conf_route_send(r, 0);
+        const struct conf_endpoint *e = t->endpoint;
+        world_say(&s->w,
+                  "route %s: %s to %s%s %s, %s%s%s%s%s%s%s%s%s, rate %" PRIu64
+                  " burst %u, concurrency %u",
+                  r->name, r->topics[0], e->name, t->group ? " and its group" : "",
+                  sim_plugin.actions[t->action].name, priority_names[r->priority],
+                  r->ordered ? ", ordered" : "", r->on_dead ? ", blocks" : "",
+                  r->coalesce ? ", coalesce" : "", r->latest ? ", latest" : "",
+                  r->overtakes ? ", overtakes " : "", r->overtakes ? r->overtakes->name : "",
+                  r->n_after ? ", after " : "", r->n_after ? r->after[0]->name : "",
+                  e->rate_milli_per_s, e->burst, e->concurrency);
+    }
+}
+
 void plan_make(struct sim *s)
 {
     struct store_plan store;
@@ -345,21 +364,7 @@ void plan_make(struct sim *s)
                  (store.full_per_mille || store.deaf_per_mille ? 10000 : 0);
     world_say(&s->w, "window %" PRIu64 ", disk %" PRId64 " ms, full %u, deaf %u", s->config.window,
               store.slow_ms, store.full_per_mille, store.deaf_per_mille);
-    for (size_t i = 0; i < s->config.n_routes; i++) {
-        const struct conf_route *r = &s->routes[i];
-        const struct conf_target *t = conf_route_send(r, 0);
-        const struct conf_endpoint *e = t->endpoint;
-        world_say(&s->w,
-                  "route %s: %s to %s%s %s, %s%s%s%s%s%s%s%s%s, rate %" PRIu64
-                  " burst %u, concurrency %u",
-                  r->name, r->topics[0], e->name, t->group ? " and its group" : "",
-                  sim_plugin.actions[t->action].name, priority_names[r->priority],
-                  r->ordered ? ", ordered" : "", r->on_dead ? ", blocks" : "",
-                  r->coalesce ? ", coalesce" : "", r->latest ? ", latest" : "",
-                  r->overtakes ? ", overtakes " : "", r->overtakes ? r->overtakes->name : "",
-                  r->n_after ? ", after " : "", r->n_after ? r->after[0]->name : "",
-                  e->rate_milli_per_s, e->burst, e->concurrency);
-    }
+    say_routes(s);
     say_group(s);
     s->store = store_sim_create(&s->w, &store, check_record, s);
     s->t = store_sim_tables(s->store);

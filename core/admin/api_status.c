@@ -117,15 +117,15 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
     buf_cstr(b, ",\"paused\":");
     api_pause_json(b, &s->pause);
     buf_char(b, ',');
-    PUT_NUMBERS(b, { "ready", s->ready }, { "inflight", s->inflight }, { "waiting", s->waiting },
-                { "unknown", s->unknown }, { "held", s->held }, { "delivered", s->delivered },
-                { "dead", s->dead }, { "retries", s->retries }, { "throttled", s->throttled },
-                { "unknowns", s->unknowns }, { "confirms", s->confirms },
-                { "retries_delayed", s->retries_delayed }, { "retry_percent", s->retry_percent },
-                { "window_retries", s->window_retries }, { "window_calls", s->window_calls },
-                { "attempts", s->attempts }, { "calls", s->calls },
-                { "breaker_trips", s->breaker_trips },
-                { "lag_ms_mean", done ? s->lag_ms_sum / done : 0 });
+    PUT_NUMBERS(
+        b, { "concurrency", s->concurrency }, { "ready", s->ready }, { "inflight", s->inflight },
+        { "waiting", s->waiting }, { "unknown", s->unknown }, { "held", s->held },
+        { "delivered", s->delivered }, { "dead", s->dead }, { "retries", s->retries },
+        { "throttled", s->throttled }, { "unknowns", s->unknowns }, { "confirms", s->confirms },
+        { "retries_delayed", s->retries_delayed }, { "retry_percent", s->retry_percent },
+        { "window_retries", s->window_retries }, { "window_calls", s->window_calls },
+        { "attempts", s->attempts }, { "calls", s->calls }, { "breaker_trips", s->breaker_trips },
+        { "lag_ms_mean", done ? s->lag_ms_sum / done : 0 });
     buf_char(b, '}');
 }
 

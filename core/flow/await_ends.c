@@ -58,6 +58,7 @@ static void decide(struct await *w)
     enum decision *each = mem_array(w->n_held + 1, sizeof(*each));
     const char **types = mem_array(w->n_held + 1, sizeof(*types));
     struct buf who = { 0 }, why = { 0 };
+    bool rejects = true;
     size_t n = 0;
 
     for (size_t i = 0; i < w->n_held; i++)
@@ -65,10 +66,12 @@ static void decide(struct await *w)
             if (w->judged[k].hold == w->held[i].hold && w->judged[k].what != JUDGED_STAYS) {
                 nums[n] = w->held[i].num;
                 types[n] = w->held[i].type;
-                each[n++] = w->judged[k].what == JUDGED_REJECT ? DECISION_REJECT : DECISION_RELEASE;
+                each[n] = w->judged[k].what == JUDGED_REJECT ? DECISION_REJECT : DECISION_RELEASE;
+                rejects &= each[n++] == DECISION_REJECT;
             }
     buf_printf(&who, "event %" PRIu64, e->id);
-    buf_printf(&why, "event %" PRIu64 ": " STR_FMT, e->id, STR_ARG(e->topic));
+    buf_printf(&why, "%sevent %" PRIu64 ": " STR_FMT, rejects ? "rejected by " : "", e->id,
+               STR_ARG(e->topic));
     struct decide d = { .who = buf_view(&who),
                         .why = buf_view(&why),
                         .nums = nums,

@@ -381,6 +381,7 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
 
     *ret = (struct lane_stats){
         .endpoint = l->name,
+        .concurrency = l->conf->concurrency,
         .ready = l->counts[DS_READY],
         .inflight = l->counts[DS_INFLIGHT],
         .waiting = l->counts[DS_WAITING],

@@ -247,6 +247,7 @@ struct pause_status {
 struct lane_stats {
     const char *endpoint;
     uint64_t ready, inflight, waiting, unknown, held; /* in memory */
+    uint64_t concurrency;                             /* how many may be in flight */
     bool spilled;                                     /* more of them wait in the index */
     uint64_t delivered, dead, retries, throttled, unknowns, confirms; /* since start */
     uint64_t retries_delayed; /* retries that waited for the endpoint's budget */

@@ -63,7 +63,8 @@ def test_a_fraud_hold_is_released_by_a_later_event(make_gateway, byron):
     event = gateway.get(f"/v1/events/{released['who'].split()[1]}")
     assert event["topic"] == RISK and released["state"] == "ready"
     dead = gateway.delivery(state="dead")
-    assert RISK in dead["reason"] and dead["moves"][-1]["who"].startswith("event ")
+    assert dead["reason"].startswith("rejected by event ") and RISK in dead["reason"]
+    assert dead["moves"][-1]["who"].startswith("event ")
     assert dead["subject"].endswith(str(bad.summary["id"]))
 
     # the third: by a person, one of the choices

@@ -405,12 +405,12 @@ static char *why_of(const struct decide *d)
                                                       : "";
     struct buf b = { 0 };
 
+    if (!d->choice.len && !d->why.len)
+        return mem_str(plain);
     buf_str(&b, d->choice);
     if (d->choice.len && d->why.len)
         buf_cstr(&b, ": ");
     buf_str(&b, d->why);
-    if (!b.len)
-        return mem_str(plain);
     return buf_steal(&b, NULL);
 }
 

@@ -197,12 +197,14 @@ void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, u
         d->lane->throttled++;
         break;
     case SL_REJECTED:
-        if (d->doubt && fallback_any(d)) /* what an earlier attempt did is not known by this */
+        /* what an earlier attempt did is not known by this, and it could go elsewhere */
+        if (d->doubt && (fallback_any(d) || d->target->group))
             m->arrival = ARRIVAL_PERHAPS;
         if (fallback_take(d, true, o->why, m))
             break;
         settle_dead(d, o->why, m);
-        m->generation = d->generation + 1; /* definitely not done: a replay gets a new key */
+        if (m->arrival == ARRIVAL_NO || !d->target->group) /* else asked about by this key */
+            m->generation = d->generation + 1; /* definitely not done: a replay gets a new key */
         m->reference = own(o->reference);
         break;
     case SL_REVIEW:

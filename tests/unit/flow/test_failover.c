@@ -291,6 +291,33 @@ static void test_what_may_be_at_a_former_member_goes_to_no_other_by_mapping_it_a
     group_rig_finish(g);
 }
 
+/** Its first answer was lost: what the second says does not tell what the first did. */
+static void test_what_was_refused_after_a_lost_answer_goes_to_no_other_when_replayed(void **state)
+{
+    struct group_rig *g = group_rig(GROUP_FAILOVER, 2, ACT_SAFE);
+    struct flow_rig *rig = &g->rig;
+    char key[40];
+
+    (void)state;
+    rig_up(rig);
+    uint64_t num = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    snprintf(key, sizeof(key), "%s", c->keys[0]);
+    rig_answer(c, SL_UNKNOWN);
+    rig_answer(rig_call(rig, CRM), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, num) == DS_DEAD);
+    CHECK_EQ(rig->row.arrival, ARRIVAL_PERHAPS);
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, num, NULL), 0);
+    c = rig_call(rig, CRM);
+    CHECK_STR(c->keys[0], key);
+    rig_answer(c, SL_REJECTED);
+    UNTIL(rig, rig_state(rig, num) == DS_DEAD);
+    lane_park(lane(g, CRM), STR("no"), 600000);
+    CHECK_EQ(rig_decide(rig, DECISION_REPLAY, num, NULL), 0);
+    CHECK(rig_quiet(rig, OTHER));
+    group_rig_finish(g);
+}
+
 static void test_a_subjects_order_holds_over_two_members(void **state)
 {
     struct group_rig *g = setup();
@@ -521,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_in_doubt_for_too_long_a_person_decides),
         cmocka_unit_test(test_a_move_by_hand_obeys_the_interlock),
         cmocka_unit_test(test_what_may_be_at_a_former_member_goes_to_no_other_by_mapping_it_again),
+        cmocka_unit_test(test_what_was_refused_after_a_lost_answer_goes_to_no_other_when_replayed),
         cmocka_unit_test(test_a_subjects_order_holds_over_two_members),
         cmocka_unit_test(test_what_may_be_there_is_cancelled_before_another_gets_it),
         cmocka_unit_test(test_what_is_not_taken_back_is_a_persons),

@@ -129,8 +129,6 @@ void replay_plan_doubt(struct sim *s)
     s->group.cancels = NULL;
     s->group.failover_after_ms = 1000;
     s->group.ask_after_ms = 2 * DOUBT_MS;
-    for (size_t i = 0; i < s->group.n_members; i++) /* who has it by its key does not refuse it */
-        s->remotes[s->members[i].endpoint->index].deeds[DEED_REJECT] = 0;
     for (size_t i = 0; i < s->config.n_routes; i++) {
         if (s->targets[i].kind != TARGET_GROUP)
             continue;

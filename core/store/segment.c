@@ -170,12 +170,20 @@ int segment_read(struct window *w, uint32_t seed, uint64_t off, const struct seg
     return 0;
 }
 
-/* The next place in the window whose bytes may be a record's; NULL: none. */
+/* The next place in the window whose bytes may be a record's; NULL: none. Most of what is looked
+ * through was never written to: no frame begins with a length of 0. */
 static const uint8_t *next_plausible(const uint8_t *p, size_t n, const struct segment_expect *x)
 {
-    for (const uint8_t *end = p + n; p + SEGMENT_FRAME <= end; p += 8)
-        if (plausible(p, x))
+    static const uint8_t blank[512];
+    const uint8_t *end = p + n;
+
+    while (p + SEGMENT_FRAME <= end)
+        if (get32(p) == 0 && p + sizeof(blank) <= end && !memcmp(p, blank, sizeof(blank)))
+            p += sizeof(blank);
+        else if (plausible(p, x))
             return p;
+        else
+            p += 8;
     return NULL;
 }
 

@@ -249,6 +249,8 @@ class Gateway:
     def write(self, config=None):
         """The configuration into its file; a running gateway does not look at it again."""
         self.config = config or self.config
+        if "ASAN_OPTIONS" in os.environ:  # each worker compiles every program, and that is most of what it does
+            self.config.setdefault("workers", {}).setdefault("count", 1)
         merge(self.config, {"listen": f"127.0.0.1:{self.port}",
                             "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
                             "store": {"path": "state"}, "plugins": self.plugins})

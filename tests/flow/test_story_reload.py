@@ -192,7 +192,7 @@ def test_who_would_lose_its_place_is_counted_before_and_held_then(gateway, remot
 
 
 def test_what_a_running_daemon_cannot_take_over_is_named_and_nothing_changes(gateway):
-    merge(gateway.config, {"store": {"keep": "9d"}, "workers": {"count": 1},
+    merge(gateway.config, {"store": {"keep": "9d"}, "workers": {"count": 3},
                            "endpoints": {"erp": {"concurrency": 1}}})
     gateway.write()
     done = gateway.cli("reload", ok=False)

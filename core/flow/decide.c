@@ -372,8 +372,11 @@ static void on_row(void *ctx, int status, const struct store_delivery *row, sl_s
 /** Its row is read, if nobody else is about to move it. */
 static void read_one(struct choice *c)
 {
-    int r = claim(c) ? store_delivery_get(c->all->flow->store, c->row.num, on_row, c) : UV_EBUSY;
+    struct flow *f = c->all->flow;
+    int r = UV_EBUSY;
 
+    if (claim(c)) /* at the end of what it waited for there may be no store any more */
+        r = f->closing ? UV_ECANCELED : store_delivery_get(f->store, c->row.num, on_row, c);
     if (r == 0)
         c->all->pending++;
     else if (c->claimed)

@@ -1,5 +1,5 @@
 /*
- * sluice/sluice.h - the Sluice plugin ABI, version 0.2
+ * sluice/sluice.h - the Sluice plugin ABI, version 0.3
  *
  * A plugin is a shared object that exports exactly one symbol, sl_plugin_v0(), and provides one
  * adapter: a type of remote system (a shop, a CRM, a supplier). The host opens it once for each
@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define SL_ABI_MAJOR 0
-#define SL_ABI_MINOR 2
+#define SL_ABI_MINOR 3
 
 #define SL_EXPORT __attribute__((visibility("default")))
 

@@ -1,15 +1,14 @@
 /*
- * bulk.c - a batch as one Bulk API 2.0 upsert job: the state machine of job.h.
+ * bulk.c - a batch as one Bulk API 2.0 upsert job: the states of job.h, and what moves them.
  *
  * What makes it safe against lost answers and crashes: an Open job does nothing at all, so up to
  * the close a job can be dropped and made anew; the job's id is durable before the upload, and the
- * intent to close before the close, so from then on the job itself is asked how far it came. The
- * functions stand in the order they happen.
+ * intent to close before the close, so from then on the job itself is asked how far it came.
+ * upload.c has the way up to the close, poll.c what comes behind it, ledger.c the checkpoints.
  */
 #include "job.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +16,6 @@
 #define TRANSFER_MS  600000              /* an upload or a result file; Salesforce's own limit */
 #define MAX_RESULT   (UINT64_C(1) << 30) /* a result file: the upload with every value quoted */
 #define MAX_RESTARTS 1                   /* new jobs for one batch before it goes to the retry */
-#define JSON_TYPE    "application/json; charset=UTF-8"
-
-static void job_create(struct job *j);
-static void job_ask(struct job *j);
-static void job_wait(struct job *j, int64_t at_least_ms);
-static void job_fetch(struct job *j);
 
 /* ---- states and their moves ---------------------------------------------------------------- */
 
@@ -117,8 +110,8 @@ void job_later(struct job *j, int64_t ms)
 }
 
 /* All open records hear the same. */
-static void job_settle(struct job *j, uint32_t kind, const struct answer *a, uint32_t not_sent,
-                       const char *why)
+void job_settle(struct job *j, uint32_t kind, const struct answer *a, uint32_t not_sent,
+                const char *why)
 {
     j->ending = (struct ending){ .kind = kind, .not_sent = not_sent };
     if (a) {
@@ -131,7 +124,7 @@ static void job_settle(struct job *j, uint32_t kind, const struct answer *a, uin
     job_later(j, 0);
 }
 
-static void job_retry(struct job *j, const struct answer *a, const char *why)
+void job_retry(struct job *j, const struct answer *a, const char *why)
 {
     bool unsent = a && a->verdict == ANSWER_NOT_SENT && j->state <= JOB_UPLOADING;
 
@@ -139,7 +132,7 @@ static void job_retry(struct job *j, const struct answer *a, const char *why)
 }
 
 /* The endpoint as a whole is no good. */
-static void job_park(struct job *j, const char *why, int64_t after_ms)
+void job_park(struct job *j, const char *why, int64_t after_ms)
 {
     j->done->park(j->done->ctx, str_of(why), after_ms);
     job_finish(j);
@@ -162,7 +155,7 @@ static void job_new(struct job *j)
     }
 }
 
-static void job_restart(struct job *j, const struct answer *a, const char *why)
+void job_restart(struct job *j, const struct answer *a, const char *why)
 {
     if (j->restarts++ < MAX_RESTARTS) {
         sf_log(j->sf, SL_LOG_INFO, "batch %llu gets a new job: %s",
@@ -267,8 +260,8 @@ static void on_answer(void *ctx, const struct answer *a);
 
 /* The next request, in the state that waits for its answer. `path`: behind .../jobs/ingest. Comes
  * last in its caller. */
-static void job_send(struct job *j, enum job_state state, const char *method, const char *path,
-                     const char *type, const char *accept, sl_str body)
+void job_send(struct job *j, enum job_state state, const char *method, const char *path,
+              const char *type, const char *accept, sl_str body)
 {
     bool transfer = state == JOB_UPLOADING || state == JOB_FETCHING;
     sl_str version = j->sf->api_version;
@@ -288,313 +281,6 @@ static void job_send(struct job *j, enum job_state state, const char *method, co
     call_start(&j->call);
 }
 
-static void job_create(struct job *j)
-{
-    char body[512];
-
-    snprintf(body, sizeof(body),
-             "{\"object\":\"%s\",\"operation\":\"upsert\",\"externalIdFieldName\":\"%s\","
-             "\"contentType\":\"CSV\",\"columnDelimiter\":\"COMMA\",\"lineEnding\":\"LF\"}",
-             j->action->object, j->action->external_id);
-    j->id[0] = '\0';
-    j->started_ms = j->sf->host->mono_ms(j->sf->host->ctx);
-    text_clear(&j->value);
-    text_str(&j->value, body); /* lives on while the call waits for a token */
-    job_send(j, JOB_CREATING, "POST", "", JSON_TYPE, "application/json", text_view(&j->value));
-}
-
-/* An id goes into URLs and into the checkpoint: 15 or 18 letters and digits. */
-static bool take_id(struct job *j, const char *id)
-{
-    size_t n = id ? strlen(id) : 0;
-
-    if (n == 0 || n >= JOB_ID_SIZE)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        char c = ascii_lower(id[i]);
-
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9'))
-            return false;
-    }
-    memcpy(j->id, id, n + 1);
-    return true;
-}
-
-/* ---- checkpoints --------------------------------------------------------------------------- */
-
-static void job_upload(struct job *j);
-static void job_close(struct job *j);
-static void job_abort(struct job *j, bool then_restart);
-
-static void on_durable(void *ctx, sl_status status)
-{
-    struct job *j = ctx;
-
-    if (status < 0)
-        job_retry(j, NULL, "the checkpoint could not be stored, so the job was not started");
-    else if (j->state == JOB_NOTING)
-        job_upload(j);
-    else
-        job_close(j);
-}
-
-static void job_note(struct job *j, enum job_state state)
-{
-    char token[128];
-
-    job_enter(j, state);
-    snprintf(token, sizeof(token), "{\"v\":1,\"job\":\"%s\",\"step\":\"%s\"}", j->id,
-             state == JOB_NOTING ? "created" : "closed");
-    j->done->checkpoint(j->done->ctx, str_of(token), 0, on_durable, j);
-}
-
-/* What resume() was given. A token that is not understood leaves no id: then a new job is made,
- * which an upsert may. */
-static void read_token(struct job *j, sl_str token)
-{
-    json_t *root = json_loadb(token.ptr ? token.ptr : "", token.len, 0, NULL);
-    const char *step = json_string_value(json_object_get(root, "step"));
-
-    if (json_integer_value(json_object_get(root, "v")) == 1 && step &&
-        take_id(j, json_string_value(json_object_get(root, "job")))) {
-        j->resumed = true;
-        j->uploaded = strcmp(step, "closed") == 0;
-    } else {
-        sf_log(j->sf, SL_LOG_WARN, "batch %llu: its checkpoint is not understood; a new job",
-               (unsigned long long)j->batch->id);
-    }
-    json_decref(root);
-}
-
-/* ---- CREATING, UPLOADING, CLOSING ---------------------------------------------------------- */
-
-static void on_created(struct job *j, const struct answer *a)
-{
-    json_t *root;
-    bool ok;
-
-    switch (a->verdict) {
-    case ANSWER_OK:
-        root = json_loadb(a->body.ptr ? a->body.ptr : "", a->body.len, 0, NULL);
-        ok = take_id(j, json_string_value(json_object_get(root, "id")));
-        json_decref(root);
-        if (ok)
-            job_note(j, JOB_NOTING);
-        else
-            job_retry(j, a, "Salesforce's answer to the new job holds no job id");
-        break;
-    case ANSWER_LOST: /* perhaps an empty Open job somewhere, which goes by itself in a day */
-        job_restart(j, a, a->why);
-        break;
-    case ANSWER_NOT_FOUND:
-        say(j->why, sizeof(j->why), "%s; check api_version, and that `instance` is an API host",
-            a->why);
-        job_park(j, j->why, 0);
-        break;
-    case ANSWER_REFUSED:
-        job_settle(j, SL_REJECTED, a, 0, a->why);
-        break;
-    case ANSWER_THROTTLED:
-        job_settle(j, SL_THROTTLED, a, 0, a->why);
-        break;
-    default:
-        job_retry(j, a, a->why);
-    }
-}
-
-static void job_upload(struct job *j)
-{
-    job_send(j, JOB_UPLOADING, "PUT", "/batches", "text/csv; charset=UTF-8", NULL,
-             text_view(&j->csv));
-}
-
-static void on_uploaded(struct job *j, const struct answer *a)
-{
-    switch (a->verdict) {
-    case ANSWER_OK:
-        j->uploaded = true;
-        job_note(j, JOB_SEALING);
-        break;
-    case ANSWER_LOST:    /* stored, in part or not: there is no second PUT for a job */
-    case ANSWER_REFUSED: /* "Found multiple contents for job", or a state it should not have */
-        say(j->why, sizeof(j->why), "%s", a->why);
-        job_abort(j, true);
-        break;
-    case ANSWER_NOT_FOUND:
-        job_restart(j, a, a->why);
-        break;
-    case ANSWER_THROTTLED: /* the job is left alone: no call more than needed */
-        job_settle(j, SL_THROTTLED, a, 0, a->why);
-        break;
-    default:
-        job_retry(j, a, a->why);
-    }
-}
-
-static void job_close(struct job *j)
-{
-    job_send(j, JOB_CLOSING, "PATCH", "", JSON_TYPE, "application/json",
-             str_of("{\"state\":\"UploadComplete\"}"));
-}
-
-/* Whatever came back, or did not: only the job itself can say whether it runs. */
-static void on_close_answered(struct job *j, const struct answer *a)
-{
-    if (a->verdict == ANSWER_NOT_FOUND) {
-        job_restart(j, a, a->why);
-        return;
-    }
-    if (a->verdict == ANSWER_OK)
-        text_finish(&j->csv); /* a rare new job writes it again */
-    else
-        sf_log(j->sf, SL_LOG_INFO, "job %s: the close is not certain, asking: %s", j->id, a->why);
-    job_wait(j, a->after_ms);
-}
-
-/* ---- WAITING, ASKING ----------------------------------------------------------------------- */
-
-static void job_wait(struct job *j, int64_t at_least_ms)
-{
-    struct salesforce *sf = j->sf;
-    uint64_t now = sf->host->mono_ms(sf->host->ctx);
-    int64_t ms = j->delay_ms > at_least_ms ? j->delay_ms : at_least_ms;
-
-    if (now - j->started_ms >= (uint64_t)sf->job_timeout_ms) {
-        say(j->why, sizeof(j->why), "job %s did not give its results within job_timeout (%lld s)",
-            j->id, (long long)sf->job_timeout_ms / 1000);
-        if (j->ended)
-            job_retry(j, NULL, j->why);
-        else /* it must not come to life after its records went out again */
-            job_abort(j, false);
-        return;
-    }
-    j->delay_ms = j->delay_ms * 2 < sf->poll_cap_ms ? j->delay_ms * 2 : sf->poll_cap_ms;
-    job_enter(j, JOB_WAITING);
-    job_later(j, ms);
-}
-
-static void job_ask(struct job *j)
-{
-    job_send(j, JOB_ASKING, "GET", "", NULL, "application/json", (sl_str){ 0 });
-}
-
-enum remote_state { REMOTE_OPEN, REMOTE_RUNNING, REMOTE_ENDED, REMOTE_ABORTED, REMOTE_ODD };
-
-static enum remote_state remote_state(struct job *j, sl_str body)
-{
-    json_t *root = json_loadb(body.ptr ? body.ptr : "", body.len, 0, NULL);
-    const char *text = json_string_value(json_object_get(root, "state"));
-    const char *failure = json_string_value(json_object_get(root, "errorMessage"));
-    sl_str state = str_of(text);
-    enum remote_state r = REMOTE_ODD;
-
-    if (str_is(state, "Open")) {
-        r = REMOTE_OPEN;
-    } else if (str_is(state, "UploadComplete") || str_is(state, "InProgress")) {
-        r = REMOTE_RUNNING;
-    } else if (str_is(state, "Aborted")) {
-        r = REMOTE_ABORTED;
-    } else if (str_is(state, "JobComplete") || str_is(state, "Failed")) {
-        r = REMOTE_ENDED;
-        j->failed = *text == 'F';
-        say(j->failure, sizeof(j->failure), "%s", failure ? failure : "no reason given");
-    }
-    json_decref(root);
-    return r;
-}
-
-static void on_state(struct job *j, sl_str body)
-{
-    switch (remote_state(j, body)) {
-    case REMOTE_OPEN:
-        if (j->uploaded) {
-            job_close(j);
-        } else { /* the upload may be there in part, and cannot be made twice */
-            say(j->why, sizeof(j->why), "job %s was left open, perhaps half uploaded", j->id);
-            job_abort(j, true);
-        }
-        break;
-    case REMOTE_ENDED:
-        text_finish(&j->csv);
-        j->ended = true;
-        j->file = RESULT_SUCCESSFUL;
-        j->delay_ms = j->sf->poll_first_ms;
-        job_fetch(j);
-        break;
-    case REMOTE_ABORTED:
-        say(j->why, sizeof(j->why), "job %s was aborted", j->id);
-        job_restart(j, NULL, j->why);
-        break;
-    default:
-        job_wait(j, 0);
-    }
-}
-
-static void on_asked(struct job *j, const struct answer *a)
-{
-    if (a->verdict == ANSWER_OK)
-        on_state(j, a->body);
-    else if (a->verdict == ANSWER_NOT_FOUND)
-        job_restart(j, a, a->why);
-    else
-        job_wait(j, a->after_ms);
-}
-
-/* ---- FETCHING ------------------------------------------------------------------------------ */
-
-static void job_fetch(struct job *j)
-{
-    char path[64];
-
-    snprintf(path, sizeof(path), "/%s", result_paths[j->file]);
-    job_send(j, JOB_FETCHING, "GET", path, NULL, "text/csv", (sl_str){ 0 });
-}
-
-static void on_fetched(struct job *j, const struct answer *a)
-{
-    sl_str body = a->body;
-
-    if (a->verdict == ANSWER_NOT_FOUND) {
-        job_restart(j, a, a->why);
-        return;
-    }
-    if (a->verdict == ANSWER_REFUSED && j->failed)
-        body = (sl_str){ 0 }; /* a job that never began has no results to give */
-    else if (a->verdict != ANSWER_OK) {
-        job_wait(j, a->after_ms);
-        return;
-    }
-    if (results_open(&j->results, j->file, body, j->action->external_id, j->why, sizeof(j->why)) <
-        0) {
-        sf_log(j->sf, SL_LOG_WARN, "job %s: %s; fetched again", j->id, j->why);
-        job_wait(j, 0);
-        return;
-    }
-    job_enter(j, JOB_JOINING);
-    job_later(j, 0);
-}
-
-/* ---- ABORTING ------------------------------------------------------------------------------ */
-
-/* j->why says what for. */
-static void job_abort(struct job *j, bool then_restart)
-{
-    j->then_restart = then_restart;
-    job_send(j, JOB_ABORTING, "PATCH", "", JSON_TYPE, "application/json",
-             str_of("{\"state\":\"Aborted\"}"));
-}
-
-static void on_aborted(struct job *j)
-{
-    char why[sizeof(j->why)];
-
-    memcpy(why, j->why, sizeof(why));
-    if (j->then_restart)
-        job_restart(j, NULL, why);
-    else
-        job_retry(j, NULL, why);
-}
-
 /* ---- all answers --------------------------------------------------------------------------- */
 
 static void on_answer(void *ctx, const struct answer *a)
@@ -611,22 +297,22 @@ static void on_answer(void *ctx, const struct answer *a)
     }
     switch (j->state) {
     case JOB_CREATING:
-        on_created(j, a);
+        create_answered(j, a);
         break;
     case JOB_UPLOADING:
-        on_uploaded(j, a);
+        upload_answered(j, a);
         break;
     case JOB_CLOSING:
-        on_close_answered(j, a);
+        close_answered(j, a);
         break;
     case JOB_ASKING:
-        on_asked(j, a);
+        ask_answered(j, a);
         break;
     case JOB_FETCHING:
-        on_fetched(j, a);
+        fetch_answered(j, a);
         break;
     case JOB_ABORTING:
-        on_aborted(j);
+        abort_answered(j);
         break;
     default:
         assert(!"an answer in this state");
@@ -666,7 +352,7 @@ static void job_begin(struct salesforce *sf, const struct action *action, const 
         j->next->prev = j;
     sf->jobs = j;
     if (token)
-        read_token(j, *token);
+        ledger_read(j, *token);
     job_later(j, 0);
 }
 

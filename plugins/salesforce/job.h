@@ -1,5 +1,6 @@
 /*
- * job.h - one batch on its way through a Bulk API 2.0 job. Private to bulk.c and turns.c.
+ * job.h - one batch on its way through a Bulk API 2.0 job. Private to the files that its last parts
+ * name.
  *
  *   SCANNING - WRITING - CREATING - NOTING - UPLOADING - SEALING - CLOSING
  *                                     |                                |
@@ -85,12 +86,55 @@ struct job {
 #define RECORD_TOLD        1u
 #define RECORD_UNPROCESSED 2u
 
+/* ---- bulk.c: the states, and the ends ---- */
+
 void job_enter(struct job *j, enum job_state next);
 /** Go on in a later turn of the loop, or after `ms`. */
 void job_later(struct job *j, int64_t ms);
+/** The next request, in the state that waits for its answer. `path`: behind .../jobs/ingest[/id].
+ *  `body` is borrowed until the answer. Comes last in its caller. */
+void job_send(struct job *j, enum job_state state, const char *method, const char *path,
+              const char *type, const char *accept, sl_str body);
 /** Tell one record. */
 void job_tell(struct job *j, size_t index, const sl_outcome *o);
+/** All open records hear the same; then the batch is over. `a` may be NULL. */
+void job_settle(struct job *j, uint32_t kind, const struct answer *a, uint32_t not_sent,
+                const char *why);
+void job_retry(struct job *j, const struct answer *a, const char *why);
+/** A new job for the open records, once; the next time they go to the retry. */
+void job_restart(struct job *j, const struct answer *a, const char *why);
+/** The endpoint as a whole is no good. */
+void job_park(struct job *j, const char *why, int64_t after_ms);
 void job_free(struct job *j);
+
+/* ---- ledger.c: what is durable ---- */
+
+/** Keep an id of Salesforce's; false: it is none, and the job has the one it had. */
+bool job_take_id(struct job *j, const char *id);
+/** Store the step, NOTING or SEALING, and go on when it is durable. */
+void ledger_note(struct job *j, enum job_state state);
+/** What resume() was given. */
+void ledger_read(struct job *j, sl_str token);
+
+/* ---- upload.c: up to the close ---- */
+
+void job_create(struct job *j);
+void create_answered(struct job *j, const struct answer *a);
+void job_upload(struct job *j);
+void upload_answered(struct job *j, const struct answer *a);
+void job_close(struct job *j);
+void close_answered(struct job *j, const struct answer *a);
+/** Give the job up; then another, or the retry. j->why says what for. */
+void job_abort(struct job *j, bool then_restart);
+void abort_answered(struct job *j);
+
+/* ---- poll.c: behind the close ---- */
+
+void job_wait(struct job *j, int64_t at_least_ms);
+void job_ask(struct job *j);
+void ask_answered(struct job *j, const struct answer *a);
+void job_fetch(struct job *j);
+void fetch_answered(struct job *j, const struct answer *a);
 
 /* ---- turns.c: each does a bounded piece; true: all is done ---- */
 

@@ -207,7 +207,11 @@ void errors_of_api(const sl_http_answer *a, struct answer *ret)
 {
     struct refusal r;
 
-    *ret = (struct answer){ .status = a->status, .body = a->body };
+    *ret = (struct answer){ .status = a->status,
+                            .body = a->body,
+                            .headers = a->headers,
+                            .n_headers = a->n_headers,
+                            .too_large = a->error == SL_E_LIMIT };
     if (a->error != SL_OK) {
         of_failure(a, ret);
         return;

@@ -27,6 +27,9 @@ struct answer {
     uint32_t status;  /* HTTP; 0: none */
     int64_t after_ms; /* THROTTLED, PARK, BUSY: not before; 0: not said */
     sl_str body;
+    const sl_header *headers; /* of an answer of the REST API */
+    size_t n_headers;
+    bool too_large; /* LOST, because it was larger than asked for */
     char why[600]; /* unless OK: one line for the operator */
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "keys.h"
+#include "query.h"
 
 #define BATCH_RECORDS 10000    /* one of Salesforce's internal batches */
 #define BATCH_BYTES   90000000 /* an upload may have 100 MB; as CSV the bodies get smaller */
@@ -262,6 +263,7 @@ static void salesforce_close(void *self)
     if (!sf)
         return;
     bulk_close(sf);
+    query_close(sf);
     auth_close(sf);
     text_finish(&sf->row_key);
     free(sf);

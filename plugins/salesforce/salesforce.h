@@ -12,6 +12,7 @@
 enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
 
 struct job;
+struct query;
 struct call;
 
 /** The session: one token for all jobs of the endpoint. */
@@ -34,6 +35,7 @@ struct salesforce {
     int64_t poll_first_ms, poll_cap_ms, job_timeout_ms;
     struct session session;
     struct job *jobs;
+    struct query *queries;
     struct text row_key; /* what row_key() gave last */
 };
 
@@ -68,7 +70,7 @@ struct call {
     struct salesforce *sf;
     struct call *next; /* in session.waiting */
     sl_str method;
-    char path[160];      /* behind the instance's address */
+    char path[800];      /* behind the instance's address */
     const char *type;    /* Content-Type; NULL: no body */
     const char *accept;  /* NULL: none */
     sl_str body;         /* borrowed until the callback */

@@ -7,6 +7,7 @@
  *   --endpoint NAME (sink)  --route NAME (to-sink)  --action NAME (request.send): what the
  * configuration that will send them calls these
  *   --body N    bytes of a delivery's body (256), a JSON object with its number
+ *   --keys TEXT  what stands in it before and after the number, cut at '@' ({"n":"@","x":")
  *   --pieces N  deliveries of one event (1): fewer events, a smaller store
  *   --outstanding N  events under way (1024)
  *
@@ -43,12 +44,15 @@ static struct {
     char piece_names[PIECES_MOST][24];
     sl_str endpoint, route, action;
     struct buf headers, body;
+    const char *keys;
+    size_t number_at; /* in the body */
     uint64_t begun, done, events, deliveries_wanted; /* of all */
     uint64_t outstanding, pieces, under_way;
 } fill = {
     .endpoint = STR("sink"),
     .route = STR("to-sink"),
     .action = STR("request.send"),
+    .keys = "{\"n\":\"@\",\"x\":\"",
     .outstanding = 1024,
     .pieces = 1,
 };
@@ -88,7 +92,7 @@ static sl_str body_of(uint64_t number)
     char text[16];
 
     snprintf(text, sizeof(text), "%012" PRIu64, number);
-    memcpy(fill.body.data + strlen("{\"n\":\""), text, 12);
+    memcpy(fill.body.data + fill.number_at, text, 12);
     return buf_view(&fill.body);
 }
 
@@ -184,7 +188,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: bench-lane-fill DIRECTORY DELIVERIES [--endpoint NAME] [--route NAME]\n"
-            "           [--action NAME] [--body N] [--pieces N] [--outstanding N]\n");
+            "           [--action NAME] [--body N] [--keys TEXT] [--pieces N] [--outstanding N]\n");
     return 2;
 }
 
@@ -194,6 +198,7 @@ static void options(int argc, char **argv, uint64_t *body_bytes)
                                            { "route", required_argument, NULL, 'r' },
                                            { "action", required_argument, NULL, 'a' },
                                            { "body", required_argument, NULL, 'b' },
+                                           { "keys", required_argument, NULL, 'k' },
                                            { "pieces", required_argument, NULL, 'p' },
                                            { "outstanding", required_argument, NULL, 'o' },
                                            { 0 } };
@@ -208,6 +213,8 @@ static void options(int argc, char **argv, uint64_t *body_bytes)
             fill.action = str_of(optarg);
         else if (o == 'b')
             *body_bytes = strtoull(optarg, NULL, 10);
+        else if (o == 'k')
+            fill.keys = optarg;
         else if (o == 'p')
             fill.pieces = strtoull(optarg, NULL, 10);
         else if (o == 'o')
@@ -216,7 +223,8 @@ static void options(int argc, char **argv, uint64_t *body_bytes)
             exit(usage());
     }
     if (!fill.pieces || fill.pieces > PIECES_MOST || !fill.outstanding ||
-        fill.outstanding > OUTSTANDING_MOST || *body_bytes < BODY_LEAST || optind + 2 != argc)
+        fill.outstanding > OUTSTANDING_MOST || *body_bytes < BODY_LEAST ||
+        !strchr(fill.keys, '@') || optind + 2 != argc)
         exit(usage());
 }
 
@@ -227,7 +235,10 @@ static void prepare(uint64_t body_bytes)
                             { STR("X-Shopify-Shop-Domain"), STR("example.myshopify.com") } };
 
     rec_headers_encode(&fill.headers, headers, sizeof(headers) / sizeof(headers[0]));
-    buf_cstr(&fill.body, "{\"n\":\"000000000000\",\"x\":\"");
+    fill.number_at = (size_t)(strchr(fill.keys, '@') - fill.keys);
+    buf_append(&fill.body, fill.keys, fill.number_at);
+    buf_cstr(&fill.body, "000000000000");
+    buf_cstr(&fill.body, fill.keys + fill.number_at + 1);
     while (fill.body.len < body_bytes - 2)
         buf_cstr(&fill.body, "x");
     buf_cstr(&fill.body, "\"}");

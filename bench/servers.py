@@ -191,12 +191,14 @@ class Sluice(Server):
 # ---- peers ----
 
 
-def install(peer):
-    """The peer's folder under the build with its packages; fetched again only when its lock file changes."""
+def install(peer, packages=None):
+    """The peer's folder under the build with its packages; fetched again only when its lock file changes.
+    `packages`: the folder that names them, if not the peer's own."""
     source, target = PEERS / peer, BUILD / "peers" / peer
-    lock, stamp = source / "package-lock.json", target / "installed-lock.json"
+    packages = packages or source
+    lock, stamp = packages / "package-lock.json", target / "installed-lock.json"
     target.mkdir(parents=True, exist_ok=True)
-    for file in (source / "package.json", lock, *source.glob("*.mjs"), *PEERS.glob("*.mjs")):
+    for file in (packages / "package.json", lock, *source.glob("*.mjs"), *PEERS.glob("*.mjs")):
         shutil.copy(file, target)
     if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
         step(f"fetching the packages of {peer} (this happens once)")

@@ -1,4 +1,4 @@
-"""The benchmark of a lane works: a small run of it says all that it should. How fast it was is no matter here."""
+"""The benchmarks of a lane and of a CRM work: a small run says all that it should. How fast it was is no matter here."""
 
 import json
 import os
@@ -21,8 +21,8 @@ def folder():
         yield pathlib.Path(name)
 
 
-def bench(folder, *words):
-    done = subprocess.run([sys.executable, ROOT / "bench" / "run", "lane", "--quick", "--work", folder,
+def bench(folder, name, *words):
+    done = subprocess.run([sys.executable, ROOT / "bench" / "run", name, "--quick", "--work", folder,
                            "--json", folder / "result.json", *words], capture_output=True, text=True, timeout=240,
                           env={**os.environ, "SLUICE_BUILD": str(BUILD)})
     assert done.returncode == 0, done.stdout + done.stderr
@@ -30,7 +30,7 @@ def bench(folder, *words):
 
 
 def test_a_backlog_is_filled_started_on_and_measured(folder):
-    result = bench(folder, "--only", "backlog", "--backlog", "4000")
+    result = bench(folder, "lane", "--only", "backlog", "--backlog", "4000")
     assert result["backlog"] == 4000
     assert result.keys() >= {"us_per_delivery_10k", "us_per_delivery_5m", "cpu_us_per_delivery_10k",
                              "cpu_us_per_delivery_5m", "ratio_5m", "start_s_5m", "start_cold_s_5m", "rss_mb_5m"}
@@ -38,9 +38,18 @@ def test_a_backlog_is_filled_started_on_and_measured(folder):
 
 
 def test_a_bucket_and_a_dead_neighbour_are_measured(folder):
-    result = bench(folder, "--only", "bucket", "--only", "neighbours")
+    result = bench(folder, "lane", "--only", "bucket", "--only", "neighbours")
     assert 0 < result["budget_used_pct"] <= 101, result
     assert result["refused"] >= 0
     assert result["p99_ms_two_healthy"] > 0 and result["p99_ms_one_dead"] > 0
     assert "p99_shift_pct_one_dead" in result
     assert not list(folder.glob("bench-run-*"))  # nothing is left but the result
+
+
+@pytest.mark.slow
+def test_a_crm_is_measured_in_calls_and_memory(folder):
+    result = bench(folder, "salesforce", "--only", "memory", "--million", "2000", "--only", "calls", "--minutes", "0.05")
+    assert result["rows_1m"] == 2000 and result["rss_mb_1m"] > 0 and result["rows_per_s_1m"] > 0
+    calls = [result[f"calls_per_1000_{pace}"] for pace in ("slow", "mid", "fast")]
+    assert calls == sorted(calls, reverse=True), "the faster they come, the fewer calls an order takes"
+    assert 0 < calls[-1] and result["refused"] == 0

@@ -15,6 +15,10 @@
 
 #define LOAD_AGAIN_MS 2000
 
+static_assert(PRIORITY_CRITICAL == SL_PRIORITY_CRITICAL && PRIORITY_HIGH == SL_PRIORITY_HIGH &&
+                  PRIORITY_NORMAL == SL_PRIORITY_NORMAL && PRIORITY_LOW == SL_PRIORITY_LOW,
+              "adapters see the same numbers");
+
 static const char *const batch_state_names[BATCH__COUNT] = {
     "loading", "preparing", "sending", "paced", "out", "settling",
 };
@@ -288,14 +292,21 @@ static void fill_records(struct batch *b)
     free(b->records);
     b->records = mem_zero(b->n * (sizeof(sl_record) + 32));
     char *names = (char *)(b->records + b->n);
+    int64_t oldest = b->items[0].d->received_ms;
     for (size_t i = 0; i < b->n; i++) {
+        struct delivery *d = b->items[i].d;
         char *name = names + i * 32;
-        delivery_name(b->items[i].d->num, name);
-        delivery_key(b->items[i].d, b->items[i].key);
+        delivery_name(d->num, name);
+        delivery_key(d, b->items[i].key);
         fill_record(b, i, &b->records[i], name);
+        oldest = d->received_ms < oldest ? d->received_ms : oldest;
     }
-    b->sl =
-        (sl_batch){ .size = sizeof(b->sl), .id = b->id, .records = b->records, .n_records = b->n };
+    b->sl = (sl_batch){ .size = sizeof(b->sl),
+                        .id = b->id,
+                        .records = b->records,
+                        .n_records = b->n,
+                        .oldest_ms = oldest,
+                        .priority = b->priority };
 }
 
 /** No request can be made of it: a dead letter. */

@@ -233,13 +233,24 @@ typedef struct sl_record {
     int64_t last_sent_ms;  /* of the newest attempt, as far as the host remembers; 0 on the first */
 } sl_record;
 
-/** Records that go together, in a frozen order. A single delivery is a batch of one. */
+/* How soon the operator wants a delivery to leave. @since 0.3 */
+#define SL_PRIORITY_CRITICAL 0
+#define SL_PRIORITY_HIGH     1
+#define SL_PRIORITY_NORMAL   2
+#define SL_PRIORITY_LOW      3
+
+/** Records that go together, in a frozen order. A single delivery is a batch of one. What a later
+ *  minor knows of a record is appended here: sl_record stands in an array, whose step an older
+ *  plugin has compiled in. */
 typedef struct sl_batch {
     uint32_t size;
     uint32_t _reserved;
     uint64_t id; /* stable over restart */
     const sl_record *records;
     size_t n_records;
+    int64_t oldest_ms; /* wall clock: when the oldest record's event was received @since 0.3 */
+    uint32_t priority; /* SL_PRIORITY_*, of them all @since 0.3 */
+    uint32_t _reserved2;
 } sl_batch;
 
 #define SL_DELIVERED 1 /* done; `reference` is the remote's id */

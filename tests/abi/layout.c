@@ -71,6 +71,10 @@ CHECK_VALUE(SL_OPT_SIZE, 5);
 CHECK_VALUE(SL_OPT_STRING, 1);
 CHECK_VALUE(SL_OPT_STRINGS, 10);
 CHECK_VALUE(SL_OPT_URL, 7);
+CHECK_VALUE(SL_PRIORITY_CRITICAL, 0);
+CHECK_VALUE(SL_PRIORITY_HIGH, 1);
+CHECK_VALUE(SL_PRIORITY_LOW, 3);
+CHECK_VALUE(SL_PRIORITY_NORMAL, 2);
 CHECK_VALUE(SL_REJECTED, 4);
 CHECK_VALUE(SL_RETRY, 2);
 CHECK_VALUE(SL_REVIEW, 5);
@@ -180,12 +184,15 @@ CHECK_OFFSET(sl_record, request, 104);
 CHECK_OFFSET(sl_record, first_sent_ms, 120);
 CHECK_OFFSET(sl_record, last_sent_ms, 128);
 
-CHECK_SIZE(sl_batch, 32);
+CHECK_SIZE(sl_batch, 48);
 CHECK_OFFSET(sl_batch, size, 0);
 CHECK_OFFSET(sl_batch, _reserved, 4);
 CHECK_OFFSET(sl_batch, id, 8);
 CHECK_OFFSET(sl_batch, records, 16);
 CHECK_OFFSET(sl_batch, n_records, 24);
+CHECK_OFFSET(sl_batch, oldest_ms, 32);
+CHECK_OFFSET(sl_batch, priority, 40);
+CHECK_OFFSET(sl_batch, _reserved2, 44);
 
 CHECK_SIZE(sl_link, 32);
 CHECK_OFFSET(sl_link, kind, 0);

@@ -348,6 +348,43 @@ static void test_a_batch_is_resumed_from_its_checkpoint_with_who_is_left(void **
     rig_destroy(rig);
 }
 
+static void test_an_adapter_hears_how_urgent_a_batch_is_and_how_old(void **state)
+{
+    struct flow_rig *rig = rig_new();
+    uint64_t nums[3];
+    struct delivery *second;
+
+    (void)state;
+    rig_route(rig, "r", "t", CRM, ACT_BULK)->priority = PRIORITY_HIGH;
+    rig->endpoints[CRM].batch_age_ms = 600000; /* until all of them are there */
+    rig_up(rig);
+    nums[0] = rig_event(rig, "t", "a 1");
+    nums[1] = rig_event(rig, "t", "b 1");
+    nums[2] = rig_event(rig, "t", "c 1");
+    UNTIL(rig, rig->flow->lanes[CRM]->counts[DS_READY] == 3);
+    HASH_FIND(hh, rig->flow->deliveries, &nums[1], sizeof(nums[1]), second);
+    second->received_ms -= 60000; /* it waited for a retry, say */
+    old_at_once(rig->flow->lanes[CRM]);
+    struct call *c = rig_call(rig, CRM);
+    CHECK_EQ(c->n, 3);
+    CHECK_EQ(c->batch->priority, SL_PRIORITY_HIGH);
+    CHECK_EQ(c->batch->oldest_ms, second->received_ms);
+    told = false;
+    c->done->checkpoint(c->done->ctx, STR("job 7"), 1, on_checkpoint, NULL);
+    UNTIL(rig, told);
+    rig_crash(rig);
+    rig_up(rig);
+    c = rig_call(rig, CRM);
+    CHECK_EQ(c->kind, CALL_RESUME);
+    CHECK_EQ(c->batch->priority, SL_PRIORITY_HIGH);
+    CHECK_EQ(rig_state(rig, nums[0]), DS_INFLIGHT);
+    CHECK_EQ(c->batch->oldest_ms, rig->row.received_ms); /* the log knows the second's own */
+    rig_answer(c, SL_DELIVERED);
+    for (int i = 0; i < 3; i++)
+        UNTIL(rig, rig_state(rig, nums[i]) == DS_DELIVERED);
+    rig_destroy(rig);
+}
+
 static void test_what_no_request_can_be_made_of_is_dead_and_the_next_goes(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -480,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_an_open_breaker_lets_one_probe_out_and_closes_on_success),
         cmocka_unit_test(test_a_batch_goes_by_count_or_age_without_two_of_one_row),
         cmocka_unit_test(test_a_batch_is_resumed_from_its_checkpoint_with_who_is_left),
+        cmocka_unit_test(test_an_adapter_hears_how_urgent_a_batch_is_and_how_old),
         cmocka_unit_test(test_what_no_request_can_be_made_of_is_dead_and_the_next_goes),
         cmocka_unit_test(test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start),
         cmocka_unit_test(test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing),

@@ -10,45 +10,6 @@
 #define THROTTLE_MS   10000
 #define LOGIN_WAIT_MS 60000
 
-/* ---- rows ---------------------------------------------------------------------------------- */
-
-static const struct {
-    const char *code; /* start of sf__Error */
-    const char *text; /* must stand in it too; NULL: any */
-    uint32_t kind;
-} row_errors[] = {
-    /* contention and load: another time is enough */
-    { "UNABLE_TO_LOCK_ROW", NULL, SL_RETRY },
-    { "SERVER_UNAVAILABLE", NULL, SL_RETRY },
-    { "REQUEST_RUNNING_TOO_LONG", NULL, SL_RETRY },
-    { "LIMIT_EXCEEDED", NULL, SL_RETRY },
-    { "REQUEST_LIMIT_EXCEEDED", NULL, SL_RETRY },
-    { "STORAGE_LIMIT_EXCEEDED", NULL, SL_RETRY },
-    { "QUERY_TIMEOUT", NULL, SL_RETRY },
-    { "UNKNOWN_EXCEPTION", NULL, SL_RETRY },
-    /* a trigger that met one of them */
-    { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNABLE_TO_LOCK_ROW", SL_RETRY },
-    { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "REQUEST_RUNNING_TOO_LONG", SL_RETRY },
-    { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "QUERY_TIMEOUT", SL_RETRY },
-    /* the parent is not there yet: its own delivery may still be under way */
-    { "INVALID_FIELD", "Foreign key external ID", SL_RETRY },
-    /* several records could be meant: only a person can say which */
-    { "DUPLICATES_DETECTED", NULL, SL_REVIEW },
-    { "DUPLICATE_EXTERNAL_ID", NULL, SL_REVIEW },
-};
-
-uint32_t errors_of_row(sl_str sf_error)
-{
-    const char *colon = sf_error.len > 0 ? memchr(sf_error.ptr, ':', sf_error.len) : NULL;
-    sl_str code = { sf_error.ptr, colon ? (size_t)(colon - sf_error.ptr) : sf_error.len };
-
-    for (size_t i = 0; i < sizeof(row_errors) / sizeof(row_errors[0]); i++)
-        if (str_is_nocase(code, row_errors[i].code) &&
-            (!row_errors[i].text || str_has_nocase(sf_error, row_errors[i].text)))
-            return row_errors[i].kind;
-    return SL_REJECTED;
-}
-
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
 bool errors_job_is_permanent(const char *message)

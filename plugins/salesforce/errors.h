@@ -1,6 +1,6 @@
 /*
  * errors.h - what Salesforce's refusals mean for the records: of an HTTP answer, of the token
- * endpoint, of a row, of a whole job.
+ * endpoint, of a whole job. What the refusal of one record means is row_errors.h.
  */
 #pragma once
 
@@ -38,9 +38,6 @@ void errors_of_api(const sl_http_answer *a, struct answer *ret);
 /** An answer of the token endpoint: never EXPIRED, NOT_FOUND, REFUSED or LOST - no record was
  *  sent yet, and a refusal is a fault of the configuration. */
 void errors_of_oauth(const sl_http_answer *a, struct answer *ret);
-
-/** A row's sf__Error: SL_RETRY, SL_REVIEW or SL_REJECTED. */
-uint32_t errors_of_row(sl_str sf_error);
 
 /** A failed job's errorMessage: 1 if the same rows would fail again. */
 bool errors_job_is_permanent(const char *message);

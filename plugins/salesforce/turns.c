@@ -6,11 +6,12 @@
 
 #include <string.h>
 
+#include "row_errors.h"
+
 #define TURN_ROWS  200
 #define TURN_BYTES 131072
 #define MAX_CSV    100000000 /* bytes of an upload, Salesforce's limit before its base64 */
 #define LINK_KIND  "salesforce:"
-#define MAX_ERROR  1000 /* bytes of a row's error that are kept */
 #define NO_MEMORY  "out of memory"
 
 /* What one turn may still do. */
@@ -136,10 +137,18 @@ static void tell_delivered(struct job *j, size_t index, sl_str id)
 
 static void tell_refused(struct job *j, size_t index, sl_str error)
 {
-    char why[MAX_ERROR];
+    struct row_about about = { j->action->object, j->action->external_id };
+    struct row_refusal refusal;
+    struct row_verdict v;
 
-    say(why, sizeof(why), "%.*s", (int)(error.len < MAX_ERROR ? error.len : MAX_ERROR), error.ptr);
-    tell(j, index, errors_of_row(error), 0, why);
+    row_refusal_parse(error, &refusal);
+    row_refusal_judge(&refusal, &about, &v);
+    job_tell(j, index,
+             &(sl_outcome){ .size = sizeof(sl_outcome),
+                            .kind = v.kind,
+                            .after_ms = v.after_ms,
+                            .why = str_of(v.why) });
+    row_verdict_finish(&v);
 }
 
 bool turn_join(struct job *j, bool *ret_torn)

@@ -426,41 +426,6 @@ static void keys_are_found_without_case_and_as_doubles(void **state)
 
 /* ---- errors -------------------------------------------------------------------------------- */
 
-static void row_errors_say_what_becomes_of_the_record(void **state)
-{
-    static const struct {
-        const char *error;
-        uint32_t kind;
-    } table[] = {
-        { "UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record: 001:--", SL_RETRY },
-        { "SERVER_UNAVAILABLE:x:--", SL_RETRY },
-        { "REQUEST_RUNNING_TOO_LONG:x:--", SL_RETRY },
-        { "LIMIT_EXCEEDED:x:--", SL_RETRY },
-        { "INVALID_FIELD:Foreign key external ID: 1580 not found for field Ext__c in entity "
-          "User:--",
-          SL_RETRY },
-        { "INVALID_FIELD:No such column:--", SL_REJECTED },
-        { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY:T: execution of AfterInsert caused by: "
-          "System.DmlException: UNABLE_TO_LOCK_ROW:--",
-          SL_RETRY },
-        { "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY:T: execution of AfterInsert:--", SL_REJECTED },
-        { "DUPLICATES_DETECTED:Use one of these records?:--", SL_REVIEW },
-        { "DUPLICATE_EXTERNAL_ID:Ext__c: more than one record found:--", SL_REVIEW },
-        { "DUPLICATE_VALUE:duplicate value found: Ext__c:--", SL_REJECTED },
-        { "REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --", SL_REJECTED },
-        { "INVALID_CROSS_REFERENCE_KEY:invalid cross reference id:--", SL_REJECTED },
-        { "FIELD_CUSTOM_VALIDATION_EXCEPTION:says UNABLE_TO_LOCK_ROW:--", SL_REJECTED },
-        { "STRING_TOO_LONG:x:--", SL_REJECTED },
-        { "UNABLE_TO_LOCK_ROW_NOT:x", SL_REJECTED },
-        { "", SL_REJECTED },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        if (errors_of_row(fake_str(table[i].error)) != table[i].kind)
-            fail_msg("%s", table[i].error);
-}
-
 static void job_errors_say_whether_repeating_helps_and_which_field_it_is(void **state)
 {
     (void)state;
@@ -506,7 +471,6 @@ int main(void)
         cmocka_unit_test(result_files_need_their_columns_and_whole_rows),
         cmocka_unit_test(an_external_id_is_text_or_a_whole_number),
         cmocka_unit_test(keys_are_found_without_case_and_as_doubles),
-        cmocka_unit_test(row_errors_say_what_becomes_of_the_record),
         cmocka_unit_test(job_errors_say_whether_repeating_helps_and_which_field_it_is),
         cmocka_unit_test(a_line_for_people_has_no_control_characters_and_no_half_ones),
     };

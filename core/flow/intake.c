@@ -18,6 +18,7 @@
 #include "base/crc.h"
 #include "base/digest.h"
 #include "flow/state.h"
+#include "flow/unpack.h"
 
 #define REFUSED_NOTICE_MS 60000
 #define HEAD_ROOM         256        /* of a receipt, beside its body: what is added to the head */
@@ -57,6 +58,7 @@ struct arrival {
     struct store_append append;
     struct store_record record; /* its payload: the receipt in the making */
     struct store_key key;
+    struct unpacked *unpacked; /* own: several events of one request, in place of `record` */
     sl_verdict verdict;
     struct mac macs[SL_VERIFY_MAX_SECRETS];
 };
@@ -149,6 +151,7 @@ static void arrival_free(struct arrival *a)
     for (size_t i = 0; a->in_pieces && i < SL_VERIFY_MAX_SECRETS; i++)
         mac_give_back(&a->macs[i]);
     adapter_unref(a->adapter);
+    unpacked_free(a->unpacked);
     buf_finish(&a->record.payload);
     buf_finish(&a->record.duplicate);
     free(a);
@@ -218,6 +221,8 @@ static void acknowledge(struct arrival *a)
         reply.content_type = ack->content_type;
         reply.body = str_of(ack->body);
     }
+    if (a->unpacked)
+        unpacked_answer(a->unpacked, &reply);
     a->req = NULL;
     if (r)
         http_reply(r, &reply);
@@ -241,8 +246,9 @@ static bool split_path(sl_str path, sl_str *endpoint, sl_str *rest)
     return endpoint->len > 0;
 }
 
-static void verify_failed(struct flow *f, struct arrival *a, struct http_request *r,
-                          sl_status status, sl_fail *fail)
+/* By verify() or unpack(). */
+static void not_taken(struct flow *f, struct arrival *a, struct http_request *r, sl_status status,
+                      sl_fail *fail)
 {
     fail->text[sizeof(fail->text) - 1] = 0;
     if (status == SL_E_NOT_FOUND) {
@@ -251,6 +257,9 @@ static void verify_failed(struct flow *f, struct arrival *a, struct http_request
     } else if (status == SL_E_UNSUPPORTED) {
         f->stats.malformed++;
         refuse(a, r, 405, "this method is not taken here");
+    } else if (status == SL_E_LIMIT) {
+        f->stats.too_large++;
+        refuse(a, r, 413, fail->text[0] ? fail->text : "there is too much in it");
     } else {
         f->stats.malformed++;
         refuse(a, r, 400, fail->text[0] ? fail->text : "malformed");
@@ -336,7 +345,7 @@ static void on_head(void *ctx, struct http_request *r)
     sl_status status = l->adapter->plugin->verify(l->adapter->self, &head, &a->verdict, &fail);
     adapter_measure(l->adapter, began, "verify");
     if (status < 0) {
-        verify_failed(f, a, r, status, &fail);
+        not_taken(f, a, r, status, &fail);
         return;
     }
     if (l->conf->max_body)
@@ -436,75 +445,110 @@ static int signature_fits(struct arrival *a)
     return fits;
 }
 
+/* Answered first: what reads the event now may be slow, or end the process. */
+static void taken(struct arrival *a)
+{
+    struct flow *f = a->flow;
+
+    acknowledge(a);
+    for (size_t i = 0; i < a->append.n; i++) {
+        struct store_record *rec = &a->append.records[i];
+        if (rec->refused) {
+            f->stats.duplicates++;
+        } else {
+            f->stats.received++;
+            router_receipt(&f->router, rec->seq, &rec->payload);
+        }
+    }
+    arrival_free(a);
+}
+
 static void on_durable(struct store_append *append, int status)
 {
     struct arrival *a = container_of(append, struct arrival, append);
     struct flow *f = a->flow;
-    struct store_record *rec = &a->record;
 
     f->appends--;
-    if (status < 0 && a->req) {
+    if (status < 0 && a->req)
         refuse_full(f, a, a->lane, a->req, why_full(status));
-    } else if (status < 0) {
+    else if (status < 0)
         arrival_free(a);
-    } else if (rec->refused) {
-        f->stats.duplicates++;
-        acknowledge(a);
-        arrival_free(a);
-    } else {
-        f->stats.received++;
-        acknowledge(a); /* first: what reads the event now may be slow, or end the process */
-        router_receipt(&f->router, rec->seq, &rec->payload);
-        arrival_free(a);
-    }
+    else
+        taken(a);
     flow_check_idle(f);
 }
 
-/* The sender's id is known by its hash; with it, in place of a second one, that it came again. */
-static void receipt_key(struct arrival *a, int64_t now_ms)
+static int commit(struct arrival *a, struct store_record *records, size_t n)
 {
-    struct store_record *rec = &a->record;
-    uint8_t full[DIGEST_SHA256];
-    struct rec_duplicate dup = {
-        .received_ms = now_ms,
-        .body_bytes = rec->payload.len - a->draft.body_at,
-        .endpoint = str_of(a->lane->name),
-        .topic = a->verdict.topic,
-        .sender_id = a->verdict.sender_id,
-    };
-    sl_str parts[] = { STR("receipt"), dup.endpoint, dup.sender_id };
-
-    if (!dup.sender_id.len)
-        return;
-    digest_parts(parts, 3, full);
-    a->key = (struct store_key){ .refuse = true, .value = a->crc };
-    memcpy(a->key.hash, full, sizeof(a->key.hash));
-    rec->keys = &a->key;
-    rec->n_keys = 1;
-    buf_alloc(&rec->duplicate, 48 + dup.endpoint.len + dup.topic.len + dup.sender_id.len);
-    rec_duplicate_encode(&rec->duplicate, &dup);
-}
-
-static int commit(struct arrival *a)
-{
-    struct store_record *rec = &a->record;
-    int64_t now_ms = clock_wall_ms();
-    int err = 0;
-
-    rec->type = REC_RECEIPT;
-    rec_receipt_end(&a->draft, &rec->payload, now_ms);
-    receipt_key(a, now_ms);
-    a->append = (struct store_append){ .records = rec, .n = 1, .cb = on_durable };
+    a->append = (struct store_append){ .records = records, .n = n, .cb = on_durable };
     arriving(a, 0); /* from now on it counts in the store */
-    if (rec->payload.failed || rec->duplicate.failed)
-        err = UV_ENOMEM;
-    if (err == 0)
-        err = store_append(a->flow->store, &a->append, false);
+    int err = store_append(a->flow->store, &a->append, false);
     if (err < 0)
         return err;
     a->committing = true;
     a->flow->appends++;
     return 0;
+}
+
+/* The body is the event. */
+static int commit_body(struct arrival *a)
+{
+    struct store_record *rec = &a->record;
+    struct rec_duplicate dup = {
+        .received_ms = clock_wall_ms(),
+        .body_bytes = rec->payload.len - a->draft.body_at,
+        .endpoint = str_of(a->lane->name),
+        .topic = a->verdict.topic,
+        .sender_id = a->verdict.sender_id,
+    };
+
+    rec->type = REC_RECEIPT;
+    rec_receipt_end(&a->draft, &rec->payload, dup.received_ms);
+    receipt_key(rec, &a->key, &dup, a->crc);
+    if (rec->payload.failed || rec->duplicate.failed)
+        return UV_ENOMEM;
+    return commit(a, rec, 1);
+}
+
+static sl_status unpack_body(struct arrival *a, struct http_request *r, sl_fail *fail)
+{
+    const struct buf *payload = &a->record.payload;
+    size_t at = a->draft.body_at, headers = a->draft.headers_at;
+    sl_head head = { .size = sizeof(head), .method = http_method(r), .query = http_query(r) };
+    struct unpack_in in = {
+        .adapter = a->adapter,
+        .head = &head,
+        .endpoint = str_of(a->lane->name),
+        .body = { payload->data + at, payload->len - at },
+        .headers = { payload->data + headers, at - REC_LENGTH_BYTES - headers },
+    };
+    sl_str endpoint;
+
+    split_path(http_path(r), &endpoint, &head.rest);
+    head.headers = http_headers(r, &head.n_headers);
+    return unpack(&in, &a->unpacked, fail);
+}
+
+/* The body holds events, which its adapter tells apart. */
+static void commit_events(struct arrival *a, struct http_request *r)
+{
+    sl_fail fail = { .size = sizeof(fail) };
+    sl_status status = unpack_body(a, r, &fail);
+    int err = 0;
+
+    if (status < 0 && status != SL_E_NO_MEMORY) {
+        not_taken(a->flow, a, r, status, &fail);
+        return;
+    }
+    if (status == SL_OK && a->unpacked->n == 0) {
+        acknowledge(a);
+        arrival_free(a);
+        return;
+    }
+    buf_finish(&a->record.payload); /* its memory is not counted any more */
+    err = status < 0 ? UV_ENOMEM : commit(a, a->unpacked->records, a->unpacked->n);
+    if (err < 0)
+        refuse_full(a->flow, a, a->lane, r, why_full(err));
 }
 
 static void on_end(void *ctx, struct http_request *r)
@@ -520,7 +564,11 @@ static void on_end(void *ctx, struct http_request *r)
         refuse(a, r, 401, "signature does not match");
         return;
     }
-    err = fits < 0 ? fits : commit(a);
+    if (fits > 0 && a->adapter->plugin->unpack) {
+        commit_events(a, r);
+        return;
+    }
+    err = fits < 0 ? fits : commit_body(a);
     if (err < 0)
         refuse_full(f, a, a->lane, r, why_full(err));
 }

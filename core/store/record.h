@@ -234,6 +234,7 @@ void rec_receipt_encode(struct buf *b, const struct rec_receipt *r);
 struct rec_receipt_draft {
     size_t headers_at, body_at; /* the first byte of each */
 };
+#define REC_LENGTH_BYTES 4 /* of the body: between the two */
 void rec_receipt_begin(struct rec_receipt_draft *d, struct buf *b, const struct rec_receipt *r,
                        size_t room);
 void rec_receipt_body(struct rec_receipt_draft *d, struct buf *b);

@@ -197,6 +197,22 @@ typedef struct sl_ack {
     const char *body;         /* NULL: empty */
 } sl_ack;
 
+/** What unpack() makes of one request. Valid for its call. @since 0.3 */
+typedef struct sl_unpack_out {
+    uint32_t size;
+    uint32_t _reserved;
+    void *ctx;
+    /** One event of the request; all is copied. `topic` is required; `sender_id` as verify() would
+     *  say it, the receipt key's part: of an event whose key is known only that it came again is
+     *  noted, while the others are taken. SL_E_INVALID: no topic; SL_E_LIMIT: more than 1,000
+     *  events or 16 MiB of one request; SL_E_NO_MEMORY. An error is unpack()'s as well, whatever
+     *  that returns. */
+    sl_status (*event)(void *ctx, sl_str topic, sl_str sender_id, sl_str body);
+    /** The answer once all is durable, in place of the plugin's `ack`; copied, the last one holds.
+     *  SL_E_INVALID: its status is not of 200 to 299; SL_E_NO_MEMORY: unpack()'s as well. */
+    sl_status (*answer)(void *ctx, const sl_ack *ack);
+} sl_unpack_out;
+
 /* ---- deliveries ---------------------------------------------------------------------------- */
 
 #define SL_ACTION_IDEMPOTENT 0x1u /* sending a record again is harmless, whatever happened */
@@ -541,6 +557,16 @@ typedef struct sl_plugin {
      *  described like a webhook: its event key must be the one of the webhook, which may come
      * still. NULL: nothing can be looked up. */
     void (*lookup)(void *self, const sl_lookup *what, sl_lookup_cb cb, void *cb_ctx);
+
+    /* As a source, whose requests hold several events. */
+    /** What a request holds; `body` is whole and its signature was right. `head` is the one that
+     *  verify() saw; of its verdict the topic and the sender's id are not looked at. What
+     * out->event was told is made durable as one, each event with a receipt key of its own; none is
+     * fine. Then the request is answered. Pure and quick. SL_E_INVALID: malformed (400, `fail` says
+     *  why), SL_E_LIMIT: too much of it (413), SL_E_NO_MEMORY: not now (503): nothing is kept.
+     *  NULL: the body is the event. @since 0.3 */
+    sl_status (*unpack)(void *self, const sl_head *head, sl_str body, const sl_unpack_out *out,
+                        sl_fail *fail);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

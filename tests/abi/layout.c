@@ -163,6 +163,13 @@ CHECK_OFFSET(sl_ack, status, 4);
 CHECK_OFFSET(sl_ack, content_type, 8);
 CHECK_OFFSET(sl_ack, body, 16);
 
+CHECK_SIZE(sl_unpack_out, 32);
+CHECK_OFFSET(sl_unpack_out, size, 0);
+CHECK_OFFSET(sl_unpack_out, _reserved, 4);
+CHECK_OFFSET(sl_unpack_out, ctx, 8);
+CHECK_OFFSET(sl_unpack_out, event, 16);
+CHECK_OFFSET(sl_unpack_out, answer, 24);
+
 CHECK_SIZE(sl_action, 40);
 CHECK_OFFSET(sl_action, name, 0);
 CHECK_OFFSET(sl_action, flags, 8);
@@ -305,7 +312,7 @@ CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 184);
+CHECK_SIZE(sl_plugin, 192);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -330,6 +337,7 @@ CHECK_OFFSET(sl_plugin, cost, 152);
 CHECK_OFFSET(sl_plugin, check_action, 160);
 CHECK_OFFSET(sl_plugin, can_look_up, 168);
 CHECK_OFFSET(sl_plugin, lookup, 176);
+CHECK_OFFSET(sl_plugin, unpack, 184);
 /* to here */
 /* clang-format on */
 #endif

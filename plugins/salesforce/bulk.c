@@ -345,6 +345,7 @@ static void job_begin(struct salesforce *sf, const struct action *action, const 
     j->batch = batch;
     j->done = done;
     j->n_open = batch->n_records;
+    j->keys.are_ids = strcmp(action->external_id, "Id") == 0;
     j->delay_ms = sf->poll_first_ms;
     j->started_ms = sf->host->mono_ms(sf->host->ctx);
     j->next = sf->jobs;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "operation.h"
+
 #define MAX_KEY 255 /* characters of an external id field; longer ones would not be found again */
 
 static bool is_whole_number(sl_str s)
@@ -17,6 +19,36 @@ static bool is_whole_number(sl_str s)
         if (s.ptr[i] < '0' || s.ptr[i] > '9')
             return false;
     return s.len > sign;
+}
+
+/* The three characters that make an id of 15 safe where case is lost: which of each five letters
+ * are capitals. */
+static void id_suffix(const char *id, char ret[3])
+{
+    static const char code[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+
+    for (size_t part = 0; part < 3; part++) {
+        unsigned capitals = 0;
+
+        for (size_t i = 0; i < 5; i++)
+            if (id[part * 5 + i] >= 'A' && id[part * 5 + i] <= 'Z')
+                capitals |= 1u << i;
+        ret[part] = code[capitals];
+    }
+}
+
+/* What stands behind `start` as an id of 18 characters; false: it is none. */
+static bool complete_id(struct text *to, size_t start)
+{
+    char suffix[3];
+
+    if (!is_salesforce_id((sl_str){ to->ptr + start, to->len - start }))
+        return false;
+    if (to->len - start == 15) {
+        id_suffix(to->ptr + start, suffix);
+        text_add(to, suffix, sizeof(suffix));
+    }
+    return true;
 }
 
 sl_status key_of(const struct row *row, const char *external_id, struct text *to, char *why,
@@ -47,6 +79,13 @@ sl_status key_of(const struct row *row, const char *external_id, struct text *to
     }
     if (to->len - start > MAX_KEY * 4) {
         say(why, why_size, "the external id %s is longer than %d characters", external_id, MAX_KEY);
+        return SL_E_INVALID;
+    }
+    if (str_is_nocase(str_of(external_id), "Id") && !complete_id(to, start)) {
+        say(why, why_size,
+            "Id: \"%.*s\" is no id of Salesforce; it has 15 or 18 letters and digits",
+            (int)(to->len - start < 40 ? to->len - start : 40), to->ptr + start);
+        to->len = start;
         return SL_E_INVALID;
     }
     for (size_t i = start; i < to->len; i++)
@@ -169,10 +208,15 @@ sl_status keys_find(const struct keys *k, sl_str value, uint32_t *ret_record)
     char folded[MAX_KEY * 4], digits[64];
     size_t n;
 
-    if (value.len > sizeof(folded))
+    if (value.len > sizeof(folded) - 3)
         return SL_E_NOT_FOUND;
+    memcpy(folded, value.len > 0 ? value.ptr : "", value.len);
+    if (k->are_ids && value.len == 15) {
+        id_suffix(value.ptr, folded + 15);
+        value.len = 18;
+    }
     for (size_t i = 0; i < value.len; i++)
-        folded[i] = ascii_lower(value.ptr[i]);
+        folded[i] = ascii_lower(folded[i]);
     if (find(k, (sl_str){ folded, value.len }, ret_record) == SL_OK)
         return SL_OK;
     if (digits_of_double(value, digits, &n))

@@ -7,7 +7,8 @@
 #include "text.h"
 
 /**
- * Append the record's external id as Salesforce compares it: lower case (ASCII).
+ * Append the record's external id as Salesforce compares it: lower case (ASCII). An `Id` gets the
+ * 18 characters that it can have, so that case does not matter for it either.
  * @param to   must be empty or hold what may stand before it
  * @param why  filled on error
  * @return SL_OK; SL_E_INVALID: the field is missing, null, empty, or no text and no whole number
@@ -17,6 +18,7 @@ sl_status key_of(const struct row *row, const char *external_id, struct text *to
 
 /** All zero is valid and empty. Add all, sort once, then find. */
 struct keys {
+    bool are_ids; /* of Salesforce: 15 or 18 characters name the same */
     struct text text;
     struct key *items;
     size_t n, cap;

@@ -7,20 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An id goes into URLs and into the checkpoint: 15 or 18 letters and digits. */
 bool job_take_id(struct job *j, const char *id)
 {
-    size_t n = id ? strlen(id) : 0;
-
-    if (n == 0 || n >= JOB_ID_SIZE)
+    if (!is_salesforce_id(str_of(id))) /* it goes into URLs and into the checkpoint */
         return false;
-    for (size_t i = 0; i < n; i++) {
-        char c = ascii_lower(id[i]);
-
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9'))
-            return false;
-    }
-    memcpy(j->id, id, n + 1);
+    memcpy(j->id, id, strlen(id) + 1);
     return true;
 }
 

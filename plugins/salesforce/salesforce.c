@@ -40,17 +40,19 @@ static const sl_option settings[] = {
     { 0 },
 };
 
-static const sl_option upsert_params[] = {
-    { "object", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
-      "API name of the object, such as Contact or My_Object__c" },
-    { "external_id", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
-      "API name of its External ID field (tick Unique); every record must have it" },
-    { 0 },
-};
+#define WRITES SL_ACTION_IDEMPOTENT, BATCH_RECORDS, BATCH_BYTES
+#define STATES SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT, BATCH_RECORDS, BATCH_BYTES
 
+/* in the order of enum operation */
 static const sl_action actions[] = {
-    { "upsert", SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT, BATCH_RECORDS, BATCH_BYTES, upsert_params,
-      "insert or update records by an external id, with Bulk API 2.0" },
+    { "upsert", STATES, operation_params[OP_UPSERT], "insert or update records by an external id" },
+    { "insert", WRITES, operation_params[OP_INSERT],
+      "insert records that have a unique external id" },
+    { "update", STATES, operation_params[OP_UPDATE], "update records by their Id" },
+    { "delete", WRITES, operation_params[OP_DELETE],
+      "delete records by their Id, into the recycle bin" },
+    { "hardDelete", WRITES, operation_params[OP_HARD_DELETE],
+      "refused: what passes the recycle bin by cannot be had back" },
     { 0 },
 };
 
@@ -199,41 +201,16 @@ static sl_status check(const sl_values *v, const sl_values_api *api, sl_fail *fa
 
 static void unbind(void *handle)
 {
-    struct action *a = handle;
-
-    if (!a)
-        return;
-    free(a->object);
-    free(a->external_id);
-    free(a);
-}
-
-static sl_status take_name(const sl_bind_in *in, const char *name, const char *example, char **ret,
-                           sl_fail *fail)
-{
-    sl_str s = { 0 };
-
-    if (in->values->str(in->params, name, &s) < 0 || !is_api_name(s))
-        return sf_fail(fail, SL_E_INVALID, "%s: \"%.*s\" is not an API name; it reads %s", name,
-                       shown(s), s.len > 0 ? s.ptr : "", example);
-    *ret = strndup(s.ptr, s.len);
-    return *ret ? SL_OK : sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
+    operation_unbind(handle);
 }
 
 static sl_status bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
 {
-    struct action *a = calloc(1, sizeof(*a));
-    sl_status r = SL_E_NO_MEMORY;
+    struct action *a;
+    sl_status r = operation_bind((enum operation)in->action, in, &a, fail);
 
-    if (!a)
-        goto out;
-    if ((r = take_name(in, "object", "Contact or My_Object__c", &a->object, fail)) < 0 ||
-        (r = take_name(in, "external_id", "Shopify_Customer_Id__c", &a->external_id, fail)) < 0)
-        goto out;
-    *ret_handle = a;
-    return SL_OK;
-out:
-    unbind(a);
+    if (r == SL_OK)
+        *ret_handle = a;
     return r;
 }
 
@@ -313,7 +290,7 @@ static const sl_plugin plugin = {
     .abi_minor = 1,
     .name = "salesforce",
     .version = SLUICE_VERSION,
-    .help = "a Salesforce org: upserts records with Bulk API 2.0",
+    .help = "a Salesforce org: writes records with Bulk API 2.0",
     .settings = settings,
     .actions = actions,
     .bind = bind,

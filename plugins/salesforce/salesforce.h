@@ -7,6 +7,7 @@
 #include <sluice/sluice.h>
 
 #include "errors.h"
+#include "operation.h"
 #include "text.h"
 
 enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
@@ -37,11 +38,6 @@ struct salesforce {
     struct job *jobs;
     struct query *queries;
     struct text row_key; /* what row_key() gave last */
-};
-
-/** What bind() makes of `upsert`. */
-struct action {
-    char *object, *external_id;
 };
 
 __attribute__((format(printf, 3, 4))) void sf_log(const struct salesforce *sf, uint32_t level,

@@ -49,6 +49,7 @@ static void scan_record(struct job *j, size_t i)
     sl_status r;
 
     if ((r = row_scan(&j->row, request_of(j, i), j->why, sizeof(j->why))) == SL_OK &&
+        (r = operation_check(j->action, &j->row, j->why, sizeof(j->why))) == SL_OK &&
         (r = key_of(&j->row, j->action->external_id, &j->keys.text, j->why, sizeof(j->why))) ==
             SL_OK)
         r = columns_take(&j->columns, &j->row, ++j->serial, j->why, sizeof(j->why));
@@ -135,12 +136,17 @@ static void tell_delivered(struct job *j, size_t index, sl_str id)
                             .n_links = id.len > 0 });
 }
 
-static void tell_refused(struct job *j, size_t index, sl_str error)
+static void tell_refused(struct job *j, size_t index, sl_str sf_id, sl_str error)
 {
     struct row_about about = { j->action->object, j->action->external_id };
     struct row_refusal refusal;
     struct row_verdict v;
+    sl_str id;
 
+    if (operation_was_done(j->action, error, &id)) {
+        tell_delivered(j, index, id.len > 0 ? id : sf_id);
+        return;
+    }
     row_refusal_parse(error, &refusal);
     row_refusal_judge(&refusal, &about, &v);
     job_tell(j, index,
@@ -173,7 +179,7 @@ bool turn_join(struct job *j, bool *ret_torn)
         if (j->file == RESULT_SUCCESSFUL)
             tell_delivered(j, index, row.id);
         else if (j->file == RESULT_FAILED)
-            tell_refused(j, index, row.error);
+            tell_refused(j, index, row.id, row.error);
         else
             j->told[index] |= RECORD_UNPROCESSED;
     }

@@ -11,18 +11,20 @@
 
 /* ---- CREATING ------------------------------------------------------------------------------ */
 
+static void add_spec(const struct action *a, struct text *to)
+{
+    text_printf(to, "{\"object\":\"%s\",\"operation\":\"%s\",", a->object, operation_names[a->op]);
+    if (a->op == OP_UPSERT)
+        text_printf(to, "\"externalIdFieldName\":\"%s\",", a->external_id);
+    text_str(to, "\"contentType\":\"CSV\",\"columnDelimiter\":\"COMMA\",\"lineEnding\":\"LF\"}");
+}
+
 void job_create(struct job *j)
 {
-    char body[512];
-
-    snprintf(body, sizeof(body),
-             "{\"object\":\"%s\",\"operation\":\"upsert\",\"externalIdFieldName\":\"%s\","
-             "\"contentType\":\"CSV\",\"columnDelimiter\":\"COMMA\",\"lineEnding\":\"LF\"}",
-             j->action->object, j->action->external_id);
     j->id[0] = '\0';
     j->started_ms = j->sf->host->mono_ms(j->sf->host->ctx);
     text_clear(&j->value);
-    text_str(&j->value, body); /* lives on while the call waits for a token */
+    add_spec(j->action, &j->value); /* lives on while the call waits for a token */
     job_send(j, JOB_CREATING, "POST", "", JSON_TYPE, "application/json", text_view(&j->value));
 }
 

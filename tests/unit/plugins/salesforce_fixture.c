@@ -45,15 +45,57 @@ static const struct fake_setting params[] = {
     { 0 },
 };
 
-static void open_fixture(struct sf_fixture *x)
+static sl_status bind_action(struct sf_fixture *x, const char *action,
+                             const struct fake_setting *values, sl_fail *fail)
 {
     sl_bind_in in = { .size = sizeof(in), .values = &fake_values_api };
+    const sl_action *a = x->plugin->actions;
+
+    while (a->name && strcmp(a->name, action) != 0)
+        a++;
+    assert_non_null(a->name);
+    in.action = (uint32_t)(a - x->plugin->actions);
+    x->params = fake_values_create(a->params, values);
+    in.params = x->params;
+    return x->plugin->bind(&in, &x->handle, fail);
+}
+
+static void drop_action(struct sf_fixture *x)
+{
+    x->plugin->unbind(x->handle);
+    fake_values_destroy(x->params);
+    x->handle = NULL;
+    x->params = NULL;
+}
+
+void sf_use(struct sf_fixture *x, const char *action, const struct fake_setting *values,
+            const char *create_body)
+{
     sl_fail fail = { .size = sizeof(fail) };
 
-    x->params = fake_values_create(x->plugin->actions[0].params, params);
-    in.params = x->params;
-    if (x->plugin->bind(&in, &x->handle, &fail) < 0)
+    drop_action(x);
+    if (bind_action(x, action, values, &fail) < 0)
         fail_msg("%s", fail.text);
+    x->create_body = create_body;
+}
+
+const char *sf_refusal(struct sf_fixture *x, const char *action, const struct fake_setting *values)
+{
+    static sl_fail fail;
+
+    fail = (sl_fail){ .size = sizeof(fail) };
+    drop_action(x);
+    CHECK_EQ(bind_action(x, action, values, &fail), SL_E_INVALID);
+    return fail.text;
+}
+
+static void open_fixture(struct sf_fixture *x)
+{
+    sl_fail fail = { .size = sizeof(fail) };
+
+    if (bind_action(x, "upsert", params, &fail) < 0)
+        fail_msg("%s", fail.text);
+    x->create_body = SF_CREATE_BODY;
     x->host = fake_host_create("crm", x->plugin->settings, settings);
     x->self = fake_host_open(x->host, x->plugin);
     x->closed = false;
@@ -77,8 +119,7 @@ void sf_close(struct sf_fixture *x)
         return;
     x->closed = true;
     fake_host_close(x->host, x->plugin, x->self);
-    x->plugin->unbind(x->handle);
-    fake_values_destroy(x->params);
+    drop_action(x);
     fake_host_destroy(x->host);
     if (x->done.host)
         fake_done_finish(&x->done);
@@ -150,7 +191,7 @@ void sf_expect_create(struct sf_fixture *x, const char *id)
                 .headers =
                     "Content-Type: application/json; charset=UTF-8\n"
                     "Accept: application/json\nSforce-Call-Options: client=sluice",
-                .body = SF_CREATE_BODY, .status = 200,
+                .body = x->create_body, .status = 200,
                 .answer = keep("{\"id\":\"", id, "\",\"state\":\"Open\",\"apiVersion\":66.0}"));
 }
 

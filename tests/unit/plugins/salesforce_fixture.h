@@ -33,7 +33,8 @@ struct sf_fixture {
     const sl_plugin *plugin;
     struct fake_host *host;
     void *self;
-    void *handle; /* upsert of Contact by Shopify_Customer_Id__c */
+    void *handle; /* upsert of Contact by Shopify_Customer_Id__c, unless sf_use() changed it */
+    const char *create_body;
     sl_values *params;
     sl_record records[SF_MAX];
     sl_batch batch;
@@ -48,6 +49,12 @@ int sf_teardown(void **state);
 void sf_close(struct sf_fixture *x);
 /** Close, and open anew on a fresh host: what a restart leaves. */
 void sf_reopen(struct sf_fixture *x);
+
+/** Bind another action; `create_body` is what a new job of it is asked for with. */
+void sf_use(struct sf_fixture *x, const char *action, const struct fake_setting *params,
+            const char *create_body);
+/** The same where it must fail: the text, until the next call. */
+const char *sf_refusal(struct sf_fixture *x, const char *action, const struct fake_setting *params);
 
 /** PEM of the test's private key. */
 const char *sf_pem(void);

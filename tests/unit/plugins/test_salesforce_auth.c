@@ -404,9 +404,11 @@ static void the_tables_say_what_the_host_may_do(void **state)
     CHECK_STR(x->plugin->name, "salesforce");
     CHECK_STR(a->name, "upsert");
     CHECK_EQ(a->flags, SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT);
-    CHECK_EQ(a->batch_records, 10000);
-    CHECK_EQ(a->batch_bytes, 90000000);
-    CHECK(!a[1].name);
+    for (; a->name; a++) {
+        CHECK(a->flags & SL_ACTION_IDEMPOTENT);
+        CHECK(a->batch_records <= 10000);
+        CHECK(a->batch_bytes <= 90000000);
+    }
 }
 
 int main(void)

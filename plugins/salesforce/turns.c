@@ -6,12 +6,11 @@
 
 #include <string.h>
 
-#include "row_errors.h"
+#include "outcome.h"
 
 #define TURN_ROWS  200
 #define TURN_BYTES 131072
 #define MAX_CSV    100000000 /* bytes of an upload, Salesforce's limit before its base64 */
-#define LINK_KIND  "salesforce:"
 #define NO_MEMORY  "out of memory"
 
 /* What one turn may still do. */
@@ -123,17 +122,10 @@ bool turn_write(struct job *j)
 
 static void tell_delivered(struct job *j, size_t index, sl_str id)
 {
-    char kind[128];
-    sl_link link = { .id = id };
+    struct outcome told;
 
-    say(kind, sizeof(kind), LINK_KIND "%s", j->action->object);
-    link.kind = str_of(kind);
-    job_tell(j, index,
-             &(sl_outcome){ .size = sizeof(sl_outcome),
-                            .kind = SL_DELIVERED,
-                            .reference = id,
-                            .links = &link,
-                            .n_links = id.len > 0 });
+    outcome_delivered(&told, j->action, id);
+    job_tell(j, index, &told.o);
 }
 
 static void tell_refused(struct job *j, size_t index, sl_str sf_id, sl_str error)
@@ -141,6 +133,7 @@ static void tell_refused(struct job *j, size_t index, sl_str sf_id, sl_str error
     struct row_about about = { j->action->object, j->action->external_id };
     struct row_refusal refusal;
     struct row_verdict v;
+    struct outcome told;
     sl_str id;
 
     if (operation_was_done(j->action, error, &id)) {
@@ -149,11 +142,8 @@ static void tell_refused(struct job *j, size_t index, sl_str sf_id, sl_str error
     }
     row_refusal_parse(error, &refusal);
     row_refusal_judge(&refusal, &about, &v);
-    job_tell(j, index,
-             &(sl_outcome){ .size = sizeof(sl_outcome),
-                            .kind = v.kind,
-                            .after_ms = v.after_ms,
-                            .why = str_of(v.why) });
+    outcome_refused(&told, &v);
+    job_tell(j, index, &told.o);
     row_verdict_finish(&v);
 }
 

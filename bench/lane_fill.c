@@ -45,7 +45,7 @@ static struct {
     sl_str endpoint, route, action;
     struct buf headers, body;
     const char *keys;
-    size_t number_at; /* in the body */
+    size_t number_at;                                /* in the body */
     uint64_t begun, done, events, deliveries_wanted; /* of all */
     uint64_t outstanding, pieces, under_way;
 } fill = {
@@ -194,14 +194,12 @@ static int usage(void)
 
 static void options(int argc, char **argv, uint64_t *body_bytes)
 {
-    static const struct option known[] = { { "endpoint", required_argument, NULL, 'e' },
-                                           { "route", required_argument, NULL, 'r' },
-                                           { "action", required_argument, NULL, 'a' },
-                                           { "body", required_argument, NULL, 'b' },
-                                           { "keys", required_argument, NULL, 'k' },
-                                           { "pieces", required_argument, NULL, 'p' },
-                                           { "outstanding", required_argument, NULL, 'o' },
-                                           { 0 } };
+    static const struct option known[] = {
+        { "endpoint", required_argument, NULL, 'e' },    { "route", required_argument, NULL, 'r' },
+        { "action", required_argument, NULL, 'a' },      { "body", required_argument, NULL, 'b' },
+        { "keys", required_argument, NULL, 'k' },        { "pieces", required_argument, NULL, 'p' },
+        { "outstanding", required_argument, NULL, 'o' }, { 0 }
+    };
     int o;
 
     while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {

@@ -48,6 +48,17 @@ const token = leaving.accessToken
 await leaving.logout()
 seen.loggedOut = (await fetch(`${url}/services/data/v66.0/limits`, { headers: { Authorization: `Bearer ${token}` } })).status
 
+// jsforce renews by itself: the session it begins with is long over.
+const { approvals: [refreshToken] } = await control('oauth', { approve: 1 })
+const renewing = new Connection({ version: '66.0', oauth2: new OAuth2({ loginUrl: url, clientId }), instanceUrl: url,
+  accessToken: 'long over', refreshToken })
+seen.renewed = 0
+renewing.on('refresh', () => seen.renewed++)
+seen.afterRenewal = (await renewing.limits()).DailyApiRequests.Max
+const revoked = new Connection({ version: '66.0', oauth2: new OAuth2({ loginUrl: url, clientId }), instanceUrl: url,
+  accessToken: 'long over', refreshToken: 'revoked' })
+seen.revokedRefresh = await refusal(() => revoked.limits())
+
 // ---- collections ----
 const accounts = connection.sobject('Account')
 seen.created = await accounts.create([{ Name: 'A', Ext__c: '1' }, { Ext__c: '2' }, { Name: 'C', Ext__c: '3' }])

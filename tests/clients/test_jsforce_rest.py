@@ -44,6 +44,12 @@ def test_a_jwt_logs_in_and_its_faults_have_their_names(seen):
     assert seen["loggedOut"] == 401 and seen["books"]["sessions"]["revoked"] == 1
 
 
+def test_a_refresh_token_renews_by_itself_and_a_revoked_one_says_so(seen):
+    assert seen["renewed"] == 1 and seen["afterRenewal"] == 100_000
+    assert seen["revokedRefresh"]["message"].endswith("expired access/refresh token")
+    assert seen["books"]["sessions"]["by_grant"]["refresh_token"] == 1
+
+
 def test_collections_create_update_read_and_delete(seen):
     assert codes(seen["created"]) == [None, "REQUIRED_FIELD_MISSING", None]
     assert codes(seen["updated"]) == [None, "INVALID_CROSS_REFERENCE_KEY"]

@@ -1,4 +1,5 @@
-"""OAuth of the Salesforce stand-in: JWT bearer and client credentials, sessions that end without a word."""
+"""OAuth of the Salesforce stand-in: JWT bearer, client credentials and refresh tokens; sessions that end without a
+word."""
 
 import base64
 import collections
@@ -16,6 +17,7 @@ from sandbox.sf_clock import Clock
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
+MAX_APPROVALS = 5  # refresh tokens of one user and app; one more revokes the oldest
 MAX_AHEAD_S = 300  # the working rule for `exp`; the platform's own maximum is not published
 
 # How an org can be set up wrong (or its user locked out), and what the token endpoint says of it: grant or
@@ -68,6 +70,8 @@ class Auth:
 
     def clear(self):
         self.sessions = {}  # token -> when it ends, by the clock
+        self.approvals = []  # refresh tokens, the oldest first
+        self.approved = 0
         self.issued = 0
         self.refused = 0
         self.by_grant = collections.Counter()
@@ -79,11 +83,19 @@ class Auth:
 
     def change(self, wanted):
         """The control call `oauth`; ValueError for what there is not."""
-        if set(wanted) - {"wrong", "reuse", "token_life_s"}:
-            raise ValueError("oauth has wrong, reuse and token_life_s")
+        if set(wanted) - {"wrong", "reuse", "token_life_s", "approve"}:
+            raise ValueError("oauth has wrong, reuse, token_life_s and approve")
         if wanted.get("wrong") not in (None, *WRONGS):
             raise ValueError(f"unknown wrong {wanted['wrong']!r}; known: {', '.join(WRONGS)}")
+        wanted = dict(wanted)
+        for _ in range(wanted.pop("approve", 0)):
+            self.approve()
         self.__dict__.update(wanted)
+
+    def approve(self):
+        """The user has logged in with a browser and allowed the app offline access."""
+        self.approved += 1
+        self.approvals = [*self.approvals, f"5Aep861.{self.approved:04d}"][-MAX_APPROVALS:]
 
     def token(self, form, authorization, base_url):
         """Answers POST /services/oauth2/token; OAuthError if it is refused."""
@@ -100,10 +112,13 @@ class Auth:
             raise OAuthError(*WRONGS[self.wrong][1:])
         if grant == JWT_BEARER:
             self.check_assertion(form.get("assertion", ""), base_url)
-            return self.grant(base_url, signed=False)
+            return self.grant("jwt", base_url)
         if grant == "client_credentials":
             self.check_client(form, authorization)
-            return self.grant(base_url, signed=True)
+            return self.grant(grant, base_url)
+        if grant == "refresh_token":
+            self.check_refresh(form)
+            return self.grant(grant, base_url)
         raise OAuthError("unsupported_grant_type", "grant type not supported")
 
     def check_assertion(self, assertion, base_url):
@@ -149,8 +164,17 @@ class Auth:
         if secret != self.client_secret:
             raise OAuthError("invalid_client", "invalid client credentials")
 
-    def grant(self, base_url, signed):
-        self.by_grant["client_credentials" if signed else "jwt"] += 1
+    def check_refresh(self, form):
+        """The secret is needed only where the app demands it; given, it must be right."""
+        if form.get("client_id") != self.client_id:
+            raise OAuthError("invalid_client_id", "client identifier invalid")
+        if form.get("client_secret") not in (None, self.client_secret):
+            raise OAuthError("invalid_client", "invalid client credentials")
+        if form.get("refresh_token") not in self.approvals:
+            raise OAuthError("invalid_grant", "expired access/refresh token")
+
+    def grant(self, grant, base_url):
+        self.by_grant[grant] += 1
         self.issued += 1
         opaque = hashlib.sha256(f"{time.time_ns()}/{self.issued}".encode()).digest()
         token = f"{sf.ORG_ID[:15]}!AQ{base64.urlsafe_b64encode(opaque).decode().rstrip('=')}.{self.issued}"
@@ -160,7 +184,7 @@ class Auth:
         identity = f"https://login.salesforce.com/id/{sf.ORG_ID}/{sf.USER_ID}"
         answer = {"access_token": token, "scope": "api", "instance_url": base_url, "id": identity,
                   "token_type": "Bearer"}
-        if signed:
+        if grant != "jwt":
             issued_at = str(time.time_ns() // 1_000_000)
             mac = hmac.new(self.client_secret.encode(), (identity + issued_at).encode(), hashlib.sha256)
             answer.update({"signature": base64.b64encode(mac.digest()).decode(), "issued_at": issued_at})
@@ -192,7 +216,7 @@ class Auth:
     def books(self):
         now = self.clock.now()
         return {"alive": sum(end > now for end in self.sessions.values()), "by_grant": dict(self.by_grant),
-                "refusals": dict(self.refusals), "revoked": self.revoked}
+                "refusals": dict(self.refusals), "revoked": self.revoked, "approvals": list(self.approvals)}
 
 
 def bearer(authorization):

@@ -112,3 +112,28 @@ def test_retired_and_unknown_versions_are_refused(org):
 
 def test_an_assertion_that_is_too_far_ahead_is_refused(org, key):
     assert oauth(org.process, assertion(key, exp=int(time.time()) + 900))[1]["error"] == "invalid_grant"
+
+
+# ---- refresh tokens ----
+
+
+def refresh(org, token, **more):
+    return oauth(org.process, {"grant_type": "refresh_token", "client_id": CLIENT["client_id"], "refresh_token": token,
+                               **more})
+
+
+def test_a_refresh_token_gives_a_session_as_often_as_asked_and_no_other_refresh_token(org):
+    token, = org.process.call("POST", "oauth", {"approve": 1})["approvals"]
+    for secret in ({}, {"client_secret": CLIENT["client_secret"]}):
+        status, granted = refresh(org, token, **secret)
+        assert status == 200 and granted["issued_at"] and granted["signature"] and "refresh_token" not in granted
+    assert org.process.books()["sessions"]["by_grant"]["refresh_token"] == 2
+
+
+def test_the_sixth_login_revokes_the_oldest(org):
+    oldest = org.process.call("POST", "oauth", {"approve": 1})["approvals"][0]
+    newest = org.process.call("POST", "oauth", {"approve": 5})["approvals"]
+    assert len(newest) == 5 and oldest not in newest
+    assert refresh(org, oldest) == (400, {"error": "invalid_grant", "error_description": "expired access/refresh token"})
+    assert refresh(org, newest[0])[0] == 200
+    assert refresh(org, newest[0], client_secret="x")[1]["error"] == "invalid_client"

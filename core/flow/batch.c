@@ -77,6 +77,7 @@ void batch_free(struct batch *b)
     config_unref(b->config);
     free(b->items);
     free(b->records);
+    free(b->choices);
     free(b->token);
     free(b);
 }
@@ -286,6 +287,20 @@ static void fill_record(struct batch *b, size_t i, sl_record *r, char name[32])
     };
 }
 
+/** What people chose for its records; most batches have nothing of it. */
+static void fill_choices(struct batch *b)
+{
+    free(b->choices);
+    b->choices = NULL;
+    for (size_t i = 0; i < b->n; i++) {
+        if (!b->items[i].d->answer)
+            continue;
+        if (!b->choices)
+            b->choices = mem_array(b->n, sizeof(*b->choices));
+        b->choices[i] = str_of(b->items[i].d->answer);
+    }
+}
+
 /** Records stay where they are until the batch is freed: the names live behind them. */
 static void fill_records(struct batch *b)
 {
@@ -301,12 +316,14 @@ static void fill_records(struct batch *b)
         fill_record(b, i, &b->records[i], name);
         oldest = d->received_ms < oldest ? d->received_ms : oldest;
     }
+    fill_choices(b);
     b->sl = (sl_batch){ .size = sizeof(b->sl),
                         .id = b->id,
                         .records = b->records,
                         .n_records = b->n,
                         .oldest_ms = oldest,
-                        .priority = b->priority };
+                        .priority = b->priority,
+                        .choices = b->choices };
 }
 
 /** No request can be made of it: a dead letter. */

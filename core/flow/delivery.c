@@ -68,5 +68,6 @@ void delivery_free(struct delivery *d)
     free(d->topic);
     free(d->why);
     free(d->fallen);
+    free(d->answer);
     free(d);
 }

@@ -46,6 +46,7 @@ struct delivery {
     uint64_t batch_id;  /* the newest that it was sent with */
     char *fallen;       /* own: where it was before, and why it left; NULL: it is no fallback's */
     char *why;          /* own: of what it waits since, WAITING and UNKNOWN; NULL: nothing to say */
+    char *answer;       /* own: what a person answered when its adapter asked; NULL: nothing */
     const struct conf_route *route;   /* NULL: it is gone from the configuration */
     const struct conf_target *target; /* NULL: held without an endpoint, or the route is gone */
     const struct config

@@ -123,8 +123,7 @@ static sl_str last_member(sl_str detail, const char *name)
 #define EVIDENCE ",\"evidence\":"
 #define NEXT     ",\"next\":"
 
-/** All but the evidence, whose numbers may be of any size. NULL: it says nothing. */
-static json_t *read_head(sl_str detail)
+json_t *hold_read_any(sl_str detail)
 {
     sl_str evidence = last_member(detail, EVIDENCE), next = last_member(detail, NEXT);
     struct buf head = { 0 };
@@ -139,9 +138,9 @@ static json_t *read_head(sl_str detail)
     return j;
 }
 
-static json_t *read_detail(const struct store_delivery *row)
+json_t *hold_read(const struct store_delivery *row)
 {
-    json_t *j = read_head(row->detail);
+    json_t *j = hold_read_any(row->detail);
     const char *type = json_string_value(json_object_get(j, "hold"));
 
     if (type && str_eq(row->hold_type, str_of(type)))
@@ -154,7 +153,7 @@ static json_t *read_detail(const struct store_delivery *row)
 
 void hold_carry(struct buf *detail, const struct store_delivery *row)
 {
-    json_t *own = read_detail(row);
+    json_t *own = hold_read(row);
     bool says = own || hold_amended_by(row->detail); /* of an earlier hold, and counts still */
     size_t at = 0;
 
@@ -254,7 +253,7 @@ static char *own(const char *text)
 
 char *hold_owner(sl_str detail)
 {
-    json_t *j = read_head(detail);
+    json_t *j = hold_read_any(detail);
     char *owner = own(text_in(j, "owner"));
 
     json_decref(j);
@@ -276,7 +275,7 @@ void hold_verdict_finish(struct hold_verdict *v)
 /** What it waited for has come or not: the hold behind it begins. */
 static void next_hold(sl_str next, int64_t now_ms, struct hold_verdict *v)
 {
-    json_t *j = read_head(next);
+    json_t *j = hold_read_any(next);
     int64_t for_ms = json_integer_value(json_object_get(j, "for_ms"));
     const char *type = text_in(j, "hold");
 
@@ -303,18 +302,13 @@ static void release(const struct store_delivery *row, const json_t *says, const 
     v->to = own(to);
 }
 
-/** The same detail under its new owner; its last member, as it was, is still the last. */
-static char *escalated(const struct store_delivery *row, json_t *says, const char *to)
+/** The row's detail as `says` has it now; its last member, as it was, is still the last. */
+static char *written_anew(const struct store_delivery *row, json_t *says)
 {
     bool waits = json_object_get(says, "next") != NULL;
     sl_str last = last_member(row->detail, waits ? NEXT : EVIDENCE);
     struct buf b = { 0 };
 
-    if (!says)
-        return NULL;
-    if (to)
-        json_object_set_new(says, "owner", json_string(to));
-    json_object_set_new(says, "overdue", json_true());
     json_object_del(says, "next");
     char *head = json_dumps(says, JSON_COMPACT);
     if (!head)
@@ -328,6 +322,17 @@ static char *escalated(const struct store_delivery *row, json_t *says, const cha
         buf_char(&b, '}');
     }
     return buf_steal(&b, NULL);
+}
+
+/** The same detail under its new owner. */
+static char *escalated(const struct store_delivery *row, json_t *says, const char *to)
+{
+    if (!says)
+        return NULL;
+    if (to)
+        json_object_set_new(says, "owner", json_string(to));
+    json_object_set_new(says, "overdue", json_true());
+    return written_anew(row, says);
 }
 
 static void escalate(const struct flow *f, const struct store_delivery *row, json_t *says,
@@ -372,7 +377,7 @@ static char *late(const struct store_delivery *row, const json_t *says)
 
 char *hold_late(const struct store_delivery *row)
 {
-    json_t *says = read_detail(row);
+    json_t *says = hold_read(row);
     char *text = late(row, says);
 
     json_decref(says);
@@ -382,7 +387,7 @@ char *hold_late(const struct store_delivery *row)
 void hold_ran_out(const struct flow *f, const struct store_delivery *row, int64_t now_ms,
                   const char *cannot, struct hold_verdict *v)
 {
-    json_t *says = read_detail(row);
+    json_t *says = hold_read(row);
     const char *then = text_in(says, "then");
 
     *v = (struct hold_verdict){ 0 };
@@ -454,7 +459,7 @@ static int fill_in(const struct store_delivery *row, const json_t *choice,
 int hold_chosen(const struct store_delivery *row, const struct hold_word *word, int64_t now_ms,
                 struct hold_verdict *v, char text[160])
 {
-    json_t *says = read_detail(row);
+    json_t *says = hold_read(row);
     const json_t *choices = json_object_get(says, "choices"), *c = NULL;
     bool does_release = word->release;
     const char *to = NULL;
@@ -479,6 +484,10 @@ int hold_chosen(const struct store_delivery *row, const struct hold_word *word, 
         release(row, says, to, now_ms, v);
     else
         v->state = DS_DEAD;
+    if (does_release && c && json_object_get(says, HOLD_ASKED_BY)) {
+        json_object_set_new(says, HOLD_ANSWER, json_string(text_in(c, "name")));
+        v->detail = written_anew(row, says); /* NULL, without memory: as if none was chosen */
+    }
     json_decref(says);
     return 0;
 }

@@ -18,6 +18,10 @@
 
 #define HOLD_EVIDENCE_MAX (16u << 10) /* bytes; what is longer is left out, and that is said */
 
+/* Of a hold that an adapter asked for (hold_asked.h): its endpoint, and what a person chose. */
+#define HOLD_ASKED_BY "asked_by"
+#define HOLD_ANSWER   "answer"
+
 /** Own text. `before`: a detail whose members go before, or empty; `evidence`: JSON, or empty;
  * `lack`: why there is none, or empty; `next`: a detail. */
 char *hold_detail(const struct conf_hold *h, const struct conf_route *r, sl_str before,
@@ -52,6 +56,12 @@ struct hold_word {
 int hold_chosen(const struct store_delivery *row, const struct hold_word *word, int64_t now_ms,
                 struct hold_verdict *ret, char text[160]);
 void hold_verdict_finish(struct hold_verdict *v);
+
+/** What the detail says of the row's hold, its evidence aside, whose numbers may be of any size.
+ * NULL: nothing. Own: json_decref(). */
+json_t *hold_read(const struct store_delivery *row);
+/** The same of whatever hold it speaks of, or spoke of last. */
+json_t *hold_read_any(sl_str detail);
 
 /** What a held row's hold says goes on in `detail`, an object that takes the old detail's place. */
 void hold_carry(struct buf *detail, const struct store_delivery *row);

@@ -14,6 +14,7 @@
 #include "flow/confirm.h"
 #include "flow/fallback.h"
 #include "flow/group.h"
+#include "flow/hold_asked.h"
 #include "flow/order.h"
 #include "flow/pause.h"
 
@@ -157,6 +158,7 @@ static struct delivery *from_row(struct flow *f, struct lane *l, const struct st
     d->subject = mem_dup(row->subject);
     d->piece = mem_dup(row->piece);
     d->topic = mem_dup(row->topic);
+    d->answer = hold_answer(row->detail, str_of(l->name));
     if (row->state == DS_WAITING || row->state == DS_UNKNOWN)
         delivery_set_why(d, row->reason);
     d->route = config_route(f->config, row->route);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/hold_asked.h"
 #include "store/detail.h"
 
 #define TEXTS(row)                                                                            \
@@ -74,7 +75,7 @@ int edit_check(const struct store_delivery *row, bool sure, char text[160])
     if (str_eq(row->hold_type, STR("unknown-outcome")) || str_eq(row->hold_type, STR("interlock")))
         snprintf(text, 160,
                  "nobody knows whether it arrived: find out first, then say arrived or reject it");
-    else if (store_in_doubt(row) && !sure && !str_eq(row->hold_type, STR("review")))
+    else if (store_in_doubt(row) && !sure && !hold_is_asked(row))
         snprintf(text, 160,
                  "it was sent and may have arrived: --force if you know that it did not");
     else

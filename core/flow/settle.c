@@ -11,6 +11,7 @@
 #include "flow/deadline.h"
 #include "flow/due.h"
 #include "flow/fallback.h"
+#include "flow/hold_asked.h"
 #include "flow/order.h"
 #include "flow/retry.h"
 
@@ -153,6 +154,18 @@ static void settle_unknown(struct delivery *d, const sl_outcome *o, struct rec_m
     }
 }
 
+/** A person decides, by the adapter's choices. */
+static void settle_review(const struct delivery *d, const sl_outcome *o, struct rec_move *m)
+{
+    char *type, *detail;
+
+    hold_asked(d, o, &type, &detail);
+    m->state = DS_HELD;
+    m->hold_type = (sl_str){ type, strlen(type) };
+    m->detail = (sl_str){ detail, detail ? strlen(detail) : 0 };
+    m->reason = own(o->why);
+}
+
 /** After this attempt, with those before it: one clear answer does not take an earlier doubt away.
  */
 static uint8_t arrival_of(const struct delivery *d, const sl_outcome *o)
@@ -208,9 +221,7 @@ void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, u
         m->reference = own(o->reference);
         break;
     case SL_REVIEW:
-        m->state = DS_HELD;
-        m->hold_type = own(STR("review"));
-        m->reason = own(o->why);
+        settle_review(d, o, m);
         break;
     default:
         settle_unknown(d, o, m);

@@ -187,6 +187,7 @@ struct batch {
     size_t token_len;
     bool resumed;
     sl_record *records;
+    sl_str *choices; /* own: see sl_batch; NULL: nobody chose anything */
     sl_batch sl;
     sl_done done;
     struct extras extras;

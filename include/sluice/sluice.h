@@ -267,6 +267,10 @@ typedef struct sl_batch {
     int64_t oldest_ms; /* wall clock: when the oldest record's event was received @since 0.3 */
     uint32_t priority; /* SL_PRIORITY_*, of them all @since 0.3 */
     uint32_t _reserved2;
+    /** One for each record: the name of the choice that a person took when this adapter's endpoint
+     *  last asked about it (sl_outcome.choices); empty: none. It holds over retry and restart,
+     *  until SL_REVIEW asks anew. NULL: of no record. @since 0.3 */
+    const sl_str *choices;
 } sl_batch;
 
 #define SL_DELIVERED 1 /* done; `reference` is the remote's id */
@@ -308,6 +312,17 @@ typedef struct sl_outcome {
     size_t n_emits;
     uint32_t found; /* SL_FOUND_*: all of `emits` @since 0.2 */
     uint32_t _reserved;
+    /* REVIEW only: what a person is to decide. @since 0.3 */
+    /** The type of the hold: [a-z0-9-], at most 40 ("contact-merge"); empty, or one that means
+     *  something to the host ("interlock", "orphaned", ...): "review". */
+    sl_str hold_type;
+    /** What there is to choose, a JSON array of {"name": TEXT, "do": "release" or "reject",
+     *  "text"?: TEXT}: names up to 80 bytes, texts up to 600, at most 32. A released delivery comes
+     *  again with the name in sl_batch.choices. Empty, or of another form: release and reject. */
+    sl_str choices;
+    /** What the decision rests on: any JSON up to 16 KiB, shown to the letter; empty: none. No
+     *  secrets. */
+    sl_str evidence;
 } sl_outcome;
 
 typedef void (*sl_durable_cb)(void *ctx, sl_status status);

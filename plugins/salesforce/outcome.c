@@ -18,7 +18,11 @@ void outcome_delivered(struct outcome *to, const struct action *a, sl_str id)
 
 void outcome_refused(struct outcome *to, const struct row_verdict *v)
 {
-    to->o = (sl_outcome){
-        .size = sizeof(sl_outcome), .kind = v->kind, .after_ms = v->after_ms, .why = str_of(v->why)
-    };
+    to->o = (sl_outcome){ .size = sizeof(sl_outcome),
+                          .kind = v->kind,
+                          .after_ms = v->after_ms,
+                          .why = str_of(v->why),
+                          .hold_type = str_of(v->hold_type),
+                          .choices = text_view(&v->choices),
+                          .evidence = text_view(&v->evidence) };
 }

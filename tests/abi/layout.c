@@ -191,7 +191,7 @@ CHECK_OFFSET(sl_record, request, 104);
 CHECK_OFFSET(sl_record, first_sent_ms, 120);
 CHECK_OFFSET(sl_record, last_sent_ms, 128);
 
-CHECK_SIZE(sl_batch, 48);
+CHECK_SIZE(sl_batch, 56);
 CHECK_OFFSET(sl_batch, size, 0);
 CHECK_OFFSET(sl_batch, _reserved, 4);
 CHECK_OFFSET(sl_batch, id, 8);
@@ -200,6 +200,7 @@ CHECK_OFFSET(sl_batch, n_records, 24);
 CHECK_OFFSET(sl_batch, oldest_ms, 32);
 CHECK_OFFSET(sl_batch, priority, 40);
 CHECK_OFFSET(sl_batch, _reserved2, 44);
+CHECK_OFFSET(sl_batch, choices, 48);
 
 CHECK_SIZE(sl_link, 32);
 CHECK_OFFSET(sl_link, kind, 0);
@@ -209,7 +210,7 @@ CHECK_SIZE(sl_emit, 32);
 CHECK_OFFSET(sl_emit, topic, 0);
 CHECK_OFFSET(sl_emit, body, 16);
 
-CHECK_SIZE(sl_outcome, 96);
+CHECK_SIZE(sl_outcome, 144);
 CHECK_OFFSET(sl_outcome, size, 0);
 CHECK_OFFSET(sl_outcome, kind, 4);
 CHECK_OFFSET(sl_outcome, after_ms, 8);
@@ -223,6 +224,9 @@ CHECK_OFFSET(sl_outcome, emits, 72);
 CHECK_OFFSET(sl_outcome, n_emits, 80);
 CHECK_OFFSET(sl_outcome, found, 88);
 CHECK_OFFSET(sl_outcome, _reserved, 92);
+CHECK_OFFSET(sl_outcome, hold_type, 96);
+CHECK_OFFSET(sl_outcome, choices, 112);
+CHECK_OFFSET(sl_outcome, evidence, 128);
 
 CHECK_SIZE(sl_done, 48);
 CHECK_OFFSET(sl_done, size, 0);

@@ -94,7 +94,7 @@ def test_failed_rows_are_tried_again_held_or_dead_by_their_code(salesforce, crm)
     wait_until(lambda: gateway.states("crm") == {"delivered": 10, "dead": 1, "held": 1})
     dead, held = gateway.delivery(state="dead"), gateway.delivery(state="held")
     assert dead["subject"].endswith(invalid) and "must not be so" in dead["reason"]
-    assert held["subject"].endswith(ambiguous) and held["hold_type"] == "review"
+    assert held["subject"].endswith(ambiguous) and held["hold_type"] == "duplicate"
     retried = next(one for one in gateway.deliveries(state="delivered") if one["subject"].endswith(locked))
     assert retried["attempts"] == 3
     # The others were not sent again on their account.

@@ -517,6 +517,9 @@ static void outcome_finish(struct fake_outcome *o)
 {
     free(o->why);
     free(o->reference);
+    free(o->hold_type);
+    free(o->choices);
+    free(o->evidence);
     for (size_t i = 0; i < FAKE_MAX_LINKS; i++) {
         free(o->link_kind[i]);
         free(o->link_id[i]);
@@ -543,6 +546,12 @@ static void on_outcome(void *ctx, size_t index, const sl_outcome *o)
     to->not_sent = o->not_sent;
     to->why = copy(o->why);
     to->reference = copy(o->reference);
+    to->hold_type = copy(o->hold_type);
+    to->choices = copy(o->choices);
+    to->evidence = copy(o->evidence);
+    CHECK(o->kind == SL_REVIEW || o->hold_type.len + o->choices.len + o->evidence.len == 0);
+    fake_values_check_no_secret(d->host->values, o->choices, "an outcome's choices");
+    fake_values_check_no_secret(d->host->values, o->evidence, "an outcome's evidence");
     keep_links(to, o->links, o->n_links, o->emits, o->n_emits);
 }
 

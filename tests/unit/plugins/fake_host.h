@@ -100,6 +100,7 @@ struct fake_outcome {
     int64_t after_ms;
     uint32_t status, not_sent;
     char *why, *reference; /* NUL-terminated copies */
+    char *hold_type, *choices, *evidence;
     size_t n_links, n_emits;
     char *link_kind[FAKE_MAX_LINKS], *link_id[FAKE_MAX_LINKS];
     char *emit_topic[FAKE_MAX_LINKS], *emit_body[FAKE_MAX_LINKS];

@@ -372,6 +372,29 @@ static void the_daily_limit_is_announced_once_until_it_was_far_again(void **stat
     }
 }
 
+static void a_key_that_several_records_have_is_held_with_those_to_choose_from(void **state)
+{
+    struct sf_fixture *x = *state;
+    const struct fake_outcome *o = x->done.outcomes;
+
+    sf_expect_token(x);
+    sf_expect_sent(x, SF_ID, SF_JOB, SF_TWO_CSV);
+    sf_expect_state(x, SF_JOB, "JobComplete");
+    sf_expect_results(x, SF_JOB, SF_OK_HEAD SF_B_OK,
+                      SF_FAIL_HEAD
+                      "\"\",\"DUPLICATE_EXTERNAL_ID:" SF_KEY
+                      ": more than one record found for external id field: [0035g00000Tst01AAB, "
+                      "0035g00000Tst02AAB]:--\",\"a\"\n",
+                      NULL);
+    sf_deliver(x, SF_TWO, NULL);
+    fake_host_run(x->host);
+    CHECK_EQ(o[0].kind, SL_REVIEW);
+    CHECK_STR(o[0].hold_type, "contact-merge");
+    CHECK_HAS(o[0].choices, "{\"name\":\"use:0035g00000Tst01AAB\"");
+    CHECK_HAS(o[0].evidence, "\"object\":\"Contact\"");
+    CHECK_EQ(o[1].kind, SL_DELIVERED);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sf_setup, sf_teardown)
@@ -388,6 +411,7 @@ int main(void)
         TEST(an_unknown_field_that_nobody_has_condemns_all),
         TEST(trouble_before_the_upload_has_its_meaning),
         TEST(the_daily_limit_is_announced_once_until_it_was_far_again),
+        TEST(a_key_that_several_records_have_is_held_with_those_to_choose_from),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,9 +156,13 @@ void api_resume(struct call *c);
 void api_pause(struct call *c);
 void api_drain(struct call *c);
 void api_route_list(struct call *c);
+void api_feeds(struct call *c);
+void api_poll(struct call *c);
 
 /** Who paused it since when, or null. */
 void api_pause_json(struct buf *b, const struct pause_status *p);
+/** All feeds, as a list. */
+void api_feeds_json(struct buf *b, const struct flow *f);
 /** All routes, as a list. */
 void api_routes_json(struct buf *b, const struct flow *f);
 

@@ -168,7 +168,7 @@ static void put_intake(struct buf *b, const struct flow *f)
                 { "too_large", s.too_large }, { "unknown_path", s.unknown_path },
                 { "refused", s.refused }, { "routed", s.routed },
                 { "routing_errors", s.routing_errors }, { "router_queue", s.router_queue },
-                { "emitted", s.emitted }, { "looked_up", s.looked_up },
+                { "emitted", s.emitted }, { "looked_up", s.looked_up }, { "polled", s.polled },
                 { "waiting_for_link", s.waiting_for_link }, { "deadlines", s.deadlines },
                 { "deadlines_met", s.deadlines_met }, { "deadlines_missed", s.deadlines_missed });
     buf_char(b, '}');
@@ -217,6 +217,8 @@ static void on_summary(void *ctx, int status, sl_str json)
     put_lanes(&b, conf->flow);
     buf_cstr(&b, ",\"routes\":");
     api_routes_json(&b, conf->flow);
+    buf_cstr(&b, ",\"feeds\":");
+    api_feeds_json(&b, conf->flow);
     buf_cstr(&b, ",\"alerts\":");
     watch_alerts(conf->watch, &b);
     buf_cstr(&b, ",\"summary\":");

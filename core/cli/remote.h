@@ -44,6 +44,8 @@ int command_endpoints_unpark(struct cli *cli);
 int command_endpoints_pause(struct cli *cli);
 int command_endpoints_drain(struct cli *cli);
 int command_endpoints_resume(struct cli *cli);
+int command_feeds(struct cli *cli);
+int command_poll(struct cli *cli);
 int command_routes_list(struct cli *cli);
 int command_routes_pause(struct cli *cli);
 int command_routes_drain(struct cli *cli);
@@ -69,6 +71,8 @@ void print_deliveries(json_t *list);
 void print_events(json_t *list);
 /** Who paused it, since when and why. */
 void pause_note(struct buf *b, json_t *paused);
+/** Feeds as a table. */
+void print_feeds(json_t *feeds);
 /** Those that are paused, as a table; nothing when none is. */
 void print_paused_routes(json_t *routes);
 /** "name     value" lines; nothing for an empty or missing text. */

@@ -175,6 +175,10 @@ int command_status(struct cli *cli)
     print_head(a.json);
     print_endpoints(json_object_get(a.json, "lanes"), counts);
     print_paused_routes(json_object_get(a.json, "routes"));
+    if (json_array_size(json_object_get(a.json, "feeds"))) {
+        putchar('\n');
+        print_feeds(json_object_get(a.json, "feeds"));
+    }
     print_alerts(json_object_get(a.json, "alerts"));
     if (dead)
         tell("%" PRId64 " dead letters: sluice dead list\n", dead);

@@ -75,6 +75,19 @@ struct conf_breaker {
     bool per_action;     /* each action has its own */
 };
 
+/** What is asked for at an endpoint again and again. */
+struct conf_feed {
+    char *name;
+    uint32_t kind;        /* index into plugin->feeds */
+    int64_t every_ms;     /* 0: once a day at ... */
+    int at_minute;        /* ... this minute of the day, UTC; -1: not given */
+    char *owner;          /* may be NULL */
+    uint32_t alert_after; /* failures in a row: 3 */
+    sl_values *params;
+    void *handle; /* what bind_feed() made; = params when the plugin has none */
+    bool bound;
+};
+
 struct conf_endpoint {
     char *name;
     char *adapter;
@@ -101,6 +114,8 @@ struct conf_endpoint {
     char *ca_file;                                /* tls: { ca_file } */
     uint64_t max_body;                            /* of a webhook; 0: limits.body */
     uint64_t max_answer;                          /* of the remote's answers: 16 MiB */
+    struct conf_feed *feeds;
+    size_t n_feeds;
     unsigned line, column;
     size_t index; /* in config.endpoints */
 };

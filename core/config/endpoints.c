@@ -77,8 +77,9 @@ static void find_adapter(struct load *l, struct conf_endpoint *e, const struct y
         return;
     }
     taken = tables_collide(table_of_fields(options_endpoint), table_of(e->plugin->settings));
-    if (!taken && table_owns(table_of(e->plugin->settings), STR("adapter")))
-        taken = "adapter";
+    for (size_t i = 0; !taken && keys_endpoint[i]; i++)
+        if (table_owns(table_of(e->plugin->settings), str_of(keys_endpoint[i])))
+            taken = keys_endpoint[i];
     if (taken) {
         report_node(&l->rd, adapter->value,
                     "adapter \"%s\" has a setting \"%s\", which is a key of Sluice's own; the "
@@ -248,8 +249,10 @@ static void load_endpoint(struct load *l, struct conf_endpoint *e, const struct 
     yaml_wrap(item->value, "retry", "preset");
     keys_check(&l->rd, item->value, &keys);
     read_core(l, e, item);
-    if (e->plugin)
+    if (e->plugin) {
         read_settings(l, e, item, errors_before);
+        load_feeds(l, e, yaml_get(item->value, STR("feeds")));
+    }
 }
 
 void load_endpoints(struct load *l, const struct yaml_item *endpoints)
@@ -281,5 +284,7 @@ void endpoint_finish(struct conf_endpoint *e)
     free(e->name);
     free(e->adapter);
     free(e->ca_file);
+    if (e->plugin)
+        feeds_finish(e);
     values_destroy(e->settings);
 }

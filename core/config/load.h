@@ -34,6 +34,11 @@ void load_route_retry(struct load *l, struct conf_route *r, const sl_values *v);
 void load_target_retry(struct load *l, const struct conf_route *r, struct conf_target *t,
                        const sl_values *v);
 
+/* ---- feeds.c: once the endpoint's adapter and settings are known ---- */
+
+void load_feeds(struct load *l, struct conf_endpoint *e, const struct yaml_item *feeds);
+void feeds_finish(struct conf_endpoint *e);
+
 void endpoint_finish(struct conf_endpoint *e);
 void group_finish(struct conf_group *g);
 void route_finish(struct conf_route *r);

@@ -206,6 +206,21 @@ const struct field options_endpoint[] = {
     { { NULL }, BY_HAND },
 };
 
+const struct field options_feed[] = {
+    { { "every", SL_OPT_DURATION, 0, NULL, SEC, 30 * DAY, NULL,
+        "from one beginning to the next, such as 5m" },
+      MEMBER(struct conf_feed, every_ms) },
+    { { "at", SL_OPT_STRING, 0, NULL, 0, 0, NULL, "once a day instead, in UTC, such as \"02:00\"" },
+      BY_HAND },
+    { { "owner", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+        "who is told when it fails; without it alerts.owner" },
+      MEMBER(struct conf_feed, owner) },
+    { { "alert_after", SL_OPT_INT, 0, "3", 1, 1000, NULL,
+        "he is told after so many failures in a row" },
+      MEMBER(struct conf_feed, alert_after) },
+    { { NULL }, BY_HAND },
+};
+
 const struct field options_group[] = {
     { { "policy", SL_OPT_ENUM, 0, "failover", 0, 0,
         "failover|weighted|round-robin|least-pending|hash",
@@ -315,7 +330,8 @@ const struct field options_route[] = {
 };
 
 const char *const keys_top[] = { "endpoints", "groups", "routes", NULL };
-const char *const keys_endpoint[] = { "adapter", NULL };
+const char *const keys_endpoint[] = { "adapter", "feeds", NULL };
+const char *const keys_feed[] = { "kind", NULL };
 const char *const keys_group[] = { "members", NULL };
 const char *const keys_route[] = { "to", "action", "hold", "fallback", "overtakes", NULL };
 const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases",

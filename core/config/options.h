@@ -15,6 +15,7 @@ struct field {
 
 extern const struct field options_top[];      /* struct config */
 extern const struct field options_endpoint[]; /* struct conf_endpoint */
+extern const struct field options_feed[];     /* struct conf_feed */
 extern const struct field options_group[];    /* struct conf_group */
 extern const struct field options_route[];    /* struct conf_route */
 
@@ -24,8 +25,8 @@ static inline struct table table_of_fields(const struct field *f)
 }
 
 /** Keys that are read by code and stand in no table; each list ends with NULL. */
-extern const char *const keys_top[], *const keys_endpoint[], *const keys_group[],
-                                                                 *const keys_route[];
+extern const char *const keys_top[],
+    *const keys_endpoint[], *const keys_feed[], *const keys_group[], *const keys_route[];
 extern const char *const keys_to[]; /* of a target, and of a route's `to` */
 extern const char *const keys_route_later[], *const keys_to_later[];
 

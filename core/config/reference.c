@@ -250,6 +250,38 @@ static void print_block(const struct page *p, sl_str prefix, unsigned depth)
     "\n# Endpoints that can do the same job: one of them gets each delivery.\ngroups:\n"
 #define ROUTES_HEAD "\n# What goes where.\nroutes:\n"
 
+/** Each kind of feed that the adapter has, commented out: none is needed. */
+static void print_feeds(struct buf *out, const sl_plugin *plugin)
+{
+    static const char *const skip[] = { "every", "at", NULL };
+    struct buf text = { 0 };
+    struct page page = { .out = &text, .skip = skip };
+
+    buf_cstr(out,
+             "    # what is asked for again and again: feeds by their names\n"
+             "    #feeds:\n");
+    for (const sl_feed *f = plugin->feeds; f->name; f++) {
+        buf_printf(&text, "      my-%s:\n", f->name);
+        if (f->help)
+            buf_printf(&text, "        # %s\n", f->help);
+        buf_printf(&text,
+                   "        kind: %s\n"
+                   "        # from one beginning to the next; or once a day, UTC: at: \"02:00\"\n"
+                   "        every: 5m\n",
+                   f->name);
+        page.tables[0] = table_of(f->params);
+        page.tables[1] = f == plugin->feeds ? table_of_fields(options_feed) : (struct table){ 0 };
+        print_block(&page, STR(""), 4);
+    }
+    for (const char *line = text.data; line && *line;) {
+        size_t n = strcspn(line, "\n"), blanks = strspn(line, " ");
+
+        buf_printf(out, "    #%.*s\n", (int)(n - 4), line + (blanks < 4 ? blanks : 4));
+        line += n + (line[n] == '\n');
+    }
+    buf_finish(&text);
+}
+
 static void print_endpoint(struct buf *out, const sl_plugin *plugin, bool all)
 {
     const char *name = plugin ? plugin->name : "adapter";
@@ -265,6 +297,8 @@ static void print_endpoint(struct buf *out, const sl_plugin *plugin, bool all)
     print_block(&page, STR(""), 2);
     if (!all)
         buf_cstr(out, "    # and every key that the first endpoint has beside its adapter's own\n");
+    if (plugin && plugin->poll && plugin->feeds)
+        print_feeds(out, plugin);
 }
 
 static void print_target(struct buf *out, const char *endpoint, const sl_action *action)

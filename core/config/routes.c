@@ -21,11 +21,22 @@ uint8_t priority_parse(const char *name, uint8_t otherwise)
 /* ---- where from ---- */
 
 const char *const alert_topics[] = {
-    CONFIG_ALERT "dead-letter",    CONFIG_ALERT "breaker-open",  CONFIG_ALERT "endpoint-parked",
-    CONFIG_ALERT "held",           CONFIG_ALERT "route-paused",  CONFIG_ALERT "intake-refusing",
-    CONFIG_ALERT "store-failed",   CONFIG_ALERT "store-damaged", CONFIG_ALERT "disk-low",
-    CONFIG_ALERT "backlog",        CONFIG_ALERT "lag",           CONFIG_ALERT "hold-unattended",
-    CONFIG_ALERT "bad-signatures", CONFIG_ALERT "deadline",      NULL,
+    CONFIG_ALERT "dead-letter",
+    CONFIG_ALERT "breaker-open",
+    CONFIG_ALERT "endpoint-parked",
+    CONFIG_ALERT "held",
+    CONFIG_ALERT "route-paused",
+    CONFIG_ALERT "intake-refusing",
+    CONFIG_ALERT "store-failed",
+    CONFIG_ALERT "store-damaged",
+    CONFIG_ALERT "disk-low",
+    CONFIG_ALERT "backlog",
+    CONFIG_ALERT "lag",
+    CONFIG_ALERT "hold-unattended",
+    CONFIG_ALERT "feed-failing",
+    CONFIG_ALERT "bad-signatures",
+    CONFIG_ALERT "deadline",
+    NULL,
 };
 
 /* A topic that never comes would be an alert that nobody gets. */

@@ -8,6 +8,7 @@
 #include "flow/await.h"
 #include "flow/behind.h"
 #include "flow/due.h"
+#include "flow/feed.h"
 #include "flow/group.h"
 #include "flow/hold.h"
 #include "flow/intake.h"
@@ -21,7 +22,7 @@ const char *const notice_names[NOTICE__COUNT] = {
     "endpoint-unparked", "held",         "route-paused",    "route-resumed",
     "intake-refusing",   "store-failed", "store-damaged",   "disk-low",
     "backlog",           "lag",          "hold-unattended", "bad-signatures",
-    "deadline",
+    "deadline",          "feed-failing",
 };
 
 /* ---- commits ---- */
@@ -203,6 +204,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     replays_open(f); /* asked for before the lanes' deliveries, so answered before they set out */
     recover_start(f);
     due_open(f);
+    feeds_open(f);
     *ret = f;
     return 0;
 }
@@ -283,6 +285,7 @@ void flow_destroy(struct flow *f)
     due_close(f);
     await_close(f);
     lookups_close(f);
+    feeds_close(f);
     dead_finish(f);
     replays_close(f);
     latest_finish(f);

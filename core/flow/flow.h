@@ -47,6 +47,7 @@ enum notice_kind {
     NOTICE_UNATTENDED, /* a held delivery has waited for a person for too long */
     NOTICE_SIGNATURES, /* an endpoint's webhooks are refused for their signatures */
     NOTICE_DEADLINE,   /* what must follow a delivery has not come, or is near its end */
+    NOTICE_FEED,       /* a feed of an endpoint has failed several times in a row */
     NOTICE__COUNT
 };
 extern const char *const notice_names[NOTICE__COUNT];
@@ -233,6 +234,7 @@ struct flow_stats {
     uint64_t emitted;
     uint64_t waiting_for_link;
     uint64_t looked_up; /* events that had not come, and were found */
+    uint64_t polled;    /* events that feeds found */
     uint64_t deadlines, deadlines_met, deadlines_missed; /* begun, and how they ended */
 };
 void flow_stats(const struct flow *f, struct flow_stats *ret);
@@ -278,6 +280,29 @@ struct lane_stats {
 };
 size_t flow_lanes(const struct flow *f);
 void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret);
+
+/** A feed: what is asked for at an endpoint again and again. Texts are views. */
+struct feed_stats {
+    const char *endpoint, *feed, *kind, *owner;
+    bool running;
+    bool alerted;      /* it has failed so often that somebody was told */
+    const char *waits; /* it is due, and this keeps it back; NULL: nothing does */
+    const char *error; /* of the last poll; NULL: it went well, or there was none */
+    uint32_t failures; /* in a row */
+    uint64_t runs, rows,
+        known; /* polls ended, events found, and found that were known; since start */
+    uint64_t last_rows, last_known; /* of the last poll, or so far of the one under way */
+    int64_t began_ms, ended_ms;     /* wall clock, of the last poll; 0: there was none */
+    int64_t good_ms;                /* the last one that went well ended */
+    int64_t cursor_ms;              /* the cursor was stored */
+    int64_t next_ms;                /* the next one is due; 0: one is under way */
+    const char *cursor;
+};
+void flow_feed_each(const struct flow *f, void (*cb)(void *ctx, const struct feed_stats *s),
+                    void *ctx);
+/** Poll it now, whatever its schedule. UV_ENOENT; UV_EALREADY: it is being polled; UV_EAGAIN: its
+ *  endpoint cannot be asked, and *ret_waits says why. */
+int flow_poll(struct flow *f, sl_str endpoint, sl_str feed, const char **ret_waits);
 
 /** Why a delivery does not go now, and until when. */
 struct why {

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "flow/behind.h"
 #include "flow/chain.h"
+#include "flow/feed.h"
 #include "flow/group.h"
 #include "flow/intake.h"
 #include "flow/order.h"
@@ -446,6 +447,7 @@ int flow_reconfigure(struct flow *f, const struct config *next, struct adapter *
     put_piles(&s);
     find_places(&s);
     intake_forget_keys(f); /* secrets may be others */
+    feeds_change(f);
     config_unref(s.before);
     sift_look(f); /* what was left out may wait for nothing any more */
     for (size_t i = 0; i < f->n_all_lanes; i++)

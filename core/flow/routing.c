@@ -220,6 +220,20 @@ bool routing_event_key(const struct routing *rt, uint8_t out[16])
     return true;
 }
 
+bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16])
+{
+    struct routing *rt = mem_zero(sizeof(*rt));
+    bool has;
+
+    rt->flow = f;
+    rt->event = e;
+    has = routing_describe(rt) == 0 && routing_event_key(rt, out);
+    forget_description(rt);
+    free(rt->refs);
+    free(rt);
+    return has;
+}
+
 /* ---- pieces ---- */
 
 static struct piece *piece_add(struct routing *rt, const struct conf_route *r)

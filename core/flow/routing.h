@@ -156,6 +156,8 @@ int routing_describe(struct routing *rt);
 void routing_map(struct routing *rt);
 /** The event key: 16 bytes; false when it has none. */
 bool routing_event_key(const struct routing *rt, uint8_t out[16]);
+/** The same of an event that is not stored yet, as its adapter describes it; false: it has none. */
+bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16]);
 const char *routing_subject(const struct routing *rt); /* "" when it has none */
 /** A subject that a link gave. */
 void routing_about(struct routing *rt, sl_str subject);

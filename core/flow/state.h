@@ -330,6 +330,10 @@ struct flow {
     struct pause *pauses;     /* pause.c: hash by key */
     uint64_t pauses_said;     /* by people, to this process */
     struct due due;
+    struct feed *feeds; /* feed.c: hash by key ... */
+    uint64_t feeds_made;
+    bool feeds_asked; /* ... what a process before knew of them is being read */
+    uv_timer_t feed_timer;
     struct lookup *lookups;             /* lookup.c: hash by num */
     struct taken_deadline *deadlines;   /* deadline.c: hash by num */
     struct hold_program *hold_programs; /* await.c: hash by text */

@@ -213,8 +213,14 @@ static int check_table(const char *path, const char *name, const sl_plugin *p, s
         return fail_set(fail, UV_EINVAL, "%s has %s; a destination needs both", path,
                         p->actions ? "actions but no deliver function"
                                    : "a deliver function but no actions");
-    if (!p->verify && !p->deliver)
-        return fail_set(fail, UV_EINVAL, "%s can neither take webhooks (verify) nor deliver", path);
+    if (!p->feeds != !p->poll)
+        return fail_set(fail, UV_EINVAL, "%s has %s; a source that is polled needs both", path,
+                        p->feeds ? "feeds but no poll function" : "a poll function but no feeds");
+    if (!p->verify && !p->deliver && !p->poll)
+        return fail_set(fail, UV_EINVAL,
+                        "%s can neither take webhooks (verify) nor deliver nor be polled", path);
+    for (const sl_feed *d = p->feeds; r == 0 && d && d->name; d++)
+        r = check_options(path, d->name, d->params, fail);
     for (const sl_action *a = p->actions; r == 0 && a && a->name; a++)
         r = check_options(path, a->name, a->params, fail);
     return r;

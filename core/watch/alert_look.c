@@ -148,6 +148,28 @@ static void look_lane(struct watch *w, const struct lane_stats *l, int64_t now)
     look_signatures(w, l, now);
 }
 
+struct failing {
+    const char *endpoint;
+    char text[320]; /* "": none of its feeds fails */
+};
+
+static void look_feed(void *ctx, const struct feed_stats *s)
+{
+    struct failing *x = ctx;
+
+    if (!x->text[0] && s->alerted && !strcmp(x->endpoint, s->endpoint))
+        snprintf(x->text, sizeof(x->text), "feed %s has failed %" PRIu32 " times in a row: %s",
+                 s->feed, s->failures, s->error ? s->error : "it was not said why");
+}
+
+static void look_feeds(struct watch *w, const char *endpoint)
+{
+    struct failing x = { .endpoint = endpoint };
+
+    flow_feed_each(w->flow, look_feed, &x);
+    stands_if(w, NOTICE_FEED, endpoint, x.text[0], x.text);
+}
+
 static void look_flow(struct watch *w, int64_t now)
 {
     struct flow_stats f;
@@ -157,6 +179,7 @@ static void look_flow(struct watch *w, int64_t now)
     for (size_t i = 0; i < flow_lanes(w->flow); i++) {
         flow_lane_stats(w->flow, i, &l);
         look_lane(w, &l, now);
+        look_feeds(w, l.endpoint);
     }
     flow_stats(w->flow, &f);
     age_text(f.router_oldest_ms ? now - f.router_oldest_ms : 0, age);

@@ -42,6 +42,7 @@ static void intake(struct buf *b, const struct flow_stats *s)
     plain(b, "events_emitted_total", "counter", "Events that outcomes caused.", s->emitted);
     plain(b, "events_looked_up_total", "counter",
           "Events that had not come and were found at their source.", s->looked_up);
+    plain(b, "events_polled_total", "counter", "Events that feeds found.", s->polled);
     plain(b, "routing_errors_total", "counter", "Events or pieces that could not be routed.",
           s->routing_errors);
     plain(b, "router_events", "gauge", "Events in memory that are not routed yet.",
@@ -166,6 +167,32 @@ static void routes(struct buf *b, const struct flow *f)
     }
 }
 
+static void put_feed(void *ctx, const struct feed_stats *s)
+{
+    struct buf *b = ctx;
+
+    buf_printf(b,
+               "sluice_feed_rows_total{endpoint=\"%s\",feed=\"%s\"} %" PRIu64
+               "\n"
+               "sluice_feed_known_total{endpoint=\"%s\",feed=\"%s\"} %" PRIu64
+               "\n"
+               "sluice_feed_failures{endpoint=\"%s\",feed=\"%s\"} %" PRIu32
+               "\n"
+               "sluice_feed_good_timestamp_seconds{endpoint=\"%s\",feed=\"%s\"} %.3f\n",
+               s->endpoint, s->feed, s->rows, s->endpoint, s->feed, s->known, s->endpoint, s->feed,
+               s->failures, s->endpoint, s->feed, (double)s->good_ms / 1e3);
+}
+
+static void feeds(struct buf *b, const struct flow *f)
+{
+    head(b, "feed_rows_total", "counter", "Events that a feed found and that were new.");
+    head(b, "feed_known_total", "counter", "What a feed found and was known already.");
+    head(b, "feed_failures", "gauge", "Polls of a feed that failed in a row.");
+    head(b, "feed_good_timestamp_seconds", "gauge",
+         "When a poll of the feed last ended well; 0: none has.");
+    flow_feed_each(f, put_feed, b);
+}
+
 static void lane_lag(struct buf *b, const struct flow *f)
 {
     struct lane_stats s;
@@ -223,6 +250,7 @@ void watch_metrics(struct watch *w, struct buf *out)
     plain(out, "map_workers", "gauge", "Mapping workers that are up.", ms.workers_up);
     lane_states(out, w->flow);
     routes(out, w->flow);
+    feeds(out, w->flow);
     lane_lag(out, w->flow);
 #define LANES(name, type, help, field) \
     lanes(out, w->flow, name, type, help, offsetof(struct lane_stats, field))

@@ -401,6 +401,51 @@ typedef struct sl_looked_up {
 
 typedef void (*sl_lookup_cb)(void *ctx, const sl_looked_up *answer);
 
+/* ---- polling: what the remote does not send by itself -------------------------------------- */
+
+/** What it finds should have come before: it is found by reconciliation, not live. @since 0.3 */
+#define SL_FEED_SWEEP 0x1u
+
+#define SL_FEED_MAX_CURSOR 65536   /* bytes */
+#define SL_FEED_MAX_EVENTS 1000    /* between two checkpoints ... */
+#define SL_FEED_MAX_BYTES  4194304 /* ... topics and bodies of these */
+
+/** A kind of feed that the adapter offers: something of its remote that is asked for again and
+ *  again. The table ends with a NULL name. @since 0.3 */
+typedef struct sl_feed {
+    const char *name;        /* "stock" */
+    const sl_option *params; /* keys that an endpoint's feed of this kind may carry; NULL: none */
+    const char *help;
+    uint32_t flags; /* SL_FEED_* */
+    uint32_t _reserved;
+} sl_feed;
+
+/** How poll() answers. Valid until finish() was called; views borrowed for the call. All of it
+ *  may be called in any turn of the loop. @since 0.3 */
+typedef struct sl_poll_out {
+    uint32_t size;
+    uint32_t _reserved;
+    void *ctx;
+    sl_str feed; /* its configured name */
+    /** Something was found: an event of this endpoint. It is described like a webhook, at once and
+     *  when it is routed, and what is known by its event key already is not stored again: so
+     * reading somewhat more than was asked for costs nothing but the reading. It is durable with
+     * the next checkpoint. SL_E_LIMIT: SL_FEED_MAX_EVENTS or _BYTES are reached - checkpoint()
+     * first, then emit it again; SL_E_INVALID: no topic, or one event of more than
+     * SL_FEED_MAX_BYTES. */
+    sl_status (*emit)(void *ctx, sl_str topic, sl_str body);
+    /** All that was emitted and `cursor` (UTF-8 text, at most SL_FEED_MAX_CURSOR bytes) become
+     *  durable together; the next poll, also of another process, begins with this cursor. `cb` runs
+     *  once, when they are, and not before there is room for them: wait for it before going on.
+     *  With anything but SL_OK nothing of it was stored: then finish(). One at a time. */
+    void (*checkpoint)(void *ctx, sl_str cursor, sl_durable_cb cb, void *cb_ctx);
+    /** The end; exactly once, last, and not while a checkpoint is under way. What was emitted since
+     *  the last one is dropped: the next poll finds it again. SL_OK, or an error with `why` for the
+     *  operator: it is tried again later and later. `after_ms`: the next one not before; 0: as
+     *  the configuration says. */
+    void (*finish)(void *ctx, sl_status status, sl_str why, int64_t after_ms);
+} sl_poll_out;
+
 /* ---- host services ------------------------------------------------------------------------- */
 
 typedef struct sl_http_request {
@@ -582,6 +627,18 @@ typedef struct sl_plugin {
      *  NULL: the body is the event. @since 0.3 */
     sl_status (*unpack)(void *self, const sl_head *head, sl_str body, const sl_unpack_out *out,
                         sl_fail *fail);
+
+    /* As a source that is asked again and again. @since 0.3 */
+    const sl_feed *feeds; /* NULL: it has none */
+    /** As bind() and unbind(), for a feed: in->action is the index into `feeds`. */
+    sl_status (*bind_feed)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
+    void (*unbind_feed)(void *handle);
+    /** Ask for what is new. `cursor` is what the last checkpoint of this feed said, of whatever
+     *  configuration; empty: there was none; borrowed for the call. `handle` is what bind_feed()
+     *  made and, as `out`, valid until out->finish(). One poll of a feed at a time; those of
+     *  several feeds may be under way at once. Not called while the endpoint is paused, parked or
+     *  its breaker open. */
+    void (*poll)(void *self, void *handle, sl_str cursor, const sl_poll_out *out);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -46,6 +46,10 @@ CHECK_VALUE(SL_E_PROTOCOL, -10);
 CHECK_VALUE(SL_E_TIMEOUT, -7);
 CHECK_VALUE(SL_E_TLS, -8);
 CHECK_VALUE(SL_E_UNSUPPORTED, -5);
+CHECK_VALUE(SL_FEED_MAX_BYTES, 4194304);
+CHECK_VALUE(SL_FEED_MAX_CURSOR, 65536);
+CHECK_VALUE(SL_FEED_MAX_EVENTS, 1000);
+CHECK_VALUE(SL_FEED_SWEEP, 1);
 CHECK_VALUE(SL_FOUND_BY_RECONCILIATION, 1);
 CHECK_VALUE(SL_FOUND_LIVE, 0);
 CHECK_VALUE(SL_LOG_DEBUG, 3);
@@ -263,6 +267,22 @@ CHECK_OFFSET(sl_looked_up, after_ms, 8);
 CHECK_OFFSET(sl_looked_up, why, 16);
 CHECK_OFFSET(sl_looked_up, body, 32);
 
+CHECK_SIZE(sl_feed, 32);
+CHECK_OFFSET(sl_feed, name, 0);
+CHECK_OFFSET(sl_feed, params, 8);
+CHECK_OFFSET(sl_feed, help, 16);
+CHECK_OFFSET(sl_feed, flags, 24);
+CHECK_OFFSET(sl_feed, _reserved, 28);
+
+CHECK_SIZE(sl_poll_out, 56);
+CHECK_OFFSET(sl_poll_out, size, 0);
+CHECK_OFFSET(sl_poll_out, _reserved, 4);
+CHECK_OFFSET(sl_poll_out, ctx, 8);
+CHECK_OFFSET(sl_poll_out, feed, 16);
+CHECK_OFFSET(sl_poll_out, emit, 32);
+CHECK_OFFSET(sl_poll_out, checkpoint, 40);
+CHECK_OFFSET(sl_poll_out, finish, 48);
+
 CHECK_SIZE(sl_http_request, 88);
 CHECK_OFFSET(sl_http_request, size, 0);
 CHECK_OFFSET(sl_http_request, _reserved, 4);
@@ -316,7 +336,7 @@ CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 192);
+CHECK_SIZE(sl_plugin, 224);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -342,6 +362,10 @@ CHECK_OFFSET(sl_plugin, check_action, 160);
 CHECK_OFFSET(sl_plugin, can_look_up, 168);
 CHECK_OFFSET(sl_plugin, lookup, 176);
 CHECK_OFFSET(sl_plugin, unpack, 184);
+CHECK_OFFSET(sl_plugin, feeds, 192);
+CHECK_OFFSET(sl_plugin, bind_feed, 200);
+CHECK_OFFSET(sl_plugin, unbind_feed, 208);
+CHECK_OFFSET(sl_plugin, poll, 216);
 /* to here */
 /* clang-format on */
 #endif

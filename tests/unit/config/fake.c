@@ -160,6 +160,17 @@ static void fake_deliver(void *self, void *handle, const sl_batch *batch, const 
     (void)self, (void)handle, (void)batch, (void)done;
 }
 
+static void fake_poll(void *self, void *handle, sl_str cursor, const sl_poll_out *out)
+{
+    (void)self, (void)handle, (void)cursor, (void)out;
+}
+
+static const sl_feed fake_feeds[] = {
+    { .name = "query", .params = insert_params, .help = "rows of an object that have changed" },
+    { .name = "stock", .params = insert_params },
+    { 0 },
+};
+
 const sl_plugin fake_plugins[] = {
     { .size = sizeof(sl_plugin), .name = "shopify", .settings = shopify_settings },
     { .size = sizeof(sl_plugin),
@@ -168,7 +179,11 @@ const sl_plugin fake_plugins[] = {
       .actions = salesforce_actions,
       .bind = fake_bind,
       .unbind = fake_unbind,
-      .deliver = fake_deliver },
+      .deliver = fake_deliver,
+      .feeds = fake_feeds,
+      .bind_feed = fake_bind,
+      .unbind_feed = fake_unbind,
+      .poll = fake_poll },
     { .size = sizeof(sl_plugin),
       .name = "supplier-http",
       .help = "a supplier's HTTP API",

@@ -91,6 +91,15 @@ static void fake_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void
     c->ctx = ctx;
 }
 
+static void fake_poll(void *self, void *handle, sl_str cursor, const sl_poll_out *out)
+{
+    struct call *c = call_new(self, CALL_POLL);
+
+    (void)handle;
+    snprintf(c->token, sizeof(c->token), STR_FMT, STR_ARG(cursor));
+    c->poll = out;
+}
+
 /** The request is made at once: the callback comes inside prepare(). */
 static void fake_prepare(void *self, void *handle, const sl_record *r, sl_prepare_cb cb, void *ctx)
 {
@@ -177,6 +186,12 @@ static const sl_action actions[] = {
     { 0 },
 };
 
+static const sl_feed feeds[] = {
+    { .name = "live" },
+    { .name = "sweep", .flags = SL_FEED_SWEEP },
+    { 0 },
+};
+
 static const sl_plugin plugin = {
     .size = sizeof(plugin),
     .name = "fake",
@@ -189,6 +204,8 @@ static const sl_plugin plugin = {
     .confirm = fake_confirm,
     .row_key = fake_row_key,
     .lookup = fake_lookup,
+    .feeds = feeds,
+    .poll = fake_poll,
 };
 
 void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms)
@@ -247,6 +264,14 @@ void rig_look_up(struct call *c, uint32_t verdict, const char *body)
 
     call_over(c);
     cb(ctx, &a);
+}
+
+void rig_polled(struct call *c, sl_status status, int64_t after_ms)
+{
+    const sl_poll_out *out = c->poll;
+
+    call_over(c);
+    out->finish(out->ctx, status, status < 0 ? STR("the test") : STR(""), after_ms);
 }
 
 /* ---- life ---- */

@@ -294,6 +294,17 @@ void reply_format(struct conn *c, const struct http_reply *reply, bool keep)
         buf_str(b, reply->body);
 }
 
+/* "/in/crm/outbound/S3CRET" -> "/in/crm": what follows may be the sender's secret. */
+static sl_str loggable(sl_str path)
+{
+    size_t slashes = 0;
+
+    for (size_t i = 0; i < path.len; i++)
+        if (path.ptr[i] == '/' && ++slashes == 3)
+            return (sl_str){ path.ptr, i };
+    return path;
+}
+
 void http_reply(struct http_request *r, const struct http_reply *reply)
 {
     struct conn *c = r->conn;
@@ -303,7 +314,7 @@ void http_reply(struct http_request *r, const struct http_reply *reply)
     assert(reply->status >= 200 && reply->status <= 599);
     if (reply->status >= 400)
         log_debug(&c->server->log, "%.*s %.*s: status=%d client=%.*s", STR_ARG(http_method(r)),
-                  STR_ARG(http_path(r)), reply->status, STR_ARG(http_client_address(r)));
+                  STR_ARG(loggable(http_path(r))), reply->status, STR_ARG(http_client_address(r)));
     reply_format(c, reply, keep);
     conn_send(c, keep);
 }

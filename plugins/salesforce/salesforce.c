@@ -37,6 +37,16 @@ static const sl_option settings[] = {
     { "poll.cap", SL_OPT_DURATION, 0, "30s", 10, 3600000, NULL, "longest wait between questions" },
     { "job_timeout", SL_OPT_DURATION, 0, "2h", 1000, 86400000, NULL,
       "a job without results after this is given up and its records go again" },
+    { "receive.organization_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "the org whose Outbound Messages are taken, such as 00D5g00000Org01EAB" },
+    { "receive.path_secret", SL_OPT_SECRETS, 0, NULL, 0, 0, NULL,
+      "Outbound Messages are taken at /in/<endpoint>/outbound/<this>; 16 characters or more" },
+    { "receive.callout_secret", SL_OPT_SECRETS, 0, NULL, 0, 0, NULL,
+      "callouts at /in/<endpoint>/callout: key of the HMAC-SHA256 of their body" },
+    { "receive.callout_header", SL_OPT_STRING, 0, "X-Signature-SHA256", 0, 0, NULL,
+      "the header that has it, in base64 or hexadecimal" },
+    { "receive.callout_token", SL_OPT_SECRETS, 0, NULL, 0, 0, NULL,
+      "callouts that cannot sign: Authorization: Bearer <this>" },
     { 0 },
 };
 
@@ -194,6 +204,8 @@ static sl_status check(const sl_values *v, const sl_values_api *api, sl_fail *fa
     if (api->num(v, "poll.first", &first) == SL_OK && api->num(v, "poll.cap", &cap) == SL_OK &&
         first > cap)
         return sf_fail(fail, SL_E_INVALID, "poll.first is longer than poll.cap");
+    if ((r = receive_check(v, api, fail)) < 0)
+        return r;
     return check_auth(v, api, login, fail);
 }
 
@@ -276,7 +288,7 @@ static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *
     if ((r = check(host->settings, host->values, fail)) < 0)
         goto out;
     read_settings(sf);
-    if ((r = auth_open(sf, fail)) < 0)
+    if ((r = auth_open(sf, fail)) < 0 || (r = receive_open(sf, fail)) < 0)
         goto out;
     *ret_self = sf;
     return SL_OK;
@@ -287,7 +299,7 @@ out:
 
 static const sl_plugin plugin = {
     .size = sizeof(plugin),
-    .abi_minor = 1,
+    .abi_minor = 3,
     .name = "salesforce",
     .version = SLUICE_VERSION,
     .help = "a Salesforce org: writes records with Bulk API 2.0",
@@ -298,6 +310,9 @@ static const sl_plugin plugin = {
     .check = check,
     .open = salesforce_open,
     .close = salesforce_close,
+    .verify = receive_verify,
+    .unpack = receive_unpack,
+    .describe = receive_describe,
     .deliver = bulk_deliver,
     .resume = bulk_resume,
     .row_key = row_key,

@@ -8,6 +8,7 @@
 
 #include "errors.h"
 #include "operation.h"
+#include "receive.h"
 #include "text.h"
 
 enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
@@ -35,6 +36,7 @@ struct salesforce {
     EVP_PKEY *key; /* JWT only */
     int64_t poll_first_ms, poll_cap_ms, job_timeout_ms;
     struct session session;
+    struct receive receive;
     struct job *jobs;
     struct query *queries;
     struct text row_key; /* what row_key() gave last */

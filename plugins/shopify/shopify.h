@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include <sluice/sluice.h>
 
+#include "iso_time.h"
+
 struct shopify {
     const sl_host *host;
     sl_str shop; /* "acme.myshopify.com"; view into the settings */
@@ -138,11 +140,3 @@ void body_finish(struct body *b);
 
 /** The values of the first alternative that has any; absent and null are none. Returns how many. */
 size_t body_find(const struct body *b, sl_str path, struct value *ret, size_t room);
-
-/* ---- time.c ---- */
-
-#define TIME_TEXT_SIZE sizeof("2026-11-20T09:15:32.000Z")
-
-/** An ISO 8601 time with an offset ("2026-11-20T10:15:32+01:00", "Z", a fraction) as RFC 3339 in
- *  UTC with ms, which sorts as text. SL_E_INVALID, `ret` untouched: not such a time. */
-sl_status time_normalise(sl_str text, char ret[TIME_TEXT_SIZE]);

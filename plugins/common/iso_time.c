@@ -1,7 +1,7 @@
 /*
- * time.c - Shopify's times (the shop's offset, seconds) as UTC text that sorts.
+ * iso_time.c - times as remotes write them, as UTC text that sorts.
  */
-#include "shopify.h"
+#include "iso_time.h"
 
 #include <inttypes.h>
 

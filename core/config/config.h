@@ -102,7 +102,9 @@ struct conf_endpoint {
     uint32_t concurrency;   /* batches under way at once: 8 */
     uint32_t batch_records; /* 0: the action's */
     uint64_t batch_bytes;   /* 0: the action's */
-    int64_t batch_age_ms;   /* how long a batch gathers; 0: none. Only for actions that batch */
+    /* Only for actions that batch; below 0: as the adapter's batching() says */
+    int64_t batch_age_ms;   /* how long a batch gathers */
+    int64_t batch_quick_ms; /* ... and one that is small enough to go cheaply */
     struct conf_retry retry;
     bool has_retry;
     uint32_t retry_percent; /* of its calls may be retries: 20; 0 and 100: no bound */

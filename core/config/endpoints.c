@@ -122,6 +122,15 @@ static void fit_breaker(struct load *l, struct conf_endpoint *e, const sl_values
     e->breaker.open_max_ms = e->breaker.open_ms;
 }
 
+/** What the file does not say is the adapter's to say. */
+static void fit_batch(struct conf_endpoint *e, const sl_values *v)
+{
+    if (values_get(v, "batch.age")->from == VALUE_NONE)
+        e->batch_age_ms = -1;
+    if (values_get(v, "batch.quick")->from == VALUE_NONE)
+        e->batch_quick_ms = -1;
+}
+
 static void fit_rate(struct load *l, struct conf_endpoint *e, const sl_values *v)
 {
     const struct value *rate = values_get(v, "rate.per_second");
@@ -148,6 +157,7 @@ static void fit(struct load *l, struct conf_endpoint *e, const sl_values *v)
 {
     fit_duration(l, v, "timeout.connect", &e->connect_ms, "timeout.total", e->total_ms);
     fit_duration(l, v, "timeout.first_byte", &e->first_byte_ms, "timeout.total", e->total_ms);
+    fit_batch(e, v);
     fit_breaker(l, e, v);
     fit_rate(l, e, v);
     load_endpoint_retry(l, e, v);

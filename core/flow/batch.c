@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/pace.h"
+#include "flow/parents.h"
 #include "flow/pause.h"
 
 #define LOAD_AGAIN_MS 2000
@@ -26,6 +27,7 @@ static const char *const batch_state_names[BATCH__COUNT] = {
 static void batch_prepare(struct batch *b);
 static void batch_freeze(struct batch *b);
 static void batch_deliver(struct batch *b);
+static bool batch_compact(struct batch *b);
 
 static void batch_enter(struct batch *b, enum batch_state next)
 {
@@ -67,6 +69,7 @@ void batch_free(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         move_free(&b->items[i].move);
+        parents_release(&b->items[i]);
         if (b->items[i].d)
             b->items[i].d->batch = NULL;
     }
@@ -99,6 +102,7 @@ static void batch_end(struct batch *b)
 
     l->under_way--;
     l->critical -= b->priority == PRIORITY_CRITICAL;
+    l->narrow_out &= !b->narrow;
     keep_promise(b);
     pace_unused(l);
     batch_free(b);
@@ -113,6 +117,7 @@ static struct delivery *let_go(struct batch_item *it)
 
     d->batch = NULL;
     it->d = NULL;
+    parents_release(it);
     return d;
 }
 
@@ -123,6 +128,27 @@ static void put_back(struct batch_item *it)
 
     lane_enter(d, DS_READY);
     lane_place(d);
+}
+
+/** Those that are to be: the last one first, as each goes to the front of its pile. True: some are
+ *  left. */
+static bool put_back_marked(struct batch *b)
+{
+    for (size_t i = b->n; i-- > 0;)
+        if (b->items[i].back)
+            put_back(&b->items[i]);
+    return batch_compact(b);
+}
+
+/** All of it; the batch is over. What was made for it alone is forgotten. */
+static void put_all_back(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->items[i].freeze)
+            lane_drop_bytes(b->items[i].d);
+        b->items[i].back = true;
+    }
+    put_back_marked(b);
 }
 
 /** The same, but not at once: what failed would fail again. In the log it stays ready. */
@@ -161,14 +187,27 @@ static void batch_abandon(struct batch *b)
 
 /* ---- LOADING: bodies that are not in memory ---- */
 
+static void batch_go_on(struct batch *b);
+
 static void loaded(struct batch *b)
 {
     if (--b->pending == 0 && batch_compact(b)) {
         if (b->resumed)
-            batch_deliver(b);
+            batch_go_on(b);
         else
             batch_prepare(b);
     }
+}
+
+/** What it holds is known now: others of the lane may begin. */
+static void batch_go_on(struct batch *b)
+{
+    struct lane *l = b->lane;
+
+    for (size_t i = 0; i < b->n; i++)
+        parents_claim(&b->items[i]);
+    batch_deliver(b);
+    lane_pump_soon(l);
 }
 
 /** One of a batch that was sent before: it may be done, so it is not simply sent again. */
@@ -226,7 +265,12 @@ void batch_start(struct lane *l, struct delivery **members, size_t n, struct pil
 
     b->promised = true; /* by the pump */
     b->cost = from->cost;
+    b->narrow = from->narrow > 0;
+    l->narrow_out |= b->narrow;
     l->leaving++;
+    for (size_t i = 0; i < n; i++)
+        parents_claim(
+            &b->items[i]); /* those that are known: the pump has seen that they are free */
     batch_load(b);
 }
 
@@ -254,7 +298,7 @@ static void split_row_keys(struct batch *b)
             continue;
         HASH_FIND(hh, seen, key.ptr, key.len, k);
         if (k) {
-            put_back(&b->items[i]);
+            b->items[i].back = true;
             continue;
         }
         k = mem_zero(sizeof(*k) + key.len);
@@ -265,6 +309,15 @@ static void split_row_keys(struct batch *b)
     HASH_ITER (hh, seen, k, tmp) {
         HASH_DEL(seen, k);
         free(k);
+    }
+}
+
+/** Now that all bodies are there: what has a parent that another batch has waits for that one. */
+static void leave_parents(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        parents_learn(b->items[i].d);
+        b->items[i].back |= !parents_claim(&b->items[i]);
     }
 }
 
@@ -371,7 +424,8 @@ static void batch_prepare(struct batch *b)
         return;
     }
     split_row_keys(b);
-    if (!batch_compact(b))
+    leave_parents(b);
+    if (!put_back_marked(b))
         return;
     fill_records(b);
     b->pending = 1;
@@ -413,13 +467,8 @@ static void on_sent_durable(struct flow *f, struct commit *c, int status)
     if (status < 0) {
         log_error(&b->lane->log, "cannot record what is to be sent, nothing was sent: err=%s",
                   uv_strerror(status));
-        for (size_t i = 0; i < b->n; i++) {
-            if (b->items[i].freeze)
-                lane_drop_bytes(b->items[i].d);
-            put_back(&b->items[i]);
-        }
         lane_park(b->lane, STR("the store cannot write"), 5000);
-        batch_compact(b);
+        put_all_back(b);
         return;
     }
     b->id = c->records[0].seq;
@@ -466,12 +515,7 @@ static void batch_freeze(struct batch *b)
     };
 
     if (lane_closed_for(b)) { /* nothing is written of it yet */
-        for (size_t i = 0; i < b->n; i++) {
-            if (b->items[i].freeze)
-                lane_drop_bytes(b->items[i].d);
-            put_back(&b->items[i]);
-        }
-        batch_compact(b);
+        put_all_back(b);
         return;
     }
     sent.items = mem_array(b->n, sizeof(*sent.items));
@@ -598,7 +642,7 @@ static void feed_breaker(struct batch *b)
     for (size_t i = 0; i < b->n; i++) {
         uint32_t k = b->items[i].kind;
         good |= k == SL_DELIVERED || k == SL_REJECTED || k == SL_REVIEW;
-        bad |= k == SL_RETRY || k == SL_UNKNOWN;
+        bad |= (k == SL_RETRY && !b->items[i].narrow) || k == SL_UNKNOWN; /* rows, not the remote */
     }
     if (good && b->n == 1 && l->conf->breaker.slow_ms &&
         (int64_t)(uv_now(l->flow->loop) - b->started_ms) > l->conf->breaker.slow_ms)

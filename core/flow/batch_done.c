@@ -18,6 +18,7 @@ static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
     struct batch_item *it = &b->items[index];
     it->told = true;
     it->kind = o->kind;
+    it->narrow = o->kind == SL_RETRY && SL_HAS(sl_outcome, o, narrow);
     settle_outcome(it->d, o, it->d->attempts + 1,
                    (uint32_t)(uv_now(b->lane->flow->loop) - b->started_ms), &it->move);
     extras_link(&b->extras, it->d, o->links, o->n_links);

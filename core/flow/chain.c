@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "flow/behind.h"
 #include "flow/order.h"
+#include "flow/parents.h"
+
+#define PLACE_STEPS 256 /* who comes back finds about its old place */
 
 void chain_key(const struct conf_route *r, sl_str subject, sl_str piece, uint8_t out[16])
 {
@@ -43,22 +46,53 @@ void pile_add(struct delivery *d)
 {
     if (!may_leave(d) || !list_empty(&d->pile_node) || !earlier_clear(d))
         return;
-    struct pile *p = lane_pile(d);
     window_aside(d, false);
-    if (p->n++ == 0)
-        p->since_ms = uv_now(d->lane->flow->loop);
+    if (!d->ready_ms)
+        d->ready_ms = uv_now(d->lane->flow->loop);
+    parents_learn(d);
+    if (!parents_stop(d))
+        pile_put(d);
+}
+
+/** What is new stands last. What was out, or waited for its parent, goes back before what came
+ *  meanwhile. */
+static struct list *place_of(struct pile *p, const struct delivery *d)
+{
+    struct list *at = p->ready.next;
+
+    if (p->n == 0 || list_entry(p->ready.prev, struct delivery, pile_node)->ready_ms <= d->ready_ms)
+        return &p->ready;
+    for (unsigned i = 0; i < PLACE_STEPS && at != &p->ready; i++, at = at->next) {
+        const struct delivery *other = list_entry(at, struct delivery, pile_node);
+        if (other->ready_ms > d->ready_ms ||
+            (other->ready_ms == d->ready_ms && other->num > d->num))
+            break;
+    }
+    return at;
+}
+
+void pile_put(struct delivery *d)
+{
+    struct pile *p = lane_pile(d);
+
+    list_insert_before(place_of(p, d), &d->pile_node);
+    p->n++;
     p->bytes += d->body_len;
-    list_append(&p->ready, &d->pile_node);
 }
 
 void pile_take(struct delivery *d)
 {
     if (list_empty(&d->pile_node))
         return;
+    if (d->waits_parent) {
+        parents_leave(d);
+        return;
+    }
     struct pile *p = lane_pile(d);
     list_remove(&d->pile_node);
     p->n--;
     p->bytes -= d->body_len;
+    parents_leave(d);
 }
 
 void chain_join(struct delivery *d)

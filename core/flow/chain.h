@@ -25,3 +25,6 @@ void chain_blocked(struct flow *f, const uint8_t key[16], uint64_t dead);
 /** Into its pile, if it is ready and first of its chain; out of it. Both harmless when repeated. */
 void pile_add(struct delivery *d);
 void pile_take(struct delivery *d);
+/** Into its pile, where it belongs by the time since when it could leave. It may, and is in none.
+ */
+void pile_put(struct delivery *d);

@@ -6,12 +6,14 @@
 #include <string.h>
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/parents.h"
 #include "flow/state.h"
 
 void delivery_set_body(struct delivery *d, sl_str body)
 {
     free(d->body);
     d->body = mem_dup(body);
+    parents_unlearn(d);
     /* body_len is what a pile counted: it never changes, and both come from the same record */
     d->body_len = body.len;
 }

@@ -17,6 +17,7 @@ struct chain;
 struct event;
 struct gate;
 struct lane;
+struct parent;
 struct passed;
 struct pile;
 
@@ -72,12 +73,19 @@ struct delivery {
     struct list gate_node;
     struct passed *passed; /* overtake.c: it went past what it overtakes; NULL: not */
     struct list passed_node;
-    struct list earlier_node; /* in flow.earlier while it waits to be asked */
-    struct list pile_node;    /* in its pile while ready and first of its chain */
-    struct heap *heap;        /* of its lane, while waiting or unknown ... */
-    size_t heap_at;           /* ... and its place there; 0: in none */
-    struct batch *batch;      /* INFLIGHT */
-    UT_hash_handle hh;        /* flow.deliveries, by num */
+    struct list earlier_node;    /* in flow.earlier while it waits to be asked */
+    struct list pile_node;       /* in its pile while ready and first of its chain, or ... */
+    struct parent *waits_parent; /* ... with its parent, which another batch has: parents.c */
+    struct parent *kept_parent;  /* one that is kept for its pile, since it was passed too often */
+    uint64_t parent;             /* a hash of its parent's key; 0: it has none, or: */
+    bool parent_known;
+    uint8_t parent_passed; /* times its parent came free and went to others */
+    uint32_t narrow;       /* it goes in a batch of at most so many; 0: in any. In memory alone */
+    uint64_t ready_ms;     /* monotonic: since when it could leave; 0: it could not yet */
+    struct heap *heap;     /* of its lane, while waiting or unknown ... */
+    size_t heap_at;        /* ... and its place there; 0: in none */
+    struct batch *batch;   /* INFLIGHT */
+    UT_hash_handle hh;     /* flow.deliveries, by num */
 };
 
 void delivery_free(struct delivery *d); /* NULL is fine */

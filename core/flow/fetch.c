@@ -10,7 +10,7 @@
  */
 #include <stdlib.h>
 #include "base/mem.h"
-#include "flow/state.h"
+#include "flow/parents.h"
 
 #define FETCH_MOST  512
 #define FETCH_BYTES (2u << 20)
@@ -51,6 +51,7 @@ static void take(struct delivery *d, const struct store_body *row)
         d->lane->flow->ahead_bytes += d->ahead;
     }
     delivery_set_body(d, row->body);
+    parents_learn(d);
     if (row->request.len)
         delivery_set_request(d, row->request);
     if (it)

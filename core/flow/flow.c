@@ -13,6 +13,7 @@
 #include "flow/hold.h"
 #include "flow/intake.h"
 #include "flow/order.h"
+#include "flow/parents.h"
 #include "flow/pause.h"
 #include "flow/replay.h"
 #include "flow/state.h"
@@ -331,7 +332,7 @@ size_t flow_lanes(const struct flow *f)
 
 static int64_t lane_oldest(const struct lane *l)
 {
-    int64_t oldest = 0;
+    int64_t oldest = parents_oldest(l);
 
     for (struct list *i = l->piles.next; i != &l->piles; i = i->next) {
         const struct pile *p = list_entry(i, struct pile, node);

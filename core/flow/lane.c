@@ -11,6 +11,7 @@
 #include "flow/failover.h"
 #include "flow/order.h"
 #include "flow/pace.h"
+#include "flow/parents.h"
 #include "flow/pause.h"
 
 /* ---- life ---- */
@@ -57,6 +58,7 @@ void lane_finish(struct lane *l)
     }
     for (int p = 0; p < PRIORITY__COUNT; p++)
         lane_window_finish(&l->windows[p]);
+    parents_finish(l);
     free(l->waiting.at);
     free(l->asking.at);
     free(l->name);
@@ -68,6 +70,35 @@ void lane_finish(struct lane *l)
 
 /* ---- piles ---- */
 
+#define NARROW_GATHERS_MS 1000 /* one at a time: meanwhile they gather anyway */
+
+/** What the file does not say is the adapter's. */
+static uint64_t either(int64_t given_ms, int64_t deflt_ms)
+{
+    int64_t ms = given_ms >= 0 ? given_ms : deflt_ms;
+
+    return ms > 0 ? (uint64_t)ms : 0;
+}
+
+/** How its batches gather, by the endpoint and by the adapter. */
+static void pile_gathers(struct pile *p)
+{
+    const struct conf_endpoint *e = p->lane->conf;
+    const sl_plugin *plugin = p->target->endpoint->plugin;
+    sl_batching how = { .size = sizeof(how) };
+
+    if (SL_HAS(sl_plugin, plugin, batching))
+        plugin->batching(p->target->action, &how);
+    uint32_t records = e->batch_records ? e->batch_records : how.records;
+    if (records && records < p->max_records)
+        p->max_records = records;
+    p->age_ms = either(e->batch_age_ms, how.age_ms);
+    p->quick_records = how.quick_records;
+    p->quick_ms = either(e->batch_quick_ms, how.quick_ms);
+    if (p->quick_ms > p->age_ms)
+        p->quick_ms = p->age_ms;
+}
+
 static void pile_limits(struct pile *p)
 {
     const sl_action *a = &p->target->endpoint->plugin->actions[p->target->action];
@@ -77,11 +108,29 @@ static void pile_limits(struct pile *p)
     p->max_bytes = a->batch_bytes;
     if (p->max_records == 1)
         return;
-    if (e->batch_records && e->batch_records < p->max_records)
-        p->max_records = e->batch_records;
     if (e->batch_bytes && (!p->max_bytes || e->batch_bytes < p->max_bytes))
         p->max_bytes = e->batch_bytes;
-    p->age_ms = (uint64_t)e->batch_age_ms;
+    pile_gathers(p);
+    if (!p->narrow)
+        return;
+    if (p->narrow < p->max_records)
+        p->max_records = p->narrow;
+    if (p->age_ms > NARROW_GATHERS_MS)
+        p->age_ms = NARROW_GATHERS_MS;
+    p->quick_records = 0;
+}
+
+uint64_t pile_since(const struct pile *p)
+{
+    return p->n ? list_entry(p->ready.next, struct delivery, pile_node)->ready_ms
+                : uv_now(p->lane->flow->loop);
+}
+
+uint64_t pile_gathers_ms(const struct pile *p)
+{
+    if (p->quick_records && p->priority == PRIORITY_CRITICAL)
+        return 0;
+    return p->n <= p->quick_records ? p->quick_ms : p->age_ms;
 }
 
 struct pile *lane_pile(const struct delivery *d)
@@ -90,7 +139,7 @@ struct pile *lane_pile(const struct delivery *d)
 
     list_each (i, &l->piles) {
         struct pile *p = list_entry(i, struct pile, node);
-        if (p->target == d->target && p->priority == d->priority)
+        if (p->target == d->target && p->priority == d->priority && p->narrow == d->narrow)
             return p;
     }
     struct pile *p = mem_zero(sizeof(*p));
@@ -98,6 +147,7 @@ struct pile *lane_pile(const struct delivery *d)
     p->target = d->target;
     p->lane = l;
     p->priority = d->priority;
+    p->narrow = d->narrow;
     p->cost = 1;
     p->pause = pause_of(l->flow, true, str_of(d->route->name));
     list_init(&p->ready);
@@ -131,6 +181,8 @@ void lane_enter(struct delivery *d, enum delivery_state next)
     d->lane->counts[next]++;
     d->indexed &= next == DS_INFLIGHT; /* what it was when it was claimed, it still is */
     d->over_budget = false;
+    if (next != DS_READY && next != DS_INFLIGHT) /* when it comes back its batch gathers anew */
+        d->ready_ms = 0;
     d->state = next;
     window_in(d);
 }

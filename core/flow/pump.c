@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/pace.h"
+#include "flow/parents.h"
 #include "flow/pause.h"
 
 static const uint32_t weights[PRIORITY__COUNT] = { 8, 4, 2, 1 };
@@ -33,7 +34,8 @@ static uint64_t pile_ripe_in(const struct pile *p, uint64_t now)
         return NEVER;
     if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes))
         return 0;
-    return now >= p->since_ms + p->age_ms ? 0 : p->since_ms + p->age_ms - now;
+    uint64_t ripe = pile_since(p) + pile_gathers_ms(p);
+    return now >= ripe ? 0 : ripe - now;
 }
 
 static uint64_t pile_head(const struct pile *p)
@@ -73,7 +75,7 @@ static struct pile *choose_pile(struct lane *l, uint32_t slots, uint64_t now)
     l->critical_waits = false;
     list_each (i, &l->piles) {
         struct pile *p = list_entry(i, struct pile, node);
-        if (pile_ripe_in(p, now) != 0 || action_waits(p, now))
+        if (pile_ripe_in(p, now) != 0 || action_waits(p, now) || (p->narrow && l->narrow_out))
             continue;
         l->critical_waits |= p->priority == PRIORITY_CRITICAL;
         if (!has_slot(l, p->priority, slots)) {
@@ -95,24 +97,44 @@ static struct pile *choose_pile(struct lane *l, uint32_t slots, uint64_t now)
     return NULL; /* not reached: full credits serve whoever is there */
 }
 
+/** A pile that cannot go, whatever is kept for it. */
+static bool pile_stands(const struct pile *p, uint64_t now)
+{
+    return p->pause || action_waits(p, now);
+}
+
+/** Is its first one free to go? Those at the front whose parents other batches have go and wait for
+ *  these; then the pile may not be ripe any more. */
+static bool head_is_free(struct pile *p)
+{
+    bool all = true;
+
+    while (p->n && parents_stop(list_entry(p->ready.next, struct delivery, pile_node)))
+        all = false;
+    return all;
+}
+
+/** Its first one is free. */
 static void start_batch(struct lane *l, struct pile *p)
 {
-    struct delivery **members = mem_array(p->n < p->max_records ? p->n : p->max_records,
-                                          sizeof(struct delivery *));
-    size_t n = 0;
+    size_t n = 0, most = p->n < p->max_records ? p->n : p->max_records;
+    struct delivery **members = mem_array(most, sizeof(*members));
     uint64_t bytes = 0;
 
-    while (p->n && n < p->max_records) {
-        struct delivery *d = list_entry(p->ready.next, struct delivery, pile_node);
+    list_each_safe (i, tmp, &p->ready) {
+        struct delivery *d = list_entry(i, struct delivery, pile_node);
+        if (parents_stop(d))
+            continue;
         if (n && p->max_bytes && bytes + d->body_len > p->max_bytes)
             break;
         bytes += d->body_len;
         pile_take(d);
         lane_enter(d, DS_INFLIGHT);
         members[n++] = d;
+        if (n == most)
+            break;
     }
-    p->since_ms = uv_now(l->flow->loop);
-    budget_call(&l->budget, p->since_ms);
+    budget_call(&l->budget, uv_now(l->flow->loop));
     batch_start(l, members, n, p);
     free(members);
 }
@@ -264,7 +286,12 @@ static uint64_t start_ripe(struct lane *l, uint32_t slots, uint64_t now)
 {
     struct pile *p;
 
+    if (parents_unread(l)) /* woken when they are */
+        return NEVER;
+    parents_sweep(l, pile_stands, now);
     while ((p = choose_pile(l, slots, now))) {
+        if (!head_is_free(p))
+            continue;
         uint64_t wait = take_leave(l, lane_breaker(l, p->target), p->cost, p->priority, now);
         if (wait)
             return wait;

@@ -254,6 +254,16 @@ static bool is_left(const struct delivery *d)
     return d->state == DS_INFLIGHT && !d->settling && !d->batch && d->target;
 }
 
+bool recover_left_in(const struct lane *l)
+{
+    struct left_batch *b, *tmp;
+
+    HASH_ITER (hh, l->flow->left, b, tmp)
+        if (b->lane == l && !b->handled)
+            return true;
+    return false;
+}
+
 static void left_ready(struct left_batch *b)
 {
     struct delivery **members = mem_array(b->n ? b->n : 1, sizeof(*members));
@@ -273,6 +283,7 @@ static void left_ready(struct left_batch *b)
         for (size_t i = 0; i < n; i++)
             now_unknown(members[i]);
     free(members);
+    lane_pump_soon(b->lane); /* it may have waited for what is in here */
     recover_step_done(b->flow);
 }
 
@@ -307,6 +318,7 @@ static void no_such_batch(struct left_batch *b)
         if (d->batch_id == b->id && is_left(d))
             now_unknown(d);
     }
+    lane_pump_soon(b->lane);
     recover_step_done(b->flow);
 }
 

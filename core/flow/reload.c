@@ -21,6 +21,7 @@
 #include "flow/intake.h"
 #include "flow/order.h"
 #include "flow/pace.h"
+#include "flow/parents.h"
 #include "flow/pause.h"
 
 #define HOLD_AT_ONCE  500 /* moves in a record */
@@ -120,16 +121,10 @@ static void change_lanes(struct flow *f, struct adapter **adapters)
 
 /* ---- piles: made of routes and targets, so they are made anew ---- */
 
-/** One that stood in a pile. */
-struct ripe {
-    struct delivery *d;
-    uint64_t since_ms; /* of its pile */
-};
-
 struct swap {
     struct flow *flow;
     const struct config *before, *next;
-    struct ripe *ripe;
+    struct delivery **ripe; /* that stood in a pile */
     size_t n_ripe, cap;
 };
 
@@ -141,7 +136,7 @@ static void take_pile(struct swap *s, struct pile *p)
             s->cap = s->cap ? s->cap * 2 : 256;
             s->ripe = mem_grow(s->ripe, s->cap * sizeof(*s->ripe));
         }
-        s->ripe[s->n_ripe++] = (struct ripe){ d, p->since_ms };
+        s->ripe[s->n_ripe++] = d;
         pile_take(d);
     }
     list_remove(&p->node);
@@ -152,6 +147,7 @@ static void take_piles(struct swap *s)
 {
     for (size_t i = 0; i < s->flow->n_all_lanes; i++) {
         struct lane *l = s->flow->lanes[i];
+        parents_scatter(l);
         while (!list_empty(&l->piles))
             take_pile(s, list_entry(l->piles.next, struct pile, node));
     }
@@ -159,15 +155,8 @@ static void take_piles(struct swap *s)
 
 static void put_piles(struct swap *s)
 {
-    for (size_t i = 0; i < s->n_ripe; i++) {
-        struct delivery *d = s->ripe[i].d;
-        pile_add(d);
-        if (list_empty(&d->pile_node))
-            continue;
-        struct pile *p = lane_pile(d);
-        if (s->ripe[i].since_ms < p->since_ms)
-            p->since_ms = s->ripe[i].since_ms;
-    }
+    for (size_t i = 0; i < s->n_ripe; i++)
+        pile_add(s->ripe[i]);
     free(s->ripe);
 }
 
@@ -202,6 +191,7 @@ bool delivery_repoint(struct delivery *d)
         return false;
     d->route = r;
     d->target = t;
+    parents_unlearn(d); /* the route's parameters may say otherwise */
     config_unref(d->stale);
     d->stale = NULL;
     return true;

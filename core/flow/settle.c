@@ -194,6 +194,8 @@ void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, u
         .latency_ms = latency_ms,
         .arrival = arrival_of(d, o),
     };
+    if (o->kind != SL_RETRY && o->kind != SL_THROTTLED)
+        d->narrow = 0;
     switch (o->kind) {
     case SL_DELIVERED:
         m->state = DS_DELIVERED;
@@ -201,6 +203,8 @@ void settle_outcome(struct delivery *d, const sl_outcome *o, uint32_t attempt, u
         m->reference = own(o->reference);
         break;
     case SL_RETRY:
+        if (SL_HAS(sl_outcome, o, narrow))
+            d->narrow = o->narrow;
         settle_retry(d, attempt, o->after_ms, o->why, m);
         break;
     case SL_THROTTLED:

@@ -109,7 +109,7 @@ static bool is_stuck(const struct delivery *d, int depth)
 
 static size_t can_go(const struct lane *l, int priority)
 {
-    size_t n = 0;
+    size_t n = l->parents_waiting[priority]; /* as soon as another batch is over */
 
     for (struct list *i = l->piles.next; i != &l->piles; i = i->next) {
         const struct pile *p = list_entry(i, struct pile, node);

@@ -38,11 +38,13 @@ struct pile {
     struct list ready; /* struct delivery.pile_node */
     size_t n;
     uint64_t bytes;
-    uint64_t since_ms; /* monotonic: when it became non-empty; the age of its batch */
+    uint32_t narrow; /* theirs; a batch has no more. 0: it is not for narrow ones */
     uint32_t max_records;
     uint64_t max_bytes;
-    uint64_t age_ms;
-    uint32_t cost; /* tokens: what the batch before took */
+    uint64_t age_ms;        /* how long a batch gathers ... */
+    uint32_t quick_records; /* ... of more than so many; 0: of any */
+    uint64_t quick_ms;      /* and of no more */
+    uint32_t cost;          /* tokens: what the batch before took */
 };
 
 struct nums {
@@ -82,6 +84,10 @@ struct lane {
     struct breaker *actions;  /* own: one for each action of the plugin; NULL: not per action */
     struct budget budget;     /* of retries */
     struct list piles;
+    struct parent *parents; /* parents.c: hash by key; of batches in flight, or kept ... */
+    size_t parents_kept;    /* ... so many */
+    size_t parents_waiting[PRIORITY__COUNT]; /* deliveries that wait for one */
+    bool narrow_out;                         /* a batch of narrow ones is in flight */
     struct window windows[PRIORITY__COUNT];
     uint32_t credits[PRIORITY__COUNT]; /* weighted round: what is left of this round */
     struct heap waiting, asking;       /* WAITING and UNKNOWN, by next_ms */
@@ -140,10 +146,13 @@ enum batch_state {
 
 struct batch_item {
     struct batch *batch;
-    struct delivery *d; /* NULL: no longer of this batch */
-    bool awaited;       /* its body or its request */
-    bool told;          /* the adapter gave an outcome */
-    bool freeze;        /* its request was made for this batch: goes into the `sent` record */
+    struct delivery *d;    /* NULL: no longer of this batch */
+    struct parent *parent; /* that it claims; NULL: none */
+    bool back;             /* it is to be put back */
+    bool narrow;           /* its outcome asks for a narrow batch */
+    bool awaited;          /* its body or its request */
+    bool told;             /* the adapter gave an outcome */
+    bool freeze;           /* its request was made for this batch: goes into the `sent` record */
     char key[40];
     struct rec_move move; /* what will be written; its reason and reference are owned */
     uint32_t kind;        /* SL_* of the outcome, for the counters */
@@ -175,6 +184,7 @@ struct batch {
     struct breaker *breaker; /* of its lane */
     uint64_t breaker_trips;  /* ... and its trips when it was allowed */
     bool probe;              /* it went out to see whether a parked lane works again */
+    bool narrow;             /* of narrow ones: the only one of its lane */
     uint8_t priority;
     uint32_t overtaken; /* while it was paced, by more urgent ones */
     uint32_t cost;      /* tokens */
@@ -413,6 +423,8 @@ void lane_breakers_drop(struct lane *l);
 /** The breaker of this target's action, or the endpoint's. NULL: the endpoint's. */
 struct breaker *lane_breaker(struct lane *l, const struct conf_target *t);
 struct pile *lane_pile(const struct delivery *d); /* made when there is none */
+uint64_t pile_since(const struct pile *p);        /* monotonic: since when its oldest could leave */
+uint64_t pile_gathers_ms(const struct pile *p);   /* how long it waits for more, since then */
 /** What was allowed to leave says nothing of the remote's health: its probe is free again. */
 void lane_forget(struct breaker *b, uint64_t trips_then);
 
@@ -529,6 +541,8 @@ const struct conf_target *find_group_target(const struct conf_route *r, const st
 
 /** The move that holds a delivery whose route or target is gone. Strings of *ret are owned. */
 void orphan_move(const struct delivery *d, struct rec_move *ret);
+/** Are there batches of the lane of which nobody knows yet whether they are resumed? */
+bool recover_left_in(const struct lane *l);
 /** Hold it so. It is not under way. */
 void recover_orphan(struct delivery *d);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "flow/order.h"
+#include "flow/parents.h"
 #include "flow/pause.h"
 
 void why_say(struct why *ret, int64_t until_ms, const char *fmt, ...)
@@ -245,11 +246,34 @@ static bool gathers(struct delivery *d, struct why *w)
     struct pile *p = lane_pile(d);
     uint64_t now = uv_now(d->lane->flow->loop);
 
-    if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes) ||
-        now >= p->since_ms + p->age_ms)
+    uint64_t ripe = pile_since(p) + pile_gathers_ms(p);
+    if (p->n >= p->max_records || (p->max_bytes && p->bytes >= p->max_bytes) || now >= ripe)
         return false;
-    why_say(w, why_wall(d->lane->flow, p->since_ms + p->age_ms),
-            "its batch gathers: %zu of %u are there", p->n, p->max_records);
+    why_say(w, why_wall(d->lane->flow, ripe), "its batch gathers: %zu of %u are there", p->n,
+            p->max_records);
+    return true;
+}
+
+static bool parent_is_out(struct delivery *d, struct why *w)
+{
+    const struct batch *b = parents_holder(d);
+
+    if (!d->waits_parent)
+        return false;
+    if (b && b->id)
+        why_say(w, 0, "batch %" PRIu64 " of %s is in flight with the same parent", b->id,
+                d->lane->conf->name);
+    else
+        why_say(w, 0, "another batch of %s goes first with the same parent", d->lane->conf->name);
+    return true;
+}
+
+static bool narrow_is_out(struct delivery *d, struct why *w)
+{
+    if (!d->narrow || !d->lane->narrow_out)
+        return false;
+    why_say(w, 0, "its turn: %s asked for small batches, one at a time, and one is in flight",
+            d->lane->conf->name);
     return true;
 }
 
@@ -271,8 +295,9 @@ static bool turn(struct delivery *d, struct why *w)
 /* ---- all of them ---- */
 
 static why_cause *const causes[] = {
-    at_work,  in_flight, held,    over_budget,  next_attempt, next_question, behind, why_dead,
-    why_gate, no_target, gateway, route_paused, lane,         gathers,       turn,
+    at_work, in_flight,     held,          over_budget, next_attempt, next_question,
+    behind,  why_dead,      why_gate,      no_target,   gateway,      route_paused,
+    lane,    parent_is_out, narrow_is_out, gathers,     turn,
 };
 
 bool flow_why(struct flow *f, uint64_t num, struct why *ret)

@@ -234,6 +234,21 @@ typedef struct sl_action {
     const char *help;
 } sl_action;
 
+/** How an action's batches gather, unless the endpoint's `batch` says otherwise: what batching()
+ *  fills in. All 0: a batch leaves at once, with what is there, up to `batch_records`. Not fields
+ *  of sl_action: that stands in an array, and has no size. @since 0.3 */
+typedef struct sl_batching {
+    uint32_t size;
+    /** Up to so many records go cheaply, and soon, without a large batch: where no more than these
+     *  wait they leave `quick_ms` after the oldest of them came. What is critical leaves at once
+     *  then, however many there are. 0: there is no such way. */
+    uint32_t quick_records;
+    uint32_t records; /* so many leave without waiting for more; 0: batch_records */
+    uint32_t _reserved;
+    int64_t age_ms;   /* how long a batch gathers that is larger than quick_records */
+    int64_t quick_ms; /* at most age_ms counts */
+} sl_batching;
+
 /** One delivery, as the adapter sees it. */
 typedef struct sl_record {
     uint32_t size;
@@ -323,6 +338,13 @@ typedef struct sl_outcome {
     /** What the decision rests on: any JSON up to 16 KiB, shown to the letter; empty: none. No
      *  secrets. */
     sl_str evidence;
+    /** For RETRY: again in a batch of at most so many records, of which one at a time is in flight
+     *  at the endpoint: for rows that were in each other's way, or in somebody else's. It holds
+     *  until the record has another outcome than RETRY or THROTTLED, and is kept in memory only:
+     *  after a restart the record goes in any batch. 0: in any batch, or as it was said last.
+     *  @since 0.3 */
+    uint32_t narrow;
+    uint32_t _reserved2;
 } sl_outcome;
 
 typedef void (*sl_durable_cb)(void *ctx, sl_status status);
@@ -639,6 +661,18 @@ typedef struct sl_plugin {
      *  several feeds may be under way at once. Not called while the endpoint is paused, parked or
      *  its breaker open. */
     void (*poll)(void *self, void *handle, sl_str cursor, const sl_poll_out *out);
+
+    /* As a destination whose records are in each other's way. @since 0.3 */
+    /** A key such that two batches in flight at an endpoint never hold records of one key: what the
+     *  remote locks while it writes them, such as their parent. Records of one batch may share it.
+     *  Compared byte by byte over all actions and routes of the endpoint; in flight is from the
+     *  choice of the batch until its outcomes are stored, over a restart too where the batch is
+     *  resumed. Pure and quick (some microseconds): asked for once for each body. NULL, or an empty
+     *  view: none. The view stays valid until the next call. */
+    sl_str (*parent_key)(void *self, void *handle, sl_str body);
+    /** How an action's batches gather. Plugin level: pure. `ret` comes with its size and all else
+     *  0. NULL: at once. */
+    void (*batching)(uint32_t action, sl_batching *ret);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

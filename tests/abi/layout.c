@@ -182,6 +182,14 @@ CHECK_OFFSET(sl_action, batch_bytes, 16);
 CHECK_OFFSET(sl_action, params, 24);
 CHECK_OFFSET(sl_action, help, 32);
 
+CHECK_SIZE(sl_batching, 32);
+CHECK_OFFSET(sl_batching, size, 0);
+CHECK_OFFSET(sl_batching, quick_records, 4);
+CHECK_OFFSET(sl_batching, records, 8);
+CHECK_OFFSET(sl_batching, _reserved, 12);
+CHECK_OFFSET(sl_batching, age_ms, 16);
+CHECK_OFFSET(sl_batching, quick_ms, 24);
+
 CHECK_SIZE(sl_record, 136);
 CHECK_OFFSET(sl_record, size, 0);
 CHECK_OFFSET(sl_record, attempt, 4);
@@ -214,7 +222,7 @@ CHECK_SIZE(sl_emit, 32);
 CHECK_OFFSET(sl_emit, topic, 0);
 CHECK_OFFSET(sl_emit, body, 16);
 
-CHECK_SIZE(sl_outcome, 144);
+CHECK_SIZE(sl_outcome, 152);
 CHECK_OFFSET(sl_outcome, size, 0);
 CHECK_OFFSET(sl_outcome, kind, 4);
 CHECK_OFFSET(sl_outcome, after_ms, 8);
@@ -231,6 +239,8 @@ CHECK_OFFSET(sl_outcome, _reserved, 92);
 CHECK_OFFSET(sl_outcome, hold_type, 96);
 CHECK_OFFSET(sl_outcome, choices, 112);
 CHECK_OFFSET(sl_outcome, evidence, 128);
+CHECK_OFFSET(sl_outcome, narrow, 144);
+CHECK_OFFSET(sl_outcome, _reserved2, 148);
 
 CHECK_SIZE(sl_done, 48);
 CHECK_OFFSET(sl_done, size, 0);
@@ -336,7 +346,7 @@ CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 224);
+CHECK_SIZE(sl_plugin, 240);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -366,6 +376,8 @@ CHECK_OFFSET(sl_plugin, feeds, 192);
 CHECK_OFFSET(sl_plugin, bind_feed, 200);
 CHECK_OFFSET(sl_plugin, unbind_feed, 208);
 CHECK_OFFSET(sl_plugin, poll, 216);
+CHECK_OFFSET(sl_plugin, parent_key, 224);
+CHECK_OFFSET(sl_plugin, batching, 232);
 /* to here */
 /* clang-format on */
 #endif

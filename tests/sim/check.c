@@ -117,6 +117,7 @@ static void check_closed_lane(struct call *c)
 void check_call_over(struct call *c)
 {
     c->remote->after_park -= c->after_park;
+    check_batch_over(c);
     c->probe = c->after_park = false;
 }
 
@@ -138,7 +139,7 @@ static bool is_ripe(const struct sim *s, const struct remote *r, const struct ro
             since = row->own->head_ms;
     }
     return since + RIPE_MS < world_now() && !check_is_behind(s, row, &since) &&
-           since + RIPE_MS < world_now();
+           !check_batch_waits(r, row, &since) && since + RIPE_MS < world_now();
 }
 
 static void check_turns(struct remote *r, uint8_t priority)
@@ -264,6 +265,7 @@ void check_call(struct call *c, const sl_batch *b)
         r->sim->waits[r->sim->n_waits++] = (uint32_t)(clock_wall_ms() - first->received_ms);
     for (size_t i = 0; i < c->n; i++)
         check_one(c, b, i);
+    check_batch(c, b);
     if (!sent || !first)
         return;
     check_tokens(r);
@@ -433,6 +435,7 @@ void check_record(void *ctx, uint64_t seq, enum record_type type, sl_str payload
     for (size_t i = 0; i < rec.n_moves; i++) {
         check_unfollowed(s, &rec.moves[i]);
         moment_done(s, &rec.moves[i]);
+        check_batch_moved(s, is(rec.who, "adapter"), &rec.moves[i]);
     }
     uint64_t job = tables_replay_of(rec.who);
     for (size_t i = 0; i < rec.n_moves && job; i++)

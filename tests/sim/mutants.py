@@ -87,12 +87,24 @@ MUTANTS = {
         "due", "due_again(f, false, g->nums[i], g->clocks[i], BUSY_MS);", ";"),
     "two stand in for one": (
         "remap", "m->siblings[i].piece && !strcmp(m->siblings[i].piece, piece)", "0"),
+    "two batches have one parent": (
+        "parents", ("    if (!p || is_free(p, d))", "    if (p && p->holder != it->batch && !is_free(p, d))"),
+        ("    if (1)", "    if (0)")),
+    "a body that was read back puts its parent into a second batch": (
+        "parents", "    if (p && p->holder != it->batch && !is_free(p, d))", "    if (0)"),
+    "what goes on after a restart has no parents": ("pump", "if (parents_unread(l))", "if (0)"),
+    "who waits for a parent is never called": ("parents", "        pile_put(d);", "        ;"),
+    "a parent goes to whoever is first each time": ("parents", "++d->parent_passed > PASSED_MOST", "0"),
+    "narrow ones go with all others": ("lane", "p->priority == d->priority && p->narrow == d->narrow", "p->priority == d->priority"),
+    "narrow batches go side by side": ("pump", "(p->narrow && l->narrow_out)", "0"),
+    "a narrow batch has as many as any": ("lane", "        p->max_records = p->narrow;", "        ;"),
     "what was edited goes by another route": ("fallback", "r->fallback_route && row->edited", "0"),
 }
 
 # What takes a moment that seeds hardly come to: the unit test in tests/unit/flow that plays it must fail.
 UNITS = {
     "what is left while more is read is forgotten": "behind",
+    "a parent goes to whoever is first each time": "parents",
 }
 
 # Windows far too small for what there is: what is said of windows shows there first.

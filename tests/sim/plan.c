@@ -376,6 +376,7 @@ void plan_make(struct sim *s)
     s->reloads = (unsigned)PICK(&s->stopping, 0, 0, 2, 6);
     s->replays = (unsigned)PICK(&s->replaying, 0, 0, 1, 3);
     replay_plan_doubt(s);
+    plan_batches(s);
 }
 
 void plan_finish(struct sim *s)

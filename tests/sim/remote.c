@@ -170,6 +170,10 @@ static void tell_one(struct call *c, size_t i)
         o.emits = &emit;
         o.n_emits = 1;
     }
+    if (o.kind == SL_RETRY)
+        o.narrow = batches_narrow(r, c->books[i]);
+    else if (o.kind != SL_THROTTLED)
+        c->books[i]->narrow = 0;
     if (o.kind == SL_UNKNOWN && one_in(&r->rng, 3))
         return; /* nothing told is unknown, too */
     c->done->outcome(c->done->ctx, i, &o);
@@ -305,6 +309,7 @@ static void sim_resume(void *self, void *handle, const sl_batch *b, sl_str token
     (void)token;
     c->done = done;
     take_records(c, b);
+    check_batch(c, b);
     world_say(&r->sim->w, "%s resumes batch %llu", r->conf->name, (unsigned long long)b->id);
     world_in(&r->sim->w, latency(r), on_resumed, c);
 }
@@ -443,4 +448,6 @@ const sl_plugin sim_plugin = {
     .confirm = sim_confirm,
     .lookup = sim_lookup,
     .cost = allow_cost,
+    .parent_key = sim_parent_key,
+    .batching = sim_batching,
 };

@@ -61,6 +61,8 @@ struct book {
     uint64_t request;
     uint32_t attempt, refused_attempt; /* the newest; the one that was refused for pace, in ... */
     uint64_t refused_life;             /* ... which life of the process; 0: none */
+    unsigned narrow, narrow_at;        /* batches.c: what it was told, by which remote, in ... */
+    uint64_t narrow_life;              /* ... which life of the process; 0: never */
 };
 
 enum call_kind { CALL_PREPARE, CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_CANCEL, CALL_LOOKUP };
@@ -83,6 +85,8 @@ struct call {
     size_t n;
     struct book *books[10];
     enum deed deeds[10];
+    char parents[10]; /* '\0': none */
+    bool narrow;      /* a batch of narrow ones */
     int64_t after_ms;
     char key[40];
     struct allow_call paid;
@@ -103,6 +107,10 @@ struct remote {
     int64_t dead_from, dead_until; /* nobody is there; some of what is sent arrives all the same */
     unsigned vague;                /* per mille of questions: too early, or cannot tell */
     bool emits, links;
+    unsigned parents;      /* batches.c: it locks one of so many with each record; 0: it does not */
+    unsigned narrow;       /* per mille of what it wants again: in a narrow batch */
+    char parent[2];        /* what the adapter said last */
+    int64_t parent_ms[26]; /* when a batch with each was seen last */
     struct allowance allow; /* what it lets pass */
     /* kept by the checks, since the process began */
     int64_t tokens, tokens_ms; /* millionths */
@@ -213,6 +221,16 @@ void stand_in_answer(struct call *c); /* of a cancel */
 void check_stand_ins(struct sim *s);  /* at the end: what stands in for what did not arrive */
 /** How many of the route's deliveries of the event stand in for another of it. */
 unsigned check_fell(struct sim *s, const struct event_row *e, const struct conf_route *route);
+
+/* batches.c: parents, and narrow batches */
+void plan_batches(struct sim *s);
+sl_str sim_parent_key(void *self, void *handle, sl_str body);
+void sim_batching(uint32_t action, sl_batching *ret);
+uint32_t batches_narrow(struct remote *r, struct book *k);
+void check_batch(struct call *c, const sl_batch *b); /* it comes, or goes on */
+void check_batch_over(const struct call *c);
+void check_batch_moved(struct sim *s, bool by_remote, const struct rec_move *m);
+bool check_batch_waits(const struct remote *r, const struct row *row, int64_t *since);
 
 /* stop.c, reload.c: what is to come; and after the faults, all as it was: false: not yet */
 void stop_plan(struct sim *s);

@@ -134,7 +134,8 @@ static void every_default_is_filled_in(void **state)
     CHECK_EQ(e->concurrency, 8);
     CHECK_EQ(e->batch_records, 0);
     CHECK_EQ(e->batch_bytes, 0);
-    CHECK_EQ(e->batch_age_ms, 0);
+    CHECK_EQ(e->batch_age_ms, -1); /* as the adapter says */
+    CHECK_EQ(e->batch_quick_ms, -1);
     CHECK_EQ(e->has_retry, false);
     CHECK_EQ(e->retry.first_ms, 1000);
     CHECK_EQ(e->retry.cap_ms, 300000);

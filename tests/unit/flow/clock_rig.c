@@ -287,7 +287,7 @@ void clock_rig_up(struct clock_rig *r)
     store_sim_start(r->store);
     for (size_t i = 0; i < CLOCK_ENDPOINTS; i++) {
         r->adapters[i] = (struct adapter){
-            .plugin = &plugin, .self = r, .open = true, .conf = &r->endpoints[i]
+            .plugin = r->endpoints[i].plugin, .self = r, .open = true, .conf = &r->endpoints[i]
         };
         r->table[i] = &r->adapters[i];
     }

@@ -6,7 +6,7 @@
  * "SUBJECT at VERSION". "crm" takes deliveries at once, as `kind` says; a look-up finds nothing.
  * There are no mapping workers: a program of a hold is true for an event whose body has the
  * program's text in it, and a route's makes a piece of each key in "SUBJECT /KEY/KEY", and fails
- * without one.
+ * without one. A test may give "crm" a plugin of its own before clock_rig_up().
  */
 #pragma once
 

@@ -312,6 +312,7 @@ static int open_all(struct daemon *d, struct fail *fail)
         (r = host_open(&d->host, &d->loop, d->config, d->mapper, fail)) < 0 ||
         (r = open_flow(d, fail)) < 0)
         return r;
+    host_use_store(d->host, d->store);
     watch_attach(d->watch, d->flow, d->store, d->mapper);
     struct admin_conf admin = {
         .loop = &d->loop,

@@ -11,8 +11,10 @@
 #include "flow/flow.h"
 #include "flow/program.h"
 #include "net/http_client.h"
+#include "store/store.h"
 
-#define SLOW_US 5000
+#define SLOW_US     5000
+#define MOST_LINKED 4096
 
 /** A jq program an instance has asked for; kept so that the workers keep it compiled. */
 struct kept_program {
@@ -55,6 +57,7 @@ struct instance {
 struct host {
     uv_loop_t *loop;
     struct mapper *mapper;
+    struct store *store;       /* NULL: no links are known */
     struct adapter **adapters; /* own; one per endpoint */
     size_t n;                  /* ... of these */
     struct list instances;     /* own; those that end as well */
@@ -352,6 +355,58 @@ static sl_status service_transform(void *ctx, sl_str program, sl_str input, sl_s
     return SL_OK;
 }
 
+/* ---- links ---- */
+
+struct service_linked {
+    struct instance *instance;
+    sl_linked_cb cb;
+    void *ctx;
+};
+
+static void on_linked(void *ctx, int status, const sl_str *subjects, size_t n)
+{
+    struct service_linked *l = ctx;
+    struct instance *in = l->instance;
+    uint64_t began = clock_mono_us();
+
+    if (in->closing || status == UV_ECANCELED)
+        l->cb(l->ctx, SL_E_CANCELLED, NULL, 0);
+    else if (status < 0)
+        l->cb(l->ctx, status == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_INTERNAL, NULL, 0);
+    else
+        l->cb(l->ctx, SL_OK, subjects, n);
+    measured(in, began, "an answer about links");
+    free(l);
+    instance_release(in);
+}
+
+static sl_status service_linked(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb,
+                                void *cb_ctx)
+{
+    struct instance *in = ctx;
+    struct service_linked *l;
+    struct rec_ref *asked;
+    int r;
+
+    if (in->closing || !in->host->store)
+        return SL_E_CANCELLED;
+    if (n == 0 || n > MOST_LINKED)
+        return n == 0 ? SL_E_INVALID : SL_E_LIMIT;
+    asked = mem_array(n, sizeof(*asked));
+    for (size_t i = 0; i < n; i++)
+        asked[i] = (struct rec_ref){ str_of(in->name), refs[i].kind, refs[i].id };
+    l = mem_zero(sizeof(*l));
+    *l = (struct service_linked){ in, cb, cb_ctx };
+    r = store_links(in->host->store, asked, n, on_linked, l);
+    free(asked);
+    if (r < 0) {
+        free(l);
+        return r == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_CANCELLED;
+    }
+    in->held++;
+    return SL_OK;
+}
+
 /* ---- an instance's life ---- */
 
 static void client_conf(const struct conf_endpoint *e, struct http_client_conf *conf)
@@ -474,6 +529,7 @@ static int open_plugin(struct instance *in, struct fail *fail)
         .timer_cancel = service_timer_cancel,
         .transform = service_transform,
         .budget = service_budget,
+        .linked = service_linked,
     };
     if (p->open(&in->table, &in->adapter.self, &why) < 0) {
         why.text[sizeof(why.text) - 1] = 0;
@@ -654,6 +710,11 @@ int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
     host_commit(h, n);
     *ret = h;
     return 0;
+}
+
+void host_use_store(struct host *h, struct store *store)
+{
+    h->store = store;
 }
 
 struct adapter **host_adapters(struct host *h)

@@ -16,6 +16,7 @@
 #include "flow/mapper.h"
 
 struct host;
+struct store;
 
 struct host_stats {
     uint64_t slow_callbacks; /* of plugins, over 5 ms */
@@ -26,6 +27,9 @@ struct host_stats {
  */
 int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
               struct mapper *mapper, struct fail *fail);
+/** Where links are looked up (sl_host.linked); without it the service refuses. Outlives the host's
+ *  close. */
+void host_use_store(struct host *h, struct store *store);
 /** One per endpoint of the configuration, in its order; the host's, until host_destroy() or the
  * next host_commit(). `self` is NULL once its instance was closed. */
 struct adapter **host_adapters(struct host *h);

@@ -497,6 +497,9 @@ typedef struct sl_http_answer {
 typedef void (*sl_http_cb)(void *ctx, const sl_http_answer *answer);
 typedef void (*sl_timer_cb)(void *ctx);
 typedef void (*sl_transform_cb)(void *ctx, sl_status status, sl_str output, sl_str why);
+/** The answer of linked(): for each reference, in order, the subject that it was linked to, or an
+ *  empty view. On an error there are none. Views borrowed for the call. @since 0.3 */
+typedef void (*sl_linked_cb)(void *ctx, sl_status status, const sl_str *subjects, size_t n);
 
 #define SL_BUDGET_REQUESTS 1 /* calls in a window: X-RateLimit-*, RateLimit */
 #define SL_BUDGET_LEAKY    2 /* slots that leak: X-Shopify-Shop-Api-Call-Limit */
@@ -558,6 +561,13 @@ typedef struct sl_host {
      *  endpoint's own limits are not raised by it, unless its `rate.kind` is the same. @since 0.2
      */
     void (*budget)(void *ctx, const sl_budget *budget);
+
+    /** What outcomes of this endpoint have linked (sl_outcome.links): an adapter's memory over
+     *  restarts, as long as a link is kept (`store.keep` after it was written last). At most 4,096
+     *  references, copied. The callback runs exactly once unless an error is returned here:
+     *  SL_E_INVALID, SL_E_LIMIT, SL_E_NO_MEMORY, SL_E_CANCELLED (closing, or still in open()). A
+     *  link is found once its outcome is durable. @since 0.3 */
+    sl_status (*linked)(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb, void *cb_ctx);
 } sl_host;
 
 /* ---- the plugin ---------------------------------------------------------------------------- */

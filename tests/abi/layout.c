@@ -323,7 +323,7 @@ CHECK_OFFSET(sl_budget, remaining, 16);
 CHECK_OFFSET(sl_budget, restore_milli, 24);
 CHECK_OFFSET(sl_budget, reset_ms, 32);
 
-CHECK_SIZE(sl_host, 120);
+CHECK_SIZE(sl_host, 128);
 CHECK_OFFSET(sl_host, size, 0);
 CHECK_OFFSET(sl_host, abi_minor, 4);
 CHECK_OFFSET(sl_host, ctx, 8);
@@ -339,6 +339,7 @@ CHECK_OFFSET(sl_host, timer, 88);
 CHECK_OFFSET(sl_host, timer_cancel, 96);
 CHECK_OFFSET(sl_host, transform, 104);
 CHECK_OFFSET(sl_host, budget, 112);
+CHECK_OFFSET(sl_host, linked, 120);
 
 CHECK_SIZE(sl_bind_in, 24);
 CHECK_OFFSET(sl_bind_in, size, 0);

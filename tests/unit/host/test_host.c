@@ -194,13 +194,25 @@ static void nothing_is_called_back_before_the_function_has_returned(void **state
     rig_end(r);
 }
 
+static void never_linked(void *ctx, sl_status status, const sl_str *subjects, size_t n)
+{
+    (void)ctx;
+    (void)status;
+    (void)subjects;
+    (void)n;
+    fail_msg("called back although it was refused");
+}
+
 static void what_cannot_be_asked_for_is_refused_and_never_called_back(void **state)
 {
     struct rig *r = rig_new(1);
+    sl_ref ref = { .kind = { "po", 2 }, .id = { "1", 1 } };
 
     (void)state;
     CHECK_EQ(call(&all[0], "ftp://127.0.0.1/"), SL_E_INVALID);
     CHECK_EQ(call(&all[0], ""), SL_E_INVALID);
+    /* no store yet, and so no links */
+    CHECK_EQ(all[0].host->linked(all[0].host->ctx, &ref, 1, never_linked, NULL), SL_E_CANCELLED);
     turns(r);
     CHECK_EQ(all[0].answers, 0);
     struct host_stats stats;

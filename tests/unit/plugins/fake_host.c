@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fake_links.h"
 #include "fake_values.h"
 
 #define MAX_JOBS    256
@@ -16,7 +17,7 @@
 #define MAX_TURNS   100000 /* of one run(): a plugin that polls for ever fails instead of hanging */
 #define MAX_HEADERS 16
 
-enum job_kind { JOB_HTTP, JOB_TIMER, JOB_TRANSFORM, JOB_DURABLE };
+enum job_kind { JOB_HTTP, JOB_TIMER, JOB_TRANSFORM, JOB_DURABLE, JOB_LINKED };
 
 struct job {
     enum job_kind kind;
@@ -27,6 +28,7 @@ struct job {
         sl_timer_cb timer;
         sl_transform_cb transform;
         sl_durable_cb durable;
+        sl_linked_cb linked;
     } cb;
     void *cb_ctx;
     struct fake_exchange exchange;
@@ -48,6 +50,7 @@ struct fake_host {
     sl_status transform_status;
     const char *transform_output, *transform_why;
     char *program, *input, *vars;
+    struct fake_links *links;
 };
 
 /* ---- small things -------------------------------------------------------------------------- */
@@ -241,6 +244,16 @@ static size_t split_headers(const char *lines, sl_header *ret)
     return n;
 }
 
+static sl_status host_linked(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb, void *cb_ctx)
+{
+    struct fake_host *f = ctx;
+    struct job *j = job_add(f, JOB_LINKED, f->now, cb_ctx);
+
+    j->cb.linked = cb;
+    j->output = fake_links_ask(refs, n);
+    return SL_OK;
+}
+
 static void answer_http(const struct job *j, int32_t error)
 {
     const struct fake_exchange *x = &j->exchange;
@@ -283,6 +296,9 @@ static void job_run(struct fake_host *f, struct job *slot)
         break;
     case JOB_DURABLE:
         j.cb.durable(j.cb_ctx, SL_OK);
+        break;
+    case JOB_LINKED:
+        fake_links_answer(f->links, strdup(j.output), SL_OK, j.cb.linked, j.cb_ctx);
         break;
     }
     free(j.output);
@@ -376,6 +392,7 @@ struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
         .timer = host_timer,
         .timer_cancel = host_timer_cancel,
         .transform = host_transform,
+        .linked = host_linked,
         .budget = host_budget,
     };
     return f;
@@ -395,7 +412,13 @@ void fake_host_destroy(struct fake_host *f)
     free(f->program);
     free(f->input);
     free(f->vars);
+    fake_links_free(f->links);
     free(f);
+}
+
+void fake_host_link(struct fake_host *f, const char *kind, const char *id, const char *subject)
+{
+    fake_links_add(&f->links, fake_str(kind), fake_str(id), fake_str(subject));
 }
 
 const sl_host *fake_host_table(struct fake_host *f)
@@ -425,6 +448,8 @@ void fake_host_close(struct fake_host *f, const sl_plugin *plugin, void *self)
             answer_http(&j, SL_E_CANCELLED);
         else if (j.kind == JOB_TRANSFORM)
             j.cb.transform(j.cb_ctx, SL_E_CANCELLED, fake_str(NULL), fake_str("closing"));
+        else if (j.kind == JOB_LINKED)
+            fake_links_answer(NULL, strdup(""), SL_E_CANCELLED, j.cb.linked, j.cb_ctx);
         free(j.output);
         free(j.why);
     }

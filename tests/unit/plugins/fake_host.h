@@ -81,6 +81,9 @@ const char *fake_host_last_log(const struct fake_host *f); /* "" before the firs
 sl_str fake_host_last_body(const struct fake_host *f);
 const char *fake_host_last_url(const struct fake_host *f);
 
+/** What linked() finds from now on. */
+void fake_host_link(struct fake_host *f, const char *kind, const char *id, const char *subject);
+
 /** What transform() answers from now on. Output NULL: the input itself. */
 void fake_host_transform(struct fake_host *f, sl_status status, const char *output,
                          const char *why);

@@ -276,51 +276,6 @@ void batch_start(struct lane *l, struct delivery **members, size_t n, struct pil
 
 /* ---- PREPARING: the adapter freezes the requests ---- */
 
-struct keyed {
-    UT_hash_handle hh;
-    size_t len;
-    char key[];
-};
-
-/** Two records of one key never share a batch: later ones wait for the next. */
-static void split_row_keys(struct batch *b)
-{
-    const struct adapter *a = b->adapter;
-    struct keyed *seen = NULL, *k, *tmp;
-
-    if (!a->plugin->row_key || b->n < 2)
-        return;
-    for (size_t i = 0; i < b->n; i++) {
-        struct delivery *d = b->items[i].d;
-        sl_str key = a->plugin->row_key(a->self, b->target->handle,
-                                        (sl_str){ d->body, d->body_len });
-        if (!key.len)
-            continue;
-        HASH_FIND(hh, seen, key.ptr, key.len, k);
-        if (k) {
-            b->items[i].back = true;
-            continue;
-        }
-        k = mem_zero(sizeof(*k) + key.len);
-        k->len = key.len;
-        memcpy(k->key, key.ptr, key.len);
-        HASH_ADD_KEYPTR(hh, seen, k->key, k->len, k);
-    }
-    HASH_ITER (hh, seen, k, tmp) {
-        HASH_DEL(seen, k);
-        free(k);
-    }
-}
-
-/** Now that all bodies are there: what has a parent that another batch has waits for that one. */
-static void leave_parents(struct batch *b)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        parents_learn(b->items[i].d);
-        b->items[i].back |= !parents_claim(&b->items[i]);
-    }
-}
-
 static void fill_record(struct batch *b, size_t i, sl_record *r, char name[32])
 {
     struct delivery *d = b->items[i].d;
@@ -423,10 +378,10 @@ static void batch_prepare(struct batch *b)
         batch_abandon(b);
         return;
     }
-    split_row_keys(b);
-    leave_parents(b);
+    batch_keep_apart(b);
     if (!put_back_marked(b))
         return;
+    batch_group(b);
     fill_records(b);
     b->pending = 1;
     for (size_t i = 0; a->plugin->prepare && i < b->n; i++) {

@@ -80,15 +80,21 @@ static uint64_t either(int64_t given_ms, int64_t deflt_ms)
     return ms > 0 ? (uint64_t)ms : 0;
 }
 
+sl_batching lane_batching(const struct conf_target *t)
+{
+    const sl_plugin *plugin = t->endpoint->plugin;
+    sl_batching how = { .size = sizeof(how) };
+
+    if (SL_HAS(sl_plugin, plugin, batching))
+        plugin->batching(t->action, &how);
+    return how;
+}
+
 /** How its batches gather, by the endpoint and by the adapter. */
 static void pile_gathers(struct pile *p)
 {
     const struct conf_endpoint *e = p->lane->conf;
-    const sl_plugin *plugin = p->target->endpoint->plugin;
-    sl_batching how = { .size = sizeof(how) };
-
-    if (SL_HAS(sl_plugin, plugin, batching))
-        plugin->batching(p->target->action, &how);
+    sl_batching how = lane_batching(p->target);
     uint32_t records = e->batch_records ? e->batch_records : how.records;
     if (records && records < p->max_records)
         p->max_records = records;

@@ -423,8 +423,10 @@ void lane_breakers_drop(struct lane *l);
 /** The breaker of this target's action, or the endpoint's. NULL: the endpoint's. */
 struct breaker *lane_breaker(struct lane *l, const struct conf_target *t);
 struct pile *lane_pile(const struct delivery *d); /* made when there is none */
-uint64_t pile_since(const struct pile *p);        /* monotonic: since when its oldest could leave */
-uint64_t pile_gathers_ms(const struct pile *p);   /* how long it waits for more, since then */
+/** What the adapter says of the target's batches. */
+sl_batching lane_batching(const struct conf_target *t);
+uint64_t pile_since(const struct pile *p);      /* monotonic: since when its oldest could leave */
+uint64_t pile_gathers_ms(const struct pile *p); /* how long it waits for more, since then */
 /** What was allowed to leave says nothing of the remote's health: its probe is free again. */
 void lane_forget(struct breaker *b, uint64_t trips_then);
 
@@ -488,6 +490,12 @@ void batch_free(struct batch *b);
 
 /* batch_done.c */
 void batch_listen(struct batch *b); /* sets b->done, by which the adapter speaks */
+
+/* batch_rows.c */
+/** Mark those that cannot go in it, to be put back; the others claim their parents. */
+void batch_keep_apart(struct batch *b);
+/** Put those of one parent side by side, as the remote takes them in chunks. Nothing is frozen. */
+void batch_group(struct batch *b);
 
 /* fetch.c */
 /** Ask for the bodies that the batch has not got, batch.pending raised by as many; batch_loaded()

@@ -244,7 +244,10 @@ typedef struct sl_batching {
      *  then, however many there are. 0: there is no such way. */
     uint32_t quick_records;
     uint32_t records; /* so many leave without waiting for more; 0: batch_records */
-    uint32_t _reserved;
+    /** The remote works on so many records at a time: those of one parent_key() stand in one of
+     *  these chunks, where that is possible. They stand beside each other in any case. 0: no chunks
+     */
+    uint32_t chunk;
     int64_t age_ms;   /* how long a batch gathers that is larger than quick_records */
     int64_t quick_ms; /* at most age_ms counts */
 } sl_batching;

@@ -186,7 +186,7 @@ CHECK_SIZE(sl_batching, 32);
 CHECK_OFFSET(sl_batching, size, 0);
 CHECK_OFFSET(sl_batching, quick_records, 4);
 CHECK_OFFSET(sl_batching, records, 8);
-CHECK_OFFSET(sl_batching, _reserved, 12);
+CHECK_OFFSET(sl_batching, chunk, 12);
 CHECK_OFFSET(sl_batching, age_ms, 16);
 CHECK_OFFSET(sl_batching, quick_ms, 24);
 

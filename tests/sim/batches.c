@@ -11,6 +11,7 @@
 #define NAME(num) (num) >> DELIVERY_ORDINAL_BITS, (unsigned)((num)&DELIVERY_ORDINAL_MAX)
 #define NAME_FMT  "%llu.%u"
 #define QUICK     3 /* of ten: so few go cheaply */
+#define CHUNK     4
 
 /** From a source of their own, so that what else a seed brings stays as it was. */
 void plan_batches(struct sim *s)
@@ -56,7 +57,7 @@ sl_str sim_parent_key(void *self, void *handle, sl_str body)
 void sim_batching(uint32_t action, sl_batching *ret)
 {
     if (action == ACT_BULK)
-        ret->quick_records = QUICK;
+        ret->quick_records = QUICK, ret->chunk = CHUNK;
 }
 
 /** It is retried; is it asked to go in a small batch? */
@@ -104,6 +105,17 @@ static void check_parents(const struct call *c)
     }
 }
 
+/** However they came they stand beside each other. */
+static void check_side_by_side(const struct call *c)
+{
+    for (size_t i = 2; i < c->n; i++)
+        for (size_t k = 0; k + 1 < i; k++)
+            if (c->parents[i] && c->parents[i] == c->parents[k] &&
+                c->parents[i] != c->parents[i - 1])
+                world_fail(&c->remote->sim->w, "parent: record %zu and %zu of a batch have %c", k,
+                           i, c->parents[i]);
+}
+
 /** What was narrow before in this life may be it still, for all that is known here. */
 static bool may_be_narrow(const struct remote *r, const struct book *k)
 {
@@ -149,6 +161,7 @@ void check_batch(struct call *c, const sl_batch *b)
             r->parent_ms[c->parents[i] - 'A'] = world_now();
     }
     check_parents(c);
+    check_side_by_side(c);
     if (c->kind == CALL_DELIVER)
         check_narrow(c);
 }

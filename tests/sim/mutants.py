@@ -95,6 +95,7 @@ MUTANTS = {
     "what goes on after a restart has no parents": ("pump", "if (parents_unread(l))", "if (0)"),
     "who waits for a parent is never called": ("parents", "        pile_put(d);", "        ;"),
     "a parent goes to whoever is first each time": ("parents", "++d->parent_passed > PASSED_MOST", "0"),
+    "those of one parent stand as they came": ("batch", "        return;\n    batch_group(b);", "        return;"),
     "narrow ones go with all others": ("lane", "p->priority == d->priority && p->narrow == d->narrow", "p->priority == d->priority"),
     "narrow batches go side by side": ("pump", "(p->narrow && l->narrow_out)", "0"),
     "a narrow batch has as many as any": ("lane", "        p->max_records = p->narrow;", "        ;"),

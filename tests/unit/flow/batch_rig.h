@@ -36,6 +36,7 @@ static void batching(uint32_t action, sl_batching *ret)
     CHECK_EQ(ret->size, sizeof(*ret));
     ret->quick_records = gathering.quick_records;
     ret->records = gathering.records;
+    ret->chunk = gathering.chunk;
     ret->age_ms = gathering.age_ms;
     ret->quick_ms = gathering.quick_ms;
 }

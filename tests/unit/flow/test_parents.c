@@ -65,6 +65,32 @@ static void test_records_of_one_batch_share_a_parent(void **state)
     clock_rig_finish(&rig);
 }
 
+static void test_records_of_one_parent_stand_side_by_side_in_one_chunk(void **state)
+{
+    static const char *const bodies[] = { "a #P", "b #Q", "c #R", "d #P", "e",
+                                          "f #Q", "g #P", "h",    "i #Q" };
+
+    (void)state;
+    batch_rig_init();
+    gathering.age_ms = 1000;
+    gathering.chunk = 4;
+    clock_rig_up(&rig);
+    for (size_t i = 0; i < 9; i++)
+        comes("t0", bodies[i]);
+    clock_rig_pass(&rig, 1000);
+    CHECK_EQ(n_outs, 1);
+    CHECK_STR(subjects(0), "a d g c b f i e h"); /* c fills the first chunk up */
+    answer_well(0);
+    gathering.chunk = 0;
+    batch_rig_crash();
+    clock_rig_up(&rig);
+    for (size_t i = 0; i < 9; i++)
+        comes("t0", bodies[i]);
+    clock_rig_pass(&rig, 1000);
+    CHECK_STR(subjects(0), "a d g b f i c e h");
+    clock_rig_finish(&rig);
+}
+
 static void test_order_of_a_subject_holds_whatever_the_parents_are(void **state)
 {
     (void)state;
@@ -300,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_record_waits_for_the_batch_that_has_its_parent_and_others_pass),
         cmocka_unit_test(test_records_of_one_batch_share_a_parent),
+        cmocka_unit_test(test_records_of_one_parent_stand_side_by_side_in_one_chunk),
         cmocka_unit_test(test_order_of_a_subject_holds_whatever_the_parents_are),
         cmocka_unit_test(test_bodies_that_are_read_back_put_no_parent_into_two_batches),
         cmocka_unit_test(test_a_batch_that_goes_on_after_a_restart_still_has_its_parents),

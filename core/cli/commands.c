@@ -69,7 +69,11 @@
     }
 
 OPTIONS(check_options) = {
-    { "no-secrets", NULL, "do not read secrets: for a check on another machine" }, { 0 }
+    { "no-secrets", NULL, "do not read secrets: for a check on another machine" },
+    { "online", NULL,
+      "ask each endpoint whether it would work: login, rights, objects and keys of the routes; "
+      "nothing is sent" },
+    { 0 }
 };
 OPTIONS(reference_options) = {
     { "plugins", "FOLDER", "where the adapters are (default: as the configuration says)" }, { 0 }

@@ -10,7 +10,9 @@
 #include "cli/daemon.h"
 #include "cli/exit.h"
 #include "cli/load.h"
+#include "cli/online.h"
 #include "cli/orphans.h"
+#include "cli/table.h"
 
 int command_version(struct cli *cli)
 {
@@ -76,36 +78,60 @@ static json_t *find_orphans(struct cli *cli, const struct config *config)
     return all;
 }
 
-static void print_json(const struct config_errors *errors, json_t *orphans)
+/** `online`: what the endpoints said; NULL: they were not asked. */
+static void print_json(const struct config_errors *errors, json_t *orphans, json_t *online)
 {
-    json_t *all = json_pack("{s:b, s:o, s:O}", "ok", errors->n == 0, "errors", json_errors(errors),
-                            "orphans", orphans);
+    bool ok = errors->n == 0 && !(online && online_failed(online));
+    json_t *all = json_pack("{s:b, s:o, s:O}", "ok", ok, "errors", json_errors(errors), "orphans",
+                            orphans);
 
+    if (online)
+        json_object_set(all, "online", online);
     json_dumpf(all, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(all);
 }
 
-int command_check(struct cli *cli)
+static void print_good(const struct cli *cli, const struct config *config, json_t *orphans)
 {
-    struct loaded_config l = { 0 };
-    struct config_errors errors = { 0 };
-    int r = load_config(cli->file, cli_value(cli, "no-secrets") != NULL, &l,
-                        cli->json ? &errors : NULL);
-    json_t *orphans = find_orphans(cli, l.config), *o;
+    json_t *o;
     size_t i;
 
-    if (cli->json) {
-        print_json(&errors, orphans);
-    } else if (r == EXIT_DONE) {
-        printf("%s: good, %zu endpoints, %zu routes\n", cli->file, l.config->n_endpoints,
-               l.config->n_routes);
-        json_array_foreach(orphans, i, o)
-            printf("%s\n", json_string_value(json_object_get(o, "text")));
+    printf("%s: good, %zu endpoints, %zu routes\n", cli->file, config->n_endpoints,
+           config->n_routes);
+    json_array_foreach(orphans, i, o) printf("%s\n", json_text(o, "text"));
+}
+
+int command_check(struct cli *cli)
+{
+    bool skip_secrets = cli_value(cli, "no-secrets") != NULL;
+    struct loaded_config l = { 0 };
+    struct config_errors errors = { 0 };
+    json_t *online = NULL;
+
+    if (skip_secrets && cli_value(cli, "online")) {
+        fprintf(stderr, "sluice check: --online needs the secrets: not with --no-secrets\n");
+        return EXIT_USAGE;
     }
+    int r = load_config(cli->file, skip_secrets, &l, cli->json ? &errors : NULL);
+    json_t *orphans = find_orphans(cli, l.config);
+
+    if (r == EXIT_DONE && !cli->json) {
+        print_good(cli, l.config, orphans);
+        fflush(stdout); /* what follows may take a while */
+    }
+    if (r == EXIT_DONE && cli_value(cli, "online")) {
+        online = online_ask(l.config);
+        r = online_failed(online) ? EXIT_FAILED : EXIT_DONE;
+    }
+    if (cli->json)
+        print_json(&errors, orphans, online);
+    else if (online)
+        online_print(online);
     config_errors_finish(&errors);
     json_decref(orphans);
-    if (r == EXIT_DONE)
+    json_decref(online);
+    if (l.config)
         unload_config(&l);
     return r;
 }

@@ -331,7 +331,7 @@ static sl_status service_transform(void *ctx, sl_str program, sl_str input, sl_s
     struct map_run run = { 0 };
     struct buf all = { 0 };
 
-    if (in->closing)
+    if (in->closing || !in->host->mapper)
         return SL_E_CANCELLED;
     run.program = program_of(in, program);
     if (!run.program)

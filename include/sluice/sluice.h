@@ -573,6 +573,24 @@ typedef struct sl_host {
     sl_status (*linked)(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb, void *cb_ctx);
 } sl_host;
 
+/* ---- asking whether it would work ---------------------------------------------------------- */
+
+/* How grave a finding is. @since 0.3 */
+#define SL_FINDING_GOOD  0 /* it was looked at and is right: what it is, in a few words */
+#define SL_FINDING_WARN  1 /* it works, and somebody should look at it */
+#define SL_FINDING_ERROR 2 /* it does not work: what is wrong, and what would be right */
+
+/** How probe() answers; valid until finish() was called, or the instance is closed. @since 0.3 */
+typedef struct sl_probe_out {
+    uint32_t size;
+    uint32_t _reserved;
+    void *ctx;
+    /** As often as there is something to say; `text`: one line, no secrets. */
+    void (*finding)(void *ctx, uint32_t level, sl_str text);
+    /** The end; exactly once, last. */
+    void (*finish)(void *ctx);
+} sl_probe_out;
+
 /* ---- the plugin ---------------------------------------------------------------------------- */
 
 /** An action with a route's parameters, made by bind() when a configuration is checked. */
@@ -686,6 +704,12 @@ typedef struct sl_plugin {
     /** How an action's batches gather. Plugin level: pure. `ret` comes with its size and all else
      *  0. NULL: at once. */
     void (*batching)(uint32_t action, sl_batching *ret);
+    /** Would it work? Asks the remote, and changes nothing there: `sluice check --online`. `handle`:
+     *  NULL for the endpoint (credentials, address, version, what is left of its limits), first;
+     *  if that found no error, then what bind() made, for each route's action. One question at a
+     *  time; after 30 s for an endpoint it is closed without an answer. The instance does nothing
+     *  else. NULL: it cannot be asked. @since 0.3 */
+    void (*probe)(void *self, void *handle, const sl_probe_out *out);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,19 @@ static int no_passphrase(char *buf, int size, int writing, void *ctx)
     (void)writing;
     (void)ctx;
     return -1;
+}
+
+/* Who keeps both in one file has a chance to mix them up. Without a certificate: yes. */
+static bool goes_with_certificate(sl_str pem, EVP_PKEY *key)
+{
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    bool ok = !cert || X509_check_private_key(cert, key) == 1;
+
+    X509_free(cert);
+    BIO_free(bio);
+    ERR_clear_error();
+    return ok;
 }
 
 sl_status auth_open(struct salesforce *sf, sl_fail *fail)
@@ -56,6 +70,11 @@ sl_status auth_open(struct salesforce *sf, sl_fail *fail)
         return sf_fail(fail, SL_E_INVALID,
                        "auth.key is not an RSA private key in PEM without a passphrase "
                        "(-----BEGIN PRIVATE KEY-----)");
+    if (!goes_with_certificate(pem, sf->key))
+        return sf_fail(
+            fail, SL_E_INVALID,
+            "auth.key: the certificate that stands in it belongs to another key; give the "
+            "key that was made with the certificate which the app holds");
     if (EVP_PKEY_get_bits(sf->key) < MIN_KEY_BITS)
         return sf_fail(fail, SL_E_INVALID, "auth.key has %d bits; Salesforce wants %d or more",
                        EVP_PKEY_get_bits(sf->key), MIN_KEY_BITS);
@@ -256,6 +275,7 @@ static void on_token(void *ctx, const sl_http_answer *a)
 
     sf->session.asking = false;
     errors_of_oauth(a, &answer);
+    auth_explain(sf, a, &answer);
     if (answer.verdict == ANSWER_OK && !keep_token(sf, a->body)) {
         answer.verdict = ANSWER_BUSY;
         say(answer.why, sizeof(answer.why),

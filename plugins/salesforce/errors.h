@@ -30,7 +30,7 @@ struct answer {
     const sl_header *headers; /* of an answer of the REST API */
     size_t n_headers;
     bool too_large; /* LOST, because it was larger than asked for */
-    char why[600]; /* unless OK: one line for the operator */
+    char why[600];  /* unless OK: one line for the operator */
 };
 
 /** An answer of the REST API. */

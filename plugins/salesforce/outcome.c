@@ -4,6 +4,8 @@
 #include "outcome.h"
 
 #define LINK_KIND "salesforce:"
+#define NARROW_RECORDS \
+    20 /* in a batch of rows that hindered each other: well below a chunk of 200 */
 
 void outcome_delivered(struct outcome *to, const struct action *a, sl_str id)
 {
@@ -24,5 +26,6 @@ void outcome_refused(struct outcome *to, const struct row_verdict *v)
                           .why = str_of(v->why),
                           .hold_type = str_of(v->hold_type),
                           .choices = text_view(&v->choices),
-                          .evidence = text_view(&v->evidence) };
+                          .evidence = text_view(&v->evidence),
+                          .narrow = v->narrow ? NARROW_RECORDS : 0 };
 }

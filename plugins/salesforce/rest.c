@@ -70,6 +70,9 @@ static void on_answer(void *ctx, const sl_http_answer *a)
         }
         /* 401 can also mean that this session may never use the API: no second renewal */
         answer.verdict = ANSWER_PARK;
+        say(answer.why + strlen(answer.why), sizeof(answer.why) - strlen(answer.why),
+            "; a new session fared no better: check the app's scopes (api), the user's permission "
+            "API Enabled, and that `instance` is this org's");
     }
     call->cb(call->ctx, &answer);
 }

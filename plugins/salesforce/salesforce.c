@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "describe.h"
 #include "keys.h"
 #include "query.h"
 
@@ -47,6 +48,11 @@ static const sl_option settings[] = {
       "the header that has it, in base64 or hexadecimal" },
     { "receive.callout_token", SL_OPT_SECRETS, 0, NULL, 0, 0, NULL,
       "callouts that cannot sign: Authorization: Bearer <this>" },
+    { "describe_every", SL_OPT_DURATION, 0, "1h", 0, 604800000, NULL,
+      "how long what an object's fields are like is believed; records that would fail by it are "
+      "refused before they leave. 0s: it is not asked" },
+    { "limits_every", SL_OPT_DURATION, 0, "15m", 0, 86400000, NULL,
+      "while there is traffic, how often what is left of the org's limits is asked; 0s: never" },
     { 0 },
 };
 
@@ -253,6 +259,9 @@ static void salesforce_close(void *self)
         return;
     bulk_close(sf);
     query_close(sf);
+    describe_close(sf);
+    limits_close(sf);
+    probe_close(sf);
     auth_close(sf);
     text_finish(&sf->row_key);
     free(sf);
@@ -275,6 +284,14 @@ static void read_settings(struct salesforce *sf)
     v->num(h->settings, "poll.first", &sf->poll_first_ms);
     v->num(h->settings, "poll.cap", &sf->poll_cap_ms);
     v->num(h->settings, "job_timeout", &sf->job_timeout_ms);
+    v->num(h->settings, "describe_every", &sf->describe_every_ms);
+    v->num(h->settings, "limits_every", &sf->limits_every_ms);
+}
+
+static void deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)
+{
+    limits_traffic(self);
+    describe_deliver(self, handle, batch, done);
 }
 
 static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *fail)
@@ -285,6 +302,7 @@ static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *
     if (!sf)
         goto out;
     sf->host = host;
+    sf->transport = bulk_deliver;
     if ((r = check(host->settings, host->values, fail)) < 0)
         goto out;
     read_settings(sf);
@@ -313,9 +331,10 @@ static const sl_plugin plugin = {
     .verify = receive_verify,
     .unpack = receive_unpack,
     .describe = receive_describe,
-    .deliver = bulk_deliver,
+    .deliver = deliver,
     .resume = bulk_resume,
     .row_key = row_key,
+    .probe = probe,
 };
 
 const sl_plugin *sl_plugin_v0(void)

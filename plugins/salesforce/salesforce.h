@@ -16,6 +16,9 @@ enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
 struct job;
 struct query;
 struct call;
+struct described;
+struct probing;
+struct waiting;
 
 /** The session: one token for all jobs of the endpoint. */
 struct session {
@@ -25,6 +28,18 @@ struct session {
     bool asking;         /* a token request is under way; all who need one wait for it */
     struct call *waiting, **waiting_end;
     bool usage_warned;
+};
+
+/** What /limits said last. */
+struct limits {
+    bool asking;
+    bool known;        /* `asked_ms` and the figures count */
+    uint64_t asked_ms; /* monotonic; 0: never */
+    /* of the rolling 24 hours, and of the org; -1: it does not say */
+    int64_t calls_max, calls_left;
+    int64_t batches_max, batches_left; /* of bulk ingest, 10,000 rows each */
+    int64_t query_jobs_max, query_jobs_left;
+    int64_t storage_max_mb, storage_left_mb;
 };
 
 /** One opened endpoint. */
@@ -39,6 +54,14 @@ struct salesforce {
     struct receive receive;
     struct job *jobs;
     struct query *queries;
+    int64_t describe_every_ms, limits_every_ms; /* 0: never */
+    struct described *described;
+    struct waiting *waiting; /* batches, for a description */
+    struct limits limits;
+    struct probing *probing;  /* sluice check --online */
+    struct call *limits_call; /* own */
+    /* what a batch is handed to once its object is described */
+    void (*transport)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
     struct text row_key; /* what row_key() gave last */
 };
 
@@ -58,6 +81,11 @@ void auth_close(struct salesforce *sf);
 void auth_wait(struct salesforce *sf, struct call *call);
 /** The token of that generation was refused: the next auth_wait() fetches a new one. */
 void auth_drop(struct salesforce *sf, uint64_t generation);
+
+/* ---- auth_help.c ---- */
+
+/** A refused login: say which of the settings it is, as far as that can be told from here. */
+void auth_explain(const struct salesforce *sf, const sl_http_answer *a, struct answer *to);
 
 /* ---- rest.c: one authorised call ---- */
 
@@ -85,6 +113,19 @@ struct call {
 void call_start(struct call *call);
 void call_ready(struct call *call);
 void call_refused(struct call *call, const struct answer *answer);
+
+/* ---- limits.c: what is left of the org's day ---- */
+
+/** There is traffic: ask if it is time to. */
+void limits_traffic(struct salesforce *sf);
+void limits_close(struct salesforce *sf);
+/** The answer of /limits. False: it is none. `asking` and `asked_ms` are left alone. */
+bool limits_read(sl_str body, struct limits *ret);
+
+/* ---- probe.c: would it work? ---- */
+
+void probe(void *self, void *handle, const sl_probe_out *out);
+void probe_close(struct salesforce *sf);
 
 /* ---- bulk.c: jobs ---- */
 

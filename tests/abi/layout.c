@@ -50,6 +50,9 @@ CHECK_VALUE(SL_FEED_MAX_BYTES, 4194304);
 CHECK_VALUE(SL_FEED_MAX_CURSOR, 65536);
 CHECK_VALUE(SL_FEED_MAX_EVENTS, 1000);
 CHECK_VALUE(SL_FEED_SWEEP, 1);
+CHECK_VALUE(SL_FINDING_ERROR, 2);
+CHECK_VALUE(SL_FINDING_GOOD, 0);
+CHECK_VALUE(SL_FINDING_WARN, 1);
 CHECK_VALUE(SL_FOUND_BY_RECONCILIATION, 1);
 CHECK_VALUE(SL_FOUND_LIVE, 0);
 CHECK_VALUE(SL_LOG_DEBUG, 3);
@@ -341,13 +344,20 @@ CHECK_OFFSET(sl_host, transform, 104);
 CHECK_OFFSET(sl_host, budget, 112);
 CHECK_OFFSET(sl_host, linked, 120);
 
+CHECK_SIZE(sl_probe_out, 32);
+CHECK_OFFSET(sl_probe_out, size, 0);
+CHECK_OFFSET(sl_probe_out, _reserved, 4);
+CHECK_OFFSET(sl_probe_out, ctx, 8);
+CHECK_OFFSET(sl_probe_out, finding, 16);
+CHECK_OFFSET(sl_probe_out, finish, 24);
+
 CHECK_SIZE(sl_bind_in, 24);
 CHECK_OFFSET(sl_bind_in, size, 0);
 CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 240);
+CHECK_SIZE(sl_plugin, 248);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -379,6 +389,7 @@ CHECK_OFFSET(sl_plugin, unbind_feed, 208);
 CHECK_OFFSET(sl_plugin, poll, 216);
 CHECK_OFFSET(sl_plugin, parent_key, 224);
 CHECK_OFFSET(sl_plugin, batching, 232);
+CHECK_OFFSET(sl_plugin, probe, 240);
 /* to here */
 /* clang-format on */
 #endif

@@ -99,6 +99,8 @@ static const struct fake_setting with_secret[] = {
     { "auth.flow", "client_credentials" },
     { "auth.client_id", "3MVG9+key" },
     { "auth.client_secret", "s&cret=1" },
+    { "describe_every", "0s" },
+    { "limits_every", "0s" },
     { 0 },
 };
 
@@ -208,7 +210,7 @@ static void a_refused_login_parks_and_says_what_to_check(void **state)
         { 400, "{\"error\":\"invalid_grant\",\"error_description\":\"audience is invalid\"}",
           "check: auth.audience" },
         { 400, "{\"error\":\"invalid_grant\",\"error_description\":\"expired authorization code\"}",
-          "check this machine's clock" },
+          "check: this machine's clock" },
         { 400,
           "{\"error_description\":\"client identifier invalid\",\"error\":\"invalid_client_id\"}",
           "check: auth.client_id" },

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "draft.h"
+
 #define SHOP_SUFFIX ".myshopify.com"
 #define MAX_SHOP    80
 
@@ -20,8 +22,16 @@ static const sl_option settings[] = {
     { "admin.version", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
       "an order that did not come can be looked up: the Admin API's version, such as 2026-10" },
     { "admin.token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
-      "its access token, with the scope read_orders" },
+      "its access token; scopes: read_orders, and for draft orders write_draft_orders, read_products" },
     { "admin.url", SL_OPT_URL, 0, NULL, 0, 0, NULL, "where it is, if not at the shop's domain" },
+    { "admin.settle", SL_OPT_DURATION, 0, "2m", 0, 3600000, NULL,
+      "how long its search may lag: a draft order that is not found by then is not there" },
+    { 0 },
+};
+
+static const sl_action actions[] = {
+    { "draft_order.create", 0, 1, 0, draft_params,
+      "a draft order with a checkout link, of a quote's lines" },
     { 0 },
 };
 
@@ -103,6 +113,8 @@ static sl_status check(const sl_values *values, const sl_values_api *api, sl_fai
 
 static void shopify_close(void *self)
 {
+    if (self)
+        drafts_close(self);
     free(self);
 }
 
@@ -137,6 +149,7 @@ static sl_status shopify_open(const sl_host *host, void **ret_self, sl_fail *fai
         goto out;
     host->values->str(host->settings, "shop", &s->shop);
     host->values->str(host->settings, "admin.url", &s->admin_url);
+    host->values->num(host->settings, "admin.settle", &s->settle_ms);
     if (host->values->str(host->settings, "admin.version", &s->version) == SL_OK &&
         host->values->secret(host->settings, "admin.token", 0, &s->token) < 0) {
         r = shopify_fail(fail, SL_E_INVALID, "admin.token is missing beside admin.version");
@@ -156,14 +169,20 @@ static const sl_plugin plugin = {
     .abi_minor = 1, /* an older host looks nothing up */
     .name = "shopify",
     .version = SLUICE_VERSION,
-    .help = "a Shopify shop: takes its webhooks",
+    .help = "a Shopify shop: takes its webhooks, makes draft orders",
     .settings = settings,
+    .actions = actions,
+    .bind = draft_bind,
+    .unbind = draft_unbind,
     .check = check,
     .open = shopify_open,
     .close = shopify_close,
     .verify = shopify_verify,
     .ack = &ack,
     .describe = shopify_describe,
+    .deliver = draft_deliver,
+    .confirm = draft_confirm,
+    .check_action = draft_check_action,
     .can_look_up = shopify_can_look_up,
     .lookup = shopify_lookup,
 };

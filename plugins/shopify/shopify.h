@@ -15,6 +15,8 @@ struct shopify {
     size_t n_secrets;        /* at least 1; none of them empty */
     sl_str version;          /* of the Admin API; empty: it is not asked */
     sl_str token, admin_url; /* admin_url empty: https://<shop> */
+    int64_t settle_ms;       /* until then a draft order that is not found may be there */
+    struct draft *drafts;    /* under way: draft.c */
 };
 
 /** Fill fail->text, printf-like, and return `status`. NULL `fail` is fine. */

@@ -1,0 +1,43 @@
+/*
+ * draft.h - the action `draft_order.create`: a quote becomes a draft order with a link to its
+ * checkout. Shopify has no idempotency key for it: the record's key is a tag of the draft order,
+ * and what has no answer is looked for by that.
+ */
+#pragma once
+
+#include <sluice/sluice.h>
+
+#include "shopify.h"
+
+extern const sl_option draft_params[];
+
+/* as sluice.h documents them */
+sl_status draft_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
+void draft_unbind(void *handle);
+sl_status draft_check_action(const sl_values *settings, const sl_values_api *values,
+                             uint32_t action, sl_fail *fail);
+void draft_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+void draft_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
+                   void *cb_ctx);
+/** At close, when no request is under way any more: what waits for a timer ends. */
+void drafts_close(struct shopify *s);
+
+/* ---- draft_input.c: a record's body as DraftOrderInput ---- */
+
+#define DRAFT_TAG_SIZE 41 /* of the shop's */
+
+/** What is to be made; all zero is empty. */
+struct draft_order {
+    json_t *body;      /* own: the record's, parsed */
+    json_t *input;     /* own: DraftOrderInput; lines with a SKU lack their variantId yet */
+    json_t *skus;      /* own: {"SKU": null, or its variant's id, or false: several have it} */
+    const char *quote; /* what it is about, of `body`; "" if it says nothing */
+};
+
+/** Read a body. SL_E_INVALID with `why`, which names the member; SL_E_NO_MEMORY. */
+sl_status draft_read(struct draft_order *d, sl_str body, const char *tag, char *why,
+                     size_t why_size);
+/** Fill the variants in once all SKUs were asked for. SL_E_INVALID with `why`: one is unknown, or
+ *  not the only one. */
+sl_status draft_fill(struct draft_order *d, char *why, size_t why_size);
+void draft_finish(struct draft_order *d);

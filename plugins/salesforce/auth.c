@@ -224,6 +224,15 @@ static bool base_is_safe(const struct salesforce *sf, const char *base)
            (strncmp(base, "https://", 8) == 0 || (plain && strncmp(base, "http://", 7) == 0));
 }
 
+/* ".../id/{org}/{user}"; one user for all tokens of an endpoint */
+static void keep_user(struct session *s, const char *id)
+{
+    const char *last = id ? strrchr(id, '/') : NULL;
+
+    if (last && is_salesforce_id(str_of(last + 1)))
+        say(s->user, sizeof(s->user), "%s", last + 1);
+}
+
 static bool keep_token(struct salesforce *sf, sl_str body)
 {
     struct session *s = &sf->session;
@@ -241,6 +250,7 @@ static bool keep_token(struct salesforce *sf, sl_str body)
         if (ok && s->base[strlen(s->base) - 1] == '/')
             s->base[strlen(s->base) - 1] = '\0';
         s->generation++;
+        keep_user(s, json_string_value(json_object_get(root, "id")));
     }
     if (!ok)
         wipe(&s->token);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "when.h"
+
 #define MAX_HEADERS    5
 #define USAGE_WARN_PCT 80
 #define USAGE_CALM_PCT 70 /* warned again only after it had come down to this */
@@ -58,8 +60,10 @@ static void on_answer(void *ctx, const sl_http_answer *a)
     struct salesforce *sf = call->sf;
     struct answer answer;
 
-    if (a->error == SL_OK)
+    if (a->error == SL_OK) {
         note_usage(sf, a);
+        when_learn(sf, a);
+    }
     errors_of_api(a, &answer);
     if (answer.verdict == ANSWER_EXPIRED) {
         auth_drop(sf, call->generation);
@@ -93,7 +97,7 @@ void call_ready(struct call *call)
     sl_status status = SL_E_NO_MEMORY;
 
     text_str(&url, sf->session.base);
-    text_str(&url, call->path);
+    text_str(&url, call->long_path ? call->long_path : call->path);
     text_str(&bearer, "Bearer ");
     text_str(&bearer, sf->session.token);
     headers[r.n_headers++] = (sl_header){ str_of("Authorization"), text_view(&bearer) };

@@ -10,6 +10,7 @@
 #include "describe.h"
 #include "keys.h"
 #include "query.h"
+#include "reap.h"
 
 #define BATCH_RECORDS 10000    /* one of Salesforce's internal batches */
 #define BATCH_BYTES   90000000 /* an upload may have 100 MB; as CSV the bodies get smaller */
@@ -258,6 +259,7 @@ static void salesforce_close(void *self)
     if (!sf)
         return;
     bulk_close(sf);
+    reap_close(sf);
     query_close(sf);
     describe_close(sf);
     limits_close(sf);

@@ -11,10 +11,15 @@
 #include "receive.h"
 #include "text.h"
 
+#define JSON_TYPE   "application/json; charset=UTF-8"
+#define JOB_ID_SIZE 32
+
 enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
 
 struct job;
 struct query;
+struct reap;
+struct leftover;
 struct call;
 struct described;
 struct probing;
@@ -24,6 +29,7 @@ struct waiting;
 struct session {
     char *token;         /* NULL: none; never logged */
     char *base;          /* instance_url, without a trailing '/' */
+    char user[32];       /* id of the user we are; empty: not known */
     uint64_t generation; /* rises with each token */
     bool asking;         /* a token request is under way; all who need one wait for it */
     struct call *waiting, **waiting_end;
@@ -52,7 +58,11 @@ struct salesforce {
     int64_t poll_first_ms, poll_cap_ms, job_timeout_ms;
     struct session session;
     struct receive receive;
+    int64_t ahead_ms; /* Salesforce's clock before ours; see when.h */
+    bool ahead_known;
     struct job *jobs;
+    struct reap *reaps; /* reap.h */
+    struct leftover *leftovers;
     struct query *queries;
     int64_t describe_every_ms, limits_every_ms; /* 0: never */
     struct described *described;
@@ -96,14 +106,15 @@ struct call {
     struct salesforce *sf;
     struct call *next; /* in session.waiting */
     sl_str method;
-    char path[800];      /* behind the instance's address */
-    const char *type;    /* Content-Type; NULL: no body */
-    const char *accept;  /* NULL: none */
-    sl_str body;         /* borrowed until the callback */
-    int64_t total_ms;    /* 0: the endpoint's */
-    uint64_t max_answer; /* bytes; 0: the endpoint's */
-    uint64_t generation; /* of the token it went out with */
-    bool renewed;        /* the one repetition after a 401 was used */
+    char path[800];        /* behind the instance's address */
+    const char *long_path; /* in place of it, borrowed until the callback; NULL: none */
+    const char *type;      /* Content-Type; NULL: no body */
+    const char *accept;    /* NULL: none */
+    sl_str body;           /* borrowed until the callback */
+    int64_t total_ms;      /* 0: the endpoint's */
+    uint64_t max_answer;   /* bytes; 0: the endpoint's */
+    uint64_t generation;   /* of the token it went out with */
+    bool renewed;          /* the one repetition after a 401 was used */
     call_cb cb;
     void *ctx;
 };

@@ -122,7 +122,7 @@ bool turn_write(struct job *j)
 
 /* ---- JOINING ------------------------------------------------------------------------------- */
 
-static void tell_delivered(struct job *j, size_t index, sl_str id)
+void job_tell_delivered(struct job *j, size_t index, sl_str id)
 {
     struct outcome told;
 
@@ -139,7 +139,7 @@ static void tell_refused(struct job *j, size_t index, sl_str sf_id, sl_str error
     sl_str id;
 
     if (operation_was_done(j->action, error, &id)) {
-        tell_delivered(j, index, id.len > 0 ? id : sf_id);
+        job_tell_delivered(j, index, id.len > 0 ? id : sf_id);
         return;
     }
     row_refusal_parse(error, &refusal);
@@ -164,12 +164,13 @@ bool turn_join(struct job *j, bool *ret_torn)
             *ret_torn = got < 0;
             return true;
         }
+        j->in_file[j->file]++;
         b.bytes -= (size_t)(j->results.csv.p - from) < b.bytes ? (size_t)(j->results.csv.p - from)
                                                                : b.bytes;
         if (keys_find(&j->keys, row.key, &index) < 0 || (j->told[index] & RECORD_TOLD))
             continue;
         if (j->file == RESULT_SUCCESSFUL)
-            tell_delivered(j, index, row.id);
+            job_tell_delivered(j, index, row.id);
         else if (j->file == RESULT_FAILED)
             tell_refused(j, index, row.id, row.error);
         else
@@ -235,22 +236,39 @@ static void tell_failed_for_good(struct job *j, size_t index)
     tell(j, index, SL_REJECTED, 0, why);
 }
 
+/* What is known of a record without a result, and whether it is certain that it was not done. */
+static bool evidence(const struct job *j, size_t index, char *why, size_t size)
+{
+    uint8_t told = j->told[index];
+
+    if (job_never_ran(j)) {
+        say(why, size, "job %s failed before its first row: %s", j->id, j->failure);
+        return true;
+    }
+    if (told & RECORD_UNPROCESSED) {
+        say(why, size, "Salesforce did not process it in job %s%s%s", j->id, j->failed ? ": " : "",
+            j->failed ? j->failure : "");
+        return true;
+    }
+    say(why, size, "in no result file of job %s (the org's daily batches may be used up)%s%s%s",
+        j->id, j->failed ? ", which failed: " : "", j->failed ? j->failure : "",
+        told & RECORD_ABSENT   ? "; looked up: it was not done"
+        : told & RECORD_LOOKED ? "; looked up: it cannot be told whether it was done"
+                               : "");
+    return told & RECORD_ABSENT;
+}
+
 static void tell_by_job(struct job *j, size_t index)
 {
-    char why[700];
+    char why[900];
+    bool not_done;
 
     if (j->failed && errors_job_is_permanent(j->failure)) {
         tell_failed_for_good(j, index);
         return;
     }
-    if (j->failed)
-        say(why, sizeof(why), "job %s failed before this record: %s", j->id, j->failure);
-    else if (j->told[index] & RECORD_UNPROCESSED)
-        say(why, sizeof(why), "Salesforce did not process it in job %s", j->id);
-    else
-        say(why, sizeof(why),
-            "in no result file of job %s (the org's daily batches may be used up)", j->id);
-    tell(j, index, SL_RETRY, 0, why);
+    not_done = evidence(j, index, why, sizeof(why));
+    tell(j, index, SL_RETRY, not_done, why);
 }
 
 bool turn_settle(struct job *j)

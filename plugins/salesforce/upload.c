@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define JSON_TYPE "application/json; charset=UTF-8"
+#include "reap.h"
 
 /* ---- CREATING ------------------------------------------------------------------------------ */
 
@@ -22,29 +22,55 @@ static void add_spec(const struct action *a, struct text *to)
 void job_create(struct job *j)
 {
     j->id[0] = '\0';
+    if (gate_may_create(j))
+        ledger_note(j, JOB_INTENDING);
+    else
+        job_enter(j, JOB_BARRED);
+}
+
+void create_send(struct job *j)
+{
     j->started_ms = j->sf->host->mono_ms(j->sf->host->ctx);
     text_clear(&j->value);
     add_spec(j->action, &j->value); /* lives on while the call waits for a token */
     job_send(j, JOB_CREATING, "POST", "", JSON_TYPE, "application/json", text_view(&j->value));
 }
 
+static void on_created(struct job *j, const struct answer *a)
+{
+    json_t *root = json_loadb(a->body.ptr ? a->body.ptr : "", a->body.len, 0, NULL);
+    bool ok = job_take_id(j, json_string_value(json_object_get(root, "id")));
+    const char *born = json_string_value(json_object_get(root, "createdDate"));
+
+    say(j->born, sizeof(j->born), "%s", born ? born : "");
+    json_decref(root);
+    if (!ok) {
+        orphans_seek(j, THEN_RESTART, "Salesforce's answer to the new job holds no job id");
+        return;
+    }
+    if (j->intent.since_ms == j->intent.at_ms) /* else an earlier one was not accounted for */
+        j->intent = (struct intent){ 0 };
+    reap_leftovers(j->sf);
+    ledger_note(j, JOB_NOTING);
+}
+
+/* A gateway in between gave up waiting, or the server broke off: it may have been done. */
+static bool may_be_made(const struct answer *a)
+{
+    return a->verdict == ANSWER_LOST ||
+           (a->verdict == ANSWER_BUSY &&
+            (a->status == 500 || a->status == 502 || a->status == 504));
+}
+
 void create_answered(struct job *j, const struct answer *a)
 {
-    json_t *root;
-    bool ok;
-
+    if (may_be_made(a)) {
+        orphans_seek(j, THEN_RESTART, a->why);
+        return;
+    }
     switch (a->verdict) {
     case ANSWER_OK:
-        root = json_loadb(a->body.ptr ? a->body.ptr : "", a->body.len, 0, NULL);
-        ok = job_take_id(j, json_string_value(json_object_get(root, "id")));
-        json_decref(root);
-        if (ok)
-            ledger_note(j, JOB_NOTING);
-        else
-            job_retry(j, a, "Salesforce's answer to the new job holds no job id");
-        break;
-    case ANSWER_LOST: /* perhaps an empty Open job somewhere, which goes by itself in a day */
-        job_restart(j, a, a->why);
+        on_created(j, a);
         break;
     case ANSWER_NOT_FOUND:
         say(j->why, sizeof(j->why), "%s; check api_version, and that `instance` is an API host",
@@ -62,6 +88,8 @@ void create_answered(struct job *j, const struct answer *a)
     }
 }
 
+/* ---- UPLOADING ----------------------------------------------------------------------------- */
+
 void job_upload(struct job *j)
 {
     job_send(j, JOB_UPLOADING, "PUT", "/batches", "text/csv; charset=UTF-8", NULL,
@@ -75,24 +103,29 @@ void upload_answered(struct job *j, const struct answer *a)
         j->uploaded = true;
         ledger_note(j, JOB_SEALING);
         break;
+    case ANSWER_NOT_FOUND:
+        job_restart(j, a, a->why);
+        break;
+    case ANSWER_THROTTLED: /* no call more than needed now: the empty job is removed later */
+        reap_later(j->sf, j->id);
+        job_settle(j, SL_THROTTLED, a, 0, a->why);
+        break;
     case ANSWER_LOST:    /* stored, in part or not: there is no second PUT for a job */
     case ANSWER_REFUSED: /* "Found multiple contents for job", or a state it should not have */
         say(j->why, sizeof(j->why), "%s", a->why);
         job_abort(j, true);
         break;
-    case ANSWER_NOT_FOUND:
-        job_restart(j, a, a->why);
-        break;
-    case ANSWER_THROTTLED: /* the job is left alone: no call more than needed */
-        job_settle(j, SL_THROTTLED, a, 0, a->why);
-        break;
     default:
-        job_retry(j, a, a->why);
+        say(j->why, sizeof(j->why), "%s", a->why);
+        job_abort(j, false);
     }
 }
 
+/* ---- CLOSING ------------------------------------------------------------------------------- */
+
 void job_close(struct job *j)
 {
+    j->may_run = true;
     job_send(j, JOB_CLOSING, "PATCH", "", JSON_TYPE, "application/json",
              str_of("{\"state\":\"UploadComplete\"}"));
 }
@@ -101,13 +134,15 @@ void job_close(struct job *j)
 void close_answered(struct job *j, const struct answer *a)
 {
     if (a->verdict == ANSWER_NOT_FOUND) {
-        job_restart(j, a, a->why);
+        job_lost(j, a->why);
         return;
     }
-    if (a->verdict == ANSWER_OK)
+    if (a->verdict == ANSWER_OK) {
         text_finish(&j->csv); /* a rare new job writes it again */
-    else
-        sf_log(j->sf, SL_LOG_INFO, "job %s: the close is not certain, asking: %s", j->id, a->why);
+        ledger_note(j, JOB_CLOSED);
+        return;
+    }
+    sf_log(j->sf, SL_LOG_INFO, "job %s: the close is not certain, asking: %s", j->id, a->why);
     job_wait(j, a->after_ms);
 }
 
@@ -121,13 +156,17 @@ void job_abort(struct job *j, bool then_restart)
              str_of("{\"state\":\"Aborted\"}"));
 }
 
-void abort_answered(struct job *j)
+void abort_answered(struct job *j, const struct answer *a)
 {
     char why[sizeof(j->why)];
 
     memcpy(why, j->why, sizeof(why));
+    if (a->verdict != ANSWER_OK && a->verdict != ANSWER_NOT_FOUND && a->verdict != ANSWER_REFUSED)
+        reap_later(j->sf, j->id);
     if (j->then_restart)
         job_restart(j, NULL, why);
+    else if (j->may_run && j->action->op == OP_INSERT)
+        look_begin(j, LOOK_RETRY, why);
     else
         job_retry(j, NULL, why);
 }

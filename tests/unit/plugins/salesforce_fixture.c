@@ -223,17 +223,37 @@ void sf_expect_state(struct sf_fixture *x, const char *job, const char *state)
                 .answer = keep("{\"id\":\"x\",\"state\":\"", state, "\",\"retries\":0}"));
 }
 
+static void expect_file(struct sf_fixture *x, const char *job, const char *file, const char *rows)
+{
+    if (rows)
+        FAKE_EXPECT(x->host, .method = "GET", .url = keep(job, "/", file),
+                    .headers = "Accept: text/csv", .status = 200, .answer = rows);
+}
+
 void sf_expect_results(struct sf_fixture *x, const char *job, const char *ok, const char *failed,
                        const char *unprocessed)
 {
-    FAKE_EXPECT(x->host, .method = "GET", .url = keep(job, "/successfulResults", ""),
-                .headers = "Accept: text/csv", .status = 200, .answer = ok ? ok : SF_OK_HEAD);
-    FAKE_EXPECT(x->host, .method = "GET", .url = keep(job, "/failedResults", ""),
-                .headers = "Accept: text/csv", .status = 200,
-                .answer = failed ? failed : SF_FAIL_HEAD);
-    FAKE_EXPECT(x->host, .method = "GET", .url = keep(job, "/unprocessedrecords", ""),
-                .headers = "Accept: text/csv", .status = 200,
-                .answer = unprocessed ? unprocessed : SF_KEY "\n");
+    expect_file(x, job, "successfulResults", ok);
+    expect_file(x, job, "failedResults", failed);
+    expect_file(x, job, "unprocessedrecords", unprocessed);
+}
+
+void sf_expect_list(struct sf_fixture *x, const char *jobs)
+{
+    FAKE_EXPECT(x->host, .method = "GET", .url = SF_JOBS "?jobType=V2Ingest",
+                .headers = "Accept: application/json", .status = 200,
+                .answer = keep("{\"done\":true,\"records\":[", jobs, "],\"nextRecordsUrl\":null}"));
+}
+
+void sf_expect_lookup(struct sf_fixture *x, const char *keys, const char *records)
+{
+    FAKE_EXPECT(x->host, .method = "GET",
+                .url = keep(SF_BASE "/services/data/v66.0/query?q=SELECT+Id," SF_KEY
+                                    ",SystemModstamp,LastModifiedById+FROM+Contact+WHERE+" SF_KEY
+                                    "+IN+(",
+                            keys, ")"),
+                .status = 200,
+                .answer = keep("{\"totalSize\":0,\"done\":true,\"records\":[", records, "]}"));
 }
 
 void sf_expect_sent(struct sf_fixture *x, const char *id, const char *job, const char *csv)

@@ -8,6 +8,7 @@
 
 #define SF_BASE  "https://acme.my.salesforce.com"
 #define SF_LOGIN "https://login.salesforce.com"
+#define SF_USER  "0055g00000Usr01AAB"
 #define SF_JOBS  SF_BASE "/services/data/v66.0/jobs/ingest"
 #define SF_ID    "7505g00000Job01AAB"
 #define SF_JOB   SF_JOBS "/" SF_ID
@@ -17,7 +18,8 @@
 
 #define SF_TOKEN                                                                                   \
     "{\"access_token\":\"00D5g00000Org01!AQ.first\",\"scope\":\"api\",\"instance_url\":\"" SF_BASE \
-    "\",\"id\":\"https://login.salesforce.com/id/00D/005\",\"token_type\":\"Bearer\"}"
+    "\",\"id\":\"https://login.salesforce.com/id/00D5g00000Org01EAB/" SF_USER                      \
+    "\",\"token_type\":\"Bearer\"}"
 #define SF_BEARER "Authorization: Bearer 00D5g00000Org01!AQ.first"
 #define SF_EXPIRED \
     "[{\"message\":\"Session expired or invalid\",\"errorCode\":\"INVALID_SESSION_ID\"}]"
@@ -72,8 +74,12 @@ void sf_deliver(struct sf_fixture *x, const char *const *bodies, const char *tok
 #define SF_A_OK      "\"0035g00000Tst01AAB\",\"true\",\"a\"\n"
 #define SF_B_OK      "\"0035g00000Tst02AAB\",\"false\",\"b\"\n"
 #define SF_OK_TWO    SF_OK_HEAD SF_B_OK SF_A_OK /* rows come back in any order */
+#define SF_NO_REST   SF_KEY "\n"                /* nothing unprocessed */
 
-/* checkpoints */
+/* checkpoints: of this version, of the one before */
+#define SF_STEP(step) "{\"v\":2,\"step\":\"" step "\",\"job\":\"" SF_ID "\",\"rows\":2}"
+#define SF_CREATING \
+    "{\"v\":2,\"step\":\"creating\",\"since\":1795166132000,\"at\":1795166132000,\"exact\":true}"
 #define SF_CREATED "{\"v\":1,\"job\":\"" SF_ID "\",\"step\":\"created\"}"
 #define SF_CLOSED  "{\"v\":1,\"job\":\"" SF_ID "\",\"step\":\"closed\"}"
 
@@ -84,9 +90,13 @@ void sf_expect_close(struct sf_fixture *x, const char *job);
 void sf_expect_abort(struct sf_fixture *x, const char *job);
 /** `state` as "InProgress", or "Failed\",\"errorMessage\":\"...": it stands between quotes. */
 void sf_expect_state(struct sf_fixture *x, const char *job, const char *state);
-/** Three files; NULL: header only. */
+/** Up to three files; NULL: not asked for, since those before it say enough. */
 void sf_expect_results(struct sf_fixture *x, const char *job, const char *ok, const char *failed,
                        const char *unprocessed);
+/** The org's list of jobs, one page: JobInfos with commas between, or "". */
+void sf_expect_list(struct sf_fixture *x, const char *jobs);
+/** A look-up by the external id: `keys` as in the URL, records as JSON with commas between. */
+void sf_expect_lookup(struct sf_fixture *x, const char *keys, const char *records);
 /** Token to close. */
 void sf_expect_sent(struct sf_fixture *x, const char *id, const char *job, const char *csv);
 

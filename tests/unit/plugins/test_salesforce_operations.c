@@ -117,7 +117,7 @@ static void an_update_joins_its_rows_by_id_however_long_it_is(void **state)
                       "\"" ID_B
                       "\",\"ENTITY_IS_DELETED:entity is deleted:--\",\"0035g00000Tst02\","
                       "\"B\"\n",
-                      "Id,LastName\n");
+                      NULL);
     sf_deliver(x,
                SF_BODIES("{\"Id\":\"" ID_A_15 "\",\"LastName\":\"A\"}",
                          "{\"Id\":\"" ID_B "\",\"LastName\":\"B\"}",
@@ -160,7 +160,7 @@ static void a_delete_sends_ids_alone_and_takes_what_is_gone_for_done(void **stat
                       ID_FAIL "\"" ID_B "\",\"ENTITY_IS_DELETED:entity is deleted:--\",\"" ID_B
                               "\"\n\"\",\"INVALID_CROSS_REFERENCE_KEY:invalid cross reference "
                               "id:--\",\"0035g00000Tst03AAB\"\n",
-                      "Id\n");
+                      NULL);
     sf_deliver(x,
                SF_BODIES("{\"Id\":\"" ID_A "\"}", "{\"Id\":\"" ID_B "\"}",
                          "{\"Id\":\"0035g00000Tst03AAB\"}",

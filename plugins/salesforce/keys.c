@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "operation.h"
+#include "record_id.h"
 
 #define MAX_KEY 255 /* characters of an external id field; longer ones would not be found again */
 
@@ -21,33 +21,15 @@ static bool is_whole_number(sl_str s)
     return s.len > sign;
 }
 
-/* The three characters that make an id of 15 safe where case is lost: which of each five letters
- * are capitals. */
-static void id_suffix(const char *id, char ret[3])
-{
-    static const char code[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-
-    for (size_t part = 0; part < 3; part++) {
-        unsigned capitals = 0;
-
-        for (size_t i = 0; i < 5; i++)
-            if (id[part * 5 + i] >= 'A' && id[part * 5 + i] <= 'Z')
-                capitals |= 1u << i;
-        ret[part] = code[capitals];
-    }
-}
-
 /* What stands behind `start` as an id of 18 characters; false: it is none. */
 static bool complete_id(struct text *to, size_t start)
 {
-    char suffix[3];
+    char id[RECORD_ID_SIZE];
 
-    if (!is_salesforce_id((sl_str){ to->ptr + start, to->len - start }))
+    if (!record_id((sl_str){ to->ptr + start, to->len - start }, id))
         return false;
-    if (to->len - start == 15) {
-        id_suffix(to->ptr + start, suffix);
-        text_add(to, suffix, sizeof(suffix));
-    }
+    to->len = start;
+    text_str(to, id);
     return true;
 }
 
@@ -205,18 +187,15 @@ static bool digits_of_double(sl_str v, char ret[64], size_t *ret_len)
 
 sl_status keys_find(const struct keys *k, sl_str value, uint32_t *ret_record)
 {
-    char folded[MAX_KEY * 4], digits[64];
+    char folded[MAX_KEY * 4], digits[64], id[RECORD_ID_SIZE];
     size_t n;
 
-    if (value.len > sizeof(folded) - 3)
+    if (k->are_ids && record_id(value, id))
+        value = str_of(id);
+    if (value.len > sizeof(folded))
         return SL_E_NOT_FOUND;
-    memcpy(folded, value.len > 0 ? value.ptr : "", value.len);
-    if (k->are_ids && value.len == 15) {
-        id_suffix(value.ptr, folded + 15);
-        value.len = 18;
-    }
     for (size_t i = 0; i < value.len; i++)
-        folded[i] = ascii_lower(folded[i]);
+        folded[i] = ascii_lower(value.ptr[i]);
     if (find(k, (sl_str){ folded, value.len }, ret_record) == SL_OK)
         return SL_OK;
     if (digits_of_double(value, digits, &n))

@@ -425,7 +425,7 @@ sl_status description_check(const struct description *d, const struct action *a,
 {
     sl_status r = SL_OK;
 
-    if (a->op == OP_DELETE || a->op == OP_HARD_DELETE)
+    if (a->op == OP_DELETE)
         return SL_OK; /* an Id, and nothing else */
     for (size_t i = 0; r == SL_OK && i < row->n; i++)
         r = row->cells[i].sub.len > 0 ? check_parent(d, a, &row->cells[i], why, why_size)

@@ -9,15 +9,17 @@
 #include "salesforce.h"
 
 const char *const operation_names[OP__COUNT] = {
-    [OP_UPSERT] = "upsert", [OP_INSERT] = "insert",          [OP_UPDATE] = "update",
-    [OP_DELETE] = "delete", [OP_HARD_DELETE] = "hardDelete",
+    [OP_UPSERT] = "upsert",
+    [OP_INSERT] = "insert",
+    [OP_UPDATE] = "update",
+    [OP_DELETE] = "delete",
 };
 
-#define OBJECT                                                        \
-    {                                                                 \
-        "object", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,   \
-            "API name of the object, such as Contact or My_Object__c" \
-    }
+/* clang-format off */
+#define OBJECT                                           \
+    { "object", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL, \
+      "API name of the object, such as Contact or My_Object__c" }
+/* clang-format on */
 
 const sl_option operation_params[OP__COUNT][4] = {
     [OP_UPSERT] = {
@@ -27,23 +29,18 @@ const sl_option operation_params[OP__COUNT][4] = {
     },
     [OP_INSERT] = {
         OBJECT,
-        { "external_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-          "API name of its External ID field, which must be Unique; every record must have it" },
-        { "unique", SL_OPT_BOOL, 0, "false", 0, 0, NULL,
-          "says that the external_id field is Unique in the org; without that an insert cannot be "
-          "repeated and is refused" },
+        { "external_id", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+          "API name of a Unique External ID field that every record has: one whose answer is lost "
+          "would else be made twice; use upsert if there is none that is Unique" },
+        { "unique", SL_OPT_BOOL, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+          "true says that external_id is Unique in the org; if it is not, use upsert" },
     },
-    [OP_UPDATE] = {
-        OBJECT,
-        { "external_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-          "not for an update: its records are named by Id" },
-    },
+    [OP_UPDATE] = { OBJECT },
     [OP_DELETE] = {
         OBJECT,
-        { "external_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-          "not for a delete: its records are named by Id" },
+        { "hard", SL_OPT_BOOL, 0, "false", 0, 0, NULL,
+          "hardDelete, past the recycle bin: it cannot be taken back, and is refused" },
     },
-    [OP_HARD_DELETE] = { OBJECT },
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -74,56 +71,21 @@ static sl_status take_name(const sl_bind_in *in, const char *name, const char *e
     return *ret ? SL_OK : sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
 }
 
-static bool is_given(const sl_bind_in *in, const char *name)
-{
-    sl_str s = { 0 };
-
-    return in->values->str(in->params, name, &s) == SL_OK && s.len > 0;
-}
-
 /* An answer may be lost behind any request, and then the records go again. */
-static sl_status check_insert(const sl_bind_in *in, sl_fail *fail)
-{
-    int64_t unique = 0;
-
-    if (!is_given(in, "external_id"))
-        return sf_fail(fail, SL_E_INVALID,
-                       "external_id is not given: an insert whose answer is lost would be made "
-                       "twice; use upsert with the External ID field, or name a Unique one here");
-    if (in->values->num(in->params, "unique", &unique) < 0 || !unique)
-        return sf_fail(fail, SL_E_INVALID,
-                       "unique: an insert needs an external_id field that is Unique in the org, "
-                       "else one whose answer is lost is made twice; say `unique: true` if it is, "
-                       "or use upsert");
-    return SL_OK;
-}
-
-static sl_status check_by_id(enum operation op, const sl_bind_in *in, sl_fail *fail)
-{
-    if (!is_given(in, "external_id"))
-        return SL_OK;
-    return sf_fail(fail, SL_E_INVALID,
-                   "external_id: Salesforce knows the records of %s %s by their Id alone; %s",
-                   op == OP_UPDATE ? "an" : "a", operation_names[op],
-                   op == OP_UPDATE ? "use upsert, or give each record its Id"
-                                   : "give each record its Id");
-}
-
 static sl_status check(enum operation op, const sl_bind_in *in, sl_fail *fail)
 {
-    switch (op) {
-    case OP_INSERT:
-        return check_insert(in, fail);
-    case OP_UPDATE:
-    case OP_DELETE:
-        return check_by_id(op, in, fail);
-    case OP_HARD_DELETE:
+    int64_t said = 0;
+
+    if (op == OP_INSERT && (in->values->num(in->params, "unique", &said) < 0 || !said))
         return sf_fail(fail, SL_E_INVALID,
-                       "hardDelete passes the recycle bin by: what a wrong map deletes is gone; "
-                       "use delete, and let the bin be emptied");
-    default:
-        return SL_OK;
-    }
+                       "unique: an insert whose answer is lost is made twice unless the field of "
+                       "external_id is Unique in the org; tick that there and say `unique: true`, "
+                       "or use upsert");
+    if (op == OP_DELETE && in->values->num(in->params, "hard", &said) == SL_OK && said)
+        return sf_fail(fail, SL_E_INVALID,
+                       "hard: a hardDelete passes the recycle bin by, and what a wrong map deletes "
+                       "is gone; leave it out, and let the bin be emptied");
+    return SL_OK;
 }
 
 sl_status operation_bind(enum operation op, const sl_bind_in *in, struct action **ret,

@@ -10,9 +10,9 @@
 #include "text.h"
 
 /** In the order of the adapter's table of actions. */
-enum operation { OP_UPSERT, OP_INSERT, OP_UPDATE, OP_DELETE, OP_HARD_DELETE, OP__COUNT };
+enum operation { OP_UPSERT, OP_INSERT, OP_UPDATE, OP_DELETE, OP__COUNT };
 
-/** As Salesforce writes them: "hardDelete". */
+/** As Salesforce writes them. */
 extern const char *const operation_names[OP__COUNT];
 
 /** What bind() makes of a route's action. */

@@ -68,8 +68,6 @@ static const sl_action actions[] = {
     { "update", STATES, operation_params[OP_UPDATE], "update records by their Id" },
     { "delete", WRITES, operation_params[OP_DELETE],
       "delete records by their Id, into the recycle bin" },
-    { "hardDelete", WRITES, operation_params[OP_HARD_DELETE],
-      "refused: what passes the recycle bin by cannot be had back" },
     { 0 },
 };
 

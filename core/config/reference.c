@@ -276,7 +276,8 @@ static void print_feeds(struct buf *out, const sl_plugin *plugin)
     for (const char *line = text.data; line && *line;) {
         size_t n = strcspn(line, "\n"), blanks = strspn(line, " ");
 
-        buf_printf(out, "    #%.*s\n", (int)(n - 4), line + (blanks < 4 ? blanks : 4));
+        buf_printf(out, "%.*s%s%.*s\n", (int)blanks, line, line[blanks] == '#' ? "" : "#",
+                   (int)(n - blanks), line + blanks);
         line += n + (line[n] == '\n');
     }
     buf_finish(&text);

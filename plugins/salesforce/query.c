@@ -197,18 +197,6 @@ static void query_restart(struct query *q, enum verdict verdict, const char *why
 
 static void on_answer(void *ctx, const struct answer *a);
 
-static void add_escaped(struct text *to, const char *s)
-{
-    for (; *s; s++) {
-        char low = ascii_lower(*s);
-
-        if ((low >= 'a' && low <= 'z') || (*s >= '0' && *s <= '9') || strchr("-._~", *s))
-            text_char(to, *s);
-        else
-            text_printf(to, "%%%02X", (uint8_t)*s);
-    }
-}
-
 static void set_path(struct query *q, enum query_state state)
 {
     sl_str version = q->sf->api_version;
@@ -216,7 +204,7 @@ static void set_path(struct query *q, enum query_state state)
     char page[32 + MAX_LOCATOR * 3 + 16] = "";
 
     if (state == QUERY_FETCHING) {
-        add_escaped(&locator, q->locator);
+        text_escaped(&locator, str_of(q->locator));
         snprintf(page, sizeof(page), "/results?maxRecords=%u%s%s", q->page_rows,
                  q->locator[0] ? "&locator=" : "", q->locator[0] ? locator.ptr : "");
         text_finish(&locator);

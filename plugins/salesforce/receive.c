@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "callout.h"
+#include "feed.h"
 #include "iso_time.h"
 #include "outbound.h"
 #include "salesforce.h"
@@ -332,5 +333,5 @@ sl_status receive_describe(void *self, const sl_event *event, const sl_describe_
         return describe_notification(event, out, fail);
     if (begins(event->topic, "callout/"))
         return describe_callout(event, out, fail);
-    return SL_OK; /* of nothing that is known here */
+    return feed_describe(event, out, fail);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "describe.h"
+#include "feed.h"
 #include "keys.h"
 #include "query.h"
 #include "reap.h"
@@ -258,6 +259,7 @@ static void salesforce_close(void *self)
         return;
     bulk_close(sf);
     reap_close(sf);
+    feed_close(sf);
     query_close(sf);
     describe_close(sf);
     limits_close(sf);
@@ -335,6 +337,10 @@ static const sl_plugin plugin = {
     .resume = bulk_resume,
     .row_key = row_key,
     .probe = probe,
+    .feeds = feed_kinds,
+    .bind_feed = feed_bind,
+    .unbind_feed = feed_unbind,
+    .poll = feed_start,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -20,6 +20,7 @@ struct job;
 struct query;
 struct reap;
 struct leftover;
+struct feed_poll;
 struct call;
 struct described;
 struct probing;
@@ -72,6 +73,7 @@ struct salesforce {
     struct call *limits_call; /* own */
     /* what a batch is handed to once its object is described */
     void (*transport)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+    struct feed_poll *polls;
     struct text row_key; /* what row_key() gave last */
 };
 

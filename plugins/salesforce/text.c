@@ -82,6 +82,18 @@ sl_str str_of(const char *s)
     return (sl_str){ s, s ? strlen(s) : 0 };
 }
 
+void text_escaped(struct text *t, sl_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i], low = ascii_lower(c);
+
+        if ((low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c)))
+            text_char(t, c);
+        else
+            text_printf(t, "%%%02X", (unsigned char)c);
+    }
+}
+
 bool str_is(sl_str s, const char *literal)
 {
     return s.len == strlen(literal) && (s.len == 0 || memcmp(s.ptr, literal, s.len) == 0);

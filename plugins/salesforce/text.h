@@ -23,6 +23,9 @@ void text_str(struct text *t, const char *s);
 void text_char(struct text *t, char c);
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** Percent-encoded, but for what stands in URLs by itself. */
+void text_escaped(struct text *t, sl_str s);
+
 static inline sl_str text_view(const struct text *t)
 {
     return (sl_str){ t->ptr, t->len };

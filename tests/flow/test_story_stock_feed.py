@@ -1,0 +1,142 @@
+"""Stock is kept in Salesforce: what changes there becomes an event here, once, whatever ends the gateway meanwhile."""
+
+import pytest
+
+from flow.harness import http_endpoint, merge, messages, sluice, stays, wait_until
+
+FEED = {"kind": "stock", "every": "1s", "available": "Stock__c"}
+
+
+def stock_config(crm, desk, feed=None, to=None):
+    return {
+        "endpoints": {
+            "crm": {"adapter": "salesforce", "instance": crm.url, "feeds": {"stock": merge(dict(FEED), feed or {})},
+                    "auth": {"client_id": "3MVG9sandbox-consumer-key", "username": "integration@example.com",
+                             "key": {"env": "DEMO_CRM_KEY"}},
+                    "poll": {"first": "50ms", "cap": "200ms"}},
+            "desk": http_endpoint(desk)},
+        "routes": [{"name": "stock-to-shop", "from": {"endpoint": "crm", "topic": "stock/changed"},
+                    "to": to or {"endpoint": "desk", "action": "request.send", "path": "/stock"}}]}
+
+
+def put(crm, *numbers, stock):
+    """Products with this stock; again: another stock."""
+    return crm.call("POST", "records", [
+        {"object": "Product2", "key": "Ext__c",
+         "fields": {"Ext__c": f"p{n}", "Name": f"Gear {n}", "StockKeepingUnit": f"SKU-{n}", "Stock__c": stock}}
+        for n in numbers])
+
+
+def at_desk(desk):
+    """{sku: [quantity, ...]} in the order they came, each message once"""
+    found = {}
+    for one in messages(desk):
+        found.setdefault(one["sku"], []).append(one["available"])
+    return found
+
+
+def feed(gateway):
+    return gateway.get("/v1/feeds")[0]
+
+
+def events(gateway):
+    return gateway.status()["summary"]["events"]
+
+
+@pytest.fixture
+def start(make_gateway, crm, desk):
+    def make(feed=None, to=None):
+        return make_gateway(stock_config(crm, desk, feed, to), {"DEMO_CRM_KEY": crm.private_key})
+
+    return make
+
+
+def test_a_change_becomes_an_event_once(start, crm, desk):
+    put(crm, 1, 2, 3, stock=5)
+    gateway = start()
+    wait_until(lambda: at_desk(desk) == {"SKU-1": [5], "SKU-2": [5], "SKU-3": [5]}, "what is there at first")
+    put(crm, 2, stock=4)
+    wait_until(lambda: at_desk(desk)["SKU-2"] == [5, 4], "a change")
+    runs = feed(gateway)["runs"]
+    wait_until(lambda: feed(gateway)["runs"] >= runs + 3)  # each reads the same minutes again
+    assert at_desk(desk) == {"SKU-1": [5], "SKU-2": [5, 4], "SKU-3": [5]}
+    assert events(gateway) == 4
+    one = next(one for one in messages(desk) if one["sku"] == "SKU-1")
+    assert one["location"] is None and one["object"] == "Product2" and one["id"].startswith("01t")
+    assert gateway.deliveries()[0]["subject"] == f"salesforce:Product2/{gateway.deliveries()[0]['subject'][-18:]}"
+
+    # A restart goes on from where it was.
+    gateway.restart()
+    put(crm, 3, stock=0)
+    wait_until(lambda: at_desk(desk)["SKU-3"] == [5, 0])
+    assert events(gateway) == 5
+
+
+def test_a_feed_says_how_it_stands_and_is_polled_by_hand(start, crm, desk):
+    put(crm, 1, stock=5)
+    gateway = start({"every": "1h"})
+    wait_until(lambda: feed(gateway)["runs"] == 1)
+    put(crm, 1, 2, stock=6)
+    assert stays(lambda: events(gateway) == 1, 1.5)
+    done = gateway.cli("poll", "crm", "stock")
+    assert done.json["last_rows"] == 2 and "crm stock: 2 new, " in done.err
+    wait_until(lambda: at_desk(desk) == {"SKU-1": [5, 6], "SKU-2": [6]})
+    for command in ("feeds", "status"):
+        shown = next(line for line in sluice(command, "-c", gateway.file, env=gateway.env).out.splitlines()
+                     if line.startswith("crm stock"))
+        assert shown.split()[2:4] == ["stock", "3"] and shown.endswith("  ok")
+    one = feed(gateway)
+    assert one["rows"] == 3 and one["cursor_at"] and one["next_at"] and not one["error"]
+    assert gateway.metrics()['sluice_feed_rows_total{endpoint="crm",feed="stock"}'] == 3
+
+    # It fails: the reason, and the alert of its owner after three of them.
+    crm.fault(action="status", at="query", status=500)
+    for _ in range(3):
+        done = gateway.cli("poll", "crm", "stock", ok=False)
+        assert done.code == 1 and "crm stock: failed: " in done.err
+    wait_until(lambda: any(one["alert"] == "feed-failing" for one in gateway.alerts()))
+    crm.clear_faults()
+    gateway.cli("poll", "crm", "stock")
+    wait_until(lambda: not any(one["alert"] == "feed-failing" and one["stands"] for one in gateway.alerts()))
+
+    gateway.cli("endpoints", "pause", "crm")
+    done = gateway.cli("poll", "crm", "stock", ok=False)
+    assert done.code == 5 and "its endpoint is paused" in done.err
+    assert gateway.cli("poll", "crm", "stok", ok=False).code == 4
+
+
+def test_kill_9_in_the_middle_of_a_page_neither_skips_nor_doubles(start, crm, desk):
+    count, left = 8000, []
+    put(crm, *range(count), stock=7)
+    gateway = start(to={"drop": True})
+    for share in (0.1, 0.4, 0.7):
+        wait_until(lambda share=share: events(gateway) >= share * count, every=0.002)
+        gateway.kill9()
+        gateway.start()
+        left.append(events(gateway))
+    assert any(0 < one < count for one in left), "it was killed in the middle"
+    wait_until(lambda: feed(gateway)["last_good_at"], "it went through in the end")
+    assert events(gateway) == count
+    runs = feed(gateway)["runs"]
+    wait_until(lambda: feed(gateway)["runs"] > runs)
+    assert events(gateway) == count and feed(gateway)["known"] >= count
+
+
+@pytest.mark.slow
+def test_twenty_thousand_rows_are_paged_in_bounded_memory(start, crm, desk):
+    count = 20_000
+    for first in range(0, count, 5000):
+        put(crm, *range(first, first + 5000), stock=7)
+    gateway = start({"every": "1h"}, to={"drop": True})
+
+    def peak_kb():
+        text = open(f"/proc/{gateway.process.pid}/status").read()
+        return int(text.split("VmHWM:")[1].split()[0])
+
+    before = peak_kb()
+    wait_until(lambda: feed(gateway)["runs"] == 1, "all are read", seconds=120)
+    one = feed(gateway)
+    assert not one["error"] and one["rows"] == count
+    wait_until(lambda: events(gateway) == count)
+    # A page of 10,000 rows is read at a time, and 500 rows are held at once: about 10 MB.
+    assert peak_kb() - before < 40_000, f"{before} -> {peak_kb()} kB"

@@ -34,6 +34,7 @@ const char *const alert_topics[] = {
     CONFIG_ALERT "lag",
     CONFIG_ALERT "hold-unattended",
     CONFIG_ALERT "feed-failing",
+    CONFIG_ALERT "quota-forecast",
     CONFIG_ALERT "bad-signatures",
     CONFIG_ALERT "deadline",
     NULL,

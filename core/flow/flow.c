@@ -23,7 +23,7 @@ const char *const notice_names[NOTICE__COUNT] = {
     "endpoint-unparked", "held",         "route-paused",    "route-resumed",
     "intake-refusing",   "store-failed", "store-damaged",   "disk-low",
     "backlog",           "lag",          "hold-unattended", "bad-signatures",
-    "deadline",          "feed-failing",
+    "deadline",          "feed-failing", "quota-forecast",
 };
 
 /* ---- commits ---- */
@@ -377,6 +377,7 @@ static void lane_pace_stats(const struct lane *l, struct lane_stats *ret)
     ret->quota_limit = l->day.limit;
     ret->quota_used = l->day.used;
     ret->quota_reset = l->day.reset_ms;
+    ret->quota_reserve = l->has_critical ? l->day.limit * l->conf->rate_reserve / 100 : 0;
 }
 
 void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)

@@ -48,6 +48,7 @@ enum notice_kind {
     NOTICE_SIGNATURES, /* an endpoint's webhooks are refused for their signatures */
     NOTICE_DEADLINE,   /* what must follow a delivery has not come, or is near its end */
     NOTICE_FEED,       /* a feed of an endpoint has failed several times in a row */
+    NOTICE_QUOTA, /* an endpoint's quota will be used up within hours, if it goes on like this */
     NOTICE__COUNT
 };
 extern const char *const notice_names[NOTICE__COUNT];
@@ -272,6 +273,7 @@ struct lane_stats {
     int64_t rate_level, rate_capacity; /* thousandths */
     uint64_t rate_others;              /* thousandths a second that others use, as learnt */
     int64_t quota_limit, quota_used, quota_reset; /* limit 0: none; reset: wall clock, 0: unknown */
+    int64_t quota_reserve;                        /* of it, what stays for critical work */
     int64_t oldest_ms;           /* wall time of the oldest ready one's event; 0: none */
     uint64_t lag_ms_buckets[16]; /* event received -> delivered: <= 2^i * 10 ms */
     uint64_t lag_ms_sum;

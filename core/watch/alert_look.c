@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "flow/forecast.h"
 #include "watch/watch_int.h"
 
 #define REFUSED_OVER_MS (2 * 60 * 1000) /* intake tells once a minute while it refuses */
@@ -62,17 +63,18 @@ static void look_store(struct watch *w)
 
 /* ---- lanes ---- */
 
-/** Bad signatures of one endpoint: how many there were when the five minutes began. */
-struct signatures {
-    struct signatures *next;
+/** What is remembered of an endpoint between looks. */
+struct seen {
+    struct seen *next;
     char *endpoint;
-    uint64_t then;
+    uint64_t then; /* bad signatures, when the five minutes began */
     int64_t since_ms;
+    struct forecast quota;
 };
 
-static struct signatures *signatures_of(struct watch *w, const char *endpoint)
+static struct seen *seen_of(struct watch *w, const char *endpoint)
 {
-    struct signatures *s = w->signatures;
+    struct seen *s = w->seen;
 
     while (s && strcmp(s->endpoint, endpoint) != 0)
         s = s->next;
@@ -81,17 +83,17 @@ static struct signatures *signatures_of(struct watch *w, const char *endpoint)
     s = mem_zero(sizeof(*s));
     s->endpoint = mem_str(endpoint);
     s->since_ms = clock_wall_ms();
-    s->next = w->signatures;
-    w->signatures = s;
+    s->next = w->seen;
+    w->seen = s;
     return s;
 }
 
 void alert_look_finish(struct watch *w)
 {
-    struct signatures *s;
+    struct seen *s;
 
-    while ((s = w->signatures)) {
-        w->signatures = s->next;
+    while ((s = w->seen)) {
+        w->seen = s->next;
         free(s->endpoint);
         free(s);
     }
@@ -99,7 +101,7 @@ void alert_look_finish(struct watch *w)
 
 static void look_signatures(struct watch *w, const struct lane_stats *l, int64_t now)
 {
-    struct signatures *s = signatures_of(w, l->endpoint);
+    struct seen *s = seen_of(w, l->endpoint);
     uint64_t bad = l->bad_signatures - s->then, limit = w->conf->signature_failures;
     char text[160];
 
@@ -115,8 +117,7 @@ static void look_signatures(struct watch *w, const struct lane_stats *l, int64_t
     s->since_ms = now;
 }
 
-/** An age for people: in one unit, of which it has two at least. */
-static void age_text(int64_t ms, char out[24])
+void age_text(int64_t ms, char out[24])
 {
     static const int64_t units[] = { 86400000, 3600000, 60000, 1000 };
 
@@ -127,6 +128,16 @@ static void age_text(int64_t ms, char out[24])
             return;
         }
     units_format_duration(ms, out);
+}
+
+/** Before it happens: then nobody could do anything about it but wait. */
+static void look_quota(struct watch *w, const struct lane_stats *l, int64_t now)
+{
+    const struct alert *a = alert_find(w, NOTICE_QUOTA, str_of(l->endpoint), STR(""));
+    char text[320] = "";
+    bool so = quota_look(&seen_of(w, l->endpoint)->quota, l, a && a->stands, now, text);
+
+    stands_if(w, NOTICE_QUOTA, l->endpoint, so, text);
 }
 
 static void look_lane(struct watch *w, const struct lane_stats *l, int64_t now)
@@ -146,6 +157,7 @@ static void look_lane(struct watch *w, const struct lane_stats *l, int64_t now)
     stands_if(w, NOTICE_BACKLOG, l->endpoint,
               l->oldest_ms && now - l->oldest_ms > w->conf->backlog_ms, text);
     look_signatures(w, l, now);
+    look_quota(w, l, now);
 }
 
 struct failing {

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "flow/forecast.h"
 #include "net/http_client.h"
 #include "watch/watch.h"
 
@@ -45,14 +46,14 @@ struct watch {
     size_t n_headers;
     struct list alerts; /* struct alert: those that stand or were told lately */
     size_t n_alerts;
-    uv_timer_t timer;              /* closing: how long unsent alerts are waited for */
-    uv_timer_t look;               /* at what nobody tells */
-    uint64_t damaged;              /* records, when they were last told */
-    bool failed;                   /* the store's failure was told */
-    bool asking;                   /* the store, how many are dead and held */
-    bool remembered;               /* what stood before this process began is in the list */
-    struct signatures *signatures; /* own: a list, see alert_look.c */
-    int64_t asked_held_ms;         /* when the store was last asked for the oldest held one */
+    uv_timer_t timer;      /* closing: how long unsent alerts are waited for */
+    uv_timer_t look;       /* at what nobody tells */
+    uint64_t damaged;      /* records, when they were last told */
+    bool failed;           /* the store's failure was told */
+    bool asking;           /* the store, how many are dead and held */
+    bool remembered;       /* what stood before this process began is in the list */
+    struct seen *seen;     /* own: a list, see alert_look.c */
+    int64_t asked_held_ms; /* when the store was last asked for the oldest held one */
     size_t sending;
     unsigned timers; /* open */
     bool draining, closing, client_gone;
@@ -85,6 +86,16 @@ void alert_tell(struct alert *a, enum alert_saying what);
 /* alert_look.c: what nobody tells */
 void alert_look(struct watch *w);
 void alert_look_finish(struct watch *w);
+
+/** An age for people: in one unit, of which it has two at least. */
+void age_text(int64_t ms, char out[24]);
+
+/* quota_look.c */
+
+/** Will the lane's quota be used up before long? True with what is to be said of it. `stands`: it
+ *  was said so, and is not taken back at the first doubt. */
+bool quota_look(struct forecast *f, const struct lane_stats *l, bool stands, int64_t now_ms,
+                char text[320]);
 
 /* watch.c */
 void watch_check_closed(struct watch *w);

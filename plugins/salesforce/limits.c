@@ -9,6 +9,7 @@
 #include "salesforce.h"
 
 #define ANSWER_MS 10000
+#define HEARD_MS  60000
 
 /* {"DailyApiRequests": {"Max": 100000, "Remaining": 99000}, ...} */
 static void take(const json_t *root, const char *name, int64_t *max, int64_t *left)
@@ -59,6 +60,9 @@ static void on_limits(void *ctx, const struct answer *a)
     warn_if_low(sf, "daily bulk batches", l->batches_left, l->batches_max);
     warn_if_low(sf, "daily bulk query jobs", l->query_jobs_left, l->query_jobs_max);
     warn_if_low(sf, "MB of data storage", l->storage_left_mb, l->storage_max_mb);
+    /* what an answer's header says is newer: this may lag by minutes */
+    if (l->heard_ms && sf->host->mono_ms(sf->host->ctx) - l->heard_ms < HEARD_MS)
+        return;
     if (l->calls_max > 0 && l->calls_left >= 0 && SL_HAS(sl_host, sf->host, budget))
         sf->host->budget(sf->host->ctx, &(sl_budget){ .size = sizeof(sl_budget),
                                                       .kind = SL_BUDGET_QUOTA,

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "when.h"
 
@@ -36,6 +37,8 @@ static void note_usage(struct salesforce *sf, const sl_http_answer *a)
     of = strtoull(end + 1, NULL, 10);
     if (of == 0 || of > 1000000000000 || used > 1000000000000)
         return;
+    usage_note(&sf->usage, (int64_t)used, sf->host->wall_ms(sf->host->ctx));
+    sf->limits.heard_ms = sf->host->mono_ms(sf->host->ctx);
     if (SL_HAS(sl_host, sf->host, budget))
         sf->host->budget(sf->host->ctx,
                          &(sl_budget){ .size = sizeof(sl_budget),
@@ -54,6 +57,26 @@ static void note_usage(struct salesforce *sf, const sl_http_answer *a)
            used, of);
 }
 
+/* The day's calls are used up: when will there be some again? It is tried before, too. */
+static void say_when(struct salesforce *sf, struct answer *a)
+{
+    int64_t now = sf->host->wall_ms(sf->host->ctx), limit = sf->limits.calls_max;
+    int64_t at = usage_room_at(&sf->usage, limit > 100 ? limit / 100 : 1, now);
+    size_t len = strlen(a->why);
+    time_t seconds = (time_t)(at / 1000);
+    struct tm utc;
+
+    if (at && gmtime_r(&seconds, &utc))
+        say(a->why + len, sizeof(a->why) - len,
+            "; by what is known of the last 24 hours there is room again at about %02d:%02d UTC "
+            "(in %lld min)",
+            utc.tm_hour, utc.tm_min, (long long)((at - now) / 60000));
+    else
+        say(a->why + len, sizeof(a->why) - len,
+            "; each call leaves the window 24 hours after it came, so there is room again within "
+            "that time");
+}
+
 static void on_answer(void *ctx, const sl_http_answer *a)
 {
     struct call *call = ctx;
@@ -65,6 +88,8 @@ static void on_answer(void *ctx, const sl_http_answer *a)
         when_learn(sf, a);
     }
     errors_of_api(a, &answer);
+    if (answer.verdict == ANSWER_PARK && str_has_nocase(str_of(answer.why), "TotalRequests"))
+        say_when(sf, &answer);
     if (answer.verdict == ANSWER_EXPIRED) {
         auth_drop(sf, call->generation);
         if (!call->renewed) {

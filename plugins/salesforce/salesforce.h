@@ -10,6 +10,7 @@
 #include "operation.h"
 #include "receive.h"
 #include "text.h"
+#include "usage.h"
 
 #define JSON_TYPE   "application/json; charset=UTF-8"
 #define JOB_ID_SIZE 32
@@ -42,6 +43,7 @@ struct limits {
     bool asking;
     bool known;        /* `asked_ms` and the figures count */
     uint64_t asked_ms; /* monotonic; 0: never */
+    uint64_t heard_ms; /* monotonic: when an answer's header said it last */
     /* of the rolling 24 hours, and of the org; -1: it does not say */
     int64_t calls_max, calls_left;
     int64_t batches_max, batches_left; /* of bulk ingest, 10,000 rows each */
@@ -69,6 +71,7 @@ struct salesforce {
     struct described *described;
     struct waiting *waiting; /* batches, for a description */
     struct limits limits;
+    struct usage usage;
     struct probing *probing;  /* sluice check --online */
     struct call *limits_call; /* own */
     /* what a batch is handed to once its object is described */

@@ -10,7 +10,7 @@
 
 #include "when.h"
 
-#define MAX_HEADERS    5
+#define MAX_HEADERS    6
 #define USAGE_WARN_PCT 80
 #define USAGE_CALM_PCT 70 /* warned again only after it had come down to this */
 
@@ -130,6 +130,9 @@ void call_ready(struct call *call)
     headers[r.n_headers++] = (sl_header){ str_of("Sforce-Call-Options"), str_of("client=sluice") };
     if (call->type)
         headers[r.n_headers++] = (sl_header){ str_of("Content-Type"), str_of(call->type) };
+    if (call->duplicates)
+        headers[r.n_headers++] = (sl_header){ str_of("Sforce-Duplicate-Rule-Header"),
+                                              str_of("allowSave=true") };
     if (call->accept)
         headers[r.n_headers++] = (sl_header){ str_of("Accept"), str_of(call->accept) };
     r.url = text_view(&url);

@@ -10,13 +10,17 @@
 #include "describe.h"
 #include "feed.h"
 #include "keys.h"
+#include "match/contacts.h"
 #include "query.h"
 #include "reap.h"
 
-#define BATCH_RECORDS 10000    /* one of Salesforce's internal batches */
-#define BATCH_BYTES   90000000 /* an upload may have 100 MB; as CSV the bodies get smaller */
-#define MIN_VERSION   41       /* Bulk API 2.0 exists since then */
-#define MAX_VERSION   999
+#define BATCH_RECORDS  10000    /* one of Salesforce's internal batches */
+#define BATCH_BYTES    90000000 /* an upload may have 100 MB; as CSV the bodies get smaller */
+#define CONTACT_BATCH  200      /* one call of sObject Collections */
+#define CONTACT_BYTES  4000000
+#define ACTION_CONTACT OP__COUNT /* its place in the table of actions */
+#define MIN_VERSION    41        /* Bulk API 2.0 exists since then */
+#define MAX_VERSION    999
 
 static const sl_option settings[] = {
     { "instance", SL_OPT_URL, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
@@ -55,6 +59,18 @@ static const sl_option settings[] = {
       "refused before they leave. 0s: it is not asked" },
     { "limits_every", SL_OPT_DURATION, 0, "15m", 0, 86400000, NULL,
       "while there is traffic, how often what is left of the org's limits is asked; 0s: never" },
+    { "contacts.external_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "contact.upsert: the field of Contact for the shop's id (External ID, Unique)" },
+    { "contacts.tax_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "contact.upsert: the field of Account with the tax id, such as Tax_Id__c" },
+    { "contacts.country", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "contact.upsert: country of phone numbers that do not say it, such as DE" },
+    { "contacts.freemail", SL_OPT_STRINGS, 0, NULL, 0, 0, NULL,
+      "contact.upsert: more e-mail domains that are no company's" },
+    { "contacts.refresh", SL_OPT_DURATION, 0, "15m", 1000, 604800000, NULL,
+      "contact.upsert: how old what is known of the org's contacts may be" },
+    { "contacts.most", SL_OPT_INT, 0, "1000000", 1, 20000000, NULL,
+      "contact.upsert: contacts in memory, half a kilobyte each" },
     { 0 },
 };
 
@@ -69,6 +85,8 @@ static const sl_action actions[] = {
     { "update", STATES, operation_params[OP_UPDATE], "update records by their Id" },
     { "delete", WRITES, operation_params[OP_DELETE],
       "delete records by their Id, into the recycle bin" },
+    { "contact.upsert", SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT, CONTACT_BATCH, CONTACT_BYTES,
+      contact_params, "update the Contact that a person is already, or create one, or ask" },
     { 0 },
 };
 
@@ -225,8 +243,11 @@ static void unbind(void *handle)
 static sl_status bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
 {
     struct action *a;
-    sl_status r = operation_bind((enum operation)in->action, in, &a, fail);
+    sl_status r;
 
+    if (in->action == ACTION_CONTACT)
+        return contacts_bind(in, ret_handle, fail);
+    r = operation_bind((enum operation)in->action, in, &a, fail);
     if (r == SL_OK)
         *ret_handle = a;
     return r;
@@ -241,12 +262,22 @@ static sl_str row_key(void *self, void *handle, sl_str body)
     sl_status r;
 
     text_clear(&sf->row_key);
+    if (contacts_is(handle)) {
+        contacts_row_key(sf, body, &sf->row_key);
+        return text_view(&sf->row_key);
+    }
     r = row_scan(&row, body, why, sizeof(why));
     if (r == SL_OK)
         r = key_of(&row, a->external_id, &sf->row_key, why, sizeof(why));
     row_finish(&row);
     /* without a key it will be rejected by itself: it is in nobody's way */
     return r == SL_OK ? text_view(&sf->row_key) : (sl_str){ 0 };
+}
+
+static sl_status check_action(const sl_values *v, const sl_values_api *api, uint32_t action,
+                              sl_fail *fail)
+{
+    return action == ACTION_CONTACT ? contacts_check(v, api, fail) : SL_OK;
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -260,6 +291,7 @@ static void salesforce_close(void *self)
     bulk_close(sf);
     reap_close(sf);
     feed_close(sf);
+    contacts_close(sf);
     query_close(sf);
     describe_close(sf);
     limits_close(sf);
@@ -293,7 +325,19 @@ static void read_settings(struct salesforce *sf)
 static void deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)
 {
     limits_traffic(self);
-    describe_deliver(self, handle, batch, done);
+    if (contacts_is(handle))
+        contacts_deliver(self, handle, batch, done);
+    else
+        describe_deliver(self, handle, batch, done);
+}
+
+static void resume(void *self, void *handle, const sl_batch *batch, sl_str token,
+                   const sl_done *done)
+{
+    if (contacts_is(handle)) /* makes no checkpoints: the token is another action's */
+        contacts_deliver(self, handle, batch, done);
+    else
+        bulk_resume(self, handle, batch, token, done);
 }
 
 static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *fail)
@@ -308,7 +352,8 @@ static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *
     if ((r = check(host->settings, host->values, fail)) < 0)
         goto out;
     read_settings(sf);
-    if ((r = auth_open(sf, fail)) < 0 || (r = receive_open(sf, fail)) < 0)
+    if ((r = auth_open(sf, fail)) < 0 || (r = receive_open(sf, fail)) < 0 ||
+        (r = contacts_open(sf, fail)) < 0)
         goto out;
     *ret_self = sf;
     return SL_OK;
@@ -334,13 +379,14 @@ static const sl_plugin plugin = {
     .unpack = receive_unpack,
     .describe = receive_describe,
     .deliver = deliver,
-    .resume = bulk_resume,
+    .resume = resume,
     .row_key = row_key,
     .probe = probe,
     .feeds = feed_kinds,
     .bind_feed = feed_bind,
     .unbind_feed = feed_unbind,
     .poll = feed_start,
+    .check_action = check_action,
 };
 
 const sl_plugin *sl_plugin_v0(void)

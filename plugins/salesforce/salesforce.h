@@ -18,6 +18,7 @@
 enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
 
 struct job;
+struct contacts;
 struct query;
 struct reap;
 struct leftover;
@@ -67,6 +68,7 @@ struct salesforce {
     struct reap *reaps; /* reap.h */
     struct leftover *leftovers;
     struct query *queries;
+    struct contacts *contacts; /* own */
     int64_t describe_every_ms, limits_every_ms; /* 0: never */
     struct described *described;
     struct waiting *waiting; /* batches, for a description */
@@ -119,6 +121,7 @@ struct call {
     int64_t total_ms;      /* 0: the endpoint's */
     uint64_t max_answer;   /* bytes; 0: the endpoint's */
     uint64_t generation;   /* of the token it went out with */
+    bool duplicates;       /* a person has seen them: rules that only warn let it pass */
     bool renewed;          /* the one repetition after a 401 was used */
     call_cb cb;
     void *ctx;

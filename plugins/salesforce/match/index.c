@@ -123,6 +123,7 @@ enum {
     P_TAX,
     P_DOMAIN,
     P_CREATED,
+    P_SHOWN,
     P_COUNT
 };
 
@@ -188,6 +189,7 @@ static struct person *build(const struct text *t, const struct piece p[P_COUNT])
     person->tax_id = view(base, p[P_TAX]);
     person->company_domain = view(base, p[P_DOMAIN]);
     person->created = view(base, p[P_CREATED]);
+    person->shown = view(base, p[P_SHOWN]);
     return person;
 }
 
@@ -197,12 +199,19 @@ struct person *person_make(const struct match_index *ix, const struct raw_person
     struct piece p[P_COUNT] = { 0 };
     struct person *person = NULL;
     struct email email = { .len = 0 };
-    int suffix = SUFFIX_NONE;
+    int suffix = raw->suffix;
 
     text_char(&t, ' '); /* there is a text, then */
     p[P_ID] = keep(&t, raw->id);
     p[P_EXTERNAL] = keep(&t, raw->external_id);
     p[P_CREATED] = keep(&t, raw->created);
+    p[P_SHOWN] = keep(&t, raw->shown.len > 0 ? raw->shown : raw->first);
+    if (raw->shown.len == 0 && raw->last.len > 0) {
+        if (raw->first.len > 0)
+            text_char(&t, ' ');
+        text_add(&t, raw->last.ptr, raw->last.len);
+        p[P_SHOWN] = since(&t, p[P_SHOWN].at);
+    }
     if (raw->email.len > 0 && email_normalise(raw->email, &email) == SL_OK)
         p[P_EMAIL] = keep(&t, (sl_str){ email.text, email.len });
     normalise_contact(ix, raw, &t, p);
@@ -313,7 +322,7 @@ sl_status index_take(struct match_index *ix, struct person *p)
     return SL_OK;
 }
 
-void index_drop(struct match_index *ix, struct person *p)
+void index_release(struct match_index *ix, struct person *p)
 {
     map_drop(&ix->by_id, &p->by_id);
     map_drop(&ix->by_external_id, &p->by_external_id);
@@ -322,6 +331,11 @@ void index_drop(struct match_index *ix, struct person *p)
         map_drop(&ix->by_phone, &p->by_phone[i]);
     map_drop(&ix->by_name, &p->by_name);
     leave_account(p);
+}
+
+void index_drop(struct match_index *ix, struct person *p)
+{
+    index_release(ix, p);
     person_free(p);
 }
 

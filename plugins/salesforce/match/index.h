@@ -19,6 +19,8 @@ struct raw_person {
     sl_str id, external_id, first, last, email, phone[MATCH_PHONES], account, country;
     sl_str company, tax_id, domain; /* of a record; an indexed contact has its account's */
     sl_str created;                 /* ISO, so that the text's order is the time's */
+    sl_str shown;                   /* the whole name for people; empty: first and last */
+    int suffix;                     /* unless the name says it */
     unsigned filled;                /* fields that have a value: how complete it is */
 };
 
@@ -30,6 +32,7 @@ struct node {
 
 /** Somebody, normalised. Owns its texts. */
 struct person {
+    sl_str shown; /* the name for people, as it is written */
     sl_str id, external_id, email, phone[MATCH_PHONES], created;
     size_t domain; /* where it begins in `email` */
     bool role, freemail;
@@ -76,7 +79,8 @@ sl_status index_put(struct match_index *ix, const struct raw_person *raw);
 sl_status index_take(struct match_index *ix, struct person *p);
 /** A contact is gone; one that is not there is fine. */
 void index_remove(struct match_index *ix, sl_str id);
-/** Take out a person that index_take() took in, and free it. */
+/** Take out a person that index_take() took in: the caller's again; or free it as well. */
+void index_release(struct match_index *ix, struct person *p);
 void index_drop(struct match_index *ix, struct person *p);
 sl_status index_put_account(struct match_index *ix, sl_str id, sl_str name, sl_str tax_id,
                             sl_str website);

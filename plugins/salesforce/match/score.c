@@ -189,12 +189,24 @@ struct search {
     size_t namesakes; /* of the same name, and nothing that tells them from the record */
 };
 
+/* Of equals the older contact stands in front. */
+static bool is_better(const struct match *a, const struct match *b)
+{
+    sl_str ca = a->person->created, cb = b->person->created;
+    int order = ca.len > 0 && ca.len == cb.len ? memcmp(ca.ptr, cb.ptr, ca.len) : 0;
+
+    if (a->score != b->score)
+        return a->score > b->score;
+    if (order == 0 && a->person->id.len == b->person->id.len && a->person->id.len > 0)
+        order = memcmp(a->person->id.ptr, b->person->id.ptr, a->person->id.len);
+    return order < 0;
+}
+
 static void keep(struct matches *all, const struct match *m)
 {
     size_t at = all->n < MATCH_MOST ? all->n++ : MATCH_MOST;
 
-    /* sorted in, best first; of equals the older record stays in front */
-    for (; at > 0 && all->items[at - 1].score < m->score; at--)
+    for (; at > 0 && is_better(m, &all->items[at - 1]); at--)
         if (at < MATCH_MOST)
             all->items[at] = all->items[at - 1];
     if (at < MATCH_MOST)

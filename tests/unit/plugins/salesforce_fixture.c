@@ -38,6 +38,9 @@ static struct fake_setting settings[] = {
     { "auth.key", NULL },
     { "describe_every", "0s" }, /* scripts have what they are about, and nothing else */
     { "limits_every", "0s" },
+    { "contacts.external_id", SF_KEY },
+    { "contacts.tax_id", "Tax_Id__c" },
+    { "contacts.country", "DE" },
     { 0 },
 };
 
@@ -153,8 +156,11 @@ void sf_deliver(struct sf_fixture *x, const char *const *bodies, const char *tok
                                      .body = fake_str(bodies[n]),
                                      .request = fake_str(bodies[n]) };
     }
-    x->batch =
-        (sl_batch){ .size = sizeof(x->batch), .id = 7, .records = x->records, .n_records = n };
+    x->batch = (sl_batch){ .size = sizeof(x->batch),
+                           .id = 7,
+                           .records = x->records,
+                           .n_records = n,
+                           .choices = x->choices };
     if (x->done.host)
         fake_done_finish(&x->done);
     fake_done_init(&x->done, x->host, n);

@@ -40,6 +40,7 @@ struct sf_fixture {
     sl_values *params;
     sl_record records[SF_MAX];
     sl_batch batch;
+    const sl_str *choices; /* of the batches to come; NULL: nobody chose anything */
     struct fake_done done;
     bool closed;
 };

@@ -169,6 +169,8 @@ static void put_intake(struct buf *b, const struct flow *f)
                 { "refused", s.refused }, { "routed", s.routed },
                 { "routing_errors", s.routing_errors }, { "router_queue", s.router_queue },
                 { "emitted", s.emitted }, { "looked_up", s.looked_up }, { "polled", s.polled },
+                { "find_calls", s.find_calls }, { "find_keys", s.find_keys },
+                { "find_hits", s.find_hits },
                 { "waiting_for_link", s.waiting_for_link }, { "deadlines", s.deadlines },
                 { "deadlines_met", s.deadlines_met }, { "deadlines_missed", s.deadlines_missed });
     buf_char(b, '}');

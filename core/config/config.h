@@ -124,6 +124,8 @@ struct conf_endpoint {
 
 /** The type of what `wait_for` holds: no person is needed. */
 #define HOLD_WAIT_FOR "wait-for"
+/** The same of what waits because a row that its route is `with` could not be looked up yet. */
+#define HOLD_LOOK_UP "look-up"
 
 /** LOOKUP: of wait_for - what has not come is asked for. */
 enum hold_then { HOLD_STAYS, HOLD_RELEASE, HOLD_REJECT, HOLD_ESCALATE, HOLD_LOOKUP };
@@ -236,6 +238,20 @@ struct conf_target {
     bool has_retry;          /* it was settled: always, but in a configuration made by hand */
 };
 
+/** Rows of another system that a route's programs see as $with.NAME. */
+struct conf_with {
+    char *name;
+    struct conf_endpoint *endpoint; /* who is asked: its adapter has `find` */
+    char *keys;                     /* jq over the event: a list of keys */
+    int64_t for_ms;                 /* how long a row is believed */
+    char **purge_on;                /* topics whose events end that */
+    size_t n_purge_on;
+    sl_values *params;
+    void *handle;   /* what sl_find.bind() made; = params when it has none */
+    bool bound;     /* bind() made the handle: unbind() gets it */
+    uint8_t id[16]; /* the same for two that ask the same */
+};
+
 enum on_dead { ON_DEAD_GO, ON_DEAD_BLOCK };
 enum coalesce { COALESCE_NONE, COALESCE_SUBJECT };
 
@@ -248,6 +264,8 @@ struct conf_route {
     char *from_endpoint;
     char **topics; /* exact, or a prefix before a trailing "*" */
     size_t n_topics;
+    struct conf_with *with;            /* own; what the programs see as $with */
+    size_t n_with;
     char *when, *split, *map, *choose; /* jq texts; NULL: not given */
     struct conf_target *targets;       /* choose == NULL: exactly one */
     size_t n_targets;

@@ -219,7 +219,7 @@ static const char *const verbs[] = { "list",    "show",       "release", "reject
                                      "arrived", "send-again", NULL };
 
 /** Types under which the gateway itself holds, and which it lets go by its own rules. */
-static const char *const own_types[] = { "unknown-outcome", "interlock", "fallback", "route-paused",
+static const char *const own_types[] = { "unknown-outcome", "interlock", "fallback", "route-paused", HOLD_LOOK_UP,
                                          "orphaned",        "restored",  "poison",   NULL };
 
 static bool stands_in(const char *const *list, const char *name)

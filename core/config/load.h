@@ -77,6 +77,14 @@ void order_finish(struct conf_route *r);
 void report_no_route(struct load *l, const struct conf_route *r, const char *name, const char *key,
                      unsigned line, unsigned column);
 
+/* ---- with.c ---- */
+
+void load_with(struct load *l, struct conf_route *r, const struct yaml_item *item);
+/** Nobody may speak of $with in a route that has none. */
+void with_check_used(struct load *l, const struct conf_route *r);
+bool with_is_used(const char *program); /* NULL is fine */
+void with_finish(struct conf_with *w);  /* while its endpoint is there */
+
 /* ---- fallback.c ---- */
 
 /** All routes are there: those that are another's fallback; no circle. */

@@ -338,11 +338,11 @@ const char *const keys_top[] = { "endpoints", "groups", "routes", NULL };
 const char *const keys_endpoint[] = { "adapter", "feeds", NULL };
 const char *const keys_feed[] = { "kind", NULL };
 const char *const keys_group[] = { "members", NULL };
-const char *const keys_route[] = { "to", "action", "hold", "fallback", "overtakes", NULL };
+const char *const keys_route[] = { "to", "action", "hold", "fallback", "overtakes", "with", NULL };
 const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases",
                                 "else",     "hold",  "dead",   "drop",   NULL };
 
-const char *const keys_route_later[] = { "with", "shadow", "batch", NULL };
+const char *const keys_route_later[] = { "shadow", "batch", NULL };
 const char *const keys_to_later[] = { "origin", NULL };
 
 /* clang-format on */

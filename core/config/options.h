@@ -18,6 +18,7 @@ extern const struct field options_endpoint[]; /* struct conf_endpoint */
 extern const struct field options_feed[];     /* struct conf_feed */
 extern const struct field options_group[];    /* struct conf_group */
 extern const struct field options_route[];    /* struct conf_route */
+extern const sl_option options_with[];        /* of a look-up in a route's `with` */
 
 static inline struct table table_of_fields(const struct field *f)
 {

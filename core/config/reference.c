@@ -319,8 +319,37 @@ static void print_target(struct buf *out, const char *endpoint, const sl_action 
     print_block(&page, STR(""), 3);
 }
 
+/** A look-up, commented out: it needs an adapter that has rows. */
+static void print_with(struct buf *out, const char *endpoint, const sl_find *find)
+{
+    static const char *const skip[] = { "endpoint", NULL };
+    struct buf text = { 0 };
+    struct page page = { .out = &text, .skip = skip };
+
+    page.tables[0] = table_of(options_with);
+    page.tables[1] = table_of(find->params);
+    buf_printf(&text,
+               "    with:\n"
+               "      prices:\n"
+               "        endpoint: my-%s\n",
+               endpoint);
+    print_block(&page, STR(""), 4);
+    buf_cstr(out,
+             "    # rows of another endpoint, which the programs see as $with.prices: an object of "
+             "key to row\n");
+    for (const char *line = text.data; line && *line;) {
+        size_t n = strcspn(line, "\n"), blanks = strspn(line, " ");
+        buf_append(out, line, blanks);
+        buf_cstr(out, line[blanks] == '#' ? "" : "#");
+        buf_append(out, line + blanks, n - blanks);
+        buf_char(out, '\n');
+        line += n + (line[n] == '\n');
+    }
+    buf_finish(&text);
+}
+
 static void print_route(struct buf *out, const char *from, const char *endpoint,
-                        const sl_action *action, bool all)
+                        const sl_action *action, const sl_find *find, bool all)
 {
     static const char *const skip[] = { "name", "from", "coalesce", NULL };
     struct page page = { .out = out, .skip = skip };
@@ -332,6 +361,8 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
     buf_cstr(out, "\n    # whose events: a topic, a beginning such as orders/*, or a list\n");
     buf_printf(out, "    from: { endpoint: my-%s, topic: orders/create }\n", from);
     print_target(out, endpoint, action);
+    if (find)
+        print_with(out, endpoint, find);
     if (!all) {
         buf_cstr(out, "    # and every other key of the first route\n");
         return;
@@ -401,7 +432,7 @@ static void print_sketch(struct buf *out)
     print_endpoint(&sketch, NULL, true);
     print_groups(&sketch, "adapter");
     buf_cstr(&sketch, ROUTES_HEAD);
-    print_route(&sketch, "adapter", "adapter", NULL, true);
+    print_route(&sketch, "adapter", "adapter", NULL, NULL, true);
     comment_out(out, &sketch);
     buf_finish(&sketch);
 }
@@ -421,13 +452,15 @@ static void print_routes(struct buf *out, const sl_plugin *const *plugins, size_
 
     for (size_t i = 0; i < n; i++) {
         const sl_plugin *p = plugins[i];
+        const sl_find *find = p->find; /* with the first of its routes */
 
         for (const sl_action *a = p->deliver ? p->actions : NULL; a && a->name; a++) {
             if (a->flags & SL_ACTION_CANCEL)
                 continue; /* for groups alone */
             buf_cstr(out, first ? ROUTES_HEAD : "\n");
-            print_route(out, source_of(plugins, n, p->name), p->name, a, first);
+            print_route(out, source_of(plugins, n, p->name), p->name, a, find, first);
             first = false;
+            find = NULL;
         }
     }
 }

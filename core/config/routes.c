@@ -140,6 +140,7 @@ static void check_name(struct load *l, const struct conf_route *r, const sl_valu
 static void load_route(struct load *l, struct conf_route *r, const struct yaml_item *item)
 {
     const struct yaml_item *hold = yaml_get(item->value, STR("hold"));
+    const struct yaml_item *with = yaml_get(item->value, STR("with"));
     struct source source = { .map = item->value };
     struct keys keys = { .others = keys_route, .later = keys_route_later };
     const struct value *topics;
@@ -163,6 +164,10 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     topics = values_get(v, "from.topic");
     if (topics->from == VALUE_GIVEN)
         r->topics = value_list(topics, &r->n_topics);
+    if (with)
+        load_with(l, r, with);
+    else
+        with_check_used(l, r);
     if (hold)
         r->hold = load_hold(l, hold, false);
     r->wait = load_wait_for(l, r, v, item);
@@ -238,6 +243,9 @@ void route_finish(struct conf_route *r)
         free(r->topics[i]);
     free(r->topics);
     order_finish(r);
+    for (size_t i = 0; i < r->n_with; i++)
+        with_finish(&r->with[i]);
+    free(r->with);
     free(r->name);
     free(r->from_endpoint);
     free(r->when);

@@ -294,8 +294,11 @@ static void remap_or_write(struct deciding *a)
             .row = &c->row,
             .by = str_of(c->by),
             .who = c->by && c->what == DECISION_CLOCK ? STR(HOLD_FALLBACK) : str_of(a->who),
-            .why = str_of(c->by ? c->edited : a->why),
+            .why = c->by                       ? str_of(c->edited)
+                   : c->what == DECISION_CLOCK ? STR("its rows are there: mapped from its event")
+                                               : str_of(a->why),
             .set_priority = a->set_priority,
+            .by_clock = !c->by && c->what == DECISION_CLOCK,
             .done = on_remapped,
         };
         remap_start(&c->again);

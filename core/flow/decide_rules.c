@@ -13,6 +13,7 @@
 #include "flow/lookup.h"
 #include "flow/row.h"
 #include "flow/settle.h"
+#include "flow/with.h"
 
 static const char *const verbs[] = {
     "replayed",   "discarded", "released",   "rejected",           "marked as arrived",
@@ -246,6 +247,20 @@ static bool cannot_go(struct choice *c)
     return true;
 }
 
+/** It waits for rows. Mapping it again takes a while, and is a decision of its own. */
+static void look_up(struct choice *c)
+{
+    c->remap = c->all->remap;
+    if (c->remap)
+        return;
+    if (with_rang(c->all->flow, &c->row, &c->verdict)) {
+        decide_refuse(c, UV_ETIMEDOUT, "it is mapped again");
+        return;
+    }
+    take_verdict(c);
+    c->move = true;
+}
+
 /** May it be decided so? If not it is refused, and says why. */
 static bool is_allowed(struct choice *c, const struct delivery *d, enum delivery_state s)
 {
@@ -321,6 +336,7 @@ static bool send_on(struct choice *c, enum delivery_state s)
     /* What never got a body or an endpoint is made again from its event. */
     c->remap = a->what != DECISION_EDIT &&
                (a->remap || str_eq(c->row.hold_type, STR("route-paused")) ||
+                (s == DS_HELD && str_eq(c->row.hold_type, STR(HOLD_LOOK_UP))) ||
                 (s == DS_DEAD && !c->row.endpoint.len));
     if (!c->remap && !lane_for(c) && !cannot_go(c))
         return false;
@@ -363,6 +379,10 @@ void decide_judge(struct choice *c)
     }
     if (c->what == DECISION_CLOCK && str_eq(c->row.hold_type, STR(HOLD_FALLBACK))) {
         go_by_route(c);
+        return;
+    }
+    if (c->what == DECISION_CLOCK && str_eq(c->row.hold_type, STR(HOLD_LOOK_UP))) {
+        look_up(c);
         return;
     }
     if (a->set_priority)

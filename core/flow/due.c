@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "flow/lookup.h"
+#include "flow/with.h"
 
 #define PAGE     512
 #define MOST     4096 /* in memory; with more the store is asked again for the first */
@@ -183,6 +184,8 @@ static void on_decided(void *ctx, const struct decided *results, size_t n)
             due_again(f, false, g->nums[i], g->clocks[i], BUSY_MS);
         else if (status == UV_EAGAIN)
             lookup_start(f, g->nums[i], g->clocks[i]);
+        else if (status == UV_ETIMEDOUT)
+            with_again(f, g->nums[i], g->clocks[i]);
         else if (status == UV_EINVAL) /* its clock says something else: the store knows what */
             f->due.horizon_ms = 0;
         else if (status < 0 && status != UV_ENOENT)

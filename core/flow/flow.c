@@ -1,3 +1,5 @@
+#include "flow/find.h"
+#include "flow/with.h"
 #include "flow/flow.h"
 #include "flow/lookup.h"
 
@@ -110,7 +112,7 @@ void hold_notice(struct flow *f, const struct lane *lane, const struct delivery 
 {
     char *owner;
 
-    if (str_eq(type, STR(HOLD_WAIT_FOR)))
+    if (str_eq(type, STR(HOLD_WAIT_FOR)) || str_eq(type, STR(HOLD_LOOK_UP)))
         return;
     owner = hold_owner(detail);
     flow_notice_to(f, NOTICE_HELD, lane, d, route,
@@ -183,6 +185,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
     list_init(&f->earlier);
     list_init(&f->remaps);
     list_init(&f->replays);
+    list_init(&f->withs);
     if (seed == 0)
         rng_system(&seed, sizeof(seed));
     rng_seed(&f->rng, seed);
@@ -270,6 +273,7 @@ void flow_destroy(struct flow *f)
         return;
     f->draining = f->closing = true;
     f->idle = NULL;
+    with_close(f);
     router_cancel(&f->router);
     laters_close(f);
     for (size_t i = 0; i < f->n_all_lanes; i++) {
@@ -291,6 +295,7 @@ void flow_destroy(struct flow *f)
     replays_close(f);
     latest_finish(f);
     router_close(&f->router);
+    finds_close(f); /* those who ask are gone */
     groups_close(f);
     for (size_t i = 0; i < f->n_all_lanes; i++)
         lane_finish(f->lanes[i]);

@@ -236,6 +236,8 @@ struct flow_stats {
     uint64_t waiting_for_link;
     uint64_t looked_up; /* events that had not come, and were found */
     uint64_t polled;    /* events that feeds found */
+    uint64_t find_calls, find_keys; /* questions for rows, and the keys in them ... */
+    uint64_t find_hits;             /* ... and keys that needed none */
     uint64_t deadlines, deadlines_met, deadlines_missed; /* begun, and how they ended */
 };
 void flow_stats(const struct flow *f, struct flow_stats *ret);

@@ -312,7 +312,7 @@ static bool ends_the_process(const struct lookup *x)
 
 /** A question does no harm, and there may be nothing to send that would find out whether the
  *  endpoint is well again: it is asked when a delivery would be tried. */
-static bool may_ask(const struct lane *l)
+bool lookup_may_ask(const struct lane *l)
 {
     uint64_t now = uv_now(l->flow->loop);
 
@@ -343,7 +343,7 @@ static void begin(struct lookup *x, const struct store_delivery *row)
         cannot(x, "the adapter of its endpoint does not offer it");
     else if (ends_the_process(x))
         cannot(x, "the process ended three times in a row while it was looked up");
-    else if (!may_ask(l))
+    else if (!lookup_may_ask(l))
         later(x, AGAIN_MS);
     else if ((wait = pace_question(l, x->num, uv_now(f->loop))))
         later(x, (int64_t)wait);

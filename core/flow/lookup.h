@@ -20,5 +20,7 @@ void lookup_start(struct flow *f, uint64_t num, int64_t clock_ms);
 /** What becomes of the row, by its answer. hold_verdict_finish() it. */
 void lookup_verdict(const struct lookup *x, const struct store_delivery *row, int64_t now_ms,
                     struct hold_verdict *ret);
+/** May this lane's endpoint be asked, for this or anything else? */
+bool lookup_may_ask(const struct lane *l);
 /** At the end: no answer comes any more. */
 void lookups_close(struct flow *f);

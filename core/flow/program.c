@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-const char *const program_vars[] = { "received", "delivery", NULL };
+const char *const program_vars[] = { "received", "delivery", "with", NULL };
 
 /** A user's text in brackets; the newline ends a comment on its last line. */
 static void part(struct buf *b, const char *text)
@@ -14,7 +14,7 @@ static void part(struct buf *b, const char *text)
 
 bool program_needed(const struct conf_route *r)
 {
-    return r->when || r->split || r->map || r->choose || r->coalesce_by;
+    return r->when || r->split || r->map || r->choose || r->coalesce_by || r->n_with;
 }
 
 void program_compose(struct buf *b, const struct conf_route *r)
@@ -59,5 +59,29 @@ void program_compose(struct buf *b, const struct conf_route *r)
     }
     buf_cstr(b, ", .body");
     if (r->when)
+        buf_cstr(b, " else empty end");
+}
+
+void program_compose_keys(struct buf *b, const struct conf_route *r)
+{
+    bool first = r->when && !strstr(r->when, "$with"); /* else it needs the rows itself */
+
+    if (first) {
+        buf_cstr(b, "if ");
+        part(b, r->when);
+        buf_cstr(b, " then ");
+    }
+    for (size_t i = 0; i < r->n_with; i++) {
+        buf_cstr(b, i ? ", ([" : "([");
+        part(b, r->with[i].keys);
+        buf_printf(b,
+                   "] | if length == 1 and (.[0] | type == \"array\") then .[0] else error(\"%s: "
+                   "keys wants one list, got \\(tojson[:100])\") end | map(if type == \"string\" "
+                   "then . elif type == \"number\" then tojson elif . == null then empty else "
+                   "error(\"%s: a key is a text, got \\(tojson[:100])\") end | select(. != \"\")) "
+                   "| unique)",
+                   r->with[i].name, r->with[i].name);
+    }
+    if (first)
         buf_cstr(b, " else empty end");
 }

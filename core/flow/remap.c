@@ -4,8 +4,9 @@
  * What the route made besides it stands: its other pieces may have been sent, so a piece of theirs
  * is not made twice. The old delivery is closed in the same append that makes the new one, which
  * keeps the old one's key: id and generation. One after the other: each takes the event's next
- * ordinals, and those of a subject come in their order. Only fallbacks of different subjects have
- * nothing to do with each other: some are made at once, so that none waits for a hundred others.
+ * ordinals, and those of a subject come in their order. Only fallbacks, and what waits for rows, of
+ * different subjects have nothing to do with each other: some are made at once, so that none waits
+ * for a hundred others.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "base/mem.h"
 #include "flow/routing.h"
 
-#define AT_ONCE 16 /* fallbacks */
+#define AT_ONCE 64 /* fallbacks, and what waits for rows */
 #define LOOK_AT 64 /* of those that wait */
 
 struct sibling {
@@ -148,7 +149,9 @@ static void remap_begin(struct remap *m)
 
 static bool apart(const struct remap *a, const struct remap *b)
 {
-    return a->by.len && b->by.len && a->row->subject.len && b->row->subject.len &&
+    bool free = (a->by.len || a->by_clock) && (b->by.len || b->by_clock);
+
+    return free && a->row->subject.len && b->row->subject.len &&
            delivery_event(a->row->num) != delivery_event(b->row->num) &&
            !str_eq(a->row->subject, b->row->subject);
 }

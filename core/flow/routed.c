@@ -86,7 +86,12 @@ static void fill_delivery(const struct routing *rt, const struct piece *p, unsig
         rd->endpoint = str_of(t->endpoint->name);
         rd->action = str_of(t->endpoint->plugin->actions[t->action].name);
     }
-    if (p->paused) {
+    if (p->looks_up) {
+        rd->state = DS_HELD;
+        rd->hold_type = STR(HOLD_LOOK_UP);
+        rd->reason = str_of(p->error);
+        rd->next_ms = routing_restored(rt) ? 0 : p->again_ms; /* then a person lets it go */
+    } else if (p->paused) {
         rd->state = DS_HELD;
         rd->hold_type = STR("route-paused");
         rd->reason = str_of(p->error);
@@ -305,7 +310,7 @@ static void apply_one(struct flow *f, const struct routing *rt, const struct rec
         due_add(f, false, rd->num, rd->next_ms);
     if (state == DS_HELD && p->held)
         hold_notice(f, l, &named, p->route, rd->hold_type, rd->detail, rd->reason);
-    else if (state == DS_HELD)
+    else if (state == DS_HELD && !p->looks_up) /* which needs nobody */
         flow_notice(f, NOTICE_HELD, l, &named, p->route, rd->reason);
     latest_made(f, p->route, rd, (enum delivery_state)state);
     if (state == DS_READY || state == DS_HELD)
@@ -507,6 +512,8 @@ static bool is_settled(struct routing *rt)
         remap_routed(rt->remap, 0, UV_ENOENT);
     } else if (rt->remap && rt->config && !config_route(rt->config, str_of(rt->event->only))) {
         remap_routed(rt->remap, 0, UV_ENOENT);   /* a reload removed its route meanwhile */
+    } else if (rt->lacks && rt->remap && rt->remap->by_clock) {
+        remap_routed(rt->remap, 0, UV_ETIMEDOUT);
     } else if (rt->waits && rt->event->waited) { /* nothing new: it goes on waiting */
         links_stored(rt);
     } else {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/find.h"
 #include "flow/program.h"
 
 #define MAX_UNDER_WAY    256  /* events with the mapper or the store at once */
@@ -41,9 +42,24 @@ static void claim_waiting(struct router *r, uint64_t after);
 
 static void routes_free(struct route_state *routes, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         map_program_put(routes[i].program);
+        map_program_put(routes[i].keys);
+    }
     free(routes);
+}
+
+/** The program of its keys. False: no memory. */
+static bool route_keys(struct flow *f, const struct conf_route *r, struct route_state *s)
+{
+    struct buf text = { 0 };
+
+    if (!r->n_with)
+        return true;
+    program_compose_keys(&text, r);
+    s->keys = map_program_get(f->mapper, buf_view(&text), program_vars);
+    buf_finish(&text);
+    return s->keys;
 }
 
 static int routes_open(struct flow *f, const struct config *c, struct route_state **ret,
@@ -59,8 +75,8 @@ static int routes_open(struct flow *f, const struct config *c, struct route_stat
         program_compose(&text, cr);
         routes[i].program = map_program_get(f->mapper, buf_view(&text), program_vars);
         buf_finish(&text);
-        if (!routes[i].program) {
-            routes_free(routes, i);
+        if (!routes[i].program || !route_keys(f, cr, &routes[i])) {
+            routes_free(routes, i + 1);
             return fail_set(fail, UV_ENOMEM, "no memory for the program of route %s", cr->name);
         }
     }
@@ -79,7 +95,7 @@ static void routes_carry_over(struct router *r, const struct config *next,
         struct route_state *was = &r->routes[i];
         const struct conf_route *now = config_route(next, str_of(before->routes[i].name));
         struct route_state *is = now ? &routes[now->index] : NULL;
-        if (is && is->program == was->program) {
+        if (is && is->program == was->program && is->keys == was->keys) {
             is->errors_in_row = was->errors_in_row;
             memcpy(is->last_error, was->last_error, sizeof(is->last_error));
             is->paused = was->paused;
@@ -564,6 +580,8 @@ static void begin_next(struct router *r)
         }
         rt->undescribed = err < 0;
     }
+    if (!rt->described)
+        find_purge(r->flow, rt->event->topic);
     rt->described = true;
     if (!take_turn(rt))
         return;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "flow/await.h"
 #include "flow/program.h"
+#include "flow/with.h"
 
 #define MAX_REFS 32
 
@@ -73,6 +74,9 @@ static void forget_pieces(struct routing *rt)
     rt->pieces = NULL;
     rt->matched = rt->run = NULL;
     rt->n_pieces = rt->n_matched = rt->n_run = 0;
+    with_free(rt->with);
+    rt->with = NULL;
+    rt->lacks = false;
     config_unref(rt->config);
     rt->config = NULL;
 }
@@ -394,21 +398,136 @@ static void refuse(struct routing *rt)
 }
 
 /** What a program is told besides the body. */
-static void put_vars(struct buf *to, const struct event *e)
+void routing_vars(struct buf *to, const struct event *e)
 {
     char when[32];
 
     clock_format(e->received_ms, when);
-    buf_printf(to, "{\"received\":\"%s\",\"delivery\":null}", when);
+    buf_printf(to, "{\"received\":\"%s\",\"delivery\":null", when);
+}
+
+/** The rows that it is `with` are not there yet: it is held until then, or tells whoever asked. */
+static void piece_waits(struct routing *rt, const struct conf_route *r, sl_str why)
+{
+    struct piece *p;
+
+    piece_error(rt, r, "", why);
+    p = &rt->pieces[rt->n_pieces - 1];
+    p->paused = p->looks_up = true;
+    p->detail = with_detail(1, r->owner);
+    p->again_ms = with_next(rt->flow, 1);
+    rt->lacks = true;
+}
+
+/** With its rows, if it has any: false, and its programs do not run. */
+static bool put_rows(struct routing *rt, const struct conf_route *r, struct buf *vars)
+{
+    struct buf why = { 0 };
+    struct map_result failed;
+    enum with_says says;
+
+    if (!r->n_with)
+        return true;
+    buf_char(vars, ',');
+    says = with_rows(rt, r, vars, &why);
+    if (says == WITH_WAITS) {
+        piece_waits(rt, r, buf_view(&why));
+    } else if (says == WITH_ERROR) {
+        failed = (struct map_result){ .status = MAP_E_PROGRAM, .why = buf_view(&why) };
+        note_errors(rt, r, &failed);
+        piece_error(rt, r, "with: ", buf_view(&why));
+    }
+    buf_finish(&why);
+    return says == WITH_ROWS;
+}
+
+/** What the routes' programs are to run on; own: runs_free(). */
+struct runs {
+    struct map_run list[MAX_ROUTES_PER_EVENT];
+    struct buf vars[MAX_ROUTES_PER_EVENT]; /* of those that are `with` something */
+    struct buf common;
+    size_t n;
+};
+
+static void runs_add(struct runs *x, struct routing *rt, const struct conf_route *r)
+{
+    struct buf *vars = &x->vars[x->n];
+
+    if (x->n == MAX_ROUTES_PER_EVENT) {
+        piece_error(rt, r, "more than 64 routes match one event", STR(""));
+        return;
+    }
+    if (!x->common.len)
+        routing_vars(&x->common, rt->event);
+    *vars = (struct buf){ 0 };
+    buf_str(vars, buf_view(&x->common));
+    if (put_rows(rt, r, vars)) {
+        buf_char(vars, '}');
+        rt->run[x->n] = r;
+        x->list[x->n] = (struct map_run){ rt->flow->router.routes[r->index].program,
+                                          buf_view(vars) };
+        rt->no_memory |= vars->failed;
+        x->n++;
+    } else {
+        buf_finish(vars);
+    }
+}
+
+static void runs_finish(struct runs *x)
+{
+    for (size_t i = 0; i < x->n; i++)
+        buf_finish(&x->vars[i]);
+    buf_finish(&x->common);
+}
+
+void routing_run(struct routing *rt)
+{
+    const struct event *e = rt->event;
+    struct runs runs = { .n = 0 };
+    int r = 0;
+
+    if (rt->config != rt->flow->config) { /* a reload came between: all of it anew */
+        routing_map(rt);
+        return;
+    }
+    for (size_t i = 0; i < rt->n_matched; i++) {
+        const struct conf_route *route = rt->matched[i];
+        if (program_needed(route) && rt->router && rt->router->routes[route->index].paused) {
+            piece_error(rt, route, "its route is paused after: ",
+                        str_of(rt->router->routes[route->index].last_error));
+            rt->pieces[rt->n_pieces - 1].paused = true;
+            continue;
+        }
+        if (program_needed(route)) {
+            runs_add(&runs, rt, route);
+            continue;
+        }
+        struct piece *p = piece_add(rt, route);
+        p->key = mem_str("");
+        p->target = &route->targets[0];
+        p->body = mem_dup(e->body);
+        p->body_len = e->body.len;
+    }
+    rt->n_run = runs.n;
+    if (!rt->no_memory && runs.n > 0)
+        r = mapper_run(rt->flow->mapper, e->body, runs.list, runs.n, on_mapped, rt);
+    rt->no_memory |= r == UV_ENOMEM;
+    rt->cancelled |= r == UV_ECANCELED; /* the mapper is closing: it is routed at the next start */
+    if (r < 0 || rt->no_memory || runs.n == 0)
+        done_soon(rt);
+    runs_finish(&runs);
+}
+
+static bool wants_rows(const struct routing *rt)
+{
+    for (size_t i = 0; i < rt->n_matched; i++)
+        if (rt->matched[i]->n_with)
+            return true;
+    return false;
 }
 
 void routing_map(struct routing *rt)
 {
-    const struct event *e = rt->event;
-    struct map_run runs[MAX_ROUTES_PER_EVENT];
-    size_t n = 0;
-    struct buf vars = { 0 };
-
     forget_pieces(rt);
     rt->config = config_ref(rt->flow->config);
     rt->no_memory = false;
@@ -418,39 +537,10 @@ void routing_map(struct routing *rt)
         return;
     }
     match(rt);
-    for (size_t i = 0; i < rt->n_matched; i++) {
-        const struct conf_route *r = rt->matched[i];
-        if (program_needed(r) && rt->router && rt->router->routes[r->index].paused) {
-            piece_error(rt, r, "its route is paused after: ",
-                        str_of(rt->router->routes[r->index].last_error));
-            rt->pieces[rt->n_pieces - 1].paused = true;
-            continue;
-        }
-        if (program_needed(r)) {
-            if (n == MAX_ROUTES_PER_EVENT) {
-                piece_error(rt, r, "more than 64 routes match one event", STR(""));
-                continue;
-            }
-            if (n == 0)
-                put_vars(&vars, e);
-            rt->run[n] = r;
-            runs[n++] = (struct map_run){ rt->flow->router.routes[r->index].program,
-                                          buf_view(&vars) };
-            continue;
-        }
-        struct piece *p = piece_add(rt, r);
-        p->key = mem_str("");
-        p->target = &r->targets[0];
-        p->body = mem_dup(e->body);
-        p->body_len = e->body.len;
-    }
-    rt->n_run = n;
-    int r = vars.failed ? UV_ENOMEM : 0;
-    if (r == 0 && n > 0)
-        r = mapper_run(rt->flow->mapper, e->body, runs, n, on_mapped, rt);
-    rt->no_memory = r == UV_ENOMEM;
-    rt->cancelled |= r == UV_ECANCELED; /* the mapper is closing: it is routed at the next start */
-    if (r < 0 || n == 0)
+    if (wants_rows(rt) && with_begin(rt))
+        return;
+    if (rt->cancelled || rt->no_memory)
         done_soon(rt);
-    buf_finish(&vars);
+    else
+        routing_run(rt);
 }

@@ -30,6 +30,8 @@ struct piece {
     size_t body_len;
     char *error;                  /* the program failed: a dead letter with this reason */
     bool paused;                  /* its route is paused: held with this reason */
+    bool looks_up;                /* rows that it is `with` are not there: likewise ... */
+    int64_t again_ms;             /* ... until then, wall clock */
     char *detail;                 /* its group's decision, as JSON; NULL: it went to none */
     const struct conf_hold *held; /* it is held by this; NULL: by none */
     char *held_detail;            /* of the hold, and its group's decision; as JSON */
@@ -68,6 +70,8 @@ struct routing {
     char *turn;          /* key of by_subject: its first subject; NULL: none */
     struct list behind;  /* routings of the same subject that wait for this one */
     struct await *await; /* await.c; NULL: nothing was asked */
+    struct with *with;   /* with.c; NULL: nothing was looked up */
+    bool lacks;          /* a route's rows are not there yet */
     void (*done)(struct routing *rt);
     void *ctx;
     struct about abouts[MAX_ABOUTS]; /* as many as are counted; the rest is not even zero */
@@ -86,6 +90,7 @@ struct remap {
     sl_str who, why;                  /* likewise */
     sl_str by; /* fallback: the route that its event goes by instead; empty: its own. Alive */
     bool backfill;
+    bool by_clock; /* it waits for rows: without them nothing changes, and `status` is ETIMEDOUT */
     uint8_t set_priority;          /* of what is made: 1 + enum priority; 0: its route's */
     void (*done)(struct remap *m); /* once; `status` says how it went */
     int status;
@@ -154,6 +159,10 @@ int routing_describe(struct routing *rt);
  *  `rt->done` is called once, never before this returns. With `rt->no_memory` set then, nothing
  * came of it, and it may be called again. */
 void routing_map(struct routing *rt);
+/** What it is `with` was looked up, as far as it could be. */
+void routing_run(struct routing *rt);
+/** The variables of its programs, an object without its closing bracket. */
+void routing_vars(struct buf *to, const struct event *e);
 /** The event key: 16 bytes; false when it has none. */
 bool routing_event_key(const struct routing *rt, uint8_t out[16]);
 /** The same of an event that is not stored yet, as its adapter describes it; false: it has none. */

@@ -253,6 +253,7 @@ struct router {
 /** What the router keeps for a route: its composed program and its run of equal errors. */
 struct route_state {
     struct map_program *program; /* NULL: the body goes as it is */
+    struct map_program *keys;    /* of its `with`; NULL: it has none */
     uint32_t errors_in_row;
     char last_error[160];
     bool paused;
@@ -345,6 +346,10 @@ struct flow {
     bool feeds_asked; /* ... what a process before knew of them is being read */
     uv_timer_t feed_timer;
     struct lookup *lookups;             /* lookup.c: hash by num */
+    struct finds *finds;                /* find.c: own; NULL: nothing was asked for yet */
+    struct list withs;                  /* with.c: events that wait for rows ... */
+    bool with_sweeps;                   /* ... and are looked at */
+    size_t with_retries;                /* held ones that are being mapped again */
     struct taken_deadline *deadlines;   /* deadline.c: hash by num */
     struct hold_program *hold_programs; /* await.c: hash by text */
     size_t handles;                     /* timers of the flow; the last one closed frees it */

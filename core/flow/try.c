@@ -38,7 +38,9 @@ static void put_piece(struct buf *b, const struct piece *p)
     buf_cstr(b, "{\"route\":");
     buf_json_str(b, str_of(p->route->name));
     put_field(b, "piece", str_of(p->key));
-    if (p->error) {
+    if (p->looks_up) {
+        put_field(b, "waits", str_of(p->error));
+    } else if (p->error) {
         put_field(b, "dead", str_of(p->error));
     } else if (t->kind == TARGET_SEND) {
         put_field(b, p->route->hold ? "hold" : "to",

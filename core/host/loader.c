@@ -199,6 +199,18 @@ static int check_options(const char *path, const char *where, const sl_option *o
     return 0;
 }
 
+#define FIND_MOST 10000
+
+static int check_find(const char *path, const sl_find *f, struct fail *fail)
+{
+    if (f->size < offsetof(sl_find, ask) + sizeof(f->ask) || !f->ask)
+        return fail_set(fail, UV_EINVAL, "%s: `find` has no function `ask`", path);
+    if (f->keys < 1 || f->keys > FIND_MOST)
+        return fail_set(fail, UV_EINVAL, "%s: `find` takes %u keys at once; 1 to %d are possible",
+                        path, f->keys, FIND_MOST);
+    return check_options(path, "find", f->params, fail);
+}
+
 static int check_table(const char *path, const char *name, const sl_plugin *p, struct fail *fail)
 {
     int r = check_options(path, "settings", p->settings, fail);
@@ -223,6 +235,8 @@ static int check_table(const char *path, const char *name, const sl_plugin *p, s
         r = check_options(path, d->name, d->params, fail);
     for (const sl_action *a = p->actions; r == 0 && a && a->name; a++)
         r = check_options(path, a->name, a->params, fail);
+    if (r == 0 && p->find)
+        r = check_find(path, p->find, fail);
     return r;
 }
 

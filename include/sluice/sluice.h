@@ -601,6 +601,51 @@ typedef struct sl_bind_in {
     const sl_values_api *values;
 } sl_bind_in;
 
+/* ---- looking rows up by keys ---- */
+
+/** What is known of one key. Stands in arrays, and so has no size. @since 0.3 */
+typedef struct sl_found_row {
+    sl_str key;   /* as it was asked, byte for byte */
+    sl_str row;   /* JSON of any kind; empty: there is none, or `error` says more */
+    sl_str error; /* it cannot be used, one line: two rows have the key; empty: it can */
+} sl_found_row;
+
+#define SL_FIND_DONE    1 /* all is known: a key without a row of its own is not there */
+#define SL_FIND_AGAIN   2 /* it could not be asked, or did not answer: again, not before `after_ms` */
+#define SL_FIND_REFUSED 3 /* the question itself is wrong: an object or a field that is not there */
+
+/** The answer of sl_find.ask(); views borrowed for the call. @since 0.3 */
+typedef struct sl_found {
+    uint32_t size;
+    uint32_t verdict; /* SL_FIND_* */
+    int64_t after_ms; /* for AGAIN; 0: the host decides */
+    sl_str why;       /* AGAIN, REFUSED: for the operator; no secrets */
+    const sl_found_row *rows;
+    size_t n_rows;
+} sl_found;
+
+typedef void (*sl_find_cb)(void *ctx, const sl_found *answer);
+
+/** Rows that a remote is asked for by their keys: what a route's `with` needs. Static storage. The
+ *  host gathers the keys of many events, keeps what it was told for a while, and takes a token of
+ *  the endpoint's lane for each question; an HTTP call beyond the first takes another.
+ *  @since 0.3 */
+typedef struct sl_find {
+    uint32_t size;
+    uint32_t keys; /* most keys of one question, 1 to 10,000 */
+    /** What a `with` may carry beside the host's own keys (endpoint, keys, for, purge_on). */
+    const sl_option *params;
+    /** As sl_plugin.bind, while a configuration is checked; `action` is 0. NULL: the handle is the
+     *  parameters. Two that say the same share what was found. */
+    sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
+    void (*unbind)(void *handle);
+    /** Ask for these keys: no two are the same, none is empty, at most `keys` of them. They and the
+     *  handle stay valid until `cb`, which runs exactly once; after close() it never runs. Several
+     *  questions may be under way. @thread loop */
+    void (*ask)(void *self, void *handle, const sl_str *keys, size_t n_keys, sl_find_cb cb,
+                void *cb_ctx);
+} sl_find;
+
 typedef struct sl_plugin {
     uint32_t size;      /* sizeof(sl_plugin) when the plugin was built; always first */
     uint32_t abi_minor; /* the least host minor it can run with */
@@ -710,6 +755,9 @@ typedef struct sl_plugin {
      *  time; after 30 s for an endpoint it is closed without an answer. The instance does nothing
      *  else. NULL: it cannot be asked. @since 0.3 */
     void (*probe)(void *self, void *handle, const sl_probe_out *out);
+
+    /** Rows by their keys, for routes' `with`. NULL: it has none. @since 0.3 */
+    const sl_find *find;
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

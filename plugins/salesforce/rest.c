@@ -4,6 +4,7 @@
 #include "salesforce.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -120,6 +121,7 @@ void call_ready(struct call *call)
     struct answer failed = { .verdict = ANSWER_NOT_SENT, .why = "no request could be made" };
     sl_http_request r = { .size = sizeof(r), .method = call->method, .headers = headers };
     sl_status status = SL_E_NO_MEMORY;
+    char batch[32];
 
     text_str(&url, sf->session.base);
     text_str(&url, call->long_path ? call->long_path : call->path);
@@ -135,6 +137,10 @@ void call_ready(struct call *call)
                                               str_of("allowSave=true") };
     if (call->accept)
         headers[r.n_headers++] = (sl_header){ str_of("Accept"), str_of(call->accept) };
+    if (call->page_rows) {
+        snprintf(batch, sizeof(batch), "batchSize=%u", call->page_rows);
+        headers[r.n_headers++] = (sl_header){ str_of("Sforce-Query-Options"), str_of(batch) };
+    }
     r.url = text_view(&url);
     r.body = call->body;
     r.total_ms = call->total_ms;

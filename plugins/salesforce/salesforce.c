@@ -9,6 +9,7 @@
 
 #include "describe.h"
 #include "feed.h"
+#include "find.h"
 #include "keys.h"
 #include "match/contacts.h"
 #include "query.h"
@@ -296,6 +297,7 @@ static void salesforce_close(void *self)
     describe_close(sf);
     limits_close(sf);
     probe_close(sf);
+    find_close(sf);
     auth_close(sf);
     text_finish(&sf->row_key);
     free(sf);
@@ -387,6 +389,7 @@ static const sl_plugin plugin = {
     .unbind_feed = feed_unbind,
     .poll = feed_start,
     .check_action = check_action,
+    .find = &salesforce_find,
 };
 
 const sl_plugin *sl_plugin_v0(void)

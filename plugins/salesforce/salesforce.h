@@ -23,6 +23,7 @@ struct query;
 struct reap;
 struct leftover;
 struct feed_poll;
+struct find;
 struct call;
 struct described;
 struct probing;
@@ -79,6 +80,7 @@ struct salesforce {
     /* what a batch is handed to once its object is described */
     void (*transport)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
     struct feed_poll *polls;
+    struct find *finds;
     struct text row_key; /* what row_key() gave last */
 };
 
@@ -115,6 +117,7 @@ struct call {
     sl_str method;
     char path[800];        /* behind the instance's address */
     const char *long_path; /* in place of it, borrowed until the callback; NULL: none */
+    unsigned page_rows;    /* most records of an answer to a query; 0: Salesforce's 2,000 */
     const char *type;      /* Content-Type; NULL: no body */
     const char *accept;    /* NULL: none */
     sl_str body;           /* borrowed until the callback */

@@ -53,6 +53,9 @@ CHECK_VALUE(SL_FEED_SWEEP, 1);
 CHECK_VALUE(SL_FINDING_ERROR, 2);
 CHECK_VALUE(SL_FINDING_GOOD, 0);
 CHECK_VALUE(SL_FINDING_WARN, 1);
+CHECK_VALUE(SL_FIND_AGAIN, 2);
+CHECK_VALUE(SL_FIND_DONE, 1);
+CHECK_VALUE(SL_FIND_REFUSED, 3);
 CHECK_VALUE(SL_FOUND_BY_RECONCILIATION, 1);
 CHECK_VALUE(SL_FOUND_LIVE, 0);
 CHECK_VALUE(SL_LOG_DEBUG, 3);
@@ -357,7 +360,28 @@ CHECK_OFFSET(sl_bind_in, action, 4);
 CHECK_OFFSET(sl_bind_in, params, 8);
 CHECK_OFFSET(sl_bind_in, values, 16);
 
-CHECK_SIZE(sl_plugin, 248);
+CHECK_SIZE(sl_found_row, 48);
+CHECK_OFFSET(sl_found_row, key, 0);
+CHECK_OFFSET(sl_found_row, row, 16);
+CHECK_OFFSET(sl_found_row, error, 32);
+
+CHECK_SIZE(sl_found, 48);
+CHECK_OFFSET(sl_found, size, 0);
+CHECK_OFFSET(sl_found, verdict, 4);
+CHECK_OFFSET(sl_found, after_ms, 8);
+CHECK_OFFSET(sl_found, why, 16);
+CHECK_OFFSET(sl_found, rows, 32);
+CHECK_OFFSET(sl_found, n_rows, 40);
+
+CHECK_SIZE(sl_find, 40);
+CHECK_OFFSET(sl_find, size, 0);
+CHECK_OFFSET(sl_find, keys, 4);
+CHECK_OFFSET(sl_find, params, 8);
+CHECK_OFFSET(sl_find, bind, 16);
+CHECK_OFFSET(sl_find, unbind, 24);
+CHECK_OFFSET(sl_find, ask, 32);
+
+CHECK_SIZE(sl_plugin, 256);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -390,6 +414,7 @@ CHECK_OFFSET(sl_plugin, poll, 216);
 CHECK_OFFSET(sl_plugin, parent_key, 224);
 CHECK_OFFSET(sl_plugin, batching, 232);
 CHECK_OFFSET(sl_plugin, probe, 240);
+CHECK_OFFSET(sl_plugin, find, 248);
 /* to here */
 /* clang-format on */
 #endif

@@ -41,6 +41,12 @@ static const sl_option upsert_params[] = {
     { 0 },
 };
 
+static const sl_option find_params[] = {
+    { .name = "find", .type = SL_OPT_STRING, .flags = SL_OPT_REQUIRED, .help = "sObject" },
+    { .name = "fields", .type = SL_OPT_STRINGS },
+    { 0 },
+};
+
 static const sl_option insert_params[] = {
     { .name = "object", .type = SL_OPT_STRING, .flags = SL_OPT_REQUIRED, .help = "sObject" },
     { 0 },
@@ -142,6 +148,40 @@ static void fake_unbind(void *handle)
     free(handle);
 }
 
+static sl_status fake_find_bind(const sl_bind_in *in, void **ret, sl_fail *fail)
+{
+    sl_str object;
+
+    assert_int_equal(in->values->str(in->params, "find", &object), SL_OK);
+    if (object.len == 4 && memcmp(object.ptr, "Nope", 4) == 0) {
+        snprintf(fail->text, sizeof(fail->text), "there is no object Nope to look into");
+        return SL_E_INVALID;
+    }
+    fake_bound++;
+    *ret = malloc(1);
+    return SL_OK;
+}
+
+static void fake_ask(void *self, void *handle, const sl_str *keys, size_t n_keys, sl_find_cb cb,
+                     void *cb_ctx)
+{
+    (void)self;
+    (void)handle;
+    (void)keys;
+    (void)n_keys;
+    (void)cb;
+    (void)cb_ctx;
+}
+
+static const sl_find fake_find = {
+    .size = sizeof(fake_find),
+    .keys = 10,
+    .params = find_params,
+    .bind = fake_find_bind,
+    .unbind = fake_unbind,
+    .ask = fake_ask,
+};
+
 static sl_status fake_check(const sl_values *settings, const sl_values_api *api, sl_fail *fail)
 {
     sl_str text;
@@ -183,7 +223,8 @@ const sl_plugin fake_plugins[] = {
       .feeds = fake_feeds,
       .bind_feed = fake_bind,
       .unbind_feed = fake_unbind,
-      .poll = fake_poll },
+      .poll = fake_poll,
+      .find = &fake_find },
     { .size = sizeof(sl_plugin),
       .name = "supplier-http",
       .help = "a supplier's HTTP API",

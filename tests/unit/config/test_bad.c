@@ -246,8 +246,8 @@ static void routes_are_checked_to_the_last_key(void **state)
     expect(
         ENDS "- { name: a, " FROM "urgent: 1, colour: 2, to: { endpoint: byron } }\n",
         "6:58: \"urgent\" wants true or false, found \"1\"\n"
-        "6:61: unknown key \"colour\"; allowed here: to, action, hold, fallback, overtakes, name, "
-        "from, when, split, map, priority, reconciliation, owner, ordered ...\n");
+        "6:61: unknown key \"colour\"; allowed here: to, action, hold, fallback, overtakes, with, "
+        "name, from, when, split, map, priority, reconciliation, owner ...\n");
     expect(
         ENDS "- { name: a, " FROM "to: { hold: a, drop: true } }\n",
         "6:65: a target is one of { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "

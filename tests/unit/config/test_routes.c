@@ -34,6 +34,36 @@ static int leave(void **state)
     return fake_bound == 0 ? 0 : -1; /* every handle was given back */
 }
 
+static void a_route_says_what_its_programs_are_to_see(void **state)
+{
+    struct config *c = load_good(
+        TWO_ENDS
+        "- name: r\n"
+        "  from: { endpoint: k, topic: t }\n"
+        "  to: { drop: true }\n"
+        "  when: '$with.prices != {}'\n"
+        "  with:\n"
+        "    prices: { endpoint: crm, keys: '[.sku]', find: PricebookEntry, fields: [UnitPrice] }\n"
+        "    same: { endpoint: crm, keys: '[.other]', fields: [UnitPrice], find: PricebookEntry,\n"
+        "            for: 1h, purge_on: products/update }\n"
+        "    other: { endpoint: crm, keys: '[.sku]', find: PricebookEntry, fields: [Id] }\n");
+    const struct conf_route *r = &c->routes[0];
+
+    (void)state;
+    CHECK_EQ(r->n_with, 3);
+    CHECK_STR(r->with[0].name, "prices");
+    CHECK_STR(r->with[0].endpoint->name, "crm");
+    CHECK_STR(r->with[0].keys, "[.sku]");
+    CHECK_EQ(r->with[0].for_ms, 600000);
+    CHECK_EQ(r->with[0].n_purge_on, 0);
+    CHECK_EQ(r->with[1].for_ms, 3600000);
+    CHECK(conf_topic_matches(r->with[1].purge_on, r->with[1].n_purge_on, STR("products/update")));
+    /* what asks the same shares what was found, whatever it does with it */
+    CHECK(!memcmp(r->with[0].id, r->with[1].id, sizeof(r->with[0].id)));
+    CHECK(memcmp(r->with[0].id, r->with[2].id, sizeof(r->with[0].id)) != 0);
+    config_destroy(c);
+}
+
 static void a_route_says_what_its_deliveries_wait_for(void **state)
 {
     struct config *c = load_good(
@@ -417,6 +447,7 @@ static void retries_are_the_routes_then_the_endpoints_then_the_default(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_route_says_what_its_programs_are_to_see),
         cmocka_unit_test(a_route_says_what_its_deliveries_wait_for),
         cmocka_unit_test(a_preset_is_a_policy_by_its_name_and_single_values_stand_over_it),
         cmocka_unit_test(a_route_says_how_urgent_is_what_was_missed),

@@ -18,7 +18,8 @@ void __wrap_log_line(const struct logger *l, enum log_level level, const char *f
 
 struct map_program {
     char *text;
-    bool of_route; /* else of a hold */
+    bool of_route; /* else of a hold ... */
+    bool of_with;  /* ... or of a route's keys */
 };
 
 /** What one program gives. */
@@ -35,6 +36,7 @@ struct map_program *map_program_get(struct mapper *m, sl_str text, const char *c
     (void)vars;
     p->text = mem_dup((sl_str){ text.ptr + 2, text.len - 4 }); /* "(\n" and "\n)" */
     p->of_route = strstr(p->text, "$sluice_key") != NULL;
+    p->of_with = strstr(p->text, "keys wants one list") != NULL;
     return p;
 }
 
@@ -43,6 +45,22 @@ void map_program_put(struct map_program *p)
     if (p)
         free(p->text);
     free(p);
+}
+
+char clock_rig_vars[1000];
+
+static void run_with(const char *body, struct ran *ran, struct map_result *ret)
+{
+    char *to = ran->keys[0];
+    size_t n = 0;
+
+    *to++ = '[';
+    for (const char *at = strchr(body, '?'); at; at = strchr(at + 1, '?'))
+        to += sprintf(to, "%s\"%.*s\"", n++ ? "," : "", (int)strcspn(at + 1, "? "), at + 1);
+    *to++ = ']';
+    *to = '\0';
+    ran->outputs[0] = str_of(ran->keys[0]);
+    *ret = (struct map_result){ .outputs = ran->outputs, .n_outputs = 1 };
 }
 
 static void run_hold(const struct map_program *p, const char *body, struct ran *ran,
@@ -58,7 +76,8 @@ static void run_route(sl_str input, const char *body, struct ran *ran, struct ma
     size_t n = 0;
 
     for (; at && n < MOST_KEYS; at = strchr(at + 1, '/'), n++) {
-        snprintf(ran->keys[n], sizeof(ran->keys[n]), "\"%.*s\"", (int)strcspn(at + 1, "/"), at + 1);
+        snprintf(ran->keys[n], sizeof(ran->keys[n]), "\"%.*s\"", (int)strcspn(at + 1, "/?"),
+                 at + 1);
         ran->outputs[3 * n] = str_of(ran->keys[n]);
         ran->outputs[3 * n + 1] = STR("null");
         ran->outputs[3 * n + 2] = input;
@@ -77,8 +96,11 @@ int mapper_run(struct mapper *m, sl_str input, const struct map_run *runs, size_
 
     (void)m;
     for (size_t i = 0; i < n; i++) {
-        if (runs[i].program->of_route)
+        if (runs[i].program->of_route) {
+            snprintf(clock_rig_vars, sizeof(clock_rig_vars), STR_FMT, STR_ARG(runs[i].vars));
             run_route(input, body, &ran[i], &results[i]);
+        } else if (runs[i].program->of_with)
+            run_with(body, &ran[i], &results[i]);
         else
             run_hold(runs[i].program, body, &ran[i], &results[i]);
     }
@@ -136,6 +158,67 @@ static void lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void *ctx
                 .size = sizeof(sl_looked_up), .verdict = SL_LOOKUP_NONE, .why = STR("the test") });
 }
 
+struct rig_find {
+    struct rig_find *next;
+    const sl_str *keys;
+    size_t n;
+    sl_find_cb cb;
+    void *ctx;
+};
+
+static void answer_find(uint32_t verdict, const struct rig_find *q)
+{
+    sl_found_row rows[RIG_FIND_KEYS];
+    char texts[RIG_FIND_KEYS][40];
+    sl_found a = { .size = sizeof(a), .verdict = verdict, .why = STR("the test"), .rows = rows };
+
+    for (size_t i = 0; i < q->n; i++) {
+        sl_str key = q->keys[i];
+        if (str_starts(key, STR("none")))
+            continue;
+        snprintf(texts[i], sizeof(texts[i]), "{\"k\":\"" STR_FMT "\"}", STR_ARG(key));
+        rows[a.n_rows++] = str_starts(key, STR("two"))
+                               ? (sl_found_row){ .key = key, .error = STR("two rows") }
+                               : (sl_found_row){ .key = key, .row = str_of(texts[i]) };
+    }
+    q->cb(q->ctx, &a);
+}
+
+static void find(void *self, void *handle, const sl_str *keys, size_t n, sl_find_cb cb, void *ctx)
+{
+    struct clock_rig *r = self;
+    struct rig_find q = { r->unanswered, keys, n, cb, ctx };
+
+    (void)handle;
+    CHECK(n > 0 && n <= RIG_FIND_KEYS);
+    r->finds++;
+    r->find_keys += n;
+    if (r->find_verdict) {
+        answer_find(r->find_verdict, &q);
+        return;
+    }
+    r->unanswered = mem_zero(sizeof(q));
+    *r->unanswered = q;
+}
+
+static void drop_finds(struct clock_rig *r, bool answer)
+{
+    while (r->unanswered) {
+        struct rig_find *q = r->unanswered;
+        r->unanswered = q->next;
+        if (answer)
+            answer_find(SL_FIND_DONE, q);
+        free(q);
+    }
+}
+
+void clock_rig_answer_finds(struct clock_rig *r)
+{
+    drop_finds(r, true);
+}
+
+static const sl_find finder = { .size = sizeof(finder), .keys = RIG_FIND_KEYS, .ask = find };
+
 static const sl_action actions[] = { { .name = "send", .batch_records = 1 }, { 0 } };
 
 static const sl_plugin plugin = {
@@ -145,6 +228,7 @@ static const sl_plugin plugin = {
     .describe = describe,
     .deliver = deliver,
     .lookup = lookup,
+    .find = &finder,
 };
 
 /* ---- what became durable ---- */
@@ -240,6 +324,7 @@ void clock_rig_init(struct clock_rig *r)
     log_setup(LOG_ERROR, LOG_TEXT);
     *r = (struct clock_rig){ .plan = { .slow_ms = 3, .full_per_mille = 1000 },
                              .kind = SL_DELIVERED,
+                             .find_verdict = SL_FIND_DONE,
                              .why = "the test" };
     world_init(&r->w, 7, false);
     for (size_t i = 0; i < CLOCK_ENDPOINTS; i++)
@@ -311,6 +396,7 @@ void clock_rig_crash(struct clock_rig *r)
     r->flow->draining = true;
     store_sim_crash(r->store);
     flow_destroy(r->flow);
+    drop_finds(r, false);
     r->up = false;
     for (int i = 0; i < 3; i++)
         uv_run(&r->w.loop, UV_RUN_NOWAIT);

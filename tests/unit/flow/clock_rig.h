@@ -6,7 +6,9 @@
  * "SUBJECT at VERSION". "crm" takes deliveries at once, as `kind` says; a look-up finds nothing.
  * There are no mapping workers: a program of a hold is true for an event whose body has the
  * program's text in it, and a route's makes a piece of each key in "SUBJECT /KEY/KEY", and fails
- * without one. A test may give "crm" a plugin of its own before clock_rig_up().
+ * without one. What a route is `with` has the keys in "SUBJECT /KEY?A?B": a row of crm for each,
+ * but for those that begin with "none" (not there) and "two" (an error). A
+ * test may give "crm" a plugin of its own before clock_rig_up().
  */
 #pragma once
 
@@ -48,14 +50,23 @@ struct clock_rig {
     const char *why;  /* of each outcome */
     const char *link; /* delivered: it writes a link of kind "po" with this id; NULL: none */
     uint64_t delivers, questions, lookups;
-    char log[512];              /* names delivered, each with a blank, as far as there is room */
-    struct told *moves, *emits; /* own */
+    uint64_t finds, find_keys;   /* questions for rows, and keys in them */
+    uint32_t find_verdict;       /* SL_FIND_* of each answer; 0: none comes ... */
+    struct rig_find *unanswered; /* ... until clock_rig_answer_finds() */
+    char log[512];               /* names delivered, each with a blank, as far as there is room */
+    struct told *moves, *emits;  /* own */
     size_t n_moves, n_emits;
     uint64_t last_event;
     bool answered; /* what was asked last */
     struct decided decided;
     bool up;
 };
+
+#define RIG_FIND_KEYS 10 /* of one question */
+/** What the last program of a route that ran was told. */
+extern char clock_rig_vars[1000];
+/** Those whose answer did not come. */
+void clock_rig_answer_finds(struct clock_rig *r);
 
 void clock_rig_init(struct clock_rig *r);
 struct conf_route *clock_rig_route(struct clock_rig *r, const char *name, const char *topic);

@@ -1,0 +1,142 @@
+"""Customers go into a CRM that knows people already: who is known is not made twice, and who could be two is asked."""
+
+import json
+
+import pytest
+
+from flow.harness import demo_config, merge, wait_until
+
+MAP = """{Shopify_Customer_Id__c: (if .guest then "guest-\\(.id)" else "\\(.id)" end), FirstName: .first_name,
+ LastName: .last_name, Email: .email, Phone: .phone, guest: (.guest // false),
+ company: {name: .company, tax_id: .tax_id}}"""
+SETTINGS = {
+    "poll": {"first": "50ms", "cap": "200ms"}, "batch": {"records": 200, "age": "100ms"},
+    "retry": {"first": "100ms", "cap": "500ms"}, "breaker": {"min_calls": 1000},
+    "contacts": {"external_id": "Shopify_Customer_Id__c", "tax_id": "Tax_Id__c", "country": "DE", "refresh": "1h"},
+}
+
+
+@pytest.fixture
+def crm_and_gateway(make_gateway, crm):
+    def make(**to):
+        config = demo_config("http://unused", crm=crm.url)
+        del config["endpoints"]["byron"]
+        config["routes"] = [{
+            "name": "customer-to-crm", "from": {"endpoint": "acme-shop", "topic": "customers/update"}, "map": MAP,
+            "to": {"endpoint": "crm", "action": "contact.upsert", **to}, "owner": "crm-team"}]
+        merge(config["endpoints"]["crm"], SETTINGS)
+        return make_gateway(config, {"DEMO_CRM_KEY": crm.private_key})
+
+    return make
+
+
+def seed(crm, sobject, *records):
+    return crm.call("POST", "records", [{"object": sobject, "fields": one} for one in records])["ids"]
+
+
+def contacts(crm):
+    return {one["Id"]: one["fields"] for one in crm.records("Contact")}
+
+
+count = 0
+
+
+def customer(gateway, number, first, last, email=None, **more):
+    """A webhook, each with a later version."""
+    global count
+    count += 1
+    body = {"id": number, "first_name": first, "last_name": last, "email": email, "phone": None,
+            "updated_at": f"2026-11-20T10:{count // 60:02}:{count % 60:02}Z", **more}
+    assert gateway.post(json.dumps(body).encode(), topic="customers/update") == 200
+
+
+def known(crm):
+    account, = seed(crm, "Account", {"Name": "Müller & Söhne GmbH", "Tax_Id__c": "DE123456789",
+                                     "Website": "https://www.mueller.example"})
+    anna, eva, other = seed(
+        crm, "Contact",
+        {"FirstName": "Anna", "LastName": "Schmidt", "Email": "anna.schmidt@mueller.example", "AccountId": account},
+        {"FirstName": "Eva", "LastName": "Lang", "Email": "eva.lang@gmx.de", "Phone": "030 5550100"},
+        {"FirstName": "Eva", "LastName": "Lang", "Email": "Eva.Lang@gmx.de"})
+    return account, anna, eva, other
+
+
+def test_a_known_customer_is_updated_a_new_one_created_and_an_ambiguous_one_asked_once(crm_and_gateway, crm):
+    account, anna, eva, other = known(crm)
+    gateway = crm_and_gateway()
+
+    # known: another spelling, and now the shop's id is on the contact
+    customer(gateway, 7, "ANNA", "Schmidt", "Anna.Schmidt@Mueller.example")
+    wait_until(lambda: gateway.states() == {"delivered": 1}, "she is updated")
+    assert gateway.delivery()["reference"] == anna
+    assert contacts(crm)[anna]["Shopify_Customer_Id__c"] == "7"
+
+    # new, at a company that is known by its tax id
+    customer(gateway, 8, "Rita", "Neu", "rita@elsewhere.example", company="Mueller und Soehne", tax_id="DE 123 456 789")
+    wait_until(lambda: gateway.states() == {"delivered": 2}, "she is created")
+    made = next(one for one in contacts(crm).values() if one.get("Shopify_Customer_Id__c") == "8")
+    assert made["AccountId"] == account and len(contacts(crm)) == 4
+
+    # ambiguous: held, with both and the reasons
+    customer(gateway, 9, "Eva", "Lang", "eva.lang@gmx.de")
+    wait_until(lambda: gateway.states() == {"delivered": 2, "held": 1}, "she is asked about")
+    held = gateway.delivery(state="held")
+    assert held["hold_type"] == "contact-merge" and held["detail"]["owner"] == "crm-team"
+    assert {one["id"] for one in held["detail"]["evidence"]["matches"]} == {eva, other}
+    assert "same e-mail, same name" in held["detail"]["evidence"]["matches"][0]["reasons"]
+    names = [one["name"] for one in held["detail"]["choices"]]
+    assert set(names) == {f"use:{eva}", f"use:{other}", "create", "later", "drop"}
+    gateway.cli("held", "release", held["id"], "--choice", f"use:{eva}", "--why", "she said so")
+    wait_until(lambda: gateway.states() == {"delivered": 3}, "it goes to the one that was chosen")
+    assert gateway.delivery(subject=held["subject"])["reference"] == eva
+    assert contacts(crm)[eva]["Shopify_Customer_Id__c"] == "9"
+
+    # and she is not asked about again, not after a restart either, whatever she is called by then
+    gateway.restart()
+    customer(gateway, 9, "Eva", "Lang-Meyer", "eva.lang@gmx.de")
+    wait_until(lambda: gateway.states() == {"delivered": 4}, "nobody is asked")
+    assert contacts(crm)[eva]["LastName"] == "Lang-Meyer" and contacts(crm)[other]["LastName"] == "Lang"
+    assert len(contacts(crm)) == 4
+
+
+def test_an_answer_that_the_crm_cannot_hold_is_remembered_over_a_restart(crm_and_gateway, crm):
+    """A guest gives no id that could be written on the contact, and the two stay two."""
+    _, _, eva, other = known(crm)
+    gateway = crm_and_gateway(guests="match")
+    customer(gateway, 1001, "Eva", "Lang", "eva.lang@gmx.de", guest=True)
+    wait_until(lambda: gateway.states() == {"held": 1}, "it is asked")
+    gateway.cli("held", "release", gateway.delivery(state="held")["id"], "--choice", f"use:{other}")
+    wait_until(lambda: gateway.states() == {"delivered": 1})
+    assert gateway.delivery()["reference"] == other
+    assert not contacts(crm)[other].get("Shopify_Customer_Id__c")
+
+    gateway.restart()
+    customer(gateway, 1002, "Eva", "Lang", "Eva.Lang@GMX.de", guest=True)
+    wait_until(lambda: gateway.states() == {"delivered": 2}, "the next order of the same guest is not asked")
+    assert {one["reference"] for one in gateway.deliveries()} == {other}
+    assert len(contacts(crm)) == 3
+
+
+def test_one_person_in_many_records_at_once_is_one_contact(crm_and_gateway, crm):
+    """Two accounts at the shop, one person: whoever comes second meets the first one's contact."""
+    gateway = crm_and_gateway()
+    for number in range(20, 26):
+        customer(gateway, number, "Max", "Neu", "MAX.NEU@neu.example" if number % 2 else "max.neu@Neu.example")
+    wait_until(lambda: gateway.states() == {"delivered": 6}, "all six are in")
+    assert len(contacts(crm)) == 1
+    assert len({one["reference"] for one in gateway.deliveries()}) == 1
+
+
+def test_guests_are_contacts_of_their_own_or_skipped_if_the_route_says_so(crm_and_gateway, crm):
+    known(crm)
+    gateway = crm_and_gateway(guests="create")
+    customer(gateway, 1001, "Anna", "Schmidt", "anna.schmidt@mueller.example", guest=True)
+    wait_until(lambda: gateway.states() == {"delivered": 1})
+    assert len(contacts(crm)) == 4
+    gateway.stop()
+    gateway.config["routes"][0]["to"]["guests"] = "skip"
+    gateway.write()
+    gateway.start()
+    customer(gateway, 1002, "Anna", "Schmidt", "anna.schmidt@mueller.example", guest=True)
+    wait_until(lambda: gateway.states() == {"delivered": 2})
+    assert len(contacts(crm)) == 4

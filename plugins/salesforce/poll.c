@@ -213,13 +213,12 @@ void results_read(struct job *j)
     size_t missing = n_missing(j);
 
     if (!counts_agree(j))
-        sf_log(j->sf, SL_LOG_WARN,
-               "job %s: %zu rows were sent; its files have %zu successful, %zu failed, %zu "
-               "unprocessed, and it says that it processed %lld, %lld of them failed; %zu records "
-               "are in no file",
-               j->id, j->n_sent, j->in_file[RESULT_SUCCESSFUL], j->in_file[RESULT_FAILED],
-               j->in_file[RESULT_UNPROCESSED], (long long)j->processed, (long long)j->errors,
-               missing);
+        sf_log(
+            j->sf, SL_LOG_WARN,
+            "job %s: %zu rows were sent; its files have %zu successful, %zu failed, %zu "
+            "unprocessed, and it says that it processed %lld, %lld of them failed; in no file: %zu",
+            j->id, j->n_sent, j->in_file[RESULT_SUCCESSFUL], j->in_file[RESULT_FAILED],
+            j->in_file[RESULT_UNPROCESSED], (long long)j->processed, (long long)j->errors, missing);
     if (missing > 0 && !job_never_ran(j) && (j->action->op == OP_INSERT || missing <= LOOK_MOST)) {
         look_begin(j, LOOK_TELL, "");
         return;

@@ -120,7 +120,7 @@ def check_jobs(crm, note):
 
 def job_of_newest_hang(crm):
     log = crm.call("GET", "books?brief=1")["requests"]["log"]
-    return [one["path"] for one in log if one["fault"] == "hang"][-1].rsplit("/", 1)[1]
+    return [one["path"] for one in log if one.get("fault") == "hang"][-1].rsplit("/", 1)[1]
 
 
 def check_uploads(crm, jobs, kills, uploaded, note):

@@ -227,7 +227,7 @@ static void a_sum_that_is_wrong_is_said_and_the_rest_looked_up(void **state)
     fake_host_run(x->host);
     CHECK_HAS(fake_host_last_log(x->host),
               "2 rows were sent; its files have 1 successful, 0 failed, 0 unprocessed, and it says "
-              "that it processed 2, 1 of them failed; 1 records are in no file");
+              "that it processed 2, 1 of them failed; in no file: 1");
 }
 
 static void a_sum_that_hides_behind_a_full_file_is_found(void **state)

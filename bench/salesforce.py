@@ -31,7 +31,7 @@ LATE_S = 1800
 # it, so a pause of a minute takes a second and the number of calls is what it would have been
 PACES = [("slow", 1, 60), ("mid", 100, 10), ("fast", 10_000, 4)]
 MINUTES = {"slow": 40, "mid": 6, "fast": 3}  # of the merchant's time
-WAITS_S = {("batch", "age"): 60, ("poll", "first"): 2, ("poll", "cap"): 30,
+WAITS_S = {("batch", "age"): 60, ("batch", "quick"): 10, ("poll", "first"): 2, ("poll", "cap"): 30,
            ("retry", "first"): 1, ("retry", "cap"): 300}
 JOB_S = 3                   # the org's own time for a job at the paces
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parents.h"
 #include "salesforce.h"
 
 const char *const operation_names[OP__COUNT] = {
@@ -21,11 +22,20 @@ const char *const operation_names[OP__COUNT] = {
       "API name of the object, such as Contact or My_Object__c" }
 /* clang-format on */
 
-const sl_option operation_params[OP__COUNT][4] = {
+#define PARENT                                                                                     \
+    {                                                                                              \
+        "parent", SL_OPT_STRING, 0, NULL, 0, 0, NULL,                                              \
+            "relationship column whose record is locked, such as Account or Site__r.Code__c: two " \
+            "batches in flight never hold children of one; none: they may. Without it Account, "   \
+            "Order, Opportunity or Quote where it belongs, else the first one"                     \
+    }
+
+const sl_option operation_params[OP__COUNT][6] = {
     [OP_UPSERT] = {
         OBJECT,
         { "external_id", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
           "API name of its External ID field (tick Unique); every record must have it" },
+        PARENT,
     },
     [OP_INSERT] = {
         OBJECT,
@@ -34,8 +44,9 @@ const sl_option operation_params[OP__COUNT][4] = {
           "would else be made twice; use upsert if there is none that is Unique" },
         { "unique", SL_OPT_BOOL, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
           "true says that external_id is Unique in the org; if it is not, use upsert" },
+        PARENT,
     },
-    [OP_UPDATE] = { OBJECT },
+    [OP_UPDATE] = { OBJECT, PARENT },
     [OP_DELETE] = {
         OBJECT,
         { "hard", SL_OPT_BOOL, 0, "false", 0, 0, NULL,
@@ -51,6 +62,7 @@ void operation_unbind(struct action *a)
         return;
     free(a->object);
     free(a->external_id);
+    free(a->parent);
     free(a);
 }
 
@@ -67,6 +79,21 @@ static sl_status take_name(const sl_bind_in *in, const char *name, const char *e
     if (in->values->str(in->params, name, &s) < 0 || !is_api_name(s))
         return sf_fail(fail, SL_E_INVALID, "%s: \"%.*s\" is not an API name; it reads %s", name,
                        shown(s), s.len > 0 ? s.ptr : "", example);
+    *ret = strndup(s.ptr, s.len);
+    return *ret ? SL_OK : sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
+}
+
+static sl_status take_parent(const sl_bind_in *in, enum operation op, char **ret, sl_fail *fail)
+{
+    sl_str s = { 0 };
+
+    if (op == OP_DELETE || in->values->str(in->params, "parent", &s) < 0 || s.len == 0)
+        return SL_OK;
+    if (!is_parent_column(s))
+        return sf_fail(fail, SL_E_INVALID,
+                       "parent: \"%.*s\" is no relationship column; it reads Account, AccountId, "
+                       "Site__r.Code__c, or none",
+                       shown(s), s.ptr);
     *ret = strndup(s.ptr, s.len);
     return *ret ? SL_OK : sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
 }
@@ -108,7 +135,7 @@ sl_status operation_bind(enum operation op, const sl_bind_in *in, struct action 
         a->external_id = strdup("Id");
         r = a->external_id ? SL_OK : sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
     }
-    if (r < 0)
+    if (r < 0 || (r = take_parent(in, op, &a->parent, fail)) < 0)
         goto out;
     *ret = a;
     return SL_OK;

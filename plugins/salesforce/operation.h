@@ -21,10 +21,11 @@ struct action {
     char *object;
     char *external_id; /* the field that names a record and joins its result: "Id" for an update and
                         * a delete */
+    char *parent; /* the column that names what a record locks, or "none"; NULL: parents.c knows */
 };
 
 /** What a route may carry beside the action: the options of one operation. */
-extern const sl_option operation_params[OP__COUNT][4];
+extern const sl_option operation_params[OP__COUNT][6];
 
 /** The handle of bind(); refused is what could not be repeated without harm. */
 sl_status operation_bind(enum operation op, const sl_bind_in *in, struct action **ret,

@@ -4,8 +4,7 @@
 #include "outcome.h"
 
 #define LINK_KIND "salesforce:"
-#define NARROW_RECORDS \
-    20 /* in a batch of rows that hindered each other: well below a chunk of 200 */
+#define NARROW_RECORDS 50 /* of rows that met a lock; one such batch at a time */
 
 void outcome_delivered(struct outcome *to, const struct action *a, sl_str id)
 {

@@ -12,6 +12,7 @@
 #include "find.h"
 #include "keys.h"
 #include "match/contacts.h"
+#include "parents.h"
 #include "query.h"
 #include "reap.h"
 
@@ -20,7 +21,12 @@
 #define CONTACT_BATCH  200      /* one call of sObject Collections */
 #define CONTACT_BYTES  4000000
 #define ACTION_CONTACT OP__COUNT /* its place in the table of actions */
-#define MIN_VERSION    41        /* Bulk API 2.0 exists since then */
+#define GATHER_RECORDS 5000      /* a bulk job's calls are shared by enough */
+#define GATHER_MS      60000
+#define QUICK_RECORDS  1800 /* nine calls of Collections: about what a bulk job takes */
+#define QUICK_MS       10000
+#define CHUNK_RECORDS  200 /* triggers run on so many; each chunk is a transaction */
+#define MIN_VERSION    41  /* Bulk API 2.0 exists since then */
 #define MAX_VERSION    999
 
 static const sl_option settings[] = {
@@ -258,7 +264,6 @@ static sl_str row_key(void *self, void *handle, sl_str body)
 {
     struct salesforce *sf = self;
     const struct action *a = handle;
-    struct row row = { 0 };
     char why[64];
     sl_status r;
 
@@ -267,12 +272,35 @@ static sl_str row_key(void *self, void *handle, sl_str body)
         contacts_row_key(sf, body, &sf->row_key);
         return text_view(&sf->row_key);
     }
-    r = row_scan(&row, body, why, sizeof(why));
+    r = row_scan(&sf->row, body, why, sizeof(why));
     if (r == SL_OK)
-        r = key_of(&row, a->external_id, &sf->row_key, why, sizeof(why));
-    row_finish(&row);
+        r = key_of(&sf->row, a->external_id, &sf->row_key, why, sizeof(why));
     /* without a key it will be rejected by itself: it is in nobody's way */
     return r == SL_OK ? text_view(&sf->row_key) : (sl_str){ 0 };
+}
+
+static sl_str parent_key(void *self, void *handle, sl_str body)
+{
+    struct salesforce *sf = self;
+    char why[64];
+
+    text_clear(&sf->parent);
+    if (contacts_is(handle)) /* its account comes out later; but one person is one at a time */
+        contacts_row_key(sf, body, &sf->parent);
+    else if (row_scan(&sf->row, body, why, sizeof(why)) == SL_OK)
+        parent_key_of(handle, &sf->row, &sf->parent);
+    return sf->parent.failed ? (sl_str){ 0 } : text_view(&sf->parent);
+}
+
+/* The same for all operations. */
+static void batching(uint32_t action, sl_batching *ret)
+{
+    (void)action;
+    ret->records = GATHER_RECORDS;
+    ret->age_ms = GATHER_MS;
+    ret->quick_records = QUICK_RECORDS;
+    ret->quick_ms = QUICK_MS;
+    ret->chunk = CHUNK_RECORDS;
 }
 
 static sl_status check_action(const sl_values *v, const sl_values_api *api, uint32_t action,
@@ -300,6 +328,8 @@ static void salesforce_close(void *self)
     find_close(sf);
     auth_close(sf);
     text_finish(&sf->row_key);
+    text_finish(&sf->parent);
+    row_finish(&sf->row);
     free(sf);
 }
 
@@ -390,6 +420,8 @@ static const sl_plugin plugin = {
     .poll = feed_start,
     .check_action = check_action,
     .find = &salesforce_find,
+    .parent_key = parent_key,
+    .batching = batching,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -9,6 +9,7 @@
 #include "errors.h"
 #include "operation.h"
 #include "receive.h"
+#include "row.h"
 #include "text.h"
 #include "usage.h"
 
@@ -82,6 +83,8 @@ struct salesforce {
     struct feed_poll *polls;
     struct find *finds;
     struct text row_key; /* what row_key() gave last */
+    struct text parent;  /* what parent_key() gave last */
+    struct row row;      /* scratch of both */
 };
 
 __attribute__((format(printf, 3, 4))) void sf_log(const struct salesforce *sf, uint32_t level,

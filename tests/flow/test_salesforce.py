@@ -12,7 +12,7 @@ SETTINGS = {
     "timeout": {"first_byte": "2s", "total": "4s"}, "park": {"probe": "300ms"},
 }
 # six orders are one batch; and what is not answered is so until the test goes on
-ONE_JOB = {"batch": {"records": 6, "age": "1h"}, "timeout": {"first_byte": "1m", "total": "2m"}}
+ONE_JOB = {"batch": {"records": 6, "age": "1h", "quick": "1h"}, "timeout": {"first_byte": "1m", "total": "2m"}}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def steps(crm):
 
 
 def test_a_batch_leaves_when_it_is_full_and_not_before(salesforce, crm):
-    gateway = salesforce({"batch": {"records": 10, "age": "1h"}})
+    gateway = salesforce({"batch": {"records": 10, "age": "1h", "quick": "1h"}})
     orders = byron_orders(25)
     gateway.burst(orders)
     wait_until(lambda: gateway.lane("crm")["delivered"] == 20 and gateway.lane("crm")["ready"] == 5)
@@ -256,7 +256,7 @@ def test_a_crash_at_any_step_writes_every_row_once_and_uploads_again_only_where_
 
 
 def test_sigterm_in_the_middle_of_a_job_leaves_it_to_the_next_start(salesforce, crm):
-    gateway = salesforce({"batch": {"records": 6, "age": "1h"}}, limits={"drain": "200ms"})
+    gateway = salesforce({"batch": {"records": 6, "age": "1h", "quick": "1h"}}, limits={"drain": "200ms"})
     crm.fault(action="slow_job", at="Opportunity", ms=1500)
     orders = byron_orders(6)
     gateway.burst(orders)

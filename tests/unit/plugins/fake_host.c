@@ -569,6 +569,8 @@ static void on_outcome(void *ctx, size_t index, const sl_outcome *o)
     to->after_ms = o->after_ms;
     to->status = o->status;
     to->not_sent = o->not_sent;
+    to->narrow = o->narrow;
+    CHECK(o->kind == SL_RETRY || o->narrow == 0);
     to->why = copy(o->why);
     to->reference = copy(o->reference);
     to->hold_type = copy(o->hold_type);

@@ -101,7 +101,7 @@ struct fake_outcome {
     uint32_t told; /* 0: no outcome */
     uint32_t kind; /* SL_DELIVERED ... */
     int64_t after_ms;
-    uint32_t status, not_sent;
+    uint32_t status, not_sent, narrow;
     char *why, *reference; /* NUL-terminated copies */
     char *hold_type, *choices, *evidence;
     size_t n_links, n_emits;

@@ -183,10 +183,12 @@ static void each_row_error_has_its_outcome(void **state)
     CHECK(x->done.finished);
     CHECK_EQ(o[0].kind, SL_DELIVERED);
     CHECK_EQ(o[1].kind, SL_RETRY);
+    CHECK_EQ(o[1].narrow, 50); /* not among thousands again */
     CHECK_EQ(o[2].kind, SL_REVIEW);
     CHECK_EQ(o[3].kind, SL_RETRY);
     CHECK_EQ(o[3].not_sent, 1);
     CHECK_STR(o[3].why, "Salesforce did not process it in job " SF_ID);
+    CHECK_EQ(o[3].narrow, 0);
     CHECK_EQ(o[4].kind, SL_RETRY);
     CHECK_EQ(o[4].not_sent, 1);
     CHECK_HAS(o[4].why, "in no result file of job " SF_ID);

@@ -15,6 +15,7 @@
 #define NARROW 1u /* fewer rows at once get through */
 #define GONE   2u
 #define WAIT   4u /* not before STORAGE_WAIT_MS */
+#define FIELDS 8u
 
 /* In `advice` stand {object}, {fields}, {max}: what a text in Salesforce's words lacks is put in
  * general words. The first line that fits counts; a code alone comes after its special cases. */
@@ -57,10 +58,10 @@ static const struct rule {
     { "INVALID_FIELD", "Foreign key external ID", SL_RETRY, 0,
       "the parent is not there yet. If it comes by a route of its own, name that one in this "
       "route's `after`" },
-    { "INVALID_FIELD", NULL, SL_REJECTED, 0,
+    { "INVALID_FIELD", NULL, SL_REJECTED, FIELDS,
       "{object} has no field like this for the integration user: correct the name in the route's "
       "map, or give the user access to the field" },
-    { "INVALID_FIELD_FOR_INSERT_UPDATE", NULL, SL_REJECTED, 0,
+    { "INVALID_FIELD_FOR_INSERT_UPDATE", NULL, SL_REJECTED, FIELDS,
       "{object} does not let {fields} be written: leave it out in the route's map" },
     /* several records could be meant: only a person can say which */
     { "DUPLICATES_DETECTED", NULL, SL_REVIEW, 0,
@@ -81,7 +82,7 @@ static const struct rule {
     { "BAD_VALUE_FOR_RESTRICTED_PICKLIST", NULL, SL_REJECTED, 0,
       "{fields} of {object} takes listed values only: translate it in the route's map, or let the "
       "admin add the value" },
-    { "STRING_TOO_LONG", NULL, SL_REJECTED, 0,
+    { "STRING_TOO_LONG", NULL, SL_REJECTED, FIELDS,
       "{fields} of {object} takes at most {max} characters: shorten it in the route's map" },
     { "NUMBER_OUTSIDE_VALID_RANGE", NULL, SL_REJECTED, 0,
       "the number in {fields} of {object} has more digits than the field" },
@@ -348,6 +349,7 @@ static void judge(const struct row_refusal *r, const json_t *error, const struct
     if (rule) {
         ret->narrow = rule->flags & NARROW;
         ret->gone = rule->flags & GONE;
+        ret->fields = rule->flags & FIELDS;
         ret->after_ms = rule->flags & WAIT ? STORAGE_WAIT_MS : 0;
     }
     put_why(r, rule, about, ret);

@@ -33,6 +33,7 @@ struct row_verdict {
     uint32_t kind;         /* SL_RETRY, SL_REVIEW, SL_REJECTED */
     bool narrow;           /* RETRY: rows hinder each other; fewer of them at once get through */
     bool gone;             /* the record was deleted: a delete has nothing left to do */
+    bool fields;           /* its object's fields are not as they were taken for */
     int64_t after_ms;      /* RETRY: not before; 0: the policy decides */
     const char *hold_type; /* REVIEW: what kind of decision it is */
     struct text choices;   /* REVIEW: for sl_outcome; empty: the usual two */

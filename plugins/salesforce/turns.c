@@ -144,6 +144,8 @@ static void tell_refused(struct job *j, size_t index, sl_str sf_id, sl_str error
     }
     row_refusal_parse(error, &refusal);
     row_refusal_judge(&refusal, &about, &v);
+    if (v.fields)
+        describe_doubt(j->sf, j->action->object);
     outcome_refused(&told, &v);
     job_tell(j, index, &told.o);
     row_verdict_finish(&v);
@@ -232,6 +234,8 @@ static void tell_failed_for_good(struct job *j, size_t index)
         tell(j, index, SL_RETRY, 0, why);
         return;
     }
+    if (field.len > 0)
+        describe_doubt(j->sf, j->action->object);
     say(why, sizeof(why), "Salesforce refuses the whole job %s: %s", j->id, j->failure);
     tell(j, index, SL_REJECTED, 0, why);
 }

@@ -177,6 +177,60 @@ static void an_expired_session_is_renewed_and_the_request_repeated_once(void **s
     sf_check_two(x);
 }
 
+static void start_other(struct sf_fixture *x, sl_batch *batch, struct fake_done *done)
+{
+    fake_done_init(done, x->host, 1);
+    x->plugin->deliver(x->self, x->handle, batch, &done->done);
+}
+
+/* Both were sent with the token that has ended; the second answer comes before the new token does,
+ * or when it is there already. */
+static void two_401_at_once_renew_once(void **state)
+{
+    static const int64_t delays[] = { 20, 400 };
+    struct sf_fixture *x = *state;
+    sl_record record = { .size = sizeof(record), .request = fake_str(SF_ROW("c")) };
+    sl_batch batch = { .size = sizeof(batch), .id = 8, .records = &record, .n_records = 1 };
+    struct fake_done other;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (i == 0)
+            sf_expect_token(x);
+        FAKE_EXPECT(x->host, .url = SF_JOBS, .status = 401, .answer = SF_EXPIRED, .delay_ms = 10);
+        FAKE_EXPECT(x->host, .url = SF_JOBS, .status = 401, .answer = SF_EXPIRED,
+                    .delay_ms = delays[i]);
+        FAKE_EXPECT(x->host, .url = SF_LOGIN "/services/oauth2/token", .status = 200,
+                    .answer = SF_TOKEN, .delay_ms = 100);
+        for (int k = 0; k < 2; k++)
+            FAKE_EXPECT(x->host, .url = SF_JOBS, .headers = SF_BEARER, .status = 503);
+        sf_deliver(x, SF_TWO, NULL);
+        start_other(x, &batch, &other);
+        fake_host_run(x->host);
+        CHECK(other.finished && !other.parked);
+        sf_check_all(x, SL_RETRY);
+        fake_done_finish(&other);
+    }
+}
+
+static void a_session_that_may_not_use_the_api_is_renewed_once_and_not_for_ever(void **state)
+{
+    static const char refused[] =
+        "[{\"message\":\"This session is not valid for use with the REST API\","
+        "\"errorCode\":\"INVALID_SESSION_ID\"}]";
+    struct sf_fixture *x = *state;
+
+    for (int i = 0; i < 2; i++) {
+        sf_expect_token(x);
+        FAKE_EXPECT(x->host, .url = SF_JOBS, .status = 401, .answer = refused);
+    }
+    sf_deliver(x, SF_TWO, NULL);
+    fake_host_run(x->host);
+    CHECK(x->done.parked);
+    CHECK_HAS(x->done.park_why,
+              "not valid for use with the REST API; a new session fared no "
+              "better: check the app's scopes (api)");
+}
+
 static void a_second_401_parks_the_endpoint(void **state)
 {
     struct sf_fixture *x = *state;
@@ -233,6 +287,88 @@ static void a_refused_login_parks_and_says_what_to_check(void **state)
     fake_host_run(x->host);
     sf_check_all(x, SL_THROTTLED);
     CHECK_EQ(x->done.outcomes[0].after_ms, 60000);
+}
+
+/* What an endpoint of these settings says when its login is refused so. */
+static void check_refused(const struct sf_fixture *x, const struct fake_setting *settings,
+                          const char *description, const char *date, const char *want)
+{
+    struct fake_host *host = fake_host_create("crm", x->plugin->settings, settings);
+    void *self = fake_host_open(host, x->plugin);
+    sl_record record = { .size = sizeof(record), .request = fake_str(SF_ROW("a")) };
+    sl_batch batch = { .size = sizeof(batch), .records = &record, .n_records = 1 };
+    struct fake_done done;
+    char answer[200];
+
+    snprintf(answer, sizeof(answer), "{\"error\":\"invalid_grant\",\"error_description\":\"%s\"}",
+             description);
+    FAKE_EXPECT(host, .status = 400, .answer = answer, .answer_headers = date);
+    fake_done_init(&done, host, 1);
+    x->plugin->deliver(self, x->handle, &batch, &done.done);
+    fake_host_run(host);
+    CHECK(done.parked);
+    CHECK_HAS(done.park_why, want);
+    fake_done_finish(&done);
+    fake_host_close(host, x->plugin, self);
+    fake_host_destroy(host);
+}
+
+static void the_audience_is_seen_beside_the_instance(void **state)
+{
+    static const struct {
+        const char *instance, *login, *audience, *want;
+    } table[] = {
+        { "https://acme--dev.sandbox.my.salesforce.com", NULL, NULL,
+          "it is https://login.salesforce.com, and this instance is a sandbox: set "
+          "https://test.salesforce.com" },
+        { SF_BASE, "https://test.salesforce.com", NULL, "this instance is a sandbox" },
+        { SF_BASE, NULL, "https://test.salesforce.com",
+          "it is https://test.salesforce.com, and this instance is no sandbox: set "
+          "https://login.salesforce.com" },
+        { SF_BASE, NULL, "https://community.example", "; it is https://community.example" },
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct fake_setting settings[] = {
+            { "instance", table[i].instance },
+            { "login", table[i].login ? table[i].login : table[i].instance },
+            { "auth.audience",
+              table[i].audience ? table[i].audience : "https://login.salesforce.com" },
+            { "auth.client_id", "x" },
+            { "auth.username", "u" },
+            { "auth.key", sf_pem() },
+            { "describe_every", "0s" },
+            { "limits_every", "0s" },
+            { 0 },
+        };
+
+        check_refused(*state, settings, "audience is invalid", NULL, table[i].want);
+    }
+}
+
+static void a_clock_that_is_wrong_is_found_by_the_answers_date(void **state)
+{
+    static const struct {
+        const char *date, *want;
+    } table[] = { /* it is 09:15:32 here */
+                  { "Date: Fri, 20 Nov 2026 09:08:40 GMT", "it is 412 s ahead of Salesforce's" },
+                  { "Date: Fri, 20 Nov 2026 10:15:32 GMT", "it is 3600 s behind Salesforce's" },
+                  { "Date: Fri, 20 Nov 2026 09:15:00 GMT", "too old or too new" },
+                  { "Date: yesterday", "too old or too new" },
+                  { NULL, "check: this machine's clock" }
+    };
+    struct fake_setting settings[] = {
+        { "instance", SF_BASE },
+        { "auth.client_id", "x" },
+        { "auth.username", "u" },
+        { "auth.key", sf_pem() },
+        { "describe_every", "0s" },
+        { "limits_every", "0s" },
+        { 0 },
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        check_refused(*state, settings, "expired authorization code", table[i].date, table[i].want);
 }
 
 static void a_token_that_cannot_be_used_is_not_used(void **state)
@@ -421,8 +557,12 @@ int main(void)
         TEST(client_credentials_go_to_the_my_domain_as_form_fields),
         TEST(two_batches_wait_for_one_token),
         TEST(an_expired_session_is_renewed_and_the_request_repeated_once),
+        TEST(two_401_at_once_renew_once),
+        TEST(a_session_that_may_not_use_the_api_is_renewed_once_and_not_for_ever),
         TEST(a_second_401_parks_the_endpoint),
         TEST(a_refused_login_parks_and_says_what_to_check),
+        TEST(the_audience_is_seen_beside_the_instance),
+        TEST(a_clock_that_is_wrong_is_found_by_the_answers_date),
         TEST(a_token_that_cannot_be_used_is_not_used),
         TEST(a_login_that_does_not_answer_says_that_nothing_was_sent),
         TEST(settings_that_cannot_work_are_refused_with_the_reason),

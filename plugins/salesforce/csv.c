@@ -212,6 +212,38 @@ void csv_header(struct text *to, const struct columns *columns)
     text_char(to, '\n');
 }
 
+/* However it is escaped: #N\/A, \u0023N/A */
+static bool is_clear(const struct cell *c)
+{
+    struct text value = { 0 };
+    bool is;
+
+    if (c->kind != CELL_TEXT || c->raw.len < strlen(CLEAR) || c->raw.len > 6 * strlen(CLEAR) ||
+        (c->raw.ptr[0] != '#' && c->raw.ptr[0] != '\\'))
+        return false;
+    cell_decode(c, &value);
+    is = str_is(text_view(&value), CLEAR);
+    text_finish(&value);
+    return is;
+}
+
+sl_status csv_check(const struct row *row, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < row->n; i++) {
+        const struct cell *c = &row->cells[i];
+
+        if (!is_clear(c))
+            continue;
+        say(why, why_size,
+            "field %.*s is the text " CLEAR
+            ", by which the Bulk API clears a field: leave it out in "
+            "the route's map, or send null to clear it",
+            (int)c->name.len, c->name.ptr);
+        return SL_E_INVALID;
+    }
+    return SL_OK;
+}
+
 void csv_row(struct text *to, struct columns *columns, const struct row *row, uint64_t serial,
              struct text *scratch)
 {

@@ -48,6 +48,9 @@ sl_status columns_take(struct columns *c, const struct row *row, uint64_t serial
 /** One value, quoted if it must be; line breaks inside become LF. */
 void csv_value(struct text *to, sl_str value);
 void csv_header(struct text *to, const struct columns *columns);
+/** Can CSV carry all of it? Not the text #N/A: it would clear the field. SL_OK; SL_E_INVALID with
+ *  `why`, which names the field */
+sl_status csv_check(const struct row *row, char *why, size_t why_size);
 /** One line. null and the empty text clear a field: #N/A; a column that the row does not have
  *  stays empty: the field keeps its value. `scratch` is for decoding. */
 void csv_row(struct text *to, struct columns *columns, const struct row *row, uint64_t serial,

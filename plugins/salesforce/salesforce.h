@@ -70,7 +70,7 @@ struct salesforce {
     struct reap *reaps; /* reap.h */
     struct leftover *leftovers;
     struct query *queries;
-    struct contacts *contacts; /* own */
+    struct contacts *contacts;                  /* own */
     int64_t describe_every_ms, limits_every_ms; /* 0: never */
     struct described *described;
     struct waiting *waiting; /* batches, for a description */

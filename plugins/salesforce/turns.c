@@ -50,6 +50,7 @@ static void scan_record(struct job *j, size_t i)
 
     if ((r = row_scan(&j->row, request_of(j, i), j->why, sizeof(j->why))) == SL_OK &&
         (r = operation_check(j->action, &j->row, j->why, sizeof(j->why))) == SL_OK &&
+        (r = csv_check(&j->row, j->why, sizeof(j->why))) == SL_OK &&
         (r = describe_check(j->sf, j->action, &j->row, j->why, sizeof(j->why))) == SL_OK &&
         (r = key_of(&j->row, j->action->external_id, &j->keys.text, j->why, sizeof(j->why))) ==
             SL_OK)

@@ -114,6 +114,36 @@ def test_failed_rows_are_tried_again_held_or_dead_by_their_code(salesforce, crm)
     check(gateway, crm, orders)
 
 
+def test_a_text_that_is_too_long_is_refused_before_the_upload_and_the_field_is_named(salesforce, crm, tmp_path):
+    long_name = tmp_path / "long.jq"
+    long_name.write_text("{Shopify_Order_Id__c: .id, Name: .name, StageName: \"Closed Won\", "
+                         "CloseDate: .created_at[0:10], Note__c: .note, "
+                         "LeadSource: (if .name | endswith(\"1\") then \"x\" * 41 else \"web\" end)}")
+    gateway = salesforce()
+    route(gateway.config, "order-to-crm")["map"] = {"file": str(long_name)}
+    gateway.stop()
+    gateway.write()
+    gateway.start()
+    orders = byron_orders(12)
+    wrong = [order for order in orders if order.summary["name"].endswith("1")]
+    assert wrong and len(wrong) < 12
+    gateway.burst(orders)
+    wait_until(lambda: gateway.states("crm") == {"delivered": 12 - len(wrong), "dead": len(wrong)})
+    for dead in gateway.deliveries(state="dead"):
+        assert dead["reason"].startswith("Opportunity.LeadSource is 41 characters long and takes at most 40")
+    assert sum(job["rows"] for job in crm.books()["jobs"]) == 12 - len(wrong)  # they were never uploaded
+
+    # The admin makes the field longer.
+    crm.call("POST", "schema", {"Opportunity": {"fields": {"LeadSource": {"type": "string", "length": 60}}}})
+    try:
+        gateway.restart()
+        gateway.decide("replay", *[one["id"] for one in gateway.deliveries(state="dead")])
+        wait_until(lambda: gateway.states("crm") == {"delivered": 12})
+    finally:
+        crm.call("POST", "schema", {"Opportunity": {"fields": {"LeadSource": {"type": "string", "length": 40}}}})
+    assert steps(crm)["describe"] == 2
+
+
 def test_rows_of_which_no_result_file_knows_are_sent_again(salesforce, crm):
     gateway = salesforce()
     orders = byron_orders(10)

@@ -79,6 +79,15 @@ static void values_are_written_so_that_nothing_of_them_changes(void **state)
         { "\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80" },
         { "\"a\\/b\\\\c\\t\"", "a/b\\c\t" },
         { "\"#N/A?\"", "#N/A?" },
+        { "\"\\\",\\n\\\"\"", "\"\"\",\n\"\"\"" }, /* quote, comma, break, quote */
+        { "\",\"", "\",\"" },
+        { "\"\\n\"", "\"\n\"" },
+        { "\"\\r\"", "\"\n\"" },
+        { "\"\\r\\n\\r\\n\"", "\"\n\n\"" },
+        { "\"\\n\\r\"", "\"\n\n\"" },
+        { "\"a;b|c^d`e\\tf\"", "a;b|c^d`e\tf" }, /* delimiters of other jobs */
+        { "\"2026-11-20T10:15:00.000Z\"", "2026-11-20T10:15:00.000Z" },
+        { "\" \"", " " },
     };
 
     (void)state;
@@ -89,6 +98,34 @@ static void values_are_written_so_that_nothing_of_them_changes(void **state)
         snprintf(want, sizeof(want), "K,V\nk,%s\n", table[i].csv);
         check_csv(want, BODIES(body));
     }
+}
+
+static void check_clear(const char *value, bool refused)
+{
+    struct row row = { 0 };
+    char body[128];
+
+    snprintf(body, sizeof(body), "{\"K\":\"k\",\"V\":%s}", value);
+    CHECK_EQ(row_scan(&row, fake_str(body), why, sizeof(why)), SL_OK);
+    CHECK_EQ(csv_check(&row, why, sizeof(why)), refused ? SL_E_INVALID : SL_OK);
+    if (refused)
+        CHECK_HAS(why, "field V is the text #N/A, by which the Bulk API clears a field");
+    row_finish(&row);
+}
+
+static void a_text_that_would_clear_its_field_is_refused_however_it_is_escaped(void **state)
+{
+    (void)state;
+    check_clear("\"#N/A\"", true);
+    check_clear("\"#N\\/A\"", true);
+    check_clear("\"\\u0023\\u004e\\u002f\\u0041\"", true);
+    check_clear("\" #N/A\"", false);
+    check_clear("\"#N/A \"", false);
+    check_clear("\"#n/a\"", false);
+    check_clear("\"#\"", false);
+    check_clear("null", false);
+    check_clear("\"\"", false);
+    check_clear("7", false);
 }
 
 static void the_header_is_the_union_and_absent_fields_stay_empty(void **state)
@@ -111,6 +148,7 @@ static void a_body_that_is_no_flat_object_is_refused_and_the_text_names_the_fiel
         const char *body, *text;
     } table[] = {
         { "", "not a JSON object" },
+        { "\xef\xbb\xbf{\"A\":1}", "not a JSON object" }, /* it would become part of a name */
         { "[]", "not a JSON object" },
         { "\"x\"", "not a JSON object" },
         { "{", "name in quotes is missing" },
@@ -460,6 +498,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_written_so_that_nothing_of_them_changes),
+        cmocka_unit_test(a_text_that_would_clear_its_field_is_refused_however_it_is_escaped),
         cmocka_unit_test(the_header_is_the_union_and_absent_fields_stay_empty),
         cmocka_unit_test(a_body_that_is_no_flat_object_is_refused_and_the_text_names_the_field),
         cmocka_unit_test(every_cut_of_a_good_body_is_refused),

@@ -86,7 +86,7 @@ sl_batching lane_batching(const struct conf_target *t)
     sl_batching how = { .size = sizeof(how) };
 
     if (SL_HAS(sl_plugin, plugin, batching))
-        plugin->batching(t->action, &how);
+        plugin->batching(t->action, t->handle, &how);
     return how;
 }
 

@@ -746,14 +746,14 @@ typedef struct sl_plugin {
      *  resumed. Pure and quick (some microseconds): asked for once for each body. NULL, or an empty
      *  view: none. The view stays valid until the next call. */
     sl_str (*parent_key)(void *self, void *handle, sl_str body);
-    /** How an action's batches gather. Plugin level: pure. `ret` comes with its size and all else
-     *  0. NULL: at once. */
-    void (*batching)(uint32_t action, sl_batching *ret);
-    /** Would it work? Asks the remote, and changes nothing there: `sluice check --online`. `handle`:
-     *  NULL for the endpoint (credentials, address, version, what is left of its limits), first;
-     *  if that found no error, then what bind() made, for each route's action. One question at a
-     *  time; after 30 s for an endpoint it is closed without an answer. The instance does nothing
-     *  else. NULL: it cannot be asked. @since 0.3 */
+    /** How an action's batches gather; `handle` is what bind() made of a route's parameters. Plugin
+     *  level: pure. `ret` comes with its size and all else 0. NULL: at once. */
+    void (*batching)(uint32_t action, const void *handle, sl_batching *ret);
+    /** Would it work? Asks the remote, and changes nothing there: `sluice check --online`.
+     * `handle`: NULL for the endpoint (credentials, address, version, what is left of its limits),
+     * first; if that found no error, then what bind() made, for each route's action. One question
+     * at a time; after 30 s for an endpoint it is closed without an answer. The instance does
+     * nothing else. NULL: it cannot be asked. @since 0.3 */
     void (*probe)(void *self, void *handle, const sl_probe_out *out);
 
     /** Rows by their keys, for routes' `with`. NULL: it has none. @since 0.3 */

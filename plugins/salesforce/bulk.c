@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "reap.h"
+#include "transport.h"
 
 #define TRANSFER_MS  600000              /* an upload or a result file; Salesforce's own limit */
 #define MAX_RESULT   (UINT64_C(1) << 30) /* a result file: the upload with every value quoted */
@@ -177,7 +178,7 @@ static void forget_job(struct job *j)
     j->resumed = j->uploaded = j->may_run = j->ended = j->failed = j->field_searched = false;
     j->processed = j->errors = -1;
     memset(j->in_file, 0, sizeof(j->in_file));
-    j->delay_ms = j->sf->poll_first_ms;
+    j->delay_ms = transport_first_poll_ms(j->sf);
     for (size_t i = 0; i < j->batch->n_records; i++)
         j->told[i] &= RECORD_TOLD;
 }

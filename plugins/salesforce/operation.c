@@ -20,6 +20,10 @@ const char *const operation_names[OP__COUNT] = {
 #define OBJECT                                           \
     { "object", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL, \
       "API name of the object, such as Contact or My_Object__c" }
+#define TRANSPORT                                        \
+    { "transport", SL_OPT_ENUM, 0, "auto", 0, 0, TRANSPORT_CHOICES, \
+      "bulk: a Bulk API 2.0 job a batch; collections: 200 records a call, written at once; " \
+      "auto: the cheaper, unless it is urgent" }
 /* clang-format on */
 
 #define PARENT                                                                                     \
@@ -30,12 +34,13 @@ const char *const operation_names[OP__COUNT] = {
             "Order, Opportunity or Quote where it belongs, else the first one"                     \
     }
 
-const sl_option operation_params[OP__COUNT][6] = {
+const sl_option operation_params[OP__COUNT][7] = {
     [OP_UPSERT] = {
         OBJECT,
         { "external_id", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
           "API name of its External ID field (tick Unique); every record must have it" },
         PARENT,
+        TRANSPORT,
     },
     [OP_INSERT] = {
         OBJECT,
@@ -45,12 +50,14 @@ const sl_option operation_params[OP__COUNT][6] = {
         { "unique", SL_OPT_BOOL, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
           "true says that external_id is Unique in the org; if it is not, use upsert" },
         PARENT,
+        TRANSPORT,
     },
-    [OP_UPDATE] = { OBJECT, PARENT },
+    [OP_UPDATE] = { OBJECT, PARENT, TRANSPORT },
     [OP_DELETE] = {
         OBJECT,
         { "hard", SL_OPT_BOOL, 0, "false", 0, 0, NULL,
           "hardDelete, past the recycle bin: it cannot be taken back, and is refused" },
+        TRANSPORT,
     },
 };
 
@@ -115,6 +122,15 @@ static sl_status check(enum operation op, const sl_bind_in *in, sl_fail *fail)
     return SL_OK;
 }
 
+static enum transport transport_of(const sl_bind_in *in)
+{
+    sl_str s = { 0 };
+
+    if (in->values->str(in->params, "transport", &s) < 0 || str_is(s, "auto"))
+        return TRANSPORT_AUTO;
+    return str_is(s, "bulk") ? TRANSPORT_BULK : TRANSPORT_COLLECTIONS;
+}
+
 sl_status operation_bind(enum operation op, const sl_bind_in *in, struct action **ret,
                          sl_fail *fail)
 {
@@ -127,6 +143,7 @@ sl_status operation_bind(enum operation op, const sl_bind_in *in, struct action 
     if (!a)
         return sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
     a->op = op;
+    a->transport = transport_of(in);
     if ((r = take_name(in, "object", "Contact or My_Object__c", &a->object, fail)) < 0)
         goto out;
     if (op == OP_UPSERT || op == OP_INSERT) {

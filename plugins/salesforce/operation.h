@@ -1,11 +1,12 @@
 /*
  * operation.h - insert, update, upsert, delete: what a route binds, and what makes each of them
- * harmless to repeat. Knows no transport.
+ * harmless to repeat. The same by each transport.
  */
 #pragma once
 
 #include <sluice/sluice.h>
 
+#include "choose.h"
 #include "row.h"
 #include "text.h"
 
@@ -22,10 +23,11 @@ struct action {
     char *external_id; /* the field that names a record and joins its result: "Id" for an update and
                         * a delete */
     char *parent; /* the column that names what a record locks, or "none"; NULL: parents.c knows */
+    enum transport transport;
 };
 
 /** What a route may carry beside the action: the options of one operation. */
-extern const sl_option operation_params[OP__COUNT][6];
+extern const sl_option operation_params[OP__COUNT][7];
 
 /** The handle of bind(); refused is what could not be repeated without harm. */
 sl_status operation_bind(enum operation op, const sl_bind_in *in, struct action **ret,

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "transport.h"
+
 /* Records in no file that are looked up although sending them again would do no harm; beyond it the
  * calls cost more than another job. */
 #define LOOK_MOST 2000
@@ -116,6 +118,8 @@ static void on_state(struct job *j, sl_str body)
         break;
     case REMOTE_ENDED:
         text_finish(&j->csv);
+        if (!j->resumed)
+            transport_saw_job(j->sf, j->sf->host->mono_ms(j->sf->host->ctx) - j->started_ms);
         j->ended = true;
         j->file = RESULT_SUCCESSFUL;
         j->delay_ms = j->sf->poll_first_ms;

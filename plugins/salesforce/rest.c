@@ -40,6 +40,8 @@ static void note_usage(struct salesforce *sf, const sl_http_answer *a)
         return;
     usage_note(&sf->usage, (int64_t)used, sf->host->wall_ms(sf->host->ctx));
     sf->limits.heard_ms = sf->host->mono_ms(sf->host->ctx);
+    sf->limits.calls_left = used < of ? (int64_t)(of - used) : 0;
+    sf->limits.calls_max = (int64_t)of;
     if (SL_HAS(sl_host, sf->host, budget))
         sf->host->budget(sf->host->ctx,
                          &(sl_budget){ .size = sizeof(sl_budget),

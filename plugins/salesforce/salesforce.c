@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collections.h"
 #include "describe.h"
 #include "feed.h"
 #include "find.h"
@@ -15,18 +16,14 @@
 #include "parents.h"
 #include "query.h"
 #include "reap.h"
+#include "transport.h"
 
 #define BATCH_RECORDS  10000    /* one of Salesforce's internal batches */
 #define BATCH_BYTES    90000000 /* an upload may have 100 MB; as CSV the bodies get smaller */
 #define CONTACT_BATCH  200      /* one call of sObject Collections */
 #define CONTACT_BYTES  4000000
 #define ACTION_CONTACT OP__COUNT /* its place in the table of actions */
-#define GATHER_RECORDS 5000      /* a bulk job's calls are shared by enough */
-#define GATHER_MS      60000
-#define QUICK_RECORDS  1800 /* nine calls of Collections: about what a bulk job takes */
-#define QUICK_MS       10000
-#define CHUNK_RECORDS  200 /* triggers run on so many; each chunk is a transaction */
-#define MIN_VERSION    41  /* Bulk API 2.0 exists since then */
+#define MIN_VERSION    46 /* Bulk API 2.0 exists since 41, the upsert of Collections since 46 */
 #define MAX_VERSION    999
 
 static const sl_option settings[] = {
@@ -78,6 +75,9 @@ static const sl_option settings[] = {
       "contact.upsert: how old what is known of the org's contacts may be" },
     { "contacts.most", SL_OPT_INT, 0, "1000000", 1, 20000000, NULL,
       "contact.upsert: contacts in memory, half a kilobyte each" },
+    { "urgent_after", SL_OPT_DURATION, 0, "5m", 0, 86400000, NULL,
+      "older records are written at once (Collections) even where a bulk job is a little cheaper; "
+      "0s: never" },
     { 0 },
 };
 
@@ -292,17 +292,6 @@ static sl_str parent_key(void *self, void *handle, sl_str body)
     return sf->parent.failed ? (sl_str){ 0 } : text_view(&sf->parent);
 }
 
-/* The same for all operations. */
-static void batching(uint32_t action, sl_batching *ret)
-{
-    (void)action;
-    ret->records = GATHER_RECORDS;
-    ret->age_ms = GATHER_MS;
-    ret->quick_records = QUICK_RECORDS;
-    ret->quick_ms = QUICK_MS;
-    ret->chunk = CHUNK_RECORDS;
-}
-
 static sl_status check_action(const sl_values *v, const sl_values_api *api, uint32_t action,
                               sl_fail *fail)
 {
@@ -321,6 +310,7 @@ static void salesforce_close(void *self)
     reap_close(sf);
     feed_close(sf);
     contacts_close(sf);
+    collections_close(sf);
     query_close(sf);
     describe_close(sf);
     limits_close(sf);
@@ -350,6 +340,7 @@ static void read_settings(struct salesforce *sf)
     v->num(h->settings, "poll.first", &sf->poll_first_ms);
     v->num(h->settings, "poll.cap", &sf->poll_cap_ms);
     v->num(h->settings, "job_timeout", &sf->job_timeout_ms);
+    v->num(h->settings, "urgent_after", &sf->urgent_after_ms);
     v->num(h->settings, "describe_every", &sf->describe_every_ms);
     v->num(h->settings, "limits_every", &sf->limits_every_ms);
 }
@@ -380,7 +371,9 @@ static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *
     if (!sf)
         goto out;
     sf->host = host;
-    sf->transport = bulk_deliver;
+    sf->transport = transport_deliver;
+    sf->job_ms = EXPECTED_JOB_MS;
+    sf->collection_rows = COLLECTION_ROWS;
     if ((r = check(host->settings, host->values, fail)) < 0)
         goto out;
     read_settings(sf);
@@ -399,7 +392,7 @@ static const sl_plugin plugin = {
     .abi_minor = 3,
     .name = "salesforce",
     .version = SLUICE_VERSION,
-    .help = "a Salesforce org: writes records with Bulk API 2.0",
+    .help = "a Salesforce org: writes records by Bulk API 2.0 and sObject Collections",
     .settings = settings,
     .actions = actions,
     .bind = bind,
@@ -421,7 +414,7 @@ static const sl_plugin plugin = {
     .check_action = check_action,
     .find = &salesforce_find,
     .parent_key = parent_key,
-    .batching = batching,
+    .batching = transport_batching,
 };
 
 const sl_plugin *sl_plugin_v0(void)

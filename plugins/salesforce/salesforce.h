@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <sluice/sluice.h>
 
+#include "choose.h"
 #include "errors.h"
 #include "operation.h"
 #include "receive.h"
@@ -18,6 +19,7 @@
 
 enum auth_flow { FLOW_JWT, FLOW_CLIENT_CREDENTIALS };
 
+struct collection;
 struct job;
 struct contacts;
 struct query;
@@ -41,13 +43,14 @@ struct session {
     bool usage_warned;
 };
 
-/** What /limits said last. */
+/** What /limits said last; of the calls every answer tells. */
 struct limits {
     bool asking;
-    bool known;        /* `asked_ms` and the figures count */
+    bool known;        /* all of the figures count */
     uint64_t asked_ms; /* monotonic; 0: never */
     uint64_t heard_ms; /* monotonic: when an answer's header said it last */
-    /* of the rolling 24 hours, and of the org; -1: it does not say */
+    /* of the rolling 24 hours, and of the org; -1: it does not say; 0 of 0: not
+     * known yet */
     int64_t calls_max, calls_left;
     int64_t batches_max, batches_left; /* of bulk ingest, 10,000 rows each */
     int64_t query_jobs_max, query_jobs_left;
@@ -69,6 +72,7 @@ struct salesforce {
     struct job *jobs;
     struct reap *reaps; /* reap.h */
     struct leftover *leftovers;
+    struct collection *collections;
     struct query *queries;
     struct contacts *contacts;                  /* own */
     int64_t describe_every_ms, limits_every_ms; /* 0: never */
@@ -85,6 +89,12 @@ struct salesforce {
     struct text row_key; /* what row_key() gave last */
     struct text parent;  /* what parent_key() gave last */
     struct row row;      /* scratch of both */
+
+    /* what the choice between Bulk and Collections looks at */
+    int64_t job_ms;          /* what a bulk job is expected to take */
+    int64_t urgent_after_ms; /* age of a record; 0: never */
+    size_t collection_rows;  /* in a call, as far as the org has borne it lately */
+    uint32_t reasons_told;   /* bit CHOSEN_*: the log has had it once above debug */
 };
 
 __attribute__((format(printf, 3, 4))) void sf_log(const struct salesforce *sf, uint32_t level,

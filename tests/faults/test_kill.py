@@ -12,7 +12,7 @@ import time
 import pytest
 
 from faults.traffic import Shop
-from flow.harness import check_supplier, demo_config, wait_until
+from flow.harness import check_supplier, demo_config, route, wait_until
 from flow.test_main_job import check_opportunities
 from sandbox.orders import BYRON, NORD
 
@@ -30,8 +30,8 @@ BAD_DAYS = {
     "byron cuts after acting": {"byron": [{"action": "cut_after", "at": "order", "probability": 0.3}]},
     "both are slow": {"byron": [{"action": "slow", "at": "order", "ms": 150}],
                       "nord": [{"action": "slow", "at": "order", "ms": 150}]},
-    "the crm loses answers": {"crm": [{"action": "cut_after", "at": ["put", "patch"], "probability": 0.3}]},
-    "the crm refuses": {"crm": [{"action": "status", "at": "jobs", "status": 503, "probability": 0.5}]},
+    "the crm loses answers": {"crm": [{"action": "cut_after", "at": ["put", "patch", "collections"], "probability": 0.3}]},
+    "the crm refuses": {"crm": [{"action": "status", "at": ["jobs", "collections"], "status": 503, "probability": 0.5}]},
 }
 
 QUICK = {"retry": {"first": "50ms", "cap": "500ms"},
@@ -39,22 +39,25 @@ QUICK = {"retry": {"first": "50ms", "cap": "500ms"},
          "rate": {"per_second": 1000, "burst": 100}}
 
 
-def quick_config(byron, nord, crm):
+def quick_config(byron, nord, crm, transport):
     """The demo's, with short waits: a round has a second."""
-    return demo_config(byron.url, nord.url, crm.url, endpoints={
+    config = demo_config(byron.url, nord.url, crm.url, endpoints={
         "byron": QUICK,
         "nord": {**QUICK, "confirm": {"settle": "400ms", "after": "100ms"}},
         "crm": {**QUICK, "rate": None, "batch": {"records": 500, "age": "200ms"},
                 "poll": {"first": "50ms", "cap": "200ms"}}})
+    route(config, "order-to-crm")["to"]["transport"] = transport
+    return config
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F1")
 def test_what_was_acknowledged_arrives_once_over_kills_at_random_moments(make_gateway, byron, nord, crm):
-    print(f"SLUICE_SEED={SEED}")
     rng = random.Random(SEED)
+    transport = rng.choice(["bulk", "collections"])
+    print(f"SLUICE_SEED={SEED}, by {transport}")
     remotes = {"byron": byron, "nord": nord, "crm": crm}
-    gateway = make_gateway(quick_config(byron, nord, crm), {"DEMO_CRM_KEY": crm.private_key}, start=False)
+    gateway = make_gateway(quick_config(byron, nord, crm, transport), {"DEMO_CRM_KEY": crm.private_key}, start=False)
     slowest_start = 0
 
     with Shop(gateway.url, SEED, rate=40) as shop:

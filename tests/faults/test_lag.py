@@ -9,7 +9,7 @@ import time
 import pytest
 
 from faults.traffic import Shop
-from flow.harness import check_supplier, demo_config, wait_until
+from flow.harness import check_supplier, demo_config, route, wait_until
 from flow.test_main_job import check_opportunities
 from sandbox.orders import BYRON, NORD
 
@@ -28,6 +28,7 @@ def test_500_orders_a_minute_reach_suppliers_within_a_second_and_the_crm_within_
     config = demo_config(byron.url, nord.url, crm.url, endpoints={
         "crm": {"batch": {"records": 500, "age": f"{AGE_MS}ms"},
                 "poll": {"first": "300ms", "cap": f"{POLL_MS}ms"}}})
+    route(config, "order-to-crm")["to"]["transport"] = "bulk"  # the slower one
     gateway = make_gateway(config, {"DEMO_CRM_KEY": crm.private_key})
     begun = time.monotonic()
     with Shop(gateway.url, seed=71, rate=500 / 60, duplicates=0.05, limit=ORDERS) as shop:

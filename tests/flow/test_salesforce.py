@@ -23,6 +23,7 @@ def salesforce(make_gateway, crm):
         config = demo_config("http://unused", crm=crm.url, **top)
         del config["endpoints"]["byron"]
         config["routes"].remove(route(config, "order-to-supplier"))
+        route(config, "order-to-crm")["to"]["transport"] = "bulk"  # however few they are
         endpoint = config["endpoints"]["crm"]
         merge(endpoint, SETTINGS)
         merge(endpoint, changes or {})

@@ -54,8 +54,9 @@ sl_str sim_parent_key(void *self, void *handle, sl_str body)
     return (sl_str){ r->parent, r->parent[0] ? 1 : 0 };
 }
 
-void sim_batching(uint32_t action, sl_batching *ret)
+void sim_batching(uint32_t action, const void *handle, sl_batching *ret)
 {
+    (void)handle;
     if (action == ACT_BULK)
         ret->quick_records = QUICK, ret->chunk = CHUNK;
 }

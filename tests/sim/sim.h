@@ -225,7 +225,7 @@ unsigned check_fell(struct sim *s, const struct event_row *e, const struct conf_
 /* batches.c: parents, and narrow batches */
 void plan_batches(struct sim *s);
 sl_str sim_parent_key(void *self, void *handle, sl_str body);
-void sim_batching(uint32_t action, sl_batching *ret);
+void sim_batching(uint32_t action, const void *handle, sl_batching *ret);
 uint32_t batches_narrow(struct remote *r, struct book *k);
 void check_batch(struct call *c, const sl_batch *b); /* it comes, or goes on */
 void check_batch_over(const struct call *c);

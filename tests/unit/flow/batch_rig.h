@@ -30,8 +30,9 @@ static sl_str parent_key(void *self, void *handle, sl_str body)
     return at ? (sl_str){ at, body.len - (size_t)(at - body.ptr) } : STR("");
 }
 
-static void batching(uint32_t action, sl_batching *ret)
+static void batching(uint32_t action, const void *handle, sl_batching *ret)
 {
+    (void)handle;
     (void)action;
     CHECK_EQ(ret->size, sizeof(*ret));
     ret->quick_records = gathering.quick_records;

@@ -94,7 +94,7 @@ const char *fake_host_vars(const struct fake_host *f);
 
 /* ---- collectors ---------------------------------------------------------------------------- */
 
-#define FAKE_MAX_RECORDS 64
+#define FAKE_MAX_RECORDS 512
 #define FAKE_MAX_LINKS   4
 
 struct fake_outcome {

@@ -55,12 +55,24 @@ static sl_status bind_action(struct sf_fixture *x, const char *action,
 {
     sl_bind_in in = { .size = sizeof(in), .values = &fake_values_api };
     const sl_action *a = x->plugin->actions;
+    struct fake_setting all[8] = { 0 };
+    size_t n = 0;
+    bool given = true;
 
     while (a->name && strcmp(a->name, action) != 0)
         a++;
     assert_non_null(a->name);
+    for (const sl_option *p = a->params; p->name; p++)
+        given &= strcmp(p->name, "transport") != 0; /* not every action has one */
+    for (; values[n].name; n++) {
+        CHECK(n < 6);
+        all[n] = values[n];
+        given |= strcmp(values[n].name, "transport") == 0;
+    }
+    if (!given) /* the tests of jobs have few records */
+        all[n] = (struct fake_setting){ "transport", "bulk" };
     in.action = (uint32_t)(a - x->plugin->actions);
-    x->params = fake_values_create(a->params, values);
+    x->params = fake_values_create(a->params, all);
     in.params = x->params;
     return x->plugin->bind(&in, &x->handle, fail);
 }
@@ -160,7 +172,9 @@ void sf_deliver(struct sf_fixture *x, const char *const *bodies, const char *tok
                            .id = 7,
                            .records = x->records,
                            .n_records = n,
-                           .choices = x->choices };
+                           .choices = x->choices,
+                           .oldest_ms = x->oldest_ms,
+                           .priority = x->priority };
     if (x->done.host)
         fake_done_finish(&x->done);
     fake_done_init(&x->done, x->host, n);

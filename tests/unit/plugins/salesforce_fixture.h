@@ -29,7 +29,7 @@
     "{\"object\":\"Contact\",\"operation\":\"upsert\",\"externalIdFieldName\":\"" SF_KEY \
     "\",\"contentType\":\"CSV\",\"columnDelimiter\":\"COMMA\",\"lineEnding\":\"LF\"}"
 
-#define SF_MAX 64
+#define SF_MAX 512
 
 struct sf_fixture {
     const sl_plugin *plugin;
@@ -41,6 +41,8 @@ struct sf_fixture {
     sl_record records[SF_MAX];
     sl_batch batch;
     const sl_str *choices; /* of the batches to come; NULL: nobody chose anything */
+    uint32_t priority;     /* of the next batch */
+    int64_t oldest_ms;     /* likewise; 0: a host that does not say either */
     struct fake_done done;
     bool closed;
 };
@@ -53,7 +55,8 @@ void sf_close(struct sf_fixture *x);
 /** Close, and open anew on a fresh host: what a restart leaves. */
 void sf_reopen(struct sf_fixture *x);
 
-/** Bind another action; `create_body` is what a new job of it is asked for with. */
+/** Bind another action, with transport "bulk" unless `params` say otherwise; `create_body` is what
+ * a new job of it is asked for with. */
 void sf_use(struct sf_fixture *x, const char *action, const struct fake_setting *params,
             const char *create_body);
 /** The same where it must fail: the text, until the next call. */

@@ -141,12 +141,13 @@ static void a_batch_without_one_good_record_asks_salesforce_nothing(void **state
 static void a_large_batch_is_worked_off_in_turns(void **state)
 {
     struct sf_fixture *x = *state;
-    const char *bodies[SF_MAX + 1] = { 0 };
-    char *results = malloc(SF_MAX * 64 + 128);
-    static char text[SF_MAX][10240];
+    enum { ROWS = 64 };
+    const char *bodies[ROWS + 1] = { 0 };
+    char *results = malloc(ROWS * 64 + 128);
+    static char text[ROWS][10240];
 
     strcpy(results, SF_OK_HEAD);
-    for (int i = 0; i < SF_MAX; i++) {
+    for (int i = 0; i < ROWS; i++) {
         snprintf(text[i], 100, "{\"" SF_KEY "\":%d,\"Description\":\"", i + 1);
         memset(text[i] + strlen(text[i]), 'x', 10000);
         strcat(text[i], "\"}");

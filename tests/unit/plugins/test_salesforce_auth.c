@@ -438,7 +438,7 @@ static void settings_that_cannot_work_are_refused_with_the_reason(void **state)
           "login: \"http://login.salesforce.com\" must be https" },
         { { { "instance", SF_BASE }, { "api_version", "v66.0" } }, "it reads \"66.0\"" },
         { { { "instance", SF_BASE }, { "api_version", "66" } }, "it reads \"66.0\"" },
-        { { { "instance", SF_BASE }, { "api_version", "30.0" } }, "41.0 is the oldest" },
+        { { { "instance", SF_BASE }, { "api_version", "30.0" } }, "46.0 is the oldest" },
         { { { "instance", SF_BASE }, { "poll.first", "40s" } },
           "poll.first is longer than poll.cap" },
     };

@@ -167,13 +167,20 @@ static void the_adapter_says_it_to_the_host(void **state)
 static void batches_gather_for_a_bulk_job_and_few_go_soon(void **state)
 {
     struct sf_fixture *x = *state;
+    static const struct {
+        const char *transport;
+        uint32_t quick_records;
+    } table[] = { { "auto", 1800 }, { "collections", 5000 }, { "bulk", 0 } };
 
-    for (uint32_t i = 0; x->plugin->actions[i].name; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         sl_batching how = { .size = sizeof(how) };
-        x->plugin->batching(i, &how);
+
+        sf_use(x, "upsert", PARAMS({ "parent", "none" }, { "transport", table[i].transport }, ),
+               SF_CREATE_BODY);
+        x->plugin->batching(0, x->handle, &how);
         CHECK_EQ(how.records, 5000);
         CHECK_EQ(how.age_ms, 60000);
-        CHECK_EQ(how.quick_records, 1800);
+        CHECK_EQ(how.quick_records, table[i].quick_records);
         CHECK_EQ(how.quick_ms, 10000);
         CHECK_EQ(how.chunk, 200);
     }

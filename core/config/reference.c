@@ -446,6 +446,23 @@ static const char *source_of(const sl_plugin *const *plugins, size_t n, const ch
     return otherwise;
 }
 
+/** Who can stand in a group: best one that can take back what it was sent, so that every key of a
+ *  group means something. NULL: none has an action. */
+static const sl_plugin *group_member(const sl_plugin *const *plugins, size_t n)
+{
+    const sl_plugin *found = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const sl_action *a = plugins[i]->deliver ? plugins[i]->actions : NULL;
+        if (!found && a && a->name)
+            found = plugins[i];
+        for (; a && a->name; a++)
+            if (a->flags & SL_ACTION_CANCEL)
+                return plugins[i];
+    }
+    return found;
+}
+
 static void print_routes(struct buf *out, const sl_plugin *const *plugins, size_t n)
 {
     bool first = true;
@@ -483,11 +500,9 @@ void config_print_references(struct buf *out, const sl_plugin *const *plugins, s
         buf_cstr(out, i ? "\n" : "");
         print_endpoint(out, plugins[i], i == 0);
     }
-    for (size_t i = 0; i < n; i++)
-        if (plugins[i]->deliver && plugins[i]->actions && plugins[i]->actions->name) {
-            print_groups(out, plugins[i]->name);
-            break;
-        }
+    const sl_plugin *member = group_member(plugins, n);
+    if (member)
+        print_groups(out, member->name);
     print_routes(out, plugins, n);
 }
 

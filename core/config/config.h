@@ -116,6 +116,8 @@ struct conf_endpoint {
     char *ca_file;                                /* tls: { ca_file } */
     uint64_t max_body;                            /* of a webhook; 0: limits.body */
     uint64_t max_answer;                          /* of the remote's answers: 16 MiB */
+    char *status_url;                             /* of flow/progress.h; NULL: nobody may ask */
+    char *status_secret; /* with it; NULL also in a check without secrets */
     struct conf_feed *feeds;
     size_t n_feeds;
     unsigned line, column;

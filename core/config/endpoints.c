@@ -153,6 +153,22 @@ static void fit_tls(struct load *l, struct conf_endpoint *e, const sl_values *v)
                   e->ca_file);
 }
 
+/* One without the other: addresses that nobody can make, or that lead nowhere. */
+static void fit_status(struct load *l, struct conf_endpoint *e, const sl_values *v)
+{
+    const struct value *url = values_get(v, "status.url"), *secret = values_get(v, "status.secret");
+    const struct value *given = url->from == VALUE_GIVEN ? url : secret;
+
+    if ((url->from == VALUE_GIVEN) != (secret->from == VALUE_GIVEN) &&
+        !reader_meant(&l->rd, url->option) && !reader_meant(&l->rd, secret->option))
+        report_at(&l->rd.report, given->line, given->column,
+                  "\"status.url\" and \"status.secret\" stand together: the address, and what "
+                  "keeps it from being guessed");
+    if (e->status_secret && strlen(e->status_secret) < 16)
+        report_at(&l->rd.report, secret->line, secret->column,
+                  "\"status.secret\" has fewer than 16 characters");
+}
+
 static void fit(struct load *l, struct conf_endpoint *e, const sl_values *v)
 {
     fit_duration(l, v, "timeout.connect", &e->connect_ms, "timeout.total", e->total_ms);
@@ -162,6 +178,7 @@ static void fit(struct load *l, struct conf_endpoint *e, const sl_values *v)
     fit_rate(l, e, v);
     load_endpoint_retry(l, e, v);
     fit_tls(l, e, v);
+    fit_status(l, e, v);
 }
 
 /* ---- one endpoint ---- */
@@ -294,6 +311,10 @@ void endpoint_finish(struct conf_endpoint *e)
     free(e->name);
     free(e->adapter);
     free(e->ca_file);
+    free(e->status_url);
+    if (e->status_secret)
+        explicit_bzero(e->status_secret, strlen(e->status_secret));
+    free(e->status_secret);
     if (e->plugin)
         feeds_finish(e);
     values_destroy(e->settings);

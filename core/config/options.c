@@ -208,6 +208,12 @@ const struct field options_endpoint[] = {
       MEMBER(struct conf_endpoint, max_body) },
     { { "limits.answer", SL_OPT_SIZE, 0, "16MiB", KIB, GIB, NULL, "largest answer" },
       MEMBER(struct conf_endpoint, max_answer) },
+    { { "status.url", SL_OPT_URL, 0, NULL, 0, 0, NULL,
+        "whoever sent an event asks here what becomes of it: the intake's public address, such as https://hooks.example.com" },
+      MEMBER(struct conf_endpoint, status_url) },
+    { { "status.secret", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+        "makes these addresses; another one makes the old ones unknown" },
+      MEMBER(struct conf_endpoint, status_secret) },
     { { NULL }, BY_HAND },
 };
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/digest.h"
+#include "flow/progress.h"
 #include "flow/state.h"
 #include "flow/unpack.h"
 
@@ -50,10 +51,11 @@ struct arrival {
     struct http_request *req; /* NULL once the peer is gone */
     struct lane *lane;
     struct adapter *adapter; /* share: the verdict may hold views into its settings */
-    bool committing;
-    bool in_pieces;    /* the body: `macs` have what came of it */
-    uint64_t arriving; /* counted in flow.arriving_bytes */
-    uint64_t crc;      /* of the body so far */
+    bool asks;               /* no event: a question about one, see progress.h */
+    bool committing;         /* or its question is under way */
+    bool in_pieces;          /* the body: `macs` have what came of it */
+    uint64_t arriving;       /* counted in flow.arriving_bytes */
+    uint64_t crc;            /* of the body so far */
     struct rec_receipt_draft draft;
     struct store_append append;
     struct store_record record; /* its payload: the receipt in the making */
@@ -222,7 +224,7 @@ static void acknowledge(struct arrival *a)
         reply.body = str_of(ack->body);
     }
     if (a->unpacked)
-        unpacked_answer(a->unpacked, &reply);
+        unpacked_answer(a->unpacked, a->adapter->conf, &reply);
     a->req = NULL;
     if (r)
         http_reply(r, &reply);
@@ -314,6 +316,61 @@ static struct lane *lane_at(struct flow *f, sl_str path, sl_str *rest)
     return l && l->adapter->plugin->verify ? l : NULL;
 }
 
+/* ---- a question about an event ---- */
+
+static bool is_question(const struct lane *l, const sl_head *head)
+{
+    return l->conf->status_secret && str_starts(head->rest, STR(PROGRESS_PATH)) &&
+           (str_eq(head->method, STR("GET")) || str_eq(head->method, STR("HEAD")));
+}
+
+static void reply_progress(struct http_request *r, int status, sl_str body)
+{
+    static const sl_header headers[] = { { { "Cache-Control", 13 }, { "no-store", 8 } },
+                                         { { "Retry-After", 11 }, { "2", 1 } } };
+
+    http_reply(r, &(struct http_reply){ .status = status,
+                                        .content_type = "application/json",
+                                        .body = body,
+                                        .headers = headers,
+                                        .n_headers = status == 503 ? 2 : 1 });
+}
+
+static void on_progress(void *ctx, int status, sl_str body)
+{
+    struct arrival *a = ctx;
+    struct http_request *r = a->req;
+    struct flow *f = a->flow;
+
+    arrival_free(a);
+    if (r)
+        reply_progress(r, status, body);
+    f->appends--;
+    flow_check_idle(f);
+}
+
+/* The question is whole. */
+static void ask_progress(struct arrival *a, struct http_request *r)
+{
+    sl_str endpoint, rest;
+    size_t skip = strlen(PROGRESS_PATH);
+    int err;
+
+    split_path(http_path(r), &endpoint, &rest);
+    err = progress_ask(a->flow, a->adapter->conf, (sl_str){ rest.ptr + skip, rest.len - skip },
+                       on_progress, a);
+    if (err == 0) {
+        a->committing = true;
+        a->flow->appends++; /* what the flow's end waits for */
+        return;
+    }
+    arrival_free(a);
+    if (err == UV_ENOENT)
+        reply_progress(r, 404, STR("{\"error\":\"no such event\"}"));
+    else
+        reply_progress(r, 503, STR("{\"error\":\"not now, try again\"}"));
+}
+
 static void on_head(void *ctx, struct http_request *r)
 {
     struct flow *f = ctx;
@@ -339,6 +396,12 @@ static void on_head(void *ctx, struct http_request *r)
         return;
     }
     *a = (struct arrival){ .flow = f, .req = r, .lane = l, .adapter = adapter_ref(l->adapter) };
+    if (is_question(l, &head)) {
+        a->asks = true;
+        http_limit_body(r, 0);
+        http_set_data(r, a);
+        return;
+    }
     head.headers = http_headers(r, &head.n_headers);
     a->verdict.size = sizeof(a->verdict);
     uint64_t began = clock_mono_us();
@@ -401,7 +464,7 @@ static void on_body(void *ctx, struct http_request *r, const char *p, size_t n)
 {
     struct flow *f = ctx;
     struct arrival *a = http_data(r);
-    int err = n ? take_piece(a, p, n) : 0;
+    int err = n && !a->asks ? take_piece(a, p, n) : 0;
 
     if (err < 0)
         refuse_full(f, a, a->lane, r,
@@ -555,8 +618,13 @@ static void on_end(void *ctx, struct http_request *r)
 {
     struct flow *f = ctx;
     struct arrival *a = http_data(r);
-    int fits = signature_fits(a), err;
+    int fits, err;
 
+    if (a->asks) {
+        ask_progress(a, r);
+        return;
+    }
+    fits = signature_fits(a);
     if (fits == 0) {
         f->stats.bad_signature++;
         a->lane->bad_signatures++;

@@ -303,7 +303,8 @@ struct flow {
     size_t dead_loading;
     struct router router;
     struct flow_stats stats;
-    struct key_ring *rings; /* intake.c: keyed HMACs by secret */
+    struct key_ring *rings;  /* intake.c: keyed HMACs by secret */
+    unsigned progress_asked; /* progress.c: questions under way */
     int64_t refused_noticed_ms;
     uint64_t arriving_bytes; /* memory of webhooks whose body is not whole yet */
     bool draining;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/digest.h"
+#include "flow/progress.h"
 
 #define MAX_EVENTS 1000
 #define MAX_BYTES  (16u << 20) /* of their receipts */
@@ -115,8 +116,21 @@ static sl_status on_answer(void *ctx, const sl_ack *ack)
     u->body = ack->body ? strdup(ack->body) : NULL;
     u->status = (int)ack->status;
     u->answered = true;
+    u->follows = false;
     if ((ack->content_type && !u->content_type) || (ack->body && !u->body))
         return fails(u, SL_E_NO_MEMORY);
+    return SL_OK;
+}
+
+static sl_status on_follow(void *ctx)
+{
+    struct unpacked *u = ctx;
+    const struct conf_endpoint *e = u->in->adapter->conf;
+
+    if (!e->status_url || !e->status_secret)
+        return SL_E_UNSUPPORTED;
+    u->follows = true;
+    u->answered = false;
     return SL_OK;
 }
 
@@ -126,7 +140,9 @@ sl_status unpack(const struct unpack_in *in, struct unpacked **ret, sl_fail *fai
 {
     const struct adapter *a = in->adapter;
     struct unpacked *u = calloc(1, sizeof(*u));
-    sl_unpack_out out = { .size = sizeof(out), .ctx = u, .event = on_event, .answer = on_answer };
+    sl_unpack_out out = {
+        .size = sizeof(out), .ctx = u, .event = on_event, .answer = on_answer, .follow = on_follow
+    };
     uint64_t began;
     sl_status status;
 
@@ -160,11 +176,40 @@ void unpacked_free(struct unpacked *u)
     free(u->keys);
     free(u->content_type);
     free(u->body);
+    buf_finish(&u->progress);
     free(u);
 }
 
-void unpacked_answer(const struct unpacked *u, struct http_reply *reply)
+/* The first event, or the one that it repeats. */
+static void answer_progress(struct unpacked *u, const struct conf_endpoint *e,
+                            struct http_reply *reply)
 {
+    const struct store_record *rec = &u->records[0];
+    struct rec_receipt receipt;
+    struct buf url = { 0 };
+    bool known = u->n > 0 && e->status_secret &&
+                 rec_receipt_decode(buf_view(&rec->payload), &receipt) == 0 &&
+                 progress_address(e, rec->refused ? u->keys[0].first : rec->seq, receipt.sender_id,
+                                  &url) == 0;
+
+    buf_cstr(&u->progress, "{\"status\":\"accepted\"");
+    if (known) {
+        buf_cstr(&u->progress, ",\"status_url\":");
+        buf_json_str(&u->progress, buf_view(&url));
+    }
+    buf_char(&u->progress, '}');
+    buf_finish(&url);
+    reply->status = 202;
+    reply->content_type = "application/json";
+    reply->body = u->progress.failed ? STR("{\"status\":\"accepted\"}") : buf_view(&u->progress);
+}
+
+void unpacked_answer(struct unpacked *u, const struct conf_endpoint *e, struct http_reply *reply)
+{
+    if (u->follows) {
+        answer_progress(u, e, reply);
+        return;
+    }
     if (!u->answered)
         return;
     reply->status = u->status;

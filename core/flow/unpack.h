@@ -24,8 +24,10 @@ struct unpacked {
     sl_status failed; /* the first thing that went wrong */
     bool answered;    /* not by the plugin's ack, but: */
     int status;
-    char *content_type; /* own, or NULL: none */
-    char *body;         /* own, or NULL: empty */
+    char *content_type;  /* own, or NULL: none */
+    char *body;          /* own, or NULL: empty */
+    bool follows;        /* nor by that: 202, with the address of the first event's progress */
+    struct buf progress; /* that answer, once it was asked for */
     const struct unpack_in *in;
     int64_t now_ms;
 };
@@ -34,8 +36,8 @@ struct unpacked {
  *  untouched, nothing is left. */
 sl_status unpack(const struct unpack_in *in, struct unpacked **ret, sl_fail *fail);
 void unpacked_free(struct unpacked *u); /* NULL is fine */
-/** Put its answer into `reply`, if it has one of its own; views into `u`. */
-void unpacked_answer(const struct unpacked *u, struct http_reply *reply);
+/** Put its answer into `reply`, if it has one of its own; views into `u`. Once all is durable. */
+void unpacked_answer(struct unpacked *u, const struct conf_endpoint *e, struct http_reply *reply);
 
 /** The receipt key of what `dup` says, if that names a sender's id: `rec` gets the key, which is
  *  `key`'s memory, and what is to stand in place of a second one; check rec->duplicate.failed.

@@ -211,6 +211,10 @@ typedef struct sl_unpack_out {
     /** The answer once all is durable, in place of the plugin's `ack`; copied, the last one holds.
      *  SL_E_INVALID: its status is not of 200 to 299; SL_E_NO_MEMORY: unpack()'s as well. */
     sl_status (*answer)(void *ctx, const sl_ack *ack);
+    /** Answer 202 and {"status":"accepted","status_url":"..."} in JSON, in place of both: where the
+     *  sender can ask what becomes of the first event. SL_E_UNSUPPORTED: the endpoint has no
+     *  `status`; answer otherwise. */
+    sl_status (*follow)(void *ctx);
 } sl_unpack_out;
 
 /* ---- deliveries ---------------------------------------------------------------------------- */

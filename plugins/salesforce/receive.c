@@ -6,26 +6,53 @@
 
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "callout.h"
 #include "feed.h"
 #include "iso_time.h"
 #include "outbound.h"
+#include "row.h"
 #include "salesforce.h"
 
 #define OUTBOUND   "/outbound/"
 #define CALLOUT    "/callout"
+#define PROCESSING "/processing"
 #define MIN_SECRET 16
 #define MAX_TOPIC  160
 #define MAX_TEXT   256
 
 /* ---- settings ------------------------------------------------------------------------------ */
 
+static sl_status check_follow(sl_str json, json_t **ret, sl_fail *fail)
+{
+    json_t *list = json_loadb(json.ptr, json.len, 0, NULL);
+    sl_status r = list ? SL_OK : sf_fail(fail, SL_E_NO_MEMORY, "out of memory");
+
+    for (size_t i = 0; i < json_array_size(list) && r == SL_OK; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+
+        if (!is_api_name(str_of(name ? name : "")))
+            r = sf_fail(fail, SL_E_INVALID,
+                        "receive.follow: \"%.80s\" is not an API name; it reads Quote",
+                        name ? name : "");
+    }
+    if (r == SL_OK && ret)
+        *ret = json_incref(list);
+    json_decref(list);
+    return r;
+}
+
 sl_status receive_check(const sl_values *v, const sl_values_api *api, sl_fail *fail)
 {
     char whole[RECORD_ID_SIZE];
-    sl_str id;
+    sl_str id, follow;
+    sl_status r;
+
+    if (api->json(v, "receive.follow", &follow) == SL_OK &&
+        (r = check_follow(follow, NULL, fail)) < 0)
+        return r;
 
     if (api->str(v, "receive.organization_id", &id) == SL_OK &&
         (!record_id(id, whole) || memcmp(whole, "00D", 3) != 0))
@@ -66,9 +93,12 @@ sl_status receive_open(struct salesforce *sf, sl_fail *fail)
 {
     const sl_host *h = sf->host;
     struct receive *in = &sf->receive;
-    sl_str id;
+    sl_str id, follow;
     sl_status r;
 
+    if (h->values->json(h->settings, "receive.follow", &follow) == SL_OK &&
+        (r = check_follow(follow, &in->follow, fail)) < 0)
+        return r;
     if ((r = read_secrets(h, "receive.path_secret", in->paths, &in->n_paths, fail)) < 0 ||
         (r = read_secrets(h, "receive.callout_token", in->tokens, &in->n_tokens, fail)) < 0 ||
         (r = read_secrets(h, "receive.callout_secret", in->keys, &in->n_keys, fail)) < 0)
@@ -87,6 +117,12 @@ sl_status receive_open(struct salesforce *sf, sl_fail *fail)
                            "have to escape; take letters, digits, - and _",
                            i + 1);
     return SL_OK;
+}
+
+void receive_close(struct salesforce *sf)
+{
+    json_decref(sf->receive.follow);
+    sf->receive.follow = NULL;
 }
 
 /* ---- verify -------------------------------------------------------------------------------- */
@@ -225,12 +261,68 @@ static sl_status on_notification(void *ctx, const struct notification *n)
     return out->event(out->ctx, str_of(topic), n->id, n->json);
 }
 
-static sl_status unpack_callout(sl_str body, const sl_unpack_out *out, sl_fail *fail)
+static bool follows(const struct receive *in, sl_str object)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(
+        in->follow, i,
+        one) if (str_same_nocase(object, str_of(json_string_value(one)))) return true;
+    return false;
+}
+
+/* "quote/processing": the first of the events that say how it goes on; those that say how it ended
+ * come from where it is done. */
+static sl_status tell_processing(const struct callout *c, const sl_unpack_out *out)
+{
+    char topic[MAX_TOPIC], own[MAX_TEXT];
+    json_t *body = json_pack("{s:s,s:s%,s:s,s:s%,s:O?}", "status", "processing", "object",
+                             c->object.ptr, c->object.len, "id", c->id, "event_id", c->event_id.ptr,
+                             c->event_id.len, "occurred_at",
+                             json_object_get(c->root, "occurredAt"));
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    sl_status r = SL_E_NO_MEMORY;
+
+    say(topic, sizeof(topic), "%.*s" PROCESSING, (int)c->object.len, c->object.ptr);
+    for (char *p = topic; *p; p++)
+        *p = ascii_lower(*p);
+    say(own, sizeof(own), "%.*s" PROCESSING, (int)c->event_id.len, c->event_id.ptr);
+    if (text)
+        r = out->event(out->ctx, str_of(topic), str_of(own), str_of(text));
+    json_decref(body);
+    free(text);
+    return r;
+}
+
+static sl_status answer_callout(struct salesforce *sf, const struct callout *c,
+                                const sl_unpack_out *out)
 {
     /* an empty answer upsets a Flow */
     static const sl_ack ack = {
         .size = sizeof(sl_ack), .status = 200, .content_type = "application/json", .body = "{}"
     };
+    sl_status r;
+
+    if (!follows(&sf->receive, c->object))
+        return out->answer(out->ctx, &ack);
+    r = tell_processing(c, out);
+    if (r == SL_OK)
+        r = out->follow(out->ctx);
+    if (r != SL_E_UNSUPPORTED)
+        return r;
+    if (!sf->receive.warned)
+        sf_log(
+            sf, SL_LOG_WARN,
+            "receive.follow: nobody can ask what becomes of a callout, since the endpoint has no "
+            "status: { url, secret }; callouts are answered with {}");
+    sf->receive.warned = true;
+    return out->answer(out->ctx, &ack);
+}
+
+static sl_status unpack_callout(struct salesforce *sf, sl_str body, const sl_unpack_out *out,
+                                sl_fail *fail)
+{
     struct callout c;
     char topic[MAX_TOPIC];
     sl_status r = callout_read(&c, body, fail);
@@ -239,18 +331,20 @@ static sl_status unpack_callout(sl_str body, const sl_unpack_out *out, sl_fail *
         return r;
     say(topic, sizeof(topic), "callout/%.*s/%s", (int)c.object.len, c.object.ptr, c.change);
     r = out->event(out->ctx, str_of(topic), c.event_id, body);
+    if (r == SL_OK)
+        r = answer_callout(sf, &c, out);
     callout_finish(&c);
-    return r < 0 ? r : out->answer(out->ctx, &ack);
+    return r;
 }
 
 sl_status receive_unpack(void *self, const sl_head *head, sl_str body, const sl_unpack_out *out,
                          sl_fail *fail)
 {
-    const struct salesforce *sf = self;
+    struct salesforce *sf = self;
     sl_status r;
 
     if (str_is(head->rest, CALLOUT))
-        return unpack_callout(body, out, fail);
+        return unpack_callout(sf, body, out, fail);
     r = outbound_read(body, str_of(sf->receive.organization), on_notification, (void *)out, fail);
     return r < 0 ? r : out->answer(out->ctx, &outbound_ack);
 }
@@ -320,6 +414,33 @@ static sl_status describe_callout(const sl_event *event, const sl_describe_out *
     return SL_OK;
 }
 
+static sl_status describe_processing(const sl_event *event, const sl_describe_out *out,
+                                     sl_fail *fail)
+{
+    json_t *root = json_loadb(event->body.ptr ? event->body.ptr : "", event->body.len, 0, NULL);
+    const char *object = json_string_value(json_object_get(root, "object"));
+    const char *own = json_string_value(json_object_get(root, "event_id"));
+    const char *id = json_string_value(json_object_get(root, "id"));
+    char version[TIME_TEXT_SIZE];
+    sl_status r = SL_OK;
+
+    if (object && own && id) {
+        version_of(NULL, json_string_value(json_object_get(root, "occurred_at")), version);
+        tell(out, object, id, version, "processing", own);
+    } else {
+        r = sf_fail(fail, SL_E_INVALID, "the event has no object, id or event_id");
+    }
+    json_decref(root);
+    return r;
+}
+
+static bool ends(sl_str s, const char *with)
+{
+    size_t n = strlen(with);
+
+    return s.len > n && memcmp(s.ptr + s.len - n, with, n) == 0;
+}
+
 static bool begins(sl_str s, const char *with)
 {
     return s.len > strlen(with) && memcmp(s.ptr, with, strlen(with)) == 0;
@@ -333,5 +454,7 @@ sl_status receive_describe(void *self, const sl_event *event, const sl_describe_
         return describe_notification(event, out, fail);
     if (begins(event->topic, "callout/"))
         return describe_callout(event, out, fail);
+    if (ends(event->topic, PROCESSING))
+        return describe_processing(event, out, fail);
     return feed_describe(event, out, fail);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <sluice/sluice.h>
 
 #include "record_id.h"
@@ -17,12 +18,15 @@ struct receive {
     sl_str keys[SL_VERIFY_MAX_SECRETS];
     size_t n_paths, n_tokens, n_keys; /* 0: none is taken */
     sl_str signature_header;
+    json_t *follow; /* own: names of objects; NULL: none */
+    bool warned;    /* that the endpoint has no `status` */
 };
 
 /** What the option table cannot say, secrets aside. */
 sl_status receive_check(const sl_values *v, const sl_values_api *api, sl_fail *fail);
 /** Read the settings; SL_E_INVALID with `fail`: one does not do. */
 sl_status receive_open(struct salesforce *sf, sl_fail *fail);
+void receive_close(struct salesforce *sf);
 
 /* as sluice.h documents them */
 sl_status receive_verify(void *self, const sl_head *head, sl_verdict *ret, sl_fail *fail);

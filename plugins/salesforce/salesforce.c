@@ -58,6 +58,8 @@ static const sl_option settings[] = {
       "the header that has it, in base64 or hexadecimal" },
     { "receive.callout_token", SL_OPT_SECRETS, 0, NULL, 0, 0, NULL,
       "callouts that cannot sign: Authorization: Bearer <this>" },
+    { "receive.follow", SL_OPT_STRINGS, 0, NULL, 0, 0, NULL,
+      "objects whose callouts are answered with 202 and where to ask what becomes of them, such as [Quote]" },
     { "describe_every", SL_OPT_DURATION, 0, "1h", 0, 604800000, NULL,
       "how long what an object's fields are like is believed; records that would fail by it are "
       "refused before they leave. 0s: it is not asked" },
@@ -317,6 +319,7 @@ static void salesforce_close(void *self)
     probe_close(sf);
     find_close(sf);
     auth_close(sf);
+    receive_close(sf);
     text_finish(&sf->row_key);
     text_finish(&sf->parent);
     row_finish(&sf->row);

@@ -173,12 +173,13 @@ CHECK_OFFSET(sl_ack, status, 4);
 CHECK_OFFSET(sl_ack, content_type, 8);
 CHECK_OFFSET(sl_ack, body, 16);
 
-CHECK_SIZE(sl_unpack_out, 32);
+CHECK_SIZE(sl_unpack_out, 40);
 CHECK_OFFSET(sl_unpack_out, size, 0);
 CHECK_OFFSET(sl_unpack_out, _reserved, 4);
 CHECK_OFFSET(sl_unpack_out, ctx, 8);
 CHECK_OFFSET(sl_unpack_out, event, 16);
 CHECK_OFFSET(sl_unpack_out, answer, 24);
+CHECK_OFFSET(sl_unpack_out, follow, 32);
 
 CHECK_SIZE(sl_action, 40);
 CHECK_OFFSET(sl_action, name, 0);

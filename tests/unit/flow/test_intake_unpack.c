@@ -3,7 +3,7 @@
  * answer, each known by itself when it comes again.
  *
  * The adapter's format: a line "TOPIC ID BODY" for each event ("-": none); "=STATUS TEXT": the
- * answer; "!": malformed; "*": memory is short; "#N": so many more events.
+ * answer; "?": where to ask; "!": malformed; "*": memory is short; "#N": so many more events.
  */
 #include "intake_rig.h"
 
@@ -44,6 +44,8 @@ static sl_status one_line(sl_str line, const sl_unpack_out *out, sl_fail *fail)
     case '!':
         snprintf(fail->text, sizeof(fail->text), "line %s is no event", text);
         return SL_E_INVALID;
+    case '?':
+        return out->follow(out->ctx);
     case '*':
         return SL_E_NO_MEMORY;
     case '#':
@@ -273,6 +275,129 @@ static void each_allocation_may_fail_while_it_is_unpacked(void **state)
     teardown(in);
 }
 
+/* ---- what becomes of it ---- */
+
+#define HOOKS "https://hooks.example.com/in/shop"
+
+/** What a GET is answered; `text`: of 512. */
+static int look(struct in *in, const char *path, char *text)
+{
+    int fd = dial(in), status = 0;
+    char line[400];
+
+    say(fd, line,
+        (size_t)snprintf(line, sizeof(line), "GET /in/shop%s HTTP/1.1\r\nHost: h\r\n\r\n", path));
+    UNTIL(&in->rig, (status = heard(fd, text)) != 0);
+    close(fd);
+    return status;
+}
+
+static struct in *begin_with_status(void)
+{
+    struct in *in = calloc(1, sizeof(*in));
+
+    gate_open(0);
+    rig_init(&in->rig);
+    in->rig.endpoints[SHOP].status_url = "https://hooks.example.com";
+    in->rig.endpoints[SHOP].status_secret = "a secret of the status";
+    rig_route(&in->rig, "to-crm", "a", CRM, ACT_SEND);
+    rig_up(&in->rig);
+    listen_up(in);
+    unpacks(in);
+    return in;
+}
+
+/** The path of what an answer says, behind /in/shop; static. */
+static const char *path_in(const char *text)
+{
+    static char path[100];
+    const char *at = strstr(text, "\"status_url\":\"" HOOKS);
+
+    CHECK(at != NULL);
+    snprintf(path, sizeof(path), "%s", at + strlen("\"status_url\":\"" HOOKS));
+    *strchr(path, '"') = '\0';
+    return path;
+}
+
+static void who_sent_an_event_may_ask_what_becomes_of_it(void **state)
+{
+    struct in *in = begin_with_status();
+    char text[512], path[100], other[100];
+
+    (void)state;
+    CHECK_EQ(ask(in, "a one order:1 1\n?", text), 202);
+    CHECK(strstr(text, "Content-Type: application/json\r\n"));
+    CHECK(strstr(text, "{\"status\":\"accepted\",\"status_url\":\"" HOOKS "/status/1-"));
+    strcpy(path, path_in(text));
+    CHECK_EQ(look(in, path, text), 200);
+    CHECK(strstr(text, "\"status\":\"processing\"") && strstr(text, "Cache-Control: no-store"));
+    /* sent again it is the same; another one is another */
+    CHECK_EQ(ask(in, "a one order:1 1\n?", text), 202);
+    CHECK_STR(path_in(text), path);
+    CHECK_EQ(ask(in, "a two order:2 1\n?", text), 202);
+    strcpy(other, path_in(text));
+    CHECK(strcmp(other, path) != 0);
+
+    struct call *c = rig_call(&in->rig, CRM);
+    const sl_emit emits[] = { { STR("thing/ready"), STR("{\"status\":\"x\",\"link\":\"here\"}") } };
+    sl_outcome o = { .size = sizeof(o), .kind = SL_DELIVERED, .emits = emits, .n_emits = 1 };
+    c->done->outcome(c->done->ctx, 0, &o);
+    rig_end(c);
+    UNTIL(&in->rig, look(in, path, text) == 200 && strstr(text, "\"ready\""));
+    CHECK(strstr(text, "\"status\":\"ready\"") && strstr(text, "\"link\":\"here\""));
+    rig_answer(rig_call(&in->rig, CRM), SL_REJECTED); /* the other one */
+    UNTIL(&in->rig, look(in, other, text) == 200 && strstr(text, "\"failed\""));
+    CHECK(strstr(text, "\"why\":\"the test\""));
+
+    restart(in); /* it is the store's knowledge, not the process's */
+    CHECK_EQ(look(in, path, text), 200);
+    CHECK(strstr(text, "\"link\":\"here\""));
+    CHECK_EQ(in->rig.flow->appends, 0);
+    teardown(in);
+}
+
+static void nobody_else_may(void **state)
+{
+    struct in *in = begin_with_status();
+    char text[512], path[100], bad[300];
+
+    (void)state;
+    CHECK_EQ(ask(in, "a one order:1 1\n?", text), 202);
+    strcpy(path, path_in(text));
+    for (size_t i = strlen("/status/"); path[i]; i++) {
+        strcpy(bad, path);
+        bad[i] = bad[i] == '1' ? '2' : '1';
+        CHECK_EQ(look(in, bad, text), 404);
+        CHECK(strstr(text, "no such event"));
+    }
+    static const char *const none[] = {
+        "/status/",
+        "/status/1",
+        "/status/1-",
+        "/status/-",
+        "/status/99999999999999999999-00000000000000000000000000000000",
+        "/status/1-0123456789abcdef0123456789abcdef0"
+    };
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        CHECK_EQ(look(in, none[i], text), 404);
+    /* a body has no place in a question */
+    int fd = dial(in), status;
+    snprintf(bad, sizeof(bad), "GET /in/shop%s HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+             path);
+    say(fd, bad, strlen(bad));
+    UNTIL(&in->rig, (status = heard(fd, text)) != 0);
+    CHECK_EQ(status, 413);
+    close(fd);
+    in->rig.endpoints[SHOP].status_secret = "another secret, after a leak";
+    CHECK_EQ(look(in, path, text), 404);
+    in->rig.endpoints[SHOP].status_secret = NULL; /* no status at all: the adapter's path */
+    CHECK(look(in, path, text) >= 400);
+    /* the adapter insists on an answer that cannot be given: nothing is kept */
+    CHECK_EQ(ask(in, "a two order:1 1\n?", text), 405);
+    CHECK_EQ(in->rig.flow->stats.received, 1);
+    teardown(in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +408,8 @@ int main(void)
         cmocka_unit_test(after_a_sync_that_failed_none_is_acknowledged),
         cmocka_unit_test(who_goes_away_before_the_answer_has_sent_all_of_them),
         cmocka_unit_test(each_allocation_may_fail_while_it_is_unpacked),
+        cmocka_unit_test(who_sent_an_event_may_ask_what_becomes_of_it),
+        cmocka_unit_test(nobody_else_may),
     };
 
     gate_init();

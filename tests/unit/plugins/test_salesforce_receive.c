@@ -53,6 +53,7 @@ static struct fake_setting settings[] = {
     { "receive.path_secret", "the-one-before-it-was-changed" },
     { "receive.callout_secret", "what callouts are signed with" },
     { "receive.callout_token", "a token for flows that cannot" },
+    { "receive.follow", "[\"Quote__c\"]" },
     { 0 },
 };
 
@@ -90,7 +91,8 @@ static int teardown(void **state)
 struct came {
     size_t n;
     char *topic[MAX_EVENTS], *id[MAX_EVENTS], *body[MAX_EVENTS];
-    unsigned answers;
+    unsigned answers, follows;
+    bool cannot_follow;
     char answer[600], type[40];
     uint32_t status;
     sl_fail fail;
@@ -125,6 +127,16 @@ static sl_status on_answer(void *ctx, const sl_ack *ack)
     return SL_OK;
 }
 
+static sl_status on_follow(void *ctx)
+{
+    struct came *c = ctx;
+
+    if (c->cannot_follow)
+        return SL_E_UNSUPPORTED;
+    c->follows++;
+    return SL_OK;
+}
+
 static void forget(struct came *c)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -140,7 +152,9 @@ static sl_status take(struct opened *x, const char *rest, const char *body, size
                       struct came *c)
 {
     sl_head head = { .size = sizeof(head), .method = fake_str("POST"), .rest = fake_str(rest) };
-    sl_unpack_out out = { .size = sizeof(out), .ctx = c, .event = on_event, .answer = on_answer };
+    sl_unpack_out out = {
+        .size = sizeof(out), .ctx = c, .event = on_event, .answer = on_answer, .follow = on_follow
+    };
     char *own = malloc(len + 1);
     sl_status r;
 
@@ -513,6 +527,34 @@ static void a_callout_that_lacks_something_is_told_what(void **state)
     refused(x, "/callout", "fields: it wants", CALLOUT("Quote", "0Q05g0000000001", "UPDATE", "[]"));
 }
 
+static void a_callout_that_is_followed_says_that_it_is_processed(void **state)
+{
+    const char *body = CALLOUT("Quote__c", "a015g0000000001", "CHECKOUT", "{}");
+    struct opened *x = *state;
+    struct came c = { 0 };
+
+    taken(x, "/callout", body, &c);
+    CHECK_EQ(c.n, 2);
+    CHECK_STR(c.topic[0], "callout/Quote__c/checkout");
+    CHECK_STR(c.topic[1], "quote__c/processing");
+    CHECK_STR(c.id[1], "flow-7/processing");
+    CHECK_STR(c.body[1],
+              "{\"status\":\"processing\",\"object\":\"Quote__c\",\"id\":"
+              "\"a015g0000000001AAA\",\"event_id\":\"flow-7\","
+              "\"occurred_at\":\"2026-11-20T10:15:00Z\"}");
+    CHECK_EQ(c.follows, 1);
+    CHECK_EQ(c.answers, 0);
+    struct about a = about(x, c.topic[1], c.body[1]);
+    CHECK_STR(a.subject, "salesforce:Quote__c/a015g0000000001AAA");
+    CHECK_STR(a.key, "processing:flow-7");
+    forget(&c);
+    c.cannot_follow = true; /* the endpoint has no `status` */
+    taken(x, "/callout", body, &c);
+    CHECK_STR(c.answer, "{}");
+    CHECK_HAS(fake_host_last_log(x->host), "no status: { url, secret }");
+    forget(&c);
+}
+
 /* ---- settings ------------------------------------------------------------------------------ */
 
 static void cannot_open(const char *text, const struct fake_setting *more)
@@ -540,6 +582,7 @@ static void settings_that_do_not_do_are_named(void **state)
                 SETTINGS({ "receive.organization_id", "0065g00000Opp01AAB" }));
     cannot_open("entry 1 has fewer than 16 characters",
                 SETTINGS({ "receive.callout_token", "short" }));
+    cannot_open("receive.follow: \"a b\" is not", SETTINGS({ "receive.follow", "[\"a b\"]" }));
     cannot_open("entry 2 has characters that an address would have to escape",
                 SETTINGS({ "receive.organization_id", ORG },
                          { "receive.path_secret", "a-secret-in-the-path" },
@@ -575,6 +618,7 @@ int main(void)
         TEST(a_callout_is_signed_or_has_a_token),
         TEST(a_callout_is_an_event_as_it_came),
         TEST(a_callout_that_lacks_something_is_told_what),
+        TEST(a_callout_that_is_followed_says_that_it_is_processed),
         cmocka_unit_test(settings_that_do_not_do_are_named),
         cmocka_unit_test(an_endpoint_that_receives_nothing_has_no_path),
     };

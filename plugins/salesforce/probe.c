@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "describe.h"
+#include "match/contacts.h"
 
 #define LOW_PCT      10
 #define MAX_REQUIRED 8
@@ -16,6 +17,8 @@
 struct probing {
     struct salesforce *sf;
     const struct action *action; /* NULL: the endpoint */
+    struct action contacts;      /* what `contact.upsert` comes to */
+    char contacts_key[96];
     const sl_probe_out *out;
     struct call call;
 };
@@ -258,6 +261,20 @@ static void begin(void *ctx)
         ask(p, "", on_versions);
 }
 
+/* Matching asks for contacts of its own accord; what it writes is a Contact by the shop's id. */
+static void take_contacts(struct probing *p)
+{
+    const sl_host *h = p->sf->host;
+    sl_str key = { 0 };
+
+    h->values->str(h->settings, "contacts.external_id", &key);
+    say(p->contacts_key, sizeof(p->contacts_key), "%.*s", (int)key.len, key.len ? key.ptr : "");
+    p->contacts = (struct action){ .op = OP_UPSERT,
+                                   .object = (char *)"Contact",
+                                   .external_id = p->contacts_key };
+    p->action = &p->contacts;
+}
+
 void probe(void *self, void *handle, const sl_probe_out *out)
 {
     struct salesforce *sf = self;
@@ -265,6 +282,8 @@ void probe(void *self, void *handle, const sl_probe_out *out)
 
     if (p)
         *p = (struct probing){ .sf = sf, .action = handle, .out = out };
+    if (p && contacts_is(handle))
+        take_contacts(p);
     sf->probing = p;
     /* nothing is told before this returns; 0: the host is closing */
     if (p && sf->host->timer(sf->host->ctx, 0, begin, p))

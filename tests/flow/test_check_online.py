@@ -241,3 +241,14 @@ def test_an_answer_that_never_comes_is_waited_for_no_longer_than_the_endpoints_o
     crm.fault(action="slow", at="describe", ms=60_000)
     result = check({"timeout": {"first_byte": "300ms", "total": "600ms"}})
     assert "did not answer in time" in result.error()
+
+
+def test_contacts_that_are_matched_are_asked_about_by_the_key_that_the_endpoint_names(check, crm):
+    action = {"action": "contact.upsert", "object": None, "external_id": None}
+    result = check({"contacts": {"external_id": "Shopify_Customer_Id__c"}}, to=action)
+    assert result.code == 0
+    about = [one for one in result.findings if one.get("route") == "order-to-crm"]
+    assert {one["action"] for one in about} == {"contact.upsert"}
+    assert any(one["text"].startswith("external_id: Contact.Shopify_Customer_Id__c is an External ID") for one in about)
+    wrong = check({"contacts": {"external_id": "Nowhere__c"}}, to=action)
+    assert "Contact has no field Nowhere__c" in wrong.error()

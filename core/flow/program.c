@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-const char *const program_vars[] = { "received", "delivery", "with", NULL };
+const char *const program_vars[] = { "received", "event", "delivery", "with", NULL };
 
 /** A user's text in brackets; the newline ends a comment on its last line. */
 static void part(struct buf *b, const char *text)

@@ -11,8 +11,9 @@
 #include "base/buf.h"
 #include "config/config.h"
 
-/** The variables of every program: $received (RFC 3339), $delivery (an object, or null in a route,
- *  where there is none yet) and $with (what the route has looked up; null where there is no route).
+/** The variables of every program: $received (RFC 3339), $event (in a route: { topic, endpoint }),
+ *  $delivery (an object, or null in a route, where there is none yet) and $with (what the route has
+ * looked up; null where there is no route).
  */
 extern const char *const program_vars[];
 

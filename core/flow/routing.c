@@ -403,7 +403,11 @@ void routing_vars(struct buf *to, const struct event *e)
     char when[32];
 
     clock_format(e->received_ms, when);
-    buf_printf(to, "{\"received\":\"%s\",\"delivery\":null", when);
+    buf_printf(to, "{\"received\":\"%s\",\"event\":{\"topic\":", when);
+    buf_json_str(to, e->topic);
+    buf_cstr(to, ",\"endpoint\":");
+    buf_json_str(to, e->endpoint);
+    buf_cstr(to, "},\"delivery\":null");
 }
 
 /** The rows that it is `with` are not there yet: it is held until then, or tells whoever asked. */

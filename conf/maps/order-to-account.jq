@@ -1,0 +1,23 @@
+# The Account of an order: the company of a B2B order, the customer, or - without either, as at a till -
+# one account for all guests. Other maps name it by the same key.
+def account_key:
+  if .company.id then "company-\(.company.id)" elif .customer.id then "customer-\(.customer.id)" else "guest" end;
+def street: [.address1, .address2] | map(select(. != null and . != "")) | join("\n");
+def text($most): if . == null then null else .[0:$most] end;
+
+account_key as $key
+| (.billing_address // .shipping_address // {}) as $to
+| {
+    Shopify_Account_Key__c: $key,
+    Name: ((if $key == "guest" then "Guest checkout"
+            elif .company.id then $to.company // .company.name
+            else null end)
+      // ([.customer.first_name, .customer.last_name] | map(select(. != null and . != "")) | join(" ")
+          | select(. != ""))
+      // .customer.email // .email // $key)[0:255]
+  }
++ if $key == "guest" then {} else {
+    BillingStreet: ($to | street | text(255)), BillingCity: ($to.city | text(40)),
+    BillingState: ($to.province | text(80)), BillingPostalCode: ($to.zip | text(20)),
+    BillingCountry: ($to.country | text(80)), Phone: ((.customer.phone // $to.phone) | text(40))
+  } end

@@ -49,6 +49,7 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/endpoints/{}/resume", api_resume },
     { "GET", "/v1/feeds", api_feeds },
     { "POST", "/v1/endpoints/{}/poll", api_poll },
+    { "POST", "/v1/endpoints/{}/report", api_report },
     { "GET", "/v1/routes", api_route_list },
     { "POST", "/v1/routes/{}/pause", api_pause },
     { "POST", "/v1/routes/{}/drain", api_drain },

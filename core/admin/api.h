@@ -158,6 +158,7 @@ void api_drain(struct call *c);
 void api_route_list(struct call *c);
 void api_feeds(struct call *c);
 void api_poll(struct call *c);
+void api_report(struct call *c);
 
 /** Who paused it since when, or null. */
 void api_pause_json(struct buf *b, const struct pause_status *p);

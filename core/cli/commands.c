@@ -231,6 +231,10 @@ OPTIONS(edit_options) = {
     OPTION_SOCKET,
     { 0 }
 };
+OPTIONS(duplicates_options) = { { "endpoint", "NAME", "whose books; required" },
+                                { "list", "FILE", "write the merge list: a line a set, merge: no" },
+                                OPTION_SOCKET,
+                                { 0 } };
 OPTIONS(issues_options) = { { "state", "STATE", "open, acknowledged or resolved" },
                             OPTION_ROUTE,
                             OPTION_ENDPOINT,
@@ -327,6 +331,8 @@ const struct command commands[] = {
       command_endpoints_drain },
     { "endpoints resume", "NAME", "a paused or drained one goes on", pause_options,
       command_endpoints_resume },
+    { "report duplicates", NULL, "people whom an endpoint has more than once, and who would stay",
+      duplicates_options, command_report_duplicates },
     { "feeds", NULL, "what is asked for at endpoints again and again, and how far it has come",
       plain_options, command_feeds },
     { "poll", "ENDPOINT FEED", "poll one of an endpoint's feeds now, and wait for its end",

@@ -308,6 +308,12 @@ void flow_feed_each(const struct flow *f, void (*cb)(void *ctx, const struct fee
  *  endpoint cannot be asked, and *ret_waits says why. */
 int flow_poll(struct flow *f, sl_str endpoint, sl_str feed, const char **ret_waits);
 
+/** Have an endpoint's adapter make a report (sl_plugin.report). `cb` once, later; with a status but
+ *  SL_OK `text` says why, else it is JSON. UV_ENOENT: there is no such endpoint; UV_ENOTSUP: its
+ *  adapter makes none; UV_EAGAIN: it is closed. */
+int flow_report(struct flow *f, sl_str endpoint, sl_str name,
+                void (*cb)(void *ctx, sl_status status, sl_str text), void *ctx);
+
 /** Why a delivery does not go now, and until when. */
 struct why {
     char text[400];   /* "byron is parked: HTTP 401" */

@@ -595,6 +595,12 @@ typedef struct sl_probe_out {
     void (*finish)(void *ctx);
 } sl_probe_out;
 
+/* ---- reports: what the remote holds, for people --------------------------------------------- */
+
+/** The answer of report(): SL_OK with JSON, or an error with `why`. Views borrowed for the call.
+ *  @since 0.3 */
+typedef void (*sl_report_cb)(void *ctx, sl_status status, sl_str json, sl_str why);
+
 /* ---- the plugin ---------------------------------------------------------------------------- */
 
 /** An action with a route's parameters, made by bind() when a configuration is checked. */
@@ -762,6 +768,12 @@ typedef struct sl_plugin {
 
     /** Rows by their keys, for routes' `with`. NULL: it has none. @since 0.3 */
     const sl_find *find;
+
+    /** For people. Look through what the remote holds and say what was found, as `sluice report NAME`
+     *  prints it; changes nothing there. `cb` runs exactly once, in close() at the latest.
+     *  SL_E_NOT_FOUND: there is no report of this name; SL_E_UNSUPPORTED: the endpoint is not set up
+     *  for it; SL_E_LIMIT: one is being made. NULL: it makes none. @since 0.3 */
+    void (*report)(void *self, sl_str name, sl_report_cb cb, void *cb_ctx);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

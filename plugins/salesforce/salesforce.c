@@ -13,6 +13,7 @@
 #include "find.h"
 #include "keys.h"
 #include "match/contacts.h"
+#include "match/sets.h"
 #include "parents.h"
 #include "query.h"
 #include "reap.h"
@@ -415,6 +416,7 @@ static const sl_plugin plugin = {
     .unbind_feed = feed_unbind,
     .poll = feed_start,
     .check_action = check_action,
+    .report = sets_report,
     .find = &salesforce_find,
     .parent_key = parent_key,
     .batching = transport_batching,

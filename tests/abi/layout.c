@@ -382,7 +382,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 256);
+CHECK_SIZE(sl_plugin, 264);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -416,6 +416,7 @@ CHECK_OFFSET(sl_plugin, parent_key, 224);
 CHECK_OFFSET(sl_plugin, batching, 232);
 CHECK_OFFSET(sl_plugin, probe, 240);
 CHECK_OFFSET(sl_plugin, find, 248);
+CHECK_OFFSET(sl_plugin, report, 256);
 /* to here */
 /* clang-format on */
 #endif

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flow.harness import demo_config, merge, wait_until
+from flow.harness import demo_config, merge, sluice, wait_until
 
 MAP = """{Shopify_Customer_Id__c: (if .guest then "guest-\\(.id)" else "\\(.id)" end), FirstName: .first_name,
  LastName: .last_name, Email: .email, Phone: .phone, guest: (.guest // false),
@@ -140,3 +140,24 @@ def test_guests_are_contacts_of_their_own_or_skipped_if_the_route_says_so(crm_an
     customer(gateway, 1002, "Anna", "Schmidt", "anna.schmidt@mueller.example", guest=True)
     wait_until(lambda: gateway.states() == {"delivered": 2})
     assert len(contacts(crm)) == 4
+
+
+def test_a_report_names_who_is_in_the_crm_twice_and_gives_a_merge_list(crm_and_gateway, crm, tmp_path):
+    _, anna, eva, other = known(crm)
+    gateway = crm_and_gateway()
+    report = gateway.cli("report", "duplicates", "--endpoint", "crm", "--json").json
+    assert report["contacts"] == 3 and report["found"] == 1 and report["certain"] == 1
+    found, = report["sets"]
+    assert found["master"] == eva  # it has a phone number as well
+    assert {one["id"] for one in found["members"]} == {eva, other}
+    assert next(one for one in found["members"] if one["id"] == other)["reasons"] == "same e-mail, same name"
+    table = sluice("report", "duplicates", "--endpoint", "crm", "-c", gateway.file, env=gateway.env).out
+    assert "Eva Lang" in table and "stays" in table and "3 contacts, 1 sets, 1 of them certain" in table
+
+    path = tmp_path / "merge.jsonl"
+    gateway.cli("report", "duplicates", "--endpoint", "crm", "--list", str(path))
+    line, = [json.loads(one) for one in path.read_text().splitlines()]
+    assert line["merge"] == "no" and line["master"] == eva and line["others"] == [other]
+    refused = gateway.cli("report", "duplicates", "--endpoint", "crm", "--list", str(path), ok=False)
+    assert refused.code == 1 and "File exists" in refused.err  # what a person has approved is not written over
+    assert gateway.cli("report", "duplicates", "--endpoint", "acme-shop", ok=False).code == 4

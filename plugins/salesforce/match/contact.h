@@ -64,6 +64,7 @@ struct contact_batch {
 struct contacts {
     struct salesforce *sf;
     struct crm crm;
+    struct sets_job *report;     /* it goes when no batch does; batches wait for it */
     struct contact_batch *queue; /* the first is under way */
 };
 
@@ -75,6 +76,15 @@ void contact_tell_rest(struct contact_batch *b, uint32_t kind, int64_t after_ms,
 /** Every record is told, or the endpoint parks. */
 void contact_end(struct contact_batch *b);
 void contact_later(struct contact_batch *b, void (*turn)(void *ctx));
+
+/** The report is over: batches go on. */
+void contacts_go_on(struct contacts *all);
+
+/* ---- sets_report.c ---- */
+
+/** No batch is under way: begin, if there is one to be made. False: there is none. */
+bool sets_begin(struct contacts *all);
+void sets_close(struct contacts *all);
 
 /* ---- contact_decide.c ---- */
 

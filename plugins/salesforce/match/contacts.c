@@ -144,9 +144,15 @@ void contact_end(struct contact_batch *b)
     forget_people(b);
     all->queue = b->next;
     batch_free(b);
+    if (!sets_begin(all))
+        contacts_go_on(all);
+    done->finish(done->ctx);
+}
+
+void contacts_go_on(struct contacts *all)
+{
     if (all->queue)
         contact_later(all->queue, begin);
-    done->finish(done->ctx);
 }
 
 /* ---- WANTING, MATCHING --------------------------------------------------------------------- */
@@ -217,7 +223,7 @@ void contacts_deliver(struct salesforce *sf, const struct contact_action *action
     for (at = &all->queue; *at; at = &(*at)->next)
         ;
     *at = b;
-    if (all->queue == b)
+    if (all->queue == b && !all->report)
         contact_later(b, begin);
 }
 
@@ -245,6 +251,7 @@ void contacts_close(struct salesforce *sf)
         forget_people(b);
         batch_free(b);
     }
+    sets_close(all);
     crm_close(&all->crm);
     free(all);
     sf->contacts = NULL;

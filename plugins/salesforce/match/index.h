@@ -41,6 +41,7 @@ struct person {
     struct account *account;                /* NULL: none, or not known */
     sl_str company, tax_id, company_domain; /* of a record */
     unsigned filled;
+    uint32_t number;  /* in a report that goes over all */
     uint32_t serial;  /* of the last search that looked at it */
     bool provisional; /* is being created: it has no id yet */
     struct node by_id, by_external_id, by_email, by_phone[MATCH_PHONES], by_name, by_account;

@@ -217,7 +217,7 @@ static void look_at(struct search *s, struct person *p)
 {
     struct match m;
 
-    if (p->serial == s->ix->serial || s->looked >= MOST_LOOK)
+    if (p == s->record || p->serial == s->ix->serial || s->looked >= MOST_LOOK)
         return;
     p->serial = s->ix->serial;
     s->looked++;

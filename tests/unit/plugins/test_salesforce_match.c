@@ -3,6 +3,7 @@
  * right: measured on made-up worlds whose truth is known. `--json`: the measures alone, for a
  * bench.
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "../check.h"
 #include "contacts_world.h"
 #include "match/score.h"
+#include "match/sets.h"
 
 /* ---- spellings ----------------------------------------------------------------------------- */
 
@@ -441,6 +443,117 @@ static void matching_alone_is_right_and_leaves_what_is_ambiguous_to_people(void 
     }
 }
 
+/* ---- what is twice there already ------------------------------------------------------------ */
+
+static int contact_of(const json_t *member)
+{
+    return atoi(json_string_value(json_object_get(member, "id")) + 9);
+}
+
+/* Sets of one person, of all that are certain; and contacts of one person that stand in a set. */
+static void judge_sets(const struct world *w, json_t *sets, int *ret_right, int *ret_certain,
+                       bool *in_set)
+{
+    json_t *set, *member;
+    size_t i, k;
+
+    json_array_foreach(sets, i, set)
+    {
+        json_t *members = json_object_get(set, "members");
+        int person = w->contacts[contact_of(json_array_get(members, 0))].person;
+        bool same = true, certain = json_is_true(json_object_get(set, "certain"));
+
+        CHECK(json_array_size(members) >= 2);
+        json_array_foreach(members, k, member)
+        {
+            same &= w->contacts[contact_of(member)].person == person;
+            in_set[contact_of(member)] = true;
+        }
+        *ret_certain += certain;
+        *ret_right += certain && same;
+    }
+}
+
+static void duplicates_that_are_there_are_found_and_no_two_people_taken_for_one(void **state)
+{
+    struct world *w = world_create(20261122);
+    struct match_index *ix = calloc(1, sizeof(*ix));
+    bool *in_set = calloc(WORLD_CONTACTS, sizeof(*in_set));
+    struct sets *s;
+    const char *text;
+    json_t *report;
+    int right = 0, certain = 0, twice = 0, found = 0;
+    size_t len;
+
+    (void)state;
+    load(ix, w);
+    s = sets_create(ix);
+    while (!sets_turn(s))
+        ;
+    text = sets_json(s, &len);
+    report = json_loadb(text, len, 0, NULL);
+    assert_non_null(report);
+    CHECK_EQ(json_integer_value(json_object_get(report, "contacts")), w->n_contacts);
+    judge_sets(w, json_object_get(report, "sets"), &right, &certain, in_set);
+    CHECK_EQ(json_integer_value(json_object_get(report, "certain")), certain);
+    for (int i = 0; i < w->n_people; i++) {
+        const struct world_person *p = &w->people[i];
+
+        /* nothing but a name in one of them: nobody can say that it is the same */
+        if (p->n_contacts != 2 || !w->contacts[p->contacts[0]].email[0] ||
+            !w->contacts[p->contacts[1]].email[0])
+            continue;
+        twice++;
+        found += in_set[p->contacts[0]] && in_set[p->contacts[1]];
+    }
+    printf("%d people twice in the CRM, %d found; %d sets certain, %d right\n", twice, found,
+           certain, right);
+    CHECK(twice > 100);
+    CHECK_EQ(found, twice);
+    CHECK(share(right, certain) >= 0.995);
+    json_decref(report);
+    sets_destroy(s);
+    free(in_set);
+    index_finish(ix);
+    free(ix);
+    world_destroy(w);
+}
+
+static void of_a_set_stays_who_has_the_shops_id_then_the_fullest_then_the_oldest(void **state)
+{
+    static const struct raw_person people[] = {
+        { .id = { "003A", 4 }, .created = { "2020", 4 }, .filled = 3 },
+        { .id = { "003B", 4 }, .created = { "2019", 4 }, .filled = 5 },
+        { .id = { "003C", 4 }, .created = { "2018", 4 }, .filled = 5 },
+        { .id = { "003D", 4 }, .created = { "2021", 4 }, .filled = 1, .external_id = { "7", 1 } },
+    };
+    static const char *const masters[] = { "003A", "003B", "003C", "003D" };
+
+    (void)state;
+    for (size_t n = 2; n <= 4; n++) {
+        struct match_index *ix = calloc(1, sizeof(*ix));
+        struct sets *s;
+        size_t len;
+
+        for (size_t i = 0; i < n; i++) {
+            struct raw_person raw = people[i];
+
+            raw.first = str_of("Eva");
+            raw.last = str_of("Twin");
+            raw.email = str_of("eva@twin.example");
+            CHECK_EQ(index_put(ix, &raw), SL_OK);
+        }
+        s = sets_create(ix);
+        while (!sets_turn(s))
+            ;
+        CHECK_HAS(sets_json(s, &len), "\"certain\":true");
+        CHECK(strncmp(strstr(sets_json(s, &len), "\"master\":\"") + 10, masters[n - 1], 4) == 0);
+        sets_destroy(s);
+        index_finish(ix);
+        free(ix);
+    }
+}
+
 static int report_json(void)
 {
     printf("{\"contacts\":%d,\"companies\":%d,\"seeds\":[", WORLD_CONTACTS, WORLD_COMPANIES);
@@ -470,6 +583,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_certain_what_is_new_and_what_must_be_asked),
         cmocka_unit_test(freemail_never_means_a_company),
         cmocka_unit_test(what_changes_in_the_crm_changes_the_index),
+        cmocka_unit_test(duplicates_that_are_there_are_found_and_no_two_people_taken_for_one),
+        cmocka_unit_test(of_a_set_stays_who_has_the_shops_id_then_the_fullest_then_the_oldest),
         cmocka_unit_test(matching_alone_is_right_and_leaves_what_is_ambiguous_to_people),
     };
 

@@ -1,0 +1,116 @@
+/*
+ * report.c - `sluice report duplicates`: sets of what is one thing, and a merge list of them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "cli/client.h"
+#include "cli/exit.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+
+static void print_set(struct table *t, json_t *set)
+{
+    json_t *member;
+    size_t i;
+
+    json_array_foreach(json_object_get(set, "members"), i, member)
+    {
+        const char *id = json_text(member, "id");
+
+        if (i == 0)
+            table_number(t, json_object_get(set, "set"));
+        else
+            table_cell(t, "");
+        table_cell(t, id);
+        table_cell(t, strcmp(id, json_text(set, "master")) == 0 ? "stays" : "");
+        table_cell(t, json_text(member, "name"));
+        table_cell(t, json_text(member, "email"));
+        table_cell(t, json_text(member, "company"));
+        table_cell(t, json_text(member, "external_id"));
+        table_cell(t, json_text(member, "reasons"));
+    }
+}
+
+static void print_sets(json_t *report)
+{
+    json_t *sets = json_object_get(report, "sets"), *set;
+    struct table t;
+    size_t i;
+
+    table_init(&t, ">SET|ID|STAYS|NAME|EMAIL|COMPANY|SHOP ID|WHY IT IS THE SAME");
+    json_array_foreach(sets, i, set) print_set(&t, set);
+    table_print(&t);
+    table_finish(&t);
+    printf("\n%lld contacts, %lld sets, %lld of them certain; %zu shown\n",
+           (long long)json_integer_value(json_object_get(report, "contacts")),
+           (long long)json_integer_value(json_object_get(report, "found")),
+           (long long)json_integer_value(json_object_get(report, "certain")),
+           json_array_size(sets));
+}
+
+/* One JSON object a line: {"merge":"no","set":1,"master":ID,"others":[ID],"name":...,"why":...} */
+static int write_list(json_t *report, const char *path)
+{
+    FILE *f = fopen(path, "wx");
+    json_t *set, *member;
+    size_t i, k;
+
+    if (!f) {
+        tell("%s cannot be written: %s\n", path, strerror(errno));
+        return EXIT_FAILED;
+    }
+    json_array_foreach(json_object_get(report, "sets"), i, set)
+    {
+        const char *master = json_text(set, "master"), *name = "", *why = "";
+        json_t *others = json_array(), *line;
+
+        json_array_foreach(json_object_get(set, "members"), k, member)
+        {
+            if (strcmp(json_text(member, "id"), master) == 0) {
+                name = json_text(member, "name");
+            } else {
+                json_array_append(others, json_object_get(member, "id"));
+                why = json_text(member, "reasons");
+            }
+        }
+        line = json_pack("{s:s, s:O, s:O, s:s, s:o, s:s, s:s}", "merge", "no", "set",
+                         json_object_get(set, "set"), "certain", json_object_get(set, "certain"),
+                         "master", master, "others", others, "name", name, "why", why);
+        json_dumpf(line, f, JSON_COMPACT);
+        fputc('\n', f);
+        json_decref(line);
+    }
+    if (ferror(f) | fclose(f)) {
+        tell("%s could not be written: %s\n", path, strerror(errno));
+        return EXIT_FAILED;
+    }
+    tell("%s: set \"merge\" to \"yes\" where it is right\n", path);
+    return EXIT_DONE;
+}
+
+int command_report_duplicates(struct cli *cli)
+{
+    const char *endpoint = cli_value(cli, "endpoint"), *list = cli_value(cli, "list");
+    struct buf target = { 0 };
+    struct answer a;
+    int r;
+
+    if (!endpoint || cli->argc > 0)
+        return command_usage(cli, "--endpoint NAME is wanted, and nothing else");
+    buf_cstr(&target, "/v1/endpoints/");
+    target_segment(&target, endpoint);
+    buf_cstr(&target, "/report");
+    r = client_post(cli, target.data, json_pack("{s:s}", "name", "duplicates"), &a);
+    buf_finish(&target);
+    if (r != EXIT_DONE)
+        return r;
+    if (list)
+        r = write_list(a.json, list);
+    else if (cli->json)
+        answer_print(&a);
+    else
+        print_sets(a.json);
+    answer_finish(&a);
+    return r;
+}

@@ -66,6 +66,7 @@ def settings(crm):
     config = demo_config("http://unused", crm=crm.url)
     del config["endpoints"]["byron"]
     config["routes"].remove(route(config, "order-to-supplier"))
+    route(config, "order-to-crm")["to"]["transport"] = "bulk"  # however few they are
     merge(config["endpoints"]["crm"], SETTINGS)
     return config
 

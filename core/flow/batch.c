@@ -624,6 +624,8 @@ static void on_batch_settled(struct flow *f, int status, void *ctx)
     }
     for (size_t i = 0; i < b->n; i++)
         b->items[i].d = NULL; /* applied, and perhaps freed */
+    if (b->settled && b->adapter->open)
+        b->settled(b->settled_ctx, status < 0 ? SL_E_INTERNAL : SL_OK);
     batch_end(b);
 }
 

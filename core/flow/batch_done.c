@@ -72,6 +72,16 @@ static void done_park(void *ctx, sl_str why, int64_t after_ms)
     snprintf(b->park_why, sizeof(b->park_why), STR_FMT, STR_ARG(why));
 }
 
+static void done_settled(void *ctx, sl_durable_cb cb, void *cb_ctx)
+{
+    struct batch *b = ctx;
+
+    if (b->finished)
+        return;
+    b->settled = cb;
+    b->settled_ctx = cb_ctx;
+}
+
 static void done_finish(void *ctx)
 {
     struct batch *b = ctx;
@@ -92,5 +102,6 @@ void batch_listen(struct batch *b)
         .checkpoint = done_checkpoint,
         .park = done_park,
         .finish = done_finish,
+        .settled = done_settled,
     };
 }

@@ -201,7 +201,9 @@ struct batch {
     sl_batch sl;
     sl_done done;
     struct extras extras;
-    uint32_t checkpoints; /* under way, or being told: finish() waits for them */
+    uint32_t checkpoints;  /* under way, or being told: finish() waits for them */
+    sl_durable_cb settled; /* the adapter's, once the outcomes are durable; NULL: it does not ask */
+    void *settled_ctx;
     bool finished;
 };
 

@@ -374,6 +374,11 @@ typedef struct sl_done {
     void (*park)(void *ctx, sl_str why, int64_t after_ms);
     /** The end; exactly once, last. */
     void (*finish)(void *ctx);
+    /** Call back once all that was told is durable (SL_OK), or cannot be made so by this process
+     *  (an error): what a restart could need of the remote may be cleared away only then. Once,
+     *  before finish(); `cb` runs after it, with no batch any more, and not when the instance is
+     *  closed before. @since 0.3 */
+    void (*settled)(void *ctx, sl_durable_cb cb, void *cb_ctx);
 } sl_done;
 
 #define SL_CONFIRM_YES    1 /* it arrived: `reference` */

@@ -108,6 +108,8 @@ static void job_finish(struct job *j)
 {
     const sl_done *done = j->done;
 
+    if (j->sf->delete_jobs && j->ended && j->id[0] && SL_HAS(sl_done, done, settled))
+        reap_settled(j->sf, j->id, done);
     sf_log(j->sf, SL_LOG_DEBUG, "batch %llu: %zu records, done%s%s",
            (unsigned long long)j->batch->id, j->batch->n_records, j->id[0] ? ", job " : "", j->id);
     job_free(j);

@@ -99,21 +99,50 @@ static void reap_step(struct reap *r)
     call_start(&r->call);
 }
 
-void reap_start(struct salesforce *sf, const char *id, bool open, reap_cb cb, void *ctx)
+static struct reap *reap_new(struct salesforce *sf, const char *id, bool open)
 {
     struct reap *r = calloc(1, sizeof(*r));
 
-    if (!r) {
-        if (cb)
-            cb(ctx);
-        return;
-    }
-    *r = (struct reap){ .sf = sf, .open = open, .cb = cb, .ctx = ctx, .next = sf->reaps };
+    if (!r)
+        return NULL;
+    *r = (struct reap){ .sf = sf, .open = open, .next = sf->reaps };
     snprintf(r->id, sizeof(r->id), "%s", id);
     if (r->next)
         r->next->prev = r;
     sf->reaps = r;
-    reap_step(r);
+    return r;
+}
+
+void reap_start(struct salesforce *sf, const char *id, bool open, reap_cb cb, void *ctx)
+{
+    struct reap *r = reap_new(sf, id, open);
+
+    if (r) {
+        r->cb = cb;
+        r->ctx = ctx;
+        reap_step(r);
+    } else if (cb) {
+        cb(ctx);
+    }
+}
+
+/* Without the outcomes its results are needed again, by the next process. */
+static void on_settled(void *ctx, sl_status status)
+{
+    struct reap *r = ctx;
+
+    if (status < 0)
+        reap_end(r);
+    else
+        reap_step(r);
+}
+
+void reap_settled(struct salesforce *sf, const char *id, const sl_done *done)
+{
+    struct reap *r = reap_new(sf, id, false);
+
+    if (r)
+        done->settled(done->ctx, on_settled, r);
 }
 
 /* ---- later --------------------------------------------------------------------------------- */

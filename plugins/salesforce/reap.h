@@ -14,6 +14,10 @@ typedef void (*reap_cb)(void *ctx);
  */
 void reap_start(struct salesforce *sf, const char *id, bool open, reap_cb cb, void *ctx);
 
+/** Delete an ended job once the outcomes that its results gave are durable. Before done->finish().
+ */
+void reap_settled(struct salesforce *sf, const char *id, const sl_done *done);
+
 /** An open job whose end could not be asked for now: for reap_leftovers(). At most some dozens are
  *  remembered. */
 void reap_later(struct salesforce *sf, const char *id);

@@ -49,6 +49,9 @@ static const sl_option settings[] = {
     { "poll.cap", SL_OPT_DURATION, 0, "30s", 10, 3600000, NULL, "longest wait between questions" },
     { "job_timeout", SL_OPT_DURATION, 0, "2h", 1000, 86400000, NULL,
       "a job without results after this is given up and its records go again" },
+    { "delete_jobs", SL_OPT_BOOL, 0, "false", 0, 0, NULL,
+      "delete a job once all that it told is stored: one call a job, and the org's list stays "
+      "short" },
     { "receive.organization_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
       "the org whose Outbound Messages are taken, such as 00D5g00000Org01EAB" },
     { "receive.path_secret", SL_OPT_SECRETS, 0, NULL, 0, 0, NULL,
@@ -345,6 +348,7 @@ static void read_settings(struct salesforce *sf)
     v->num(h->settings, "poll.cap", &sf->poll_cap_ms);
     v->num(h->settings, "job_timeout", &sf->job_timeout_ms);
     v->num(h->settings, "urgent_after", &sf->urgent_after_ms);
+    v->num(h->settings, "delete_jobs", &sf->delete_jobs);
     v->num(h->settings, "describe_every", &sf->describe_every_ms);
     v->num(h->settings, "limits_every", &sf->limits_every_ms);
 }

@@ -65,6 +65,7 @@ struct salesforce {
     sl_str api_version, client_id, username, audience, client_secret;
     EVP_PKEY *key; /* JWT only */
     int64_t poll_first_ms, poll_cap_ms, job_timeout_ms;
+    int64_t delete_jobs; /* 1: those that have ended, once all they told is durable */
     struct session session;
     struct receive receive;
     int64_t ahead_ms; /* Salesforce's clock before ours; see when.h */

@@ -249,7 +249,7 @@ CHECK_OFFSET(sl_outcome, evidence, 128);
 CHECK_OFFSET(sl_outcome, narrow, 144);
 CHECK_OFFSET(sl_outcome, _reserved2, 148);
 
-CHECK_SIZE(sl_done, 48);
+CHECK_SIZE(sl_done, 56);
 CHECK_OFFSET(sl_done, size, 0);
 CHECK_OFFSET(sl_done, _reserved, 4);
 CHECK_OFFSET(sl_done, ctx, 8);
@@ -257,6 +257,7 @@ CHECK_OFFSET(sl_done, outcome, 16);
 CHECK_OFFSET(sl_done, checkpoint, 24);
 CHECK_OFFSET(sl_done, park, 32);
 CHECK_OFFSET(sl_done, finish, 40);
+CHECK_OFFSET(sl_done, settled, 48);
 
 CHECK_SIZE(sl_confirmed, 88);
 CHECK_OFFSET(sl_confirmed, size, 0);

@@ -475,6 +475,54 @@ static void test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start
     rig_destroy(rig);
 }
 
+static void on_settled(void *ctx, sl_status status)
+{
+    *(sl_status *)ctx = status;
+}
+
+static void test_an_adapter_learns_when_what_it_told_is_durable(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    sl_status settled = 1; /* not yet */
+    uint64_t num;
+
+    (void)state;
+    rig_up(rig);
+    num = rig_event(rig, "t", "a 1");
+    struct call *c = rig_call(rig, CRM);
+    c->done->settled(c->done->ctx, on_settled, &settled);
+    rig_outcome(c, 0, SL_DELIVERED, 0);
+    for (int i = 0; i < 20; i++)
+        rig_turn(rig);
+    CHECK_EQ(settled, 1); /* nothing is durable before finish() */
+    rig_end(c);
+    CHECK_EQ(settled, 1);
+    UNTIL(rig, settled != 1);
+    CHECK_EQ(settled, SL_OK);
+    rig_crash(rig); /* at once: it is in the log */
+    rig_up(rig);
+    UNTIL(rig, rig_state(rig, num) == DS_DELIVERED);
+    CHECK_EQ(rig->fakes[CRM].delivers, 1);
+    CHECK_EQ(rig->fakes[CRM].confirms, 0);
+    rig_destroy(rig);
+}
+
+static void test_an_adapter_never_hears_that_what_was_lost_is_durable(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    sl_status settled = 1;
+
+    (void)state;
+    rig_up(rig);
+    rig_event(rig, "t", "a 1");
+    rig->late = rig_call(rig, CRM); /* answered when the store takes nothing any more */
+    rig->late->done->settled(rig->late->done->ctx, on_settled, &settled);
+    rig_crash(rig);
+    CHECK(settled != SL_OK);
+    rig_up(rig);
+    rig_destroy(rig);
+}
+
 static void on_idle(void *ctx)
 {
     *(bool *)ctx = true;
@@ -520,6 +568,8 @@ int main(void)
         cmocka_unit_test(test_an_adapter_hears_how_urgent_a_batch_is_and_how_old),
         cmocka_unit_test(test_what_no_request_can_be_made_of_is_dead_and_the_next_goes),
         cmocka_unit_test(test_an_answer_that_the_store_refuses_is_asked_for_at_the_next_start),
+        cmocka_unit_test(test_an_adapter_learns_when_what_it_told_is_durable),
+        cmocka_unit_test(test_an_adapter_never_hears_that_what_was_lost_is_durable),
         cmocka_unit_test(test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing),
         cmocka_unit_test(test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter),
         cmocka_unit_test(test_without_memory_to_prepare_a_delivery_it_waits_and_is_no_dead_letter),

@@ -295,7 +295,7 @@ static void job_run(struct fake_host *f, struct job *slot)
                        fake_str(j.why));
         break;
     case JOB_DURABLE:
-        j.cb.durable(j.cb_ctx, SL_OK);
+        j.cb.durable(j.cb_ctx, j.status);
         break;
     case JOB_LINKED:
         fake_links_answer(f->links, strdup(j.output), SL_OK, j.cb.linked, j.cb_ctx);
@@ -611,9 +611,24 @@ static void on_park(void *ctx, sl_str why, int64_t after_ms)
 static void on_finish(void *ctx)
 {
     struct fake_done *d = ctx;
+    struct job *job;
 
     CHECK(!d->finished);
     d->finished = true;
+    if (!d->settled || d->never_settled)
+        return;
+    job = job_add(d->host, JOB_DURABLE, d->host->now, d->settled_ctx);
+    job->cb.durable = d->settled;
+    job->status = d->not_settled ? SL_E_INTERNAL : SL_OK;
+}
+
+static void on_settled(void *ctx, sl_durable_cb cb, void *cb_ctx)
+{
+    struct fake_done *d = ctx;
+
+    CHECK(!d->finished && !d->settled && cb);
+    d->settled = cb;
+    d->settled_ctx = cb_ctx;
 }
 
 void fake_done_init(struct fake_done *d, struct fake_host *f, size_t n_records)
@@ -627,6 +642,7 @@ void fake_done_init(struct fake_done *d, struct fake_host *f, size_t n_records)
         .checkpoint = on_checkpoint,
         .park = on_park,
         .finish = on_finish,
+        .settled = on_settled,
     };
 }
 

@@ -123,6 +123,10 @@ struct fake_done {
     size_t token_len;
     uint32_t token_done;
     bool finished, parked;
+    /* what it asked to learn; set one of the two to have the outcomes lost, or never known of */
+    sl_durable_cb settled;
+    void *settled_ctx;
+    bool not_settled, never_settled;
     char *park_why;
     int64_t park_after_ms;
 };

@@ -38,6 +38,7 @@ static struct fake_setting settings[] = {
     { "auth.key", NULL },
     { "describe_every", "0s" }, /* scripts have what they are about, and nothing else */
     { "limits_every", "0s" },
+    { "delete_jobs", "false" },
     { "contacts.external_id", SF_KEY },
     { "contacts.tax_id", "Tax_Id__c" },
     { "contacts.country", "DE" },
@@ -118,12 +119,23 @@ static void open_fixture(struct sf_fixture *x)
     x->closed = false;
 }
 
+static void set(const char *name, const char *value)
+{
+    size_t i = 0;
+
+    while (settings[i].name && strcmp(settings[i].name, name) != 0)
+        i++;
+    assert_non_null(settings[i].name);
+    settings[i].value = value;
+}
+
 int sf_setup(void **state)
 {
     struct sf_fixture *x = calloc(1, sizeof(*x));
 
     assert_non_null(x);
     settings[4].value = sf_pem();
+    set("delete_jobs", "false");
     x->plugin = sl_plugin_v0();
     open_fixture(x);
     *state = x;
@@ -146,6 +158,12 @@ void sf_reopen(struct sf_fixture *x)
 {
     sf_close(x);
     open_fixture(x);
+}
+
+void sf_reopen_with(struct sf_fixture *x, const char *name, const char *value)
+{
+    set(name, value);
+    sf_reopen(x);
 }
 
 int sf_teardown(void **state)

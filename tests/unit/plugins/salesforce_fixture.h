@@ -54,6 +54,8 @@ int sf_teardown(void **state);
 void sf_close(struct sf_fixture *x);
 /** Close, and open anew on a fresh host: what a restart leaves. */
 void sf_reopen(struct sf_fixture *x);
+/** The same with another value of one of the fixture's settings, until the end of the test. */
+void sf_reopen_with(struct sf_fixture *x, const char *name, const char *value);
 
 /** Bind another action, with transport "bulk" unless `params` say otherwise; `create_body` is what
  * a new job of it is asked for with. */

@@ -399,6 +399,42 @@ static void a_session_that_ends_at_any_step_is_renewed_and_the_step_repeated(voi
     }
 }
 
+static void run_well(struct sf_fixture *x)
+{
+    sf_expect_token(x);
+    sf_expect_sent(x, SF_ID, SF_JOB, SF_TWO_CSV);
+    finish_well(x, SF_JOB);
+    sf_deliver(x, SF_TWO, NULL);
+}
+
+static void a_finished_job_is_deleted_once_what_it_told_is_durable_and_never_before(void **state)
+{
+    struct sf_fixture *x = *state;
+
+    run_well(x); /* as it is by itself: no call more than needed */
+    fake_host_run(x->host);
+    sf_check_two(x);
+
+    sf_reopen_with(x, "delete_jobs", "true");
+    run_well(x);
+    x->done.never_settled = true;
+    fake_host_run(x->host);
+    sf_check_two(x);
+
+    sf_reopen(x);
+    run_well(x);
+    x->done.not_settled = true; /* the next process needs its results */
+    fake_host_run(x->host);
+    sf_check_two(x);
+
+    sf_reopen(x);
+    run_well(x);
+    FAKE_EXPECT(x->host, .method = "DELETE", .url = SF_JOB, .status = 503);
+    FAKE_EXPECT(x->host, .method = "DELETE", .url = SF_JOB, .status = 204);
+    fake_host_run(x->host);
+    sf_check_two(x);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sf_setup, sf_teardown)
@@ -418,6 +454,7 @@ int main(void)
         TEST(a_job_whose_upload_was_refused_for_now_is_aborted),
         TEST(a_job_that_was_throttled_before_its_upload_is_removed_later),
         TEST(an_endpoint_that_is_no_good_while_a_job_runs_keeps_the_job),
+        TEST(a_finished_job_is_deleted_once_what_it_told_is_durable_and_never_before),
         TEST(a_session_that_ends_at_any_step_is_renewed_and_the_step_repeated),
     };
 

@@ -68,6 +68,7 @@ def settings(crm):
     config["routes"].remove(route(config, "order-to-supplier"))
     route(config, "order-to-crm")["to"]["transport"] = "bulk"  # however few they are
     merge(config["endpoints"]["crm"], SETTINGS)
+    route(config, "order-to-crm")["to"]["transport"] = "bulk"
     return config
 
 

@@ -298,6 +298,7 @@ struct conf_route {
     char *coalesce_by;            /* jq over the event that names its one piece; NULL: not given */
     bool latest;                  /* latest_by: version; default: the actions' SL_ACTION_UPSERT */
     enum on_dead on_dead; /* block: a dead letter holds back the later ones of its subject */
+    char *dead_event;     /* topic of an event for each that dies; NULL: none */
     /* Where it goes when all is spent: to another endpoint, or to a member of a group; or its event
      * through another route. NULL: nowhere. */
     struct conf_target *fallback; /* own; SEND or GROUP */

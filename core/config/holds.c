@@ -10,7 +10,6 @@
 
 #define CHOICES_MAX 16
 #define FIELDS_MAX  16 /* of a choice */
-#define TOPIC_MAX   256
 
 #define SEC  INT64_C(1000)
 #define DAY  (86400 * SEC)
@@ -219,8 +218,9 @@ static const char *const verbs[] = { "list",    "show",       "release", "reject
                                      "arrived", "send-again", NULL };
 
 /** Types under which the gateway itself holds, and which it lets go by its own rules. */
-static const char *const own_types[] = { "unknown-outcome", "interlock", "fallback", "route-paused", HOLD_LOOK_UP,
-                                         "orphaned",        "restored",  "poison",   NULL };
+static const char *const own_types[] = { "unknown-outcome", "interlock",  "fallback",
+                                         "route-paused",    HOLD_LOOK_UP, "orphaned",
+                                         "restored",        "poison",     NULL };
 
 static bool stands_in(const char *const *list, const char *name)
 {

@@ -7,6 +7,8 @@
 #include "config/options.h"
 #include "config/values.h"
 
+#define TOPIC_MAX 256 /* bytes of a topic */
+
 #define NAME_WANTED "1 to 63 of a-z, 0-9 and \"-\", beginning with a letter or digit"
 
 struct load {

@@ -105,6 +105,11 @@ void order_load(struct load *l, struct conf_route *r, const sl_values *v,
         r->after_line = after->line;
         r->after_column = after->column;
     }
+    if (r->dead_event &&
+        (!r->dead_event[0] || strlen(r->dead_event) > TOPIC_MAX || strchr(r->dead_event, '*')))
+        report_at(&l->rd.report, values_get(v, "dead_event")->line,
+                  values_get(v, "dead_event")->column,
+                  "\"dead_event\" wants a topic of at most %d bytes without \"*\"", TOPIC_MAX);
     if (r->on_dead == ON_DEAD_BLOCK && !r->ordered)
         report_at(&l->rd.report, dead->line, dead->column,
                   "\"on_dead: block\" needs \"ordered: true\": without order nothing comes after "

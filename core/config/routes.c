@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include "base/mem.h"
 
-#define TOPIC_MAX 256
-
 const char *const priority_names[PRIORITY__COUNT] = { "critical", "high", "normal", "low" };
 
 uint8_t priority_parse(const char *name, uint8_t otherwise)
@@ -253,6 +251,7 @@ void route_finish(struct conf_route *r)
     free(r->map);
     free(r->choose);
     free(r->coalesce_by);
+    free(r->dead_event);
     free(r->owner);
     hold_destroy(r->hold);
     hold_destroy(r->wait);

@@ -415,6 +415,35 @@ static void settle_commit(struct settle *s)
     commit_go(c);
 }
 
+static bool emits(const struct extras *x, uint64_t num, sl_str topic)
+{
+    for (size_t i = 0; i < x->n_emits; i++)
+        if (x->emits[i].cause == num && str_eq(x->emits[i].topic, topic))
+            return true;
+    return false;
+}
+
+/* A route may want to hear of its dead letters, unless the adapter said so itself, and better. */
+static void tell_dead(struct extras *x, const struct delivery *d, sl_str why)
+{
+    sl_str topic = str_of(d->route->dead_event);
+    struct buf body = { 0 };
+    char name[32];
+
+    if (!topic.len || emits(x, d->num, topic))
+        return;
+    delivery_name(d->num, name);
+    buf_cstr(&body, "{\"status\":\"failed\",\"why\":");
+    buf_json_str(&body, why);
+    buf_cstr(&body, ",\"subject\":");
+    buf_json_str(&body, str_of(d->subject));
+    buf_cstr(&body, ",\"route\":");
+    buf_json_str(&body, str_of(d->route->name));
+    buf_printf(&body, ",\"delivery\":\"%s\"}", name);
+    extras_emit(x, d, &(sl_emit){ .topic = topic, .body = buf_view(&body) }, 1, false);
+    buf_finish(&body);
+}
+
 void settle_write(struct lane *l, uint64_t batch, const char *who, struct rec_move *moves, size_t n,
                   struct extras *x, void (*then)(struct flow *f, int status, void *ctx), void *ctx)
 {
@@ -432,5 +461,11 @@ void settle_write(struct lane *l, uint64_t batch, const char *who, struct rec_mo
         .ctx = ctx,
     };
     *x = (struct extras){ 0 };
+    for (size_t i = 0; i < n; i++) {
+        const struct delivery *d = moves[i].state == DS_DEAD ? flow_delivery(l->flow, moves[i].num)
+                                                             : NULL;
+        if (d && d->route)
+            tell_dead(&s->extras, d, moves[i].reason);
+    }
     settle_commit(s);
 }

@@ -13,7 +13,7 @@ import time
 import pytest
 import yaml
 
-from flow.harness import ROOT, Late, absolute, merge, messages, stays, wait_until
+from flow.harness import ROOT, Late, absolute, merge, messages, route, stays, wait_until
 from sandbox.client import Process, request
 
 CALLOUT_SECRET = "what the Apex signs with"
@@ -49,6 +49,7 @@ def gateway(make_gateway, crm, shop, desk):
             "shop": {"shop": "example.myshopify.com", "admin": {"url": shop.url, "settle": "2s"}},
             "portal": {"base_url": desk.url}}):
         merge(endpoints, copy.deepcopy(changes))
+    route(config, "quote-to-draft-order")["retry"] = {"max_attempts": 8}
     return make_gateway(config, {
         "CRM_KEY": crm.private_key, "CALLOUT_SECRET": CALLOUT_SECRET, "STATUS_SECRET": "what nobody can guess",
         "SHOPIFY_SECRET": "sandbox-app-secret-current", "SHOPIFY_ADMIN_TOKEN": ADMIN_TOKEN,
@@ -154,6 +155,22 @@ def test_a_sku_that_the_shop_does_not_have_is_told_everywhere(gateway, crm, shop
     assert len(shop.books()["drafts"]) == 1
 
 
+@pytest.mark.slow
+def test_what_is_given_up_is_told_everywhere_too(gateway, crm, shop, desk):
+    quote, = seed_quotes(crm, 1)
+    shop.fault(action="status", at="graphql", status=503)
+    answer = callout(gateway, quote, lines(50))[1]
+    wait_until(lambda: ask(gateway, answer)["status"] == "failed")
+    assert "given up after 8 attempts: HTTP 503" in ask(gateway, answer)["why"]
+    wait_until(lambda: fields(crm, quote).get("Gateway_Status__c") == "failed")
+    assert "HTTP 503" in fields(crm, quote)["Gateway_Error__c"]
+    wait_until(lambda: len(told(desk, quote)) == 2)
+    shop.clear_faults()
+    gateway.decide("replay", gateway.delivery(state="dead")["id"])
+    wait_until(lambda: ask(gateway, answer)["status"] == "ready")
+    wait_until(lambda: fields(crm, quote).get("Gateway_Status__c") == "ready")
+
+
 def test_what_the_map_cannot_read_is_failed_too(gateway, crm):
     quote, = seed_quotes(crm, 1)
     status, answer = callout(gateway, quote, None)
@@ -183,6 +200,7 @@ def test_a_lost_answer_makes_no_second_draft_order(gateway, crm, shop, desk, act
     assert sorted(one["status"] for one in told(desk, quote)) == ["processing", "ready"]
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_makes_one_draft_order(gateway, crm, shop, desk):
     quotes = seed_quotes(crm, 12)
     rng = random.Random(7)

@@ -48,6 +48,8 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/endpoints/{}/drain", api_drain },
     { "POST", "/v1/endpoints/{}/resume", api_resume },
     { "GET", "/v1/feeds", api_feeds },
+    { "GET", "/v1/reconcile", api_reconcile_show },
+    { "POST", "/v1/reconcile", api_reconcile },
     { "POST", "/v1/endpoints/{}/poll", api_poll },
     { "POST", "/v1/endpoints/{}/report", api_report },
     { "GET", "/v1/routes", api_route_list },

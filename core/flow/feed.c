@@ -48,9 +48,8 @@ int64_t feed_backoff(uint32_t failures)
     return ms < LONGEST_MS ? ms : LONGEST_MS;
 }
 
-/** Why its endpoint is not to be asked anything; NULL: it may be. As for a look-up, a question may
- *  be what finds out that a parked endpoint is well again. */
-static const char *closed_for(const struct lane *l)
+/* As for a look-up, a question may be what finds out that a parked endpoint is well again. */
+const char *feed_closed_for(const struct lane *l)
 {
     uint64_t now = uv_now(l->flow->loop);
 
@@ -83,7 +82,7 @@ static void try_begin(struct feed *d, int64_t now)
 {
     uint64_t wait;
 
-    d->waits = closed_for(d->lane);
+    d->waits = feed_closed_for(d->lane);
     if (d->waits) {
         d->look_ms = now + AGAIN_MS;
     } else if ((wait = pace_question(d->lane, d->number, uv_now(d->flow->loop)))) {
@@ -388,7 +387,7 @@ int flow_poll(struct flow *f, sl_str endpoint, sl_str feed, const char **ret_wai
         return UV_ENOENT;
     if (d->poll)
         return UV_EALREADY;
-    *ret_waits = !d->read || !f->started ? "the gateway is starting" : closed_for(d->lane);
+    *ret_waits = !d->read || !f->started ? "the gateway is starting" : feed_closed_for(d->lane);
     if (*ret_waits)
         return UV_EAGAIN;
     d->next_ms = clock_wall_ms();

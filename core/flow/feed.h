@@ -55,6 +55,9 @@ int64_t feed_next(const struct conf_feed *c, int64_t began_ms, int64_t after_ms)
 /** How long so many failures in a row put the next poll off. */
 int64_t feed_backoff(uint32_t failures);
 
+/** Why an endpoint is not to be asked anything now; NULL: it may be. */
+const char *feed_closed_for(const struct lane *l);
+
 /* ---- poll.c ---- */
 
 /** feed.lane has an open adapter. feed_polled() follows, perhaps before this returns. */

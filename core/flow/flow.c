@@ -1,7 +1,7 @@
-#include "flow/find.h"
-#include "flow/with.h"
 #include "flow/flow.h"
+#include "flow/find.h"
 #include "flow/lookup.h"
+#include "flow/with.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,7 @@
 #include "flow/order.h"
 #include "flow/parents.h"
 #include "flow/pause.h"
+#include "flow/reconcile.h"
 #include "flow/replay.h"
 #include "flow/state.h"
 
@@ -291,6 +292,7 @@ void flow_destroy(struct flow *f)
     await_close(f);
     lookups_close(f);
     feeds_close(f);
+    reconcile_close(f);
     dead_finish(f);
     replays_close(f);
     latest_finish(f);

@@ -313,6 +313,17 @@ int flow_poll(struct flow *f, sl_str endpoint, sl_str feed, const char **ret_wai
  *  adapter makes none; UV_EAGAIN: it is closed. */
 int flow_report(struct flow *f, sl_str endpoint, sl_str name,
                 void (*cb)(void *ctx, sl_status status, sl_str text), void *ctx);
+/** Compare what a route has delivered to an endpoint with what is there: see reconcile.h. */
+struct reconcile_ask {
+    const char *endpoint, *route;
+    int64_t since_ms, until_ms; /* delivered in [since, until); 0: any */
+    uint32_t named;             /* so many of what is not as it was sent are named */
+};
+/** It begins. UV_ENOENT, UV_EINVAL (its adapter cannot), UV_EBUSY (another one is running),
+ * UV_EAGAIN (its endpoint cannot be asked), with `fail`. */
+int flow_reconcile(struct flow *f, const struct reconcile_ask *ask, struct fail *fail);
+/** Append the one that runs, or the last, as JSON. False: there was none. */
+bool flow_reconcile_show(const struct flow *f, struct buf *out);
 
 /** Why a delivery does not go now, and until when. */
 struct why {

@@ -348,6 +348,8 @@ struct flow {
     uint64_t feeds_made;
     bool feeds_asked; /* ... what a process before knew of them is being read */
     uv_timer_t feed_timer;
+    struct reconcile *reconcile; /* reconcile.c: the one that runs, or the last; NULL: none */
+    uint64_t reconciles;
     struct lookup *lookups;             /* lookup.c: hash by num */
     struct finds *finds;                /* find.c: own; NULL: nothing was asked for yet */
     struct list withs;                  /* with.c: events that wait for rows ... */

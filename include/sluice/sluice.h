@@ -480,6 +480,28 @@ typedef struct sl_poll_out {
     void (*finish)(void *ctx, sl_status status, sl_str why, int64_t after_ms);
 } sl_poll_out;
 
+/* ---- comparing: is what was delivered still there, as it was sent? --------------------------- */
+
+#define SL_COMPARED_SAME    1 /* it is there, and says what was sent */
+#define SL_COMPARED_MISSING 2 /* there is none */
+#define SL_COMPARED_DIFFERS 3 /* it is there and says something else */
+#define SL_COMPARED_UNSURE  4 /* it cannot be told of this one */
+
+/** How compare() answers. Valid until finish() was called; views borrowed for the call.
+ *  @since 0.3 */
+typedef struct sl_compare_out {
+    uint32_t size;
+    uint32_t _reserved;
+    void *ctx;
+    /** Of record `index`: SL_COMPARED_*, and for the operator what is other: "Amount: sent 19.90,
+     *  there 25.00"; no secrets. What is never told counts as unsure. */
+    void (*record)(void *ctx, size_t index, uint32_t verdict, sl_str text);
+    /** The end; exactly once, last. With an error nothing that was told counts, and the same
+     *  records are asked for again, but after SL_E_INVALID, SL_E_UNSUPPORTED and SL_E_CANCELLED:
+     *  `why` says what is wrong. */
+    void (*finish)(void *ctx, sl_status status, sl_str why);
+} sl_compare_out;
+
 /* ---- host services ------------------------------------------------------------------------- */
 
 typedef struct sl_http_request {
@@ -779,6 +801,12 @@ typedef struct sl_plugin {
      *  SL_E_NOT_FOUND: there is no report of this name; SL_E_UNSUPPORTED: the endpoint is not set up
      *  for it; SL_E_LIMIT: one is being made. NULL: it makes none. @since 0.3 */
     void (*report)(void *self, sl_str name, sl_report_cb cb, void *cb_ctx);
+
+    /* As a destination whose books can be compared. */
+    /** Compare what was sent with what is there. `batch` has up to 200 records that were delivered
+     *  with the action of `handle`, of which `delivery`, `body` and `request` are filled in; it is
+     *  valid until out->finish(). Reads only. NULL: it cannot be compared. @since 0.3 */
+    void (*compare)(void *self, void *handle, const sl_batch *batch, const sl_compare_out *out);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -272,3 +272,21 @@ void errors_of_oauth(const sl_http_answer *a, struct answer *ret)
     }
     oauth_refusal(a, ret);
 }
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+sl_status errors_status(enum verdict v)
+{
+    switch (v) {
+    case ANSWER_CANCELLED:
+        return SL_E_CANCELLED;
+    case ANSWER_NOT_SENT:
+    case ANSWER_LOST:
+        return SL_E_NETWORK;
+    case ANSWER_BUSY:
+    case ANSWER_THROTTLED:
+        return SL_E_LIMIT;
+    default:
+        return SL_E_INVALID;
+    }
+}

@@ -39,6 +39,9 @@ void errors_of_api(const sl_http_answer *a, struct answer *ret);
  *  sent yet, and a refusal is a fault of the configuration. */
 void errors_of_oauth(const sl_http_answer *a, struct answer *ret);
 
+/** What it means for a question that is asked again and again. */
+sl_status errors_status(enum verdict v);
+
 /** A failed job's errorMessage: 1 if the same rows would fail again. */
 bool errors_job_is_permanent(const char *message);
 /** The field that "Field name not found : Foo__c" names; empty: none. View into `message`. */

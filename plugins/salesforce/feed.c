@@ -15,8 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "iso_time.h"
 #include "query.h"
+#include "when.h"
 
 #define REST_ROWS   500
 #define TURN_ROWS   50 /* each is described as it is emitted */
@@ -80,22 +82,6 @@ static void finish(struct feed_poll *p, sl_status status, const char *why, int64
     say(text, sizeof(text), "%s", why);
     poll_free(p);
     out->finish(out->ctx, status, str_of(text), after_ms);
-}
-
-static sl_status status_of(enum verdict v)
-{
-    switch (v) {
-    case ANSWER_CANCELLED:
-        return SL_E_CANCELLED;
-    case ANSWER_NOT_SENT:
-    case ANSWER_LOST:
-        return SL_E_NETWORK;
-    case ANSWER_BUSY:
-    case ANSWER_THROTTLED:
-        return SL_E_LIMIT;
-    default:
-        return SL_E_INVALID;
-    }
 }
 
 /* ---- STORING ------------------------------------------------------------------------------- */
@@ -211,7 +197,7 @@ static void end_of_query(struct feed_poll *p)
     if (p->why[0]) {
         finish(p, SL_E_INVALID, p->why, 0);
     } else if (!p->end.ok) {
-        finish(p, status_of(p->end.verdict), p->end.why, p->end.after_ms);
+        finish(p, errors_status(p->end.verdict), p->end.why, p->end.after_ms);
     } else {
         if (time_normalise(str_of(p->end.created), created) == SL_OK)
             feed_later(p->newest, created);
@@ -240,27 +226,6 @@ static void begin_query(struct feed_poll *p)
 
 /* ---- TELLING: the rows of one answer ------------------------------------------------------- */
 
-/* API names have no case. */
-static const json_t *member_of(const json_t *record, sl_str name)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)record, key,
-                        value) if (str_same_nocase(str_of(key), name)) return value;
-    return NULL;
-}
-
-/* A field of a record by its path; nested are the parents. */
-static const json_t *field_of(const json_t *record, const char *path)
-{
-    const char *dot = strchr(path, '.');
-
-    if (!dot)
-        return member_of(record, str_of(path));
-    return field_of(member_of(record, (sl_str){ path, (size_t)(dot - path) }), dot + 1);
-}
-
 static void text_of(const json_t *value, struct text *to)
 {
     char *dumped = NULL;
@@ -282,7 +247,7 @@ static void tell_record(struct feed_poll *p, const json_t *record)
     struct text all = { 0 };
 
     for (size_t i = 0; fields && from && i < n; i++) {
-        text_of(field_of(record, p->feed->columns[i]), &all);
+        text_of(compare_field(record, str_of(p->feed->columns[i])), &all);
         from[i + 1] = all.len;
     }
     if (fields && from && !all.failed) {
@@ -330,12 +295,15 @@ static void go_on(struct feed_poll *p)
 /* Salesforce's clock, or ours if that is behind it: one that runs ahead would skip rows. */
 static void take_date(struct feed_poll *p, const struct answer *a)
 {
-    char date[32], now[32];
+    int64_t now = p->sf->host->wall_ms(p->sf->host->ctx), at;
+    char text[32];
 
-    feed_time(p->sf->host->wall_ms(p->sf->host->ctx), now);
-    for (size_t i = 0; i < a->n_headers; i++)
-        if (str_is_nocase(a->headers[i].name, "Date") && feed_http_date(a->headers[i].value, date))
-            feed_later(p->newest, strcmp(date, now) <= 0 ? date : now);
+    for (size_t i = 0; i < a->n_headers; i++) {
+        if (!str_is_nocase(a->headers[i].name, "Date") || !when_http(a->headers[i].value, &at))
+            continue;
+        feed_time(at < now ? at : now, text);
+        feed_later(p->newest, text);
+    }
 }
 
 static void on_asked(void *ctx, const struct answer *a)
@@ -343,7 +311,7 @@ static void on_asked(void *ctx, const struct answer *a)
     struct feed_poll *p = ctx;
 
     if (a->verdict != ANSWER_OK && !a->too_large) {
-        finish(p, status_of(a->verdict), a->why, a->after_ms);
+        finish(p, errors_status(a->verdict), a->why, a->after_ms);
         return;
     }
     if (!a->too_large)

@@ -49,5 +49,3 @@ void feed_earlier(const char *from, int64_t ms, char ret[32]);
 /** The later one of two such times into `a`. */
 void feed_later(char a[32], const char *b);
 void feed_time(int64_t wall_ms, char ret[32]);
-/** An HTTP date as such a time; false: it is none. */
-bool feed_http_date(sl_str date, char ret[32]);

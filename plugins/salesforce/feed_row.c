@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "iso_time.h"
+#include "when.h"
 
 /* ---- times --------------------------------------------------------------------------------- */
 
@@ -27,15 +28,9 @@ void feed_time(int64_t wall_ms, char ret[32])
 
 static int64_t ms_of(const char *text)
 {
-    struct tm tm = { 0 };
-    int ms = 0;
+    int64_t ms;
 
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms) != 7)
-        return 0;
-    tm.tm_year -= 1900;
-    tm.tm_mon--;
-    return (int64_t)timegm(&tm) * 1000 + ms;
+    return when_iso(str_of(text), &ms) ? ms : 0;
 }
 
 void feed_earlier(const char *from, int64_t ms, char ret[32])
@@ -52,20 +47,6 @@ void feed_later(char a[32], const char *b)
 {
     if (strcmp(b, a) > 0)
         say(a, 32, "%s", b);
-}
-
-bool feed_http_date(sl_str date, char ret[32])
-{
-    struct tm tm = { 0 };
-    char text[40];
-    const char *end;
-
-    say(text, sizeof(text), "%.*s", (int)(date.len < 39 ? date.len : 39), date.len ? date.ptr : "");
-    end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    if (!end || *end)
-        return false;
-    feed_time((int64_t)timegm(&tm) * 1000, ret);
-    return true;
 }
 
 /* ---- the statement ------------------------------------------------------------------------- */

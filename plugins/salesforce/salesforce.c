@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collections.h"
+#include "compare.h"
 #include "describe.h"
 #include "feed.h"
 #include "find.h"
@@ -317,6 +318,7 @@ static void salesforce_close(void *self)
     feed_close(sf);
     contacts_close(sf);
     collections_close(sf);
+    compare_close(sf);
     query_close(sf);
     describe_close(sf);
     limits_close(sf);
@@ -424,6 +426,7 @@ static const sl_plugin plugin = {
     .find = &salesforce_find,
     .parent_key = parent_key,
     .batching = transport_batching,
+    .compare = compare_start,
 };
 
 const sl_plugin *sl_plugin_v0(void)

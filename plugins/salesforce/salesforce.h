@@ -27,6 +27,7 @@ struct reap;
 struct leftover;
 struct feed_poll;
 struct find;
+struct comparison;
 struct call;
 struct described;
 struct probing;
@@ -87,6 +88,7 @@ struct salesforce {
     void (*transport)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
     struct feed_poll *polls;
     struct find *finds;
+    struct comparison *comparisons;
     struct text row_key; /* what row_key() gave last */
     struct text parent;  /* what parent_key() gave last */
     struct row row;      /* scratch of both */

@@ -27,6 +27,10 @@ CHECK_VALUE(SL_BUDGET_MAX, 1000000000000);
 CHECK_VALUE(SL_BUDGET_POINTS, 3);
 CHECK_VALUE(SL_BUDGET_QUOTA, 4);
 CHECK_VALUE(SL_BUDGET_REQUESTS, 1);
+CHECK_VALUE(SL_COMPARED_DIFFERS, 3);
+CHECK_VALUE(SL_COMPARED_MISSING, 2);
+CHECK_VALUE(SL_COMPARED_SAME, 1);
+CHECK_VALUE(SL_COMPARED_UNSURE, 4);
 CHECK_VALUE(SL_CONFIRM_AGAIN, 5);
 CHECK_VALUE(SL_CONFIRM_EARLY, 3);
 CHECK_VALUE(SL_CONFIRM_NO, 2);
@@ -301,6 +305,13 @@ CHECK_OFFSET(sl_poll_out, emit, 32);
 CHECK_OFFSET(sl_poll_out, checkpoint, 40);
 CHECK_OFFSET(sl_poll_out, finish, 48);
 
+CHECK_SIZE(sl_compare_out, 32);
+CHECK_OFFSET(sl_compare_out, size, 0);
+CHECK_OFFSET(sl_compare_out, _reserved, 4);
+CHECK_OFFSET(sl_compare_out, ctx, 8);
+CHECK_OFFSET(sl_compare_out, record, 16);
+CHECK_OFFSET(sl_compare_out, finish, 24);
+
 CHECK_SIZE(sl_http_request, 88);
 CHECK_OFFSET(sl_http_request, size, 0);
 CHECK_OFFSET(sl_http_request, _reserved, 4);
@@ -383,7 +394,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 264);
+CHECK_SIZE(sl_plugin, 272);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -418,6 +429,7 @@ CHECK_OFFSET(sl_plugin, batching, 232);
 CHECK_OFFSET(sl_plugin, probe, 240);
 CHECK_OFFSET(sl_plugin, find, 248);
 CHECK_OFFSET(sl_plugin, report, 256);
+CHECK_OFFSET(sl_plugin, compare, 264);
 /* to here */
 /* clang-format on */
 #endif

@@ -100,6 +100,18 @@ static void fake_poll(void *self, void *handle, sl_str cursor, const sl_poll_out
     c->poll = out;
 }
 
+static void fake_compare(void *self, void *handle, const sl_batch *b, const sl_compare_out *out)
+{
+    struct call *c = call_new(self, CALL_COMPARE);
+
+    (void)handle;
+    c->batch = b;
+    c->compare = out;
+    c->n = b->n_records;
+    for (size_t i = 0; i < c->n && i < 10; i++)
+        note_record(c, i, &b->records[i]);
+}
+
 /** The request is made at once: the callback comes inside prepare(). */
 static void fake_prepare(void *self, void *handle, const sl_record *r, sl_prepare_cb cb, void *ctx)
 {
@@ -206,6 +218,7 @@ static const sl_plugin plugin = {
     .lookup = fake_lookup,
     .feeds = feeds,
     .poll = fake_poll,
+    .compare = fake_compare,
 };
 
 void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms)
@@ -264,6 +277,17 @@ void rig_look_up(struct call *c, uint32_t verdict, const char *body)
 
     call_over(c);
     cb(ctx, &a);
+}
+
+void rig_compared(struct call *c, const uint32_t *verdicts, sl_status status)
+{
+    const sl_compare_out *out = c->compare;
+
+    for (size_t i = 0; i < c->n; i++)
+        if (verdicts[i])
+            out->record(out->ctx, i, verdicts[i], STR("the test"));
+    call_over(c);
+    out->finish(out->ctx, status, STR("the test"));
 }
 
 void rig_polled(struct call *c, sl_status status, int64_t after_ms)

@@ -24,7 +24,7 @@
 
 enum { SHOP, CRM, OTHER, RIG_ENDPOINTS };
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE }; /* plain, idempotent, batches of 10, once */
-enum call_kind { CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_LOOKUP, CALL_POLL };
+enum call_kind { CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_LOOKUP, CALL_POLL, CALL_COMPARE };
 
 /** The flow called the adapter, which has not answered yet. */
 struct call {
@@ -33,8 +33,9 @@ struct call {
     const sl_batch *batch;
     const sl_done *done;
     sl_confirm_cb confirmed;
-    sl_lookup_cb looked_up;  /* names: topic, subject */
-    const sl_poll_out *poll; /* token: its cursor */
+    sl_lookup_cb looked_up;        /* names: topic, subject */
+    const sl_poll_out *poll;       /* token: its cursor */
+    const sl_compare_out *compare; /* batch, n, names */
     void *ctx;
     size_t n;
     char names[10][32], keys[10][40], token[32];
@@ -98,6 +99,8 @@ void rig_answer(struct call *c, uint32_t kind); /* every record, and finish() */
 void rig_not_sent(struct call *c, int64_t after_ms);
 void rig_confirm(struct call *c, uint32_t verdict);
 void rig_look_up(struct call *c, uint32_t verdict, const char *body);
+/** Each of the call's records so, and finish(). */
+void rig_compared(struct call *c, const uint32_t *verdicts, sl_status status);
 void rig_polled(struct call *c, sl_status status, int64_t after_ms); /* finish() */
 enum delivery_state rig_state(struct flow_rig *rig, uint64_t num); /* in the index; rig->row too */
 int rig_decide(struct flow_rig *rig, enum decision what, uint64_t num, const struct decide *more);

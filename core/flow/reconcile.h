@@ -1,0 +1,17 @@
+/*
+ * reconcile.h - did what was delivered arrive, and does it still say what was sent? Deliveries of
+ * one route to one endpoint, page by page, compared by the endpoint's adapter.
+ *
+ *   SELECT (a page of delivered ones) -> READ (what was sent) -> COMPARE (the adapter)
+ *   -> SIFT (is a difference one, or has a newer delivery written over it?) -> SELECT ...
+ *
+ * Nothing is sent and nothing is written: what is found is counted, and the first of it named. One
+ * at a time; the last one stays to be looked at until the next begins.
+ *
+ * Thread: loop.
+ */
+#pragma once
+
+#include "flow/state.h"
+
+void reconcile_close(struct flow *f);

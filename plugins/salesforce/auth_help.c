@@ -6,9 +6,9 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "salesforce.h"
+#include "when.h"
 
 #define SKEW_S 60 /* clocks may differ by less without harm */
 
@@ -57,19 +57,12 @@ static void explain_audience(const struct salesforce *sf, struct answer *a)
 /* How far this clock is ahead of the answer's Date, in seconds; 0: it says none. */
 static int64_t ahead_s(const struct salesforce *sf, const sl_http_answer *a)
 {
-    char text[64] = "";
-    struct tm at = { 0 };
-    const char *end;
+    int64_t theirs = 0;
 
     for (size_t i = 0; i < a->n_headers; i++)
-        if (str_is_nocase(a->headers[i].name, "Date"))
-            say(text, sizeof(text), "%.*s",
-                (int)(a->headers[i].value.len < 60 ? a->headers[i].value.len : 60),
-                a->headers[i].value.ptr);
-    end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &at);
-    if (!end || *end)
-        return 0;
-    return sf->host->wall_ms(sf->host->ctx) / 1000 - (int64_t)timegm(&at);
+        if (str_is_nocase(a->headers[i].name, "Date") && when_http(a->headers[i].value, &theirs))
+            return (sf->host->wall_ms(sf->host->ctx) - theirs) / 1000;
+    return 0;
 }
 
 static void explain_clock(const struct salesforce *sf, const sl_http_answer *a, struct answer *to)

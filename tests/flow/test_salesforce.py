@@ -17,9 +17,9 @@ ONE_JOB = {"batch": {"records": 6, "age": "1h", "quick": "1h"}, "timeout": {"fir
 
 @pytest.fixture
 def salesforce(make_gateway, crm):
-    """salesforce(settings): a gateway whose only destination is the CRM."""
+    """salesforce(settings): a gateway whose only destination is the CRM. `change`: what else the test changes."""
 
-    def make(changes=None, **top):
+    def make(changes=None, change=None, **top):
         config = demo_config("http://unused", crm=crm.url, **top)
         del config["endpoints"]["byron"]
         config["routes"].remove(route(config, "order-to-supplier"))
@@ -27,6 +27,8 @@ def salesforce(make_gateway, crm):
         endpoint = config["endpoints"]["crm"]
         merge(endpoint, SETTINGS)
         merge(endpoint, changes or {})
+        if change:
+            change(config)
         return make_gateway(config, {"DEMO_CRM_KEY": crm.private_key})
 
     return make

@@ -12,6 +12,7 @@ SYSTEM_FIELDS = {
     "SystemModstamp": {"type": "datetime", "read_only": True},
     "IsDeleted": {"type": "boolean", "read_only": True},
     "CreatedById": {"type": "reference", "to": "User", "relationship": "CreatedBy", "read_only": True},
+    "LastModifiedById": {"type": "reference", "to": "User", "relationship": "LastModifiedBy", "read_only": True},
     "OwnerId": {"type": "reference", "to": "User", "relationship": "Owner"},
 }
 
@@ -132,6 +133,7 @@ WITH_CURRENCY = ("Account", "Contact", "Opportunity", "OpportunityLineItem", "Or
 ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 ORG_ID = "00D5g00000Org01EAB"
 USER_ID = "0055g00000Usr01AAB"
+SOMEBODY_ID = "0055g00000Usr02AAB"  # who wrote what was there before
 
 
 def long_id(id15):

@@ -239,12 +239,13 @@ class Store:
     def write(self, sobject, record_id, clean, source):
         created = record_id is None
         stamp = self.clock.stamp()
+        writer = sf.SOMEBODY_ID if source == "seed" else sf.USER_ID
         if created:
             self.count += 1
             record_id = sf.make_id(self.schema.prefix(sobject), self.count)
             self.remember(sobject, record_id)
             self.records[sobject][record_id] = {
-                "fields": {"Id": record_id, "IsDeleted": False, "CreatedDate": stamp},
+                "fields": {"Id": record_id, "IsDeleted": False, "CreatedDate": stamp, "CreatedById": writer},
                 "versions": 0, "sources": []}
             clean = {**self.schema.defaults(sobject), **clean}
         else:
@@ -252,6 +253,7 @@ class Store:
         record = self.records[sobject][record_id]
         self.put(sobject, record_id, clean)
         record["fields"]["SystemModstamp"] = record["fields"]["LastModifiedDate"] = stamp
+        record["fields"]["LastModifiedById"] = writer
         record["versions"] += 1
         record["sources"].append(source)
         if self.rules:

@@ -35,6 +35,17 @@ def test_a_record_is_made_changed_read_and_removed(org):
     assert org.rows(object="Account") == [("", "created"), (made, "updated"), (made, "deleted")]
 
 
+def test_who_made_a_record_and_who_changed_it_last_are_told(org):
+    seeded = org.process.call("POST", "records", [{"object": "Account", "fields": {"Name": "S", "Ext__c": "s"}}])["ids"][0]
+    fields = f"{DATA}/sobjects/Account/{{}}?fields=CreatedById,LastModifiedById"
+    somebody = org.call("GET", fields.format(seeded))[1]["CreatedById"]
+    ours = org.call("GET", fields.format(org.make("Account", Name="A", Ext__c="x/1")))[1]
+    assert ours["CreatedById"] == ours["LastModifiedById"] != somebody
+    org.call("PATCH", f"{DATA}/sobjects/Account/{seeded}", {"Name": "T"})
+    changed = org.call("GET", fields.format(seeded))[1]
+    assert (changed["CreatedById"], changed["LastModifiedById"]) == (somebody, ours["CreatedById"])
+
+
 def test_a_new_record_brings_no_id_and_what_it_lacks_is_named(org):
     assert org.refused("Account", Id="0015g00000Acc01AAB", Name="A") == "INVALID_FIELD_FOR_INSERT_UPDATE"
     status, body = org.call("POST", f"{DATA}/sobjects/Account", {})

@@ -233,6 +233,7 @@ OPTIONS(edit_options) = {
 };
 OPTIONS(duplicates_options) = { { "endpoint", "NAME", "whose books; required" },
                                 { "list", "FILE", "write the merge list: a line a set, merge: no" },
+                                { "csv", "FILE", "write all as CSV, a line a contact" },
                                 OPTION_SOCKET,
                                 { 0 } };
 OPTIONS(reconcile_options) = { { "endpoint", "NAME", "where to look" },

@@ -49,17 +49,72 @@ static void print_sets(json_t *report)
            json_array_size(sets));
 }
 
-/* One JSON object a line: {"merge":"no","set":1,"master":ID,"others":[ID],"name":...,"why":...} */
-static int write_list(json_t *report, const char *path)
+static FILE *create(const char *path)
 {
-    FILE *f = fopen(path, "wx");
+    FILE *f = fopen(path, "wx"); /* what a person has looked through is not written over */
+
+    if (!f)
+        tell("%s cannot be written: %s\n", path, strerror(errno));
+    return f;
+}
+
+static int finish(FILE *f, const char *path, const char *then)
+{
+    if (ferror(f) | fclose(f)) {
+        tell("%s could not be written: %s\n", path, strerror(errno));
+        return EXIT_FAILED;
+    }
+    tell("%s%s\n", path, then);
+    return EXIT_DONE;
+}
+
+/* A cell that a spreadsheet takes for text: names come from outside, and "=..." is a formula. */
+static void put_cell(FILE *f, const char *value, bool last)
+{
+    fputc('"', f);
+    if (*value && strchr("=+-@\t\r", *value))
+        fputc('\'', f);
+    for (; *value; value++) {
+        if (*value == '"')
+            fputc('"', f);
+        fputc(*value, f);
+    }
+    fputs(last ? "\"\n" : "\",", f);
+}
+
+/* A line for each contact of a set. */
+static int write_csv(json_t *report, const char *path)
+{
+    static const char *const names[] = { "id",      "name",        "email",   "phone",
+                                         "company", "external_id", "created", "reasons" };
+    FILE *f = create(path);
     json_t *set, *member;
     size_t i, k;
 
-    if (!f) {
-        tell("%s cannot be written: %s\n", path, strerror(errno));
+    if (!f)
         return EXIT_FAILED;
+    fputs("set,certain,master,id,name,email,phone,company,external_id,created,reasons\n", f);
+    json_array_foreach(json_object_get(report, "sets"), i, set)
+        json_array_foreach(json_object_get(set, "members"), k, member)
+    {
+        fprintf(f, "%lld,%s,", (long long)json_integer_value(json_object_get(set, "set")),
+                json_is_true(json_object_get(set, "certain")) ? "true" : "false");
+        put_cell(f, json_text(set, "master"), false);
+        for (size_t n = 0; n < 8; n++)
+            put_cell(f, json_text(member, names[n]), n == 7);
     }
+    return finish(f, path, "");
+}
+
+/* One JSON object a line: {"merge":"no","set":1,"master":ID,"others":[ID],"name":...,"why":...} */
+static int write_list(json_t *report, const char *path)
+{
+    FILE *f = create(path);
+    json_t *set, *member;
+    size_t i, k;
+
+    if (!f)
+        return EXIT_FAILED;
     json_array_foreach(json_object_get(report, "sets"), i, set)
     {
         const char *master = json_text(set, "master"), *name = "", *why = "";
@@ -81,17 +136,13 @@ static int write_list(json_t *report, const char *path)
         fputc('\n', f);
         json_decref(line);
     }
-    if (ferror(f) | fclose(f)) {
-        tell("%s could not be written: %s\n", path, strerror(errno));
-        return EXIT_FAILED;
-    }
-    tell("%s: set \"merge\" to \"yes\" where it is right\n", path);
-    return EXIT_DONE;
+    return finish(f, path, ": set \"merge\" to \"yes\" where it is right");
 }
 
 int command_report_duplicates(struct cli *cli)
 {
     const char *endpoint = cli_value(cli, "endpoint"), *list = cli_value(cli, "list");
+    const char *csv = cli_value(cli, "csv");
     struct buf target = { 0 };
     struct answer a;
     int r;
@@ -107,9 +158,11 @@ int command_report_duplicates(struct cli *cli)
         return r;
     if (list)
         r = write_list(a.json, list);
-    else if (cli->json)
+    if (csv && r == EXIT_DONE)
+        r = write_csv(a.json, csv);
+    if (!list && !csv && cli->json)
         answer_print(&a);
-    else
+    else if (!list && !csv)
         print_sets(a.json);
     answer_finish(&a);
     return r;

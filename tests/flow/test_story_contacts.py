@@ -1,5 +1,6 @@
 """Customers go into a CRM that knows people already: who is known is not made twice, and who could be two is asked."""
 
+import csv
 import json
 
 import pytest
@@ -158,6 +159,10 @@ def test_a_report_names_who_is_in_the_crm_twice_and_gives_a_merge_list(crm_and_g
     gateway.cli("report", "duplicates", "--endpoint", "crm", "--list", str(path))
     line, = [json.loads(one) for one in path.read_text().splitlines()]
     assert line["merge"] == "no" and line["master"] == eva and line["others"] == [other]
+    sheet = tmp_path / "duplicates.csv"
+    gateway.cli("report", "duplicates", "--endpoint", "crm", "--csv", str(sheet))
+    rows = list(csv.DictReader(sheet.open()))
+    assert {one["id"] for one in rows} == {eva, other} and {one["master"] for one in rows} == {eva}
     refused = gateway.cli("report", "duplicates", "--endpoint", "crm", "--list", str(path), ok=False)
     assert refused.code == 1 and "File exists" in refused.err  # what a person has approved is not written over
     assert gateway.cli("report", "duplicates", "--endpoint", "acme-shop", ok=False).code == 4

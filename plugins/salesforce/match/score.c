@@ -291,18 +291,31 @@ struct account *match_account(const struct match_index *ix, const struct person 
 
 /* ---- the verdict --------------------------------------------------------------------------- */
 
+/* Is the second one in the first one's way? */
+static bool rivals(const struct match *best, const struct match *other)
+{
+    /* two that are certain, or of one name and address, are one person twice: which one to keep
+     * somebody says */
+    return other->certain || other->score > best->score - MARGIN ||
+           ((other->why & (WHY_EMAIL | WHY_ROLE_EMAIL)) && other->name >= NAME_VARIANT);
+}
+
 static enum verdict_of_match verdict_of(const struct matches *all, size_t namesakes)
 {
-    const struct match *best = &all->items[0], *second = all->n > 1 ? &all->items[1] : NULL;
-    bool by_address = best->why & (WHY_EMAIL | WHY_ROLE_EMAIL);
+    const struct match *best = &all->items[0];
+    bool by_address;
 
     if (all->n == 0)
         return MATCH_NONE;
+    by_address = best->why & (WHY_EMAIL | WHY_ROLE_EMAIL);
     if (best->why & WHY_EXTERNAL_ID)
-        return second && (second->why & WHY_EXTERNAL_ID) ? MATCH_AMBIGUOUS : MATCH_CERTAIN;
-    /* two that are certain are one person twice: somebody says which to keep */
-    if (!best->certain || (second && (second->certain || second->score > best->score - MARGIN)))
+        return all->n > 1 && (all->items[1].why & WHY_EXTERNAL_ID) ? MATCH_AMBIGUOUS
+                                                                   : MATCH_CERTAIN;
+    if (!best->certain)
         return MATCH_AMBIGUOUS;
+    for (size_t i = 1; i < all->n; i++)
+        if (rivals(best, &all->items[i]))
+            return MATCH_AMBIGUOUS;
     return by_address || namesakes == 0 ? MATCH_CERTAIN : MATCH_AMBIGUOUS;
 }
 

@@ -96,8 +96,10 @@ static const struct {
 
 static void copy(char *to, size_t size, const char *from)
 {
-    size_t n = strnlen(from, size - 1);
+    size_t n = strlen(from);
 
+    if (n > size - 1)
+        n = size - 1;
     memmove(to, from, n);
     to[n] = '\0';
 }
@@ -402,11 +404,14 @@ static bool fits_two(const struct world *w, const struct world_card *r)
     }
     if (!twin || twin->n_contacts == 0 || p->n_contacts == 0)
         return false;
+    /* a couple's mailbox, of both in the CRM too, and no first name */
     if (strcmp(p->email, twin->email) == 0 && strcmp(p->first, twin->first) != 0)
-        return !r->first[0]; /* a couple's mailbox, and no first name */
-    /* one name, no address, and no number that tells them apart */
+        return !r->first[0] && w->contacts[p->contacts[0]].email[0] &&
+               w->contacts[twin->contacts[0]].email[0];
+    /* one name, no address, and neither a number nor a company that tells them apart */
     return strcmp(p->first, twin->first) == 0 && !r->email[0] &&
-           (!r->phone[0] || strcmp(p->phone, twin->phone) == 0);
+           (!r->phone[0] || strcmp(p->phone, twin->phone) == 0) &&
+           (!r->company[0] || p->company == twin->company);
 }
 
 static void add_record(struct world *w, int person)

@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../check.h"
-#include "contacts_world.h"
+#include "contacts_measure.h"
 #include "match/score.h"
 #include "match/sets.h"
 
@@ -318,121 +317,17 @@ static void what_changes_in_the_crm_changes_the_index(void **state)
 
 /* ---- how often it is right ----------------------------------------------------------------- */
 
-struct measure {
-    int automatic, right, known, found, asked, asked_right, created, doubled, ambiguous,
-        ambiguous_automatic;
-    double us; /* for one record */
-};
-
-static struct raw_person raw_of_card(const struct world *w, const struct world_card *c,
-                                     bool contact)
-{
-    return (struct raw_person){
-        .id = str_of(c->id),
-        .external_id = str_of(c->external_id),
-        .first = str_of(c->first),
-        .last = str_of(c->last),
-        .email = str_of(c->email),
-        .phone = { str_of(c->phone) },
-        .account = contact && c->account >= 0 ? str_of(w->companies[c->account].id) : (sl_str){ 0 },
-        .company = str_of(c->company),
-        .tax_id = str_of(c->tax_id),
-        .domain = str_of(c->domain),
-    };
-}
-
-static void load(struct match_index *ix, struct world *w)
-{
-    ix->country = "DE";
-    for (int i = 0; i < WORLD_COMPANIES; i++) {
-        const struct world_company *c = &w->companies[i];
-
-        CHECK_EQ(index_put_account(ix, str_of(c->id), str_of(c->name),
-                                   i % 10 < 6 ? str_of(c->tax_id) : (sl_str){ 0 },
-                                   i % 10 < 7 ? str_of(c->domain) : (sl_str){ 0 }),
-                 SL_OK);
-    }
-    for (int i = 0; i < w->n_contacts; i++) {
-        struct raw_person raw = raw_of_card(w, &w->contacts[i], true);
-
-        CHECK_EQ(index_put(ix, &raw), SL_OK);
-    }
-}
-
-static int person_of(const struct world *w, const struct person *p)
-{
-    return w->contacts[atoi(p->id.ptr + 9)].person;
-}
-
-static void judge(const struct world *w, const struct world_card *r, const struct matches *m,
-                  struct measure *sum)
-{
-    bool known = w->people[r->person].n_contacts > 0, right = false;
-
-    sum->known += known;
-    sum->ambiguous += r->ambiguous;
-    if (m->verdict == MATCH_CERTAIN) {
-        right = person_of(w, m->items[0].person) == r->person;
-        sum->automatic++;
-        sum->right += right;
-        sum->ambiguous_automatic += r->ambiguous;
-    } else if (m->verdict == MATCH_AMBIGUOUS) {
-        sum->asked++;
-        for (size_t i = 0; i < m->n && !right; i++)
-            right = person_of(w, m->items[i].person) == r->person;
-        sum->asked_right += right;
-    } else {
-        sum->created++;
-        sum->doubled += known;
-    }
-    sum->found += known && right;
-}
-
-static struct measure measure(uint64_t seed)
-{
-    struct world *w = world_create(seed);
-    struct match_index *ix = calloc(1, sizeof(*ix));
-    struct measure sum = { 0 };
-    struct timespec a, b;
-
-    load(ix, w);
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    for (int i = 0; i < w->n_records; i++) {
-        struct raw_person raw = raw_of_card(w, &w->records[i], false);
-        struct person *p = person_make(ix, &raw);
-        struct matches m;
-
-        match_find(ix, p, &m);
-        judge(w, &w->records[i], &m, &sum);
-        person_free(p);
-    }
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    sum.us = ((double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3) /
-             w->n_records;
-    index_finish(ix);
-    free(ix);
-    world_destroy(w);
-    return sum;
-}
-
-static const uint64_t seeds[] = { 1, 20261122, 77, 4242, 9001 };
-
-static double share(int part, int of)
-{
-    return of > 0 ? (double)part / of : 1;
-}
-
 static void matching_alone_is_right_and_leaves_what_is_ambiguous_to_people(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
-        struct measure m = measure(seeds[i]);
+    for (size_t i = 0; i < CONTACTS_SEEDS; i++) {
+        struct contacts_measure m = contacts_measure(contacts_seeds[i]);
 
         printf(
             "seed %llu: %d automatic, precision %.4f, recall %.4f (with questions %.4f), "
             "%d asked (%.4f hold the right one), %d doubled, %d ambiguous of which %d "
             "automatic, %.1f us each\n",
-            (unsigned long long)seeds[i], m.automatic, share(m.right, m.automatic),
+            (unsigned long long)contacts_seeds[i], m.automatic, share(m.right, m.automatic),
             share(m.right, m.known), share(m.found, m.known), m.asked,
             share(m.asked_right, m.asked), m.doubled, m.ambiguous, m.ambiguous_automatic, m.us);
         CHECK(share(m.right, m.automatic) >= 0.995);
@@ -486,7 +381,7 @@ static void duplicates_that_are_there_are_found_and_no_two_people_taken_for_one(
     size_t len;
 
     (void)state;
-    load(ix, w);
+    contacts_load(ix, w);
     s = sets_create(ix);
     while (!sets_turn(s))
         ;
@@ -554,25 +449,7 @@ static void of_a_set_stays_who_has_the_shops_id_then_the_fullest_then_the_oldest
     }
 }
 
-static int report_json(void)
-{
-    printf("{\"contacts\":%d,\"companies\":%d,\"seeds\":[", WORLD_CONTACTS, WORLD_COMPANIES);
-    for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
-        struct measure m = measure(seeds[i]);
-
-        printf(
-            "%s{\"seed\":%llu,\"automatic\":%d,\"precision\":%.4f,\"recall\":%.4f,"
-            "\"recall_with_questions\":%.4f,\"asked\":%d,\"doubled\":%d,\"ambiguous\":%d,"
-            "\"ambiguous_automatic\":%d,\"us_per_record\":%.1f}",
-            i > 0 ? "," : "", (unsigned long long)seeds[i], m.automatic,
-            share(m.right, m.automatic), share(m.right, m.known), share(m.found, m.known), m.asked,
-            m.doubled, m.ambiguous, m.ambiguous_automatic, m.us);
-    }
-    printf("]}\n");
-    return 0;
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_address_in_many_spellings_is_one),
@@ -588,7 +465,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(matching_alone_is_right_and_leaves_what_is_ambiguous_to_people),
     };
 
-    if (argc > 1 && strcmp(argv[1], "--json") == 0)
-        return report_json();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

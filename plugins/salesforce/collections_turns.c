@@ -300,6 +300,8 @@ static void tell_errors(struct collection *c, size_t record, const json_t *error
         return;
     }
     row_errors_judge(errors, &about, &v);
+    if (v.fields)
+        describe_doubt(c->sf, c->action->object);
     outcome_refused(&told, &v);
     if (a)
         told.o.status = a->status;

@@ -3,7 +3,7 @@
  */
 #include "outcome.h"
 
-#define LINK_KIND "salesforce:"
+#define LINK_KIND      "salesforce:"
 #define NARROW_RECORDS 50 /* of rows that met a lock; one such batch at a time */
 
 void outcome_delivered(struct outcome *to, const struct action *a, sl_str id)

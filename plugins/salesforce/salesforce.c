@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chosen.h"
 #include "collections.h"
 #include "compare.h"
 #include "describe.h"
@@ -320,6 +321,7 @@ static void salesforce_close(void *self)
     collections_close(sf);
     compare_close(sf);
     query_close(sf);
+    chosen_close(sf);
     describe_close(sf);
     limits_close(sf);
     probe_close(sf);
@@ -361,7 +363,7 @@ static void deliver(void *self, void *handle, const sl_batch *batch, const sl_do
     if (contacts_is(handle))
         contacts_deliver(self, handle, batch, done);
     else
-        describe_deliver(self, handle, batch, done);
+        chosen_deliver(self, handle, batch, done);
 }
 
 static void resume(void *self, void *handle, const sl_batch *batch, sl_str token,
@@ -370,7 +372,7 @@ static void resume(void *self, void *handle, const sl_batch *batch, sl_str token
     if (contacts_is(handle)) /* makes no checkpoints: the token is another action's */
         contacts_deliver(self, handle, batch, done);
     else
-        bulk_resume(self, handle, batch, token, done);
+        chosen_resume(self, handle, batch, token, done);
 }
 
 static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *fail)

@@ -29,6 +29,7 @@ struct feed_poll;
 struct find;
 struct comparison;
 struct call;
+struct chosen;
 struct described;
 struct probing;
 struct waiting;
@@ -80,6 +81,7 @@ struct salesforce {
     int64_t describe_every_ms, limits_every_ms; /* 0: never */
     struct described *described;
     struct waiting *waiting; /* batches, for a description */
+    struct chosen *chosen;
     struct limits limits;
     struct usage usage;
     struct probing *probing;  /* sluice check --online */

@@ -647,9 +647,9 @@ typedef struct sl_found_row {
     sl_str error; /* it cannot be used, one line: two rows have the key; empty: it can */
 } sl_found_row;
 
-#define SL_FIND_DONE    1 /* all is known: a key without a row of its own is not there */
-#define SL_FIND_AGAIN   2 /* it could not be asked, or did not answer: again, not before `after_ms` */
-#define SL_FIND_REFUSED 3 /* the question itself is wrong: an object or a field that is not there */
+#define SL_FIND_DONE    1 /* all is known: a key without a row is not there */
+#define SL_FIND_AGAIN   2 /* not asked, or not answered: again, not before `after_ms` */
+#define SL_FIND_REFUSED 3 /* the question is wrong: an unknown object or field */
 
 /** The answer of sl_find.ask(); views borrowed for the call. @since 0.3 */
 typedef struct sl_found {
@@ -677,8 +677,8 @@ typedef struct sl_find {
     sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
     void (*unbind)(void *handle);
     /** Ask for these keys: no two are the same, none is empty, at most `keys` of them. They and the
-     *  handle stay valid until `cb`, which runs exactly once; after close() it never runs. Several
-     *  questions may be under way. @thread loop */
+     *  handle stay valid until `cb`, which runs exactly once, perhaps at once; after close() it
+     *  never runs. Several questions may be under way. @thread loop */
     void (*ask)(void *self, void *handle, const sl_str *keys, size_t n_keys, sl_find_cb cb,
                 void *cb_ctx);
 } sl_find;

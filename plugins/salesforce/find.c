@@ -15,7 +15,7 @@
 #define URI_BYTES  15000 /* Salesforce takes 16,384, and the instance's address goes before */
 #define PAGE_ROWS  500   /* keeps the reading of a page below 5 ms */
 #define PAGES_MOST 200   /* of one list: a `many` that is no look-up any more */
-#define PATH_MAX_  255
+#define PATH_BYTES 255
 
 static const sl_option params[] = {
     { "find", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
@@ -120,7 +120,7 @@ static bool is_path(sl_str s)
 {
     const char *p = s.ptr, *end = s.ptr + s.len;
 
-    if (!s.len || s.len > PATH_MAX_)
+    if (!s.len || s.len > PATH_BYTES)
         return false;
     while (p < end) {
         const char *dot = memchr(p, '.', (size_t)(end - p));

@@ -132,20 +132,27 @@ bool page_read(sl_str body, void (*record)(void *ctx, const json_t *record, sl_s
                struct page *ret, char *why, size_t why_size)
 {
     struct text own = { 0 }; /* ends with a NUL */
-    json_t *root, *records, *one;
+    json_t *root = NULL, *records, *one;
+    const char *list = NULL;
     bool good = false;
     size_t i;
 
     text_add(&own, body.ptr, body.len);
-    root = own.failed ? NULL : json_loadb(own.ptr ? own.ptr : "", own.len, 0, NULL);
+    /* a name twice could be one for jansson and the other one here; a NUL ends the text here, and
+     * not always for jansson */
+    if (own.ptr && strlen(own.ptr) == own.len)
+        root = json_loadb(own.ptr, own.len, JSON_REJECT_DUPLICATES, NULL);
     records = json_object_get(root, "records");
+    if (json_is_array(records))
+        list = member(blanks(own.ptr), "records"); /* NULL: its name is written with escapes */
     if (own.failed) {
         say(why, why_size, "out of memory");
-    } else if (!json_is_array(records) || !take_next(root, ret)) {
+    } else if (!list || !take_next(root, ret)) {
         say(why, why_size, "the answer to a query is not one: %.*s",
             (int)(body.len < 80 ? body.len : 80), body.len ? body.ptr : "");
     } else {
-        const char *p = blanks(member(blanks(own.ptr), "records") + 1);
+        const char *p = blanks(list + 1);
+
         json_array_foreach(records, i, one)
         {
             const char *end = behind(p);

@@ -339,6 +339,8 @@ static void a_wrong_question_is_refused_and_all_else_is_asked_again(void **state
         { 200, SL_FIND_AGAIN, "<html>", "is not one" },
         { 200, SL_FIND_AGAIN, "{\"records\":[]}", "is not one" },
         { 200, SL_FIND_AGAIN, "{\"done\":false,\"records\":[]}", "is not one" },
+        { 200, SL_FIND_AGAIN, "{\"done\":true,\"rec\\u006frds\":[{}]}", "is not one" },
+        { 200, SL_FIND_AGAIN, "{\"done\":true,\"records\":1,\"records\":[{}]}", "is not one" },
     };
     struct sf_fixture *x = *state;
     struct bound b = bind_to(x, prices);

@@ -20,7 +20,7 @@
 #define FIRST_MS   2000  /* what is held is looked at again after this, doubling ... */
 #define LONGEST_MS 60000 /* ... up to this */
 #define AT_ONCE    64    /* of what is held, mapped again */
-#define BUSY_MS    200
+#define BUSY_MS    500
 #define AGAIN_MS   1000
 
 /** One route of the event. */

@@ -41,11 +41,12 @@ def salesforce(processing_ms):
                    "--daily-limit", 10_000_000)
 
 
-def config_for(crm, **endpoint):
+def config_for(crm, transport="auto", **endpoint):
     """The demo's shop and CRM; every wait is the endpoint's default unless `endpoint` says otherwise."""
     config = demo_config("http://unused", crm=crm.url)
     del config["endpoints"]["byron"]
     config["routes"] = [one for one in config["routes"] if one["name"] == "order-to-crm"]
+    config["routes"][0]["to"]["transport"] = transport
     config["endpoints"]["acme-shop"]["webhook_secret"] = {"env": "DEMO_SHOPIFY_SECRET"}
     config["endpoints"]["crm"] = merge({
         "adapter": "salesforce", "instance": crm.url,
@@ -90,7 +91,7 @@ def check_books(crm, rows):
 
 def sluice_rows(folder, load, rows):
     with salesforce(0) as crm:
-        config = config_for(crm, batch={"records": JOB_ROWS, "age": "1s"}, poll={"first": "50ms", "cap": "50ms"})
+        config = config_for(crm, "bulk", batch={"records": JOB_ROWS, "age": "1s"}, poll={"first": "50ms", "cap": "50ms"})
         with CrmLane(folder / "sluice", config) as lane:
             lane.wait_ready()
             cpu, theirs, begun = cpu_s(lane.roots), cpu_s([crm.process.pid]), time.monotonic()
@@ -191,7 +192,7 @@ def million(folder, rows):
     step(f"sending {rows:,} rows")
     try:
         with salesforce(0) as crm:
-            config = config_for(crm, batch={"records": JOB_ROWS, "age": "5s"}, poll={"first": "50ms", "cap": "50ms"})
+            config = config_for(crm, "bulk", batch={"records": JOB_ROWS, "age": "5s"}, poll={"first": "50ms", "cap": "50ms"})
             with CrmLane(folder / "lane", config, store) as lane:
                 lane.wait_ready()
                 begun = time.monotonic()

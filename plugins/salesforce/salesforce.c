@@ -384,7 +384,6 @@ static sl_status salesforce_open(const sl_host *host, void **ret_self, sl_fail *
         goto out;
     sf->host = host;
     sf->transport = transport_deliver;
-    sf->job_ms = EXPECTED_JOB_MS;
     sf->collection_rows = COLLECTION_ROWS;
     if ((r = check(host->settings, host->values, fail)) < 0)
         goto out;

@@ -96,7 +96,8 @@ struct salesforce {
     struct row row;      /* scratch of both */
 
     /* what the choice between Bulk and Collections looks at */
-    int64_t job_ms;          /* what a bulk job is expected to take */
+    int64_t job_ms;          /* what a bulk job is expected to take; see transport.c */
+    uint64_t job_seen_ms;    /* monotonic: when that was learnt last; 0: never */
     int64_t urgent_after_ms; /* age of a record; 0: never */
     size_t collection_rows;  /* in a call, as far as the org has borne it lately */
     uint32_t reasons_told;   /* bit CHOSEN_*: the log has had it once above debug */

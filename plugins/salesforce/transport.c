@@ -11,6 +11,7 @@
 #define GATHER_QUICK_MS     10000 /* people expect their order there within half a minute */
 #define USUAL_POLL_FIRST_MS 2000
 #define USUAL_POLL_CAP_MS   30000
+#define BELIEVED_MS         3600000 /* how long jobs took, since the last one that was seen */
 
 /* Once for each reason where an operator sees it, then at debug. */
 static void log_choice(struct salesforce *sf, const struct action *a, const sl_batch *batch,
@@ -28,13 +29,22 @@ static void log_choice(struct salesforce *sf, const struct action *a, const sl_b
            told ? "" : "; further ones for this reason are logged at debug");
 }
 
+/* What was learnt grows old: a bad hour that made jobs dear would keep them so for ever, as no
+ * other would be tried. */
+static int64_t job_ms(const struct salesforce *sf)
+{
+    uint64_t now = sf->host->mono_ms(sf->host->ctx);
+
+    return sf->job_seen_ms && now - sf->job_seen_ms < BELIEVED_MS ? sf->job_ms : EXPECTED_JOB_MS;
+}
+
 /* What is known of the endpoint. */
 static struct choose_in known(const struct salesforce *sf)
 {
     return (struct choose_in){ .urgent_after_ms = sf->urgent_after_ms,
                                .poll_first_ms = sf->poll_first_ms,
                                .poll_cap_ms = sf->poll_cap_ms,
-                               .job_ms = sf->job_ms,
+                               .job_ms = job_ms(sf),
                                .left = { .calls = sf->limits.calls_left,
                                          .calls_limit = sf->limits.calls_max,
                                          .batches = sf->limits.batches_left,
@@ -43,7 +53,8 @@ static struct choose_in known(const struct salesforce *sf)
 
 void transport_saw_job(struct salesforce *sf, uint64_t took_ms)
 {
-    sf->job_ms = choose_expected_job_ms(sf->job_ms, (int64_t)took_ms);
+    sf->job_ms = choose_expected_job_ms(job_ms(sf), (int64_t)took_ms);
+    sf->job_seen_ms = sf->host->mono_ms(sf->host->ctx);
 }
 
 int64_t transport_first_poll_ms(const struct salesforce *sf)

@@ -775,9 +775,10 @@ static void few_records_go_by_collections_and_the_log_says_why_once(void **state
     for (int i = 0; i < 2; i++) {
         expect_rows(x, 0, 30);
         sf_deliver(x, many(30), NULL);
-        CHECK_HAS(fake_host_last_log(x->host),
-                  "30 records of Contact by Collections: it takes fewer calls (calls by Collections "
-                  "1, by a job about 9)");
+        CHECK_HAS(
+            fake_host_last_log(x->host),
+            "30 records of Contact by Collections: it takes fewer calls (calls by Collections "
+            "1, by a job about 9)");
         CHECK_EQ(strstr(fake_host_last_log(x->host), "logged at debug") != NULL, i == 0);
         fake_host_run(x->host);
         check_rows(x, 30);
@@ -844,6 +845,40 @@ static void urgency_and_what_is_left_of_the_day_decide(void **state)
     }
 }
 
+static void what_jobs_take_is_learnt_and_forgotten_after_an_hour(void **state)
+{
+    struct sf_fixture *x = *state;
+    static const struct {
+        int64_t wait_ms;
+        const char *calls;
+    } table[] = {
+        { 0, "by a job about 9)" },
+        { 0, "by a job about 15)" }, /* after one of 10 minutes */
+        { 3600000 - 1, "by a job about 15)" },
+        { 1, "by a job about 9)" },
+    };
+
+    sf_expect_token(x);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        use(x, "upsert", "bulk");
+        if (i == 1) {
+            sf_expect_sent(x, SF_ID, SF_JOB, SF_TWO_CSV);
+            FAKE_EXPECT(x->host, .url = SF_JOB, .status = 200, .delay_ms = 598000,
+                        .answer = "{\"state\":\"JobComplete\"}");
+            sf_expect_results(x, SF_JOB, SF_OK_TWO, NULL, NULL);
+            sf_deliver(x, SF_TWO, NULL);
+            fake_host_run(x->host);
+            sf_check_two(x);
+        }
+        fake_host_run_for(x->host, table[i].wait_ms);
+        use(x, "upsert", "auto");
+        expect_rows(x, 0, 1);
+        sf_deliver(x, many(1), NULL);
+        CHECK_HAS(fake_host_last_log(x->host), table[i].calls);
+        fake_host_run(x->host);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, sf_teardown)
@@ -877,6 +912,7 @@ int main(void)
         TEST(the_route_has_the_last_word),
         TEST(a_checkpoint_is_always_that_of_a_job),
         TEST(urgency_and_what_is_left_of_the_day_decide),
+        TEST(what_jobs_take_is_learnt_and_forgotten_after_an_hour),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

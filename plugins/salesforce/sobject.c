@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#define MAX_PARENTS 64 /* that are compared with all other fields: no object has as many lookups \
+                        */
+
 /* ---- writing ------------------------------------------------------------------------------- */
 
 /* Text as it was decoded, as JSON. What a bulk job makes of a line break is made of it here, too:
@@ -124,25 +127,31 @@ void sobject_write(struct text *to, const struct action *a, const struct row *ro
     text_char(to, '}');
 }
 
+/* "Who" of "Lead:Who"; else the name. */
+static sl_str member_of(const struct cell *c)
+{
+    const char *colon = c->sub.len > 0 ? memchr(c->name.ptr, ':', c->name.len) : NULL;
+
+    return colon ? (sl_str){ colon + 1, (size_t)(c->name.ptr + c->name.len - colon - 1) } : c->name;
+}
+
 bool sobject_is_twofold(const struct row *row, char *why, size_t why_size)
 {
-    const struct cell *seen[16]; /* one of more would be a strange record: those go unlooked at */
-    size_t n = 0;
+    size_t parents = 0;
 
-    for (size_t i = 0; i < row->n; i++) {
+    for (size_t i = 0; i < row->n && parents < MAX_PARENTS; i++) {
         const struct cell *c = &row->cells[i];
 
         if (c->sub.len == 0)
             continue;
-        for (size_t k = 0; k < n; k++) {
-            if (!str_same_nocase(seen[k]->name, c->name))
+        parents++;
+        for (size_t k = 0; k < row->n; k++) {
+            if (k == i || !str_same_nocase(member_of(&row->cells[k]), member_of(c)))
                 continue;
             say(why, why_size, "field %.*s: a parent is named by exactly one key field",
                 (int)c->name.len, c->name.ptr);
             return true;
         }
-        if (n < sizeof(seen) / sizeof(seen[0]))
-            seen[n++] = c;
     }
     return false;
 }

@@ -15,7 +15,8 @@
  */
 void sobject_write(struct text *to, const struct action *a, const struct row *row,
                    struct text *scratch);
-/** Does the row name one parent by two keys? JSON cannot say that. @param why  filled if so */
+/** Does the row name one parent by two keys, or have a field of a parent's name? JSON cannot say
+ *  that. @param why  filled if so */
 bool sobject_is_twofold(const struct row *row, char *why, size_t why_size);
 
 /** The elements of a JSON array, found without reading them: they are parsed one by one, in turns

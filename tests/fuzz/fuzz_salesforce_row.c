@@ -1,12 +1,14 @@
 /*
  * fuzz_salesforce_row.c - a record's body, with jansson as the second opinion: what the scanner
- * takes is JSON, its texts are jansson's, and as CSV it is read back cell by cell.
+ * takes is JSON, its texts are jansson's, and as CSV and as an sObject it is read back cell by
+ * cell.
  */
 #include "fuzz.h"
 
 #include <jansson.h>
 #include <string.h>
 #include "csv.h"
+#include "sobject.h"
 
 /* {"Account": {"Ext__c": ...}} or {"Account.Ext__c": ...}: there, name and sub are one key. */
 static json_t *value_of(const struct cell *c, json_t *root)
@@ -64,8 +66,8 @@ static void check_json(const struct row *row, sl_str body)
     json_decref(root);
 }
 
-/* As csv_row() writes it; line breaks become LF. */
-static void expect(const struct cell *c, struct text *to)
+/* As both ways write it: line breaks become LF. `clear`: how null and the empty text are said. */
+static void expect(const struct cell *c, const char *clear, struct text *to)
 {
     struct text decoded = { 0 };
 
@@ -78,7 +80,7 @@ static void expect(const struct cell *c, struct text *to)
             text_char(to, '\n');
     }
     if (c->kind == CELL_NULL || decoded.len == 0)
-        text_str(to, "#N/A");
+        text_str(to, clear);
     text_finish(&decoded);
 }
 
@@ -102,7 +104,7 @@ static void check_csv(const struct row *row)
     PROMISE(csv_next(&r) == 1 && r.n == row->n, "row");
     for (size_t i = 0; i < row->n; i++) {
         PROMISE(columns_find(&columns, row->cells[i].name, row->cells[i].sub, &at) == SL_OK, "it");
-        expect(&row->cells[i], &want);
+        expect(&row->cells[i], "#N/A", &want);
         PROMISE(r.fields[at].len == want.len && memcmp(r.fields[at].ptr, want.ptr, want.len) == 0,
                 "cell %zu is not \"%s\"", i, want.ptr);
     }
@@ -113,6 +115,50 @@ out:
     text_finish(&csv);
     text_finish(&scratch);
     text_finish(&want);
+}
+
+static void check_member(const struct cell *c, json_t *record)
+{
+    json_t *value = json_object_getn(record, c->name.ptr, c->name.len);
+    struct text want = { 0 };
+
+    if (c->sub.len > 0)
+        return;
+    expect(c, "", &want);
+    if (want.len == 0)
+        PROMISE(json_is_null(value), "not cleared");
+    else if (c->kind == CELL_TEXT)
+        PROMISE(json_string_length(value) == want.len &&
+                    memcmp(json_string_value(value), want.ptr, want.len) == 0,
+                "not \"%s\"", want.ptr);
+    else
+        PROMISE(json_is_boolean(value) || json_is_number(value), "%s", want.ptr);
+    text_finish(&want);
+}
+
+static void check_sobject(const struct row *row)
+{
+    static char object[] = "Contact", key[] = "Ext__c";
+    const struct action action = { .op = OP_UPSERT, .object = object, .external_id = key };
+    struct columns columns = { 0 };
+    struct text json = { 0 }, scratch = { 0 };
+    char why[256] = "";
+    json_error_t error;
+    json_t *record;
+
+    if (columns_take(&columns, row, 1, why, sizeof(why)) == SL_OK &&
+        !sobject_is_twofold(row, why, sizeof(why))) {
+        sobject_write(&json, &action, row, &scratch);
+        PROMISE(!json.failed, "memory");
+        record = json_loadb(json.ptr, json.len, 0, &error);
+        PROMISE(record || json_error_code(&error) == json_error_numeric_overflow, "%s", error.text);
+        for (size_t i = 0; record && i < row->n; i++)
+            check_member(&row->cells[i], record);
+        json_decref(record);
+    }
+    columns_finish(&columns);
+    text_finish(&json);
+    text_finish(&scratch);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -130,5 +176,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_json(&row, body);
     if (row.n > 0)
         check_csv(&row);
+    check_sobject(&row);
     return 0;
 }

@@ -90,16 +90,17 @@ static void a_parent_of_two_keys_is_refused(void **state)
     } table[] = {
         { "{\"Account\":{\"A__c\":1},\"Owner\":{\"Email\":\"x\"},\"A__c\":1}", false },
         { "{\"Account\":{\"A__c\":1},\"account.B__c\":1}", true },
+        { "{\"Lead:Who.Email\":1,\"who\":1}", true },
     };
     struct row row = { 0 };
     char why[600];
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         CHECK_EQ(row_scan(&row, str_of(table[i].body), why, sizeof(why)), SL_OK);
         CHECK_EQ(sobject_is_twofold(&row, why, sizeof(why)), table[i].twofold);
     }
-    CHECK_STR(why, "field account: a parent is named by exactly one key field");
+    CHECK_STR(why, "field Lead:Who: a parent is named by exactly one key field");
     row_finish(&row);
 }
 

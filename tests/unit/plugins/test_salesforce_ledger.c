@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "when.h"
+
 #define INFO(id, state, object, op, key, by, created)                                             \
     "{\"id\":\"" id "\",\"operation\":\"" op "\",\"object\":\"" object "\",\"createdById\":\"" by \
     "\",\"createdDate\":\"" created "\",\"state\":\"" state "\",\"externalIdFieldName\":\"" key   \
@@ -399,6 +401,39 @@ static void a_session_that_ends_at_any_step_is_renewed_and_the_step_repeated(voi
     }
 }
 
+static void the_moments_that_salesforce_names_are_understood(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* 0: not a moment */
+    } http[] = { { "Fri, 20 Nov 2026 09:15:32 GMT", 1795166132000 },
+                 { "Thu, 29 Feb 2024 00:00:00 GMT", 1709164800000 },
+                 { "Thu, 01 Jan 1970 00:00:01 GMT", 1000 },
+                 { "Fri, 20 Nov 2026 09:15:32", 0 },
+                 { "Fri, 20 ovN 2026 09:15:32 GMT", 0 },
+                 { "Fri, 20 Nov 2026 25:15:32 GMT", 0 },
+                 { "", 0 } },
+      iso[] = { { "2026-11-20T09:15:32.000+0000", 1795166132000 },
+                { "2026-11-20T09:15:32.250Z", 1795166132250 },
+                { "2000-03-01T00:00:00.000+0000", 951868800000 },
+                { "2026-11-20T09:15:32.000+0100", 0 },
+                { "2026-13-20T09:15:32.000+0000", 0 },
+                { "2026-11-20", 0 } };
+    int64_t ms;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(http) / sizeof(http[0]); i++) {
+        ms = 0;
+        CHECK_EQ(when_http(str_of(http[i].text), &ms), http[i].ms != 0);
+        CHECK_EQ(ms, http[i].ms);
+    }
+    for (size_t i = 0; i < sizeof(iso) / sizeof(iso[0]); i++) {
+        ms = 0;
+        CHECK_EQ(when_iso(str_of(iso[i].text), &ms), iso[i].ms != 0);
+        CHECK_EQ(ms, iso[i].ms);
+    }
+}
+
 static void run_well(struct sf_fixture *x)
 {
     sf_expect_token(x);
@@ -454,6 +489,7 @@ int main(void)
         TEST(a_job_whose_upload_was_refused_for_now_is_aborted),
         TEST(a_job_that_was_throttled_before_its_upload_is_removed_later),
         TEST(an_endpoint_that_is_no_good_while_a_job_runs_keeps_the_job),
+        TEST(the_moments_that_salesforce_names_are_understood),
         TEST(a_finished_job_is_deleted_once_what_it_told_is_durable_and_never_before),
         TEST(a_session_that_ends_at_any_step_is_renewed_and_the_step_repeated),
     };

@@ -13,10 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ANSWER  (UINT64_C(4) << 20) /* 200 rows with the duplicates of each */
-#define MAX_REFUSED 40                  /* calls of a batch that are refused as a whole */
-#define LOST_ROWS   25                  /* calls get no smaller by answers that are lost */
-#define ROWS_BACK   5                   /* a call that goes well lets the next be larger by that */
+#include "describe.h"
+
+#define MAX_ANSWER (UINT64_C(2) << 20) /* 200 rows with the duplicates of each; scanned in one go \
+                                        */
+#define MAX_REFUSED 40                 /* calls of a batch that are refused as a whole */
+#define LOST_ROWS   25                 /* calls get no smaller by answers that are lost */
+#define ROWS_BACK   5                  /* a call that goes well lets the next be larger by that */
 
 static void on_turn(void *ctx);
 
@@ -252,6 +255,7 @@ static void on_refused(struct collection *c, const struct answer *a)
     if (is_enough(c, a))
         return;
     if (collection_learn_field(c, a->body)) {
+        describe_doubt(c->sf, c->action->object);
         c->at = c->members[0].record;
         next_call(c);
     } else if (c->n > 1) {

@@ -69,7 +69,8 @@ def happened(story, before, after):
     yield f"{len(sale.forged):,} webhooks had a wrong signature: 401, nothing stored"
     yield (f"Salesforce: {crm['by_status'].get('503', 0):,} answers of 503, "
            f"{crm['faults'].get('row_error', 0):,} rows refused, {crm['faults'].get('expired', 0)} session "
-           f"ended; {len(crm['jobs']):,} bulk jobs, {after.upserted_again:,} rows upserted twice")
+           f"ended; {crm['collections']['calls']:,} calls of Collections, {len(crm['jobs']):,} bulk jobs, "
+           f"{after.upserted_again:,} rows upserted twice")
     yield (f"nord has no idempotency key and cut the line on {nord['faults'].get('cut_after', 0):,} orders that it "
            f"had taken: {numbers.total('nord.unknowns'):,} outcomes unknown, asked for, "
            f"{doubled or 'none'} sent twice")

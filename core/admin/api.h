@@ -164,10 +164,10 @@ void api_report(struct call *c);
 
 /** Who paused it since when, or null. */
 void api_pause_json(struct buf *b, const struct pause_status *p);
-/** All feeds, as a list. */
-void api_feeds_json(struct buf *b, const struct flow *f);
+/** The feeds of an endpoint, or all (NULL), as a list. */
+void api_feeds_json(struct buf *b, const struct flow *f, const char *endpoint);
 /** All routes, as a list. */
 void api_routes_json(struct buf *b, const struct flow *f);
 
-/** One lane as JSON. */
-void api_lane_json(struct buf *b, const struct lane_stats *s);
+/** One lane as JSON, with the feeds of its endpoint. */
+void api_lane_json(struct buf *b, const struct flow *f, const struct lane_stats *s);

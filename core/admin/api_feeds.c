@@ -12,7 +12,7 @@ static const struct logger log_ = { .room = "admin" };
 
 struct listing {
     struct buf *b;
-    const char *endpoint, *feed; /* only this one; NULL: all */
+    const char *endpoint, *feed; /* only these; NULL: any */
     bool any;
 };
 
@@ -38,7 +38,7 @@ static void put_feed(void *ctx, const struct feed_stats *s)
     struct listing *l = ctx;
     struct buf *b = l->b;
 
-    if (l->feed && (strcmp(l->endpoint, s->endpoint) || strcmp(l->feed, s->feed)))
+    if ((l->endpoint && strcmp(l->endpoint, s->endpoint)) || (l->feed && strcmp(l->feed, s->feed)))
         return;
     buf_cstr(b, l->any ? ",{\"endpoint\":" : "{\"endpoint\":");
     l->any = true;
@@ -62,9 +62,9 @@ static void put_feed(void *ctx, const struct feed_stats *s)
     buf_char(b, '}');
 }
 
-void api_feeds_json(struct buf *b, const struct flow *f)
+void api_feeds_json(struct buf *b, const struct flow *f, const char *endpoint)
 {
-    struct listing l = { .b = b };
+    struct listing l = { .b = b, .endpoint = endpoint };
 
     buf_char(b, '[');
     flow_feed_each(f, put_feed, &l);
@@ -75,7 +75,7 @@ void api_feeds(struct call *c)
 {
     struct buf b = { 0 };
 
-    api_feeds_json(&b, c->admin->conf.flow);
+    api_feeds_json(&b, c->admin->conf.flow, NULL);
     call_json(c, 200, buf_view(&b));
     buf_finish(&b);
 }

@@ -27,7 +27,7 @@ static void answer_lane(struct call *c, int r, const char *done)
     for (size_t i = 0; i < flow_lanes(f); i++) {
         flow_lane_stats(f, i, &s);
         if (strcmp(s.endpoint, c->name) == 0)
-            api_lane_json(&b, &s);
+            api_lane_json(&b, f, &s);
     }
     call_json(c, 200, buf_view(&b));
     buf_finish(&b);

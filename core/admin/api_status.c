@@ -86,7 +86,7 @@ static void put_rate(struct buf *b, const struct lane_stats *s)
     buf_char(b, '}');
 }
 
-void api_lane_json(struct buf *b, const struct lane_stats *s)
+void api_lane_json(struct buf *b, const struct flow *f, const struct lane_stats *s)
 {
     uint64_t done = 0;
 
@@ -116,6 +116,8 @@ void api_lane_json(struct buf *b, const struct lane_stats *s)
     put_time(b, "oldest_at", s->oldest_ms);
     buf_cstr(b, ",\"paused\":");
     api_pause_json(b, &s->pause);
+    buf_cstr(b, ",\"feeds\":");
+    api_feeds_json(b, f, s->endpoint);
     buf_char(b, ',');
     PUT_NUMBERS(
         b, { "concurrency", s->concurrency }, { "ready", s->ready }, { "inflight", s->inflight },
@@ -162,17 +164,16 @@ static void put_intake(struct buf *b, const struct flow *f)
 
     flow_stats(f, &s);
     buf_cstr(b, ",\"intake\":{");
-    PUT_NUMBERS(b, { "requests", s.requests }, { "received", s.received },
-                { "duplicates", s.duplicates }, { "same_events", s.same_events },
-                { "bad_signature", s.bad_signature }, { "malformed", s.malformed },
-                { "too_large", s.too_large }, { "unknown_path", s.unknown_path },
-                { "refused", s.refused }, { "routed", s.routed },
-                { "routing_errors", s.routing_errors }, { "router_queue", s.router_queue },
-                { "emitted", s.emitted }, { "looked_up", s.looked_up }, { "polled", s.polled },
-                { "find_calls", s.find_calls }, { "find_keys", s.find_keys },
-                { "find_hits", s.find_hits },
-                { "waiting_for_link", s.waiting_for_link }, { "deadlines", s.deadlines },
-                { "deadlines_met", s.deadlines_met }, { "deadlines_missed", s.deadlines_missed });
+    PUT_NUMBERS(
+        b, { "requests", s.requests }, { "received", s.received }, { "duplicates", s.duplicates },
+        { "same_events", s.same_events }, { "bad_signature", s.bad_signature },
+        { "malformed", s.malformed }, { "too_large", s.too_large },
+        { "unknown_path", s.unknown_path }, { "refused", s.refused }, { "routed", s.routed },
+        { "routing_errors", s.routing_errors }, { "router_queue", s.router_queue },
+        { "emitted", s.emitted }, { "looked_up", s.looked_up }, { "polled", s.polled },
+        { "find_calls", s.find_calls }, { "find_keys", s.find_keys }, { "find_hits", s.find_hits },
+        { "waiting_for_link", s.waiting_for_link }, { "deadlines", s.deadlines },
+        { "deadlines_met", s.deadlines_met }, { "deadlines_missed", s.deadlines_missed });
     buf_char(b, '}');
 }
 
@@ -201,7 +202,7 @@ static void put_lanes(struct buf *b, const struct flow *f)
     for (size_t i = 0; i < flow_lanes(f); i++) {
         flow_lane_stats(f, i, &s);
         buf_cstr(b, i ? "," : "");
-        api_lane_json(b, &s);
+        api_lane_json(b, f, &s);
     }
     buf_char(b, ']');
 }
@@ -220,7 +221,7 @@ static void on_summary(void *ctx, int status, sl_str json)
     buf_cstr(&b, ",\"routes\":");
     api_routes_json(&b, conf->flow);
     buf_cstr(&b, ",\"feeds\":");
-    api_feeds_json(&b, conf->flow);
+    api_feeds_json(&b, conf->flow, NULL);
     buf_cstr(&b, ",\"alerts\":");
     watch_alerts(conf->watch, &b);
     buf_cstr(&b, ",\"summary\":");

@@ -87,6 +87,7 @@ def test_a_feed_says_how_it_stands_and_is_polled_by_hand(start, crm, desk):
         assert shown.split()[2:4] == ["stock", "3"] and shown.endswith("  ok")
     one = feed(gateway)
     assert one["rows"] == 3 and one["cursor_at"] and one["next_at"] and not one["error"]
+    assert gateway.cli("endpoints", "list").json[0]["feeds"] == [feed(gateway)]
     assert gateway.metrics()['sluice_feed_rows_total{endpoint="crm",feed="stock"}'] == 3
 
     # It fails: the reason, and the alert of its owner after three of them.

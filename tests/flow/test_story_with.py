@@ -182,3 +182,22 @@ def test_an_event_that_says_so_ends_what_was_kept(gateway, crm):
     g.post(second)
     wait_until(lambda: g.states("crm").get("delivered") == 2)
     assert notes(crm)[str(second.id)] == "\n".join(f"{line['sku']} {entries[line['sku']]} 99" for line in lines(second))
+
+
+def test_a_dry_run_looks_rows_up_and_says_when_it_cannot(gateway, crm, tmp_path):
+    order = orders_with_skus(1)[0]
+    file = tmp_path / "order.json"
+    file.write_bytes(order.body)
+    g = gateway()
+
+    def tried():
+        said = g.cli("try", "--endpoint", "acme-shop", "--topic", "orders/create", file).json
+        return next(one for one in said["deliveries"] if one["route"] == "order-to-crm")
+
+    assert "has no active entry" in tried()["dead"]
+    entries = sell(crm, skus([order]))
+    assert entries[lines(order)[0]["sku"]] in tried()["body"]["Note__c"]  # what was not there is asked for again
+    crm.fault(action="unavailable", at="query")
+    file.write_bytes(json.dumps({**json.loads(order.body), "line_items": [{"sku": "NEW"}]}).encode())
+    assert tried()["waits"].startswith("prices: ")
+    assert g.status()["summary"]["events"] == 0

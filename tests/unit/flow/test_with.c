@@ -302,6 +302,54 @@ static void test_a_crash_before_the_answer_loses_nothing(void **state)
     clock_rig_finish(r);
 }
 
+static void test_a_crash_while_what_waits_is_asked_for_again_loses_nothing(void **state)
+{
+    struct clock_rig *r = setup();
+    uint64_t e;
+
+    (void)state;
+    r->find_verdict = SL_FIND_AGAIN;
+    e = event(r, "a /?A");
+    r->find_verdict = 0;
+    for (int i = 0; i < 200 && !r->flow->with_retries; i++)
+        clock_rig_pass(r, 100);
+    CHECK_EQ(r->flow->with_retries, 1);
+    clock_rig_pass(r, 100);
+    clock_rig_crash(r);
+    r->find_verdict = SL_FIND_DONE;
+    clock_rig_up(r);
+    clock_rig_pass(r, 70 * SEC);
+    check_last(r, e, DS_DELIVERED, NULL);
+    CHECK_EQ(r->delivers, 2);
+    clock_rig_finish(r);
+}
+
+static void test_a_reload_while_an_event_waits_maps_it_by_the_new_configuration(void **state)
+{
+    struct clock_rig *r = setup();
+    struct config next = r->config;
+    struct conf_route routes[2];
+    size_t orphaned;
+
+    (void)state;
+    r->find_verdict = 0;
+    begin(r, "t", "a /?A");
+    clock_rig_pass(r, 300);
+    CHECK_EQ(r->finds, 1);
+    clock_rig_vars[0] = '\0';
+    memcpy(routes, r->routes, sizeof(routes));
+    routes[0].with = NULL; /* it wants nothing any more */
+    routes[0].n_with = 0;
+    next.routes = routes;
+    CHECK_EQ(flow_reconfigure(r->flow, &next, r->table, &orphaned), 0);
+    clock_rig_answer_finds(r);
+    clock_rig_pass(r, SEC);
+    CHECK_EQ(r->delivers, 2);
+    CHECK_STR(clock_rig_vars, ""); /* the body goes as it is */
+    clock_rig_crash(r);
+    clock_rig_finish(r);
+}
+
 static void test_the_later_of_a_subject_does_not_pass_one_that_waits(void **state)
 {
     struct clock_rig *r = setup();
@@ -438,6 +486,8 @@ int main(void)
         cmocka_unit_test(test_what_waits_goes_on_after_a_crash),
         cmocka_unit_test(test_an_answer_that_takes_long_keeps_nobody_for_longer_than_a_moment),
         cmocka_unit_test(test_a_crash_before_the_answer_loses_nothing),
+        cmocka_unit_test(test_a_crash_while_what_waits_is_asked_for_again_loses_nothing),
+        cmocka_unit_test(test_a_reload_while_an_event_waits_maps_it_by_the_new_configuration),
         cmocka_unit_test(test_the_later_of_a_subject_does_not_pass_one_that_waits),
         cmocka_unit_test(test_neither_do_the_pieces_of_a_later_one),
         cmocka_unit_test(test_a_person_who_releases_it_has_it_asked_for_at_once),

@@ -163,6 +163,8 @@ void abort_answered(struct job *j, const struct answer *a)
     memcpy(why, j->why, sizeof(why));
     if (a->verdict != ANSWER_OK && a->verdict != ANSWER_NOT_FOUND && a->verdict != ANSWER_REFUSED)
         reap_later(j->sf, j->id);
+    else if (a->verdict == ANSWER_OK && j->sf->delete_jobs && !j->may_run) /* it tells nothing */
+        reap_start(j->sf, j->id, false, NULL, NULL);
     if (j->then_restart)
         job_restart(j, NULL, why);
     else if (j->may_run && j->action->op == OP_INSERT)

@@ -468,6 +468,19 @@ static void a_finished_job_is_deleted_once_what_it_told_is_durable_and_never_bef
     FAKE_EXPECT(x->host, .method = "DELETE", .url = SF_JOB, .status = 204);
     fake_host_run(x->host);
     sf_check_two(x);
+
+    sf_reopen(x); /* one that was given up tells nothing */
+    sf_expect_token(x);
+    sf_expect_create(x, SF_ID2);
+    FAKE_EXPECT(x->host, .method = "PUT", .error = SL_E_NETWORK, .sent = 1);
+    sf_expect_abort(x, SF_JOB2);
+    FAKE_EXPECT(x->host, .method = "DELETE", .url = SF_JOB2, .status = 204);
+    sf_expect_sent(x, SF_ID, SF_JOB, SF_TWO_CSV);
+    finish_well(x, SF_JOB);
+    FAKE_EXPECT(x->host, .method = "DELETE", .url = SF_JOB, .status = 204);
+    sf_deliver(x, SF_TWO, NULL);
+    fake_host_run(x->host);
+    sf_check_two(x);
 }
 
 int main(void)

@@ -1,5 +1,7 @@
 """Stock is kept in Salesforce: what changes there becomes an event here, once, whatever ends the gateway meanwhile."""
 
+import os
+
 import pytest
 
 from flow.harness import http_endpoint, merge, messages, sluice, stays, wait_until
@@ -140,4 +142,5 @@ def test_twenty_thousand_rows_are_paged_in_bounded_memory(start, crm, desk):
     assert not one["error"] and one["rows"] == count
     wait_until(lambda: events(gateway) == count)
     # A page of 10,000 rows is read at a time, and 500 rows are held at once: about 10 MB.
-    assert peak_kb() - before < 40_000, f"{before} -> {peak_kb()} kB"
+    if "ASAN_OPTIONS" not in os.environ:  # a sanitizer keeps what was freed
+        assert peak_kb() - before < 40_000, f"{before} -> {peak_kb()} kB"

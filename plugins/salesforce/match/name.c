@@ -25,41 +25,46 @@ static int suffix_of(sl_str word)
                                                                                : SUFFIX_NONE;
 }
 
-static void add_word(sl_str word, bool first, struct text *to)
+/* Jürgen is folded as jurgen, and Juergen meets it there. Done again it changes nothing: what the
+ * index has is normalised anew when more becomes known. */
+static void simplify(sl_str word, struct text *to)
 {
-    if (!first)
-        text_char(to, ' ');
+    bool umlaut = false; /* an a, o or u stands before it: an e is its second dot */
+
+    text_clear(to);
     for (size_t i = 0; i < word.len; i++) {
-        if (word.ptr[i] == '\'')
+        char c = word.ptr[i];
+
+        if (c == '\'' || (umlaut && c == 'e'))
             continue;
-        text_char(to, word.ptr[i]);
-        /* Jürgen is folded as jurgen, and Juergen meets it there */
-        if (strchr("aou", word.ptr[i]) && i + 1 < word.len && word.ptr[i + 1] == 'e')
-            i++;
+        text_char(to, c);
+        umlaut = c == 'a' || c == 'o' || c == 'u';
     }
 }
 
 void name_normalise(sl_str in, struct text *to, int *suffix)
 {
-    struct text folded = { 0 };
+    struct text folded = { 0 }, word = { 0 };
     size_t start = to->len, n;
 
     fold(in, &folded);
     for (size_t i = 0; i < folded.len; i += n) {
-        sl_str word = { folded.ptr + i, 0 };
-
-        n = strcspn(word.ptr, " .,-_/()\t");
-        word.len = n;
+        n = strcspn(folded.ptr + i, " .,-_/()\t");
         if (n == 0) {
             n = 1;
             continue;
         }
-        if (suffix_of(word) != SUFFIX_NONE)
-            *suffix = suffix_of(word);
-        else if (!list_has(words_title, word))
-            add_word(word, to->len == start, to);
+        simplify((sl_str){ folded.ptr + i, n }, &word);
+        if (suffix_of(text_view(&word)) != SUFFIX_NONE) {
+            *suffix = suffix_of(text_view(&word));
+        } else if (word.len > 0 && !list_has(words_title, text_view(&word))) {
+            if (to->len > start)
+                text_char(to, ' ');
+            text_add(to, word.ptr, word.len);
+        }
     }
     text_finish(&folded);
+    text_finish(&word);
 }
 
 sl_str name_of_nickname(sl_str word)

@@ -113,7 +113,7 @@ static void fold_one(uint32_t c, struct text *to)
 
 void fold(sl_str in, struct text *to)
 {
-    const char *p = in.ptr, *end = p + in.len;
+    const char *p = in.len > 0 ? in.ptr : "", *end = p + in.len;
 
     while (p < end) {
         size_t n = utf8_length(p, end);
@@ -198,6 +198,16 @@ static size_t punycode_decode(sl_str in, uint32_t out[LABEL_MAX])
     return n;
 }
 
+/* Marks stay here: müller.de is not muller.de. */
+static void add_lower(uint32_t c, struct text *to)
+{
+    if (c < 0x80)
+        c = (uint8_t)ascii_lower((char)c);
+    else if (c >= 0xc0 && c <= 0xde && c != 0xd7)
+        c += 32;
+    add_utf8(to, lower_of(c));
+}
+
 static void add_label(sl_str label, struct text *to)
 {
     uint32_t points[LABEL_MAX];
@@ -206,26 +216,30 @@ static void add_label(sl_str label, struct text *to)
     if (label.len > 4 && label.len <= LABEL_MAX && strncasecmp(label.ptr, "xn--", 4) == 0)
         n = punycode_decode((sl_str){ label.ptr + 4, label.len - 4 }, points);
     for (size_t i = 0; i < n; i++)
-        add_utf8(to, lower_of(points[i]));
-    if (n > 0)
-        return;
-    /* marks stay here: müller.de is not muller.de */
-    for (const char *p = label.ptr, *end = p + label.len; p < end;) {
+        add_lower(points[i], to);
+    for (const char *p = label.ptr, *end = p + label.len; n == 0 && p < end;) {
         size_t k = utf8_length(p, end);
-        uint32_t c = k > 0 ? code_point(p, k) : 0;
 
-        if (c >= 0xc0 && c <= 0xde && c != 0xd7)
-            c += 32;
         if (k > 0)
-            add_utf8(to, c < 0x80 ? (uint32_t)(uint8_t)ascii_lower((char)c) : lower_of(c));
+            add_lower(code_point(p, k), to);
         p += k > 0 ? k : 1;
     }
+}
+
+/* Labels with a dot between them, of what names are made of; IDN is in Unicode by now. */
+static bool is_domain(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((uint8_t)p[i] < 0x80 && !strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.", p[i]))
+            return false;
+    return memchr(p, '.', n) && p[0] != '.' && p[n - 1] != '.';
 }
 
 void domain_normalise(sl_str in, struct text *to)
 {
     const char *colon = in.len > 0 ? memmem(in.ptr, in.len, "://", 3) : NULL;
-    const char *p = colon ? colon + 3 : in.ptr, *end = in.ptr + in.len;
+    const char *p = colon ? colon + 3 : in.len > 0 ? in.ptr : "";
+    const char *end = in.len > 0 ? in.ptr + in.len : p;
     size_t start = to->len;
 
     while (p < end && *p == ' ')
@@ -248,8 +262,8 @@ void domain_normalise(sl_str in, struct text *to)
             text_char(to, '.');
         p += n + (dot != NULL);
     }
-    if (to->len > start && !memchr(to->ptr + start, '.', to->len - start))
-        to->len = start; /* no dot: no domain */
+    if (to->len > start && !is_domain(to->ptr + start, to->len - start))
+        to->len = start;
 }
 
 /* ---- e-mail -------------------------------------------------------------------------------- */
@@ -286,9 +300,11 @@ static size_t normal_local(sl_str local, sl_str domain, char *to)
             break;
         if ((gmail && local.ptr[i] == '.') || local.ptr[i] == ' ')
             continue;
+        if ((uint8_t)local.ptr[i] < ' ' || strchr("\"(),:;<>[\\]", local.ptr[i]))
+            return 0;
         to[n++] = ascii_lower(local.ptr[i]);
     }
-    return n;
+    return n > 0 && to[0] != '\'' ? n : 0;
 }
 
 sl_status email_normalise(sl_str in, struct email *ret)
@@ -301,7 +317,7 @@ sl_status email_normalise(sl_str in, struct email *ret)
     if (s.len > 7 && strncasecmp(s.ptr, "mailto:", 7) == 0)
         s = (sl_str){ s.ptr + 7, s.len - 7 };
     at = s.len > 0 ? memrchr(s.ptr, '@', s.len) : NULL;
-    if (!at || at == s.ptr || s.len >= EMAIL_SIZE / 2)
+    if (!at || at == s.ptr || s.len >= EMAIL_SIZE)
         return SL_E_INVALID;
     local = trim((sl_str){ s.ptr, (size_t)(at - s.ptr) });
     if (local.len == 0 || memchr(local.ptr, '@', local.len))
@@ -324,6 +340,8 @@ sl_status email_normalise(sl_str in, struct email *ret)
 }
 
 /* ---- phone --------------------------------------------------------------------------------- */
+
+#define MOST_DIGITS 15 /* of a number, E.164 */
 
 static const struct country *country_of(sl_str name)
 {
@@ -377,7 +395,8 @@ void phone_normalise(sl_str in, sl_str country, struct text *to)
         p += 2;
         n -= 2;
     }
-    if (!whole && (c = country_of(country))) {
+    c = whole ? NULL : country_of(country);
+    if (c) {
         trunk = strlen(c->trunk);
         code = strlen(c->code);
         if (trunk > 0 && n > trunk && memcmp(p, c->trunk, trunk) == 0) {
@@ -387,11 +406,13 @@ void phone_normalise(sl_str in, sl_str country, struct text *to)
             p += code; /* 49 30 123456 without its plus */
             n -= code;
         }
-        text_char(to, '+');
-        text_str(to, c->code);
-    } else if (whole) {
-        text_char(to, '+');
     }
+    if (n + (c ? strlen(c->code) : 0) > MOST_DIGITS)
+        return;
+    if (whole || c)
+        text_char(to, '+');
+    if (c)
+        text_str(to, c->code);
     text_add(to, p, n);
 }
 
@@ -412,7 +433,7 @@ static bool is_letter(char c)
 /* Words of folded text; single letters in a row are one: "s.a.r.l." is "sarl". In place. */
 static void split(struct text *t, struct words *ret)
 {
-    char *p = t->ptr, *end = p + t->len;
+    char *p = t->ptr, *end = t->len > 0 ? p + t->len : p;
     bool letter = false; /* the word before is one letter, or several joined */
 
     ret->n = 0;
@@ -460,7 +481,7 @@ void company_normalise(sl_str in, struct text *to)
                 continue;
             text_char(to, *c);
             /* Mueller as Müller */
-            if (strchr("aou", *c) && k + 1 < w.items[i].len && c[1] == 'e')
+            while (strchr("aou", *c) && k + 1 < w.items[i].len && w.items[i].ptr[k + 1] == 'e')
                 k++;
         }
     }

@@ -37,7 +37,7 @@ bool is_freemail(sl_str domain, const char *const *more);
 
 /** Append as "+493012345": digits with the country's code, without trunk zero and extension.
  *  `country`: ISO code or a usual name, of numbers that do not say it; empty: such numbers come
- *  out without '+'. Appends nothing to what has less than 7 digits. */
+ *  out without '+'. Appends nothing to what has less than 7 digits or more than 15. */
 void phone_normalise(sl_str in, sl_str country, struct text *to);
 
 /* ---- companies ----------------------------------------------------------------------------- */

@@ -195,7 +195,7 @@ sl_status record_read(struct contact_record *r, sl_str body, const char *externa
     if (r->values.failed)
         return SL_E_NO_MEMORY;
     for (size_t i = 0; i < n; i++) /* now the text stays where it is */
-        *v[i].to = (sl_str){ r->values.ptr + v[i].at, v[i].len };
+        *v[i].to = v[i].len > 0 ? (sl_str){ r->values.ptr + v[i].at, v[i].len } : (sl_str){ 0 };
     if (r->raw.external_id.len > 0)
         return SL_OK;
     say(why, why_size,

@@ -9,6 +9,7 @@ extern const char *const words_legal_form[]; /* folded */
 extern const char *const words_title[];      /* of people, folded */
 extern const char *const words_filler[];     /* of company names, folded */
 
+/** As name_normalise() writes names: "michal" is Michael. */
 struct nickname {
     const char *shorter, *name;
 };

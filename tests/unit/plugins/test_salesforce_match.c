@@ -141,6 +141,10 @@ static void names_are_alike_or_not(void **state)
     check_names("Müller,Dr. Jürgen", "Muller,Jurgen", NAME_EXACT);
     check_names("Nguyễn,Thị", "nguyen,thi", NAME_EXACT);
     check_names("Smith,Bob", "Smith,Robert", NAME_VARIANT);
+    check_names("Smith,Mike", "Smith,Michael", NAME_VARIANT);
+    check_names("Smith,Joe", "Smith,Joseph", NAME_VARIANT);
+    check_names("Smith,Sue", "Smith,Susan", NAME_VARIANT);
+    check_names("Smith,Sam", "Smith,Samuel", NAME_VARIANT);
     check_names("Smith,Anna-Maria", "Smith,Anna", NAME_VARIANT);
     check_names("Müller-Lang,Eva", "Lang,Eva", NAME_VARIANT);
     check_names("Eva,Müller", "Müller,Eva", NAME_VARIANT);
@@ -209,7 +213,7 @@ static void check_verdict(struct match_index *ix, const struct card *c, enum ver
         fail_msg("%s %s %s: verdict %d, not %d (best %d)", c->first, c->last, c->email, m.verdict,
                  want, m.n > 0 ? m.items[0].score : 0);
     if (id)
-        CHECK_STR(m.items[0].person->id.ptr ? strndup(m.items[0].person->id.ptr, 4) : "", id);
+        CHECK(m.n > 0 && str_is(m.items[0].person->id, id));
     person_free(p);
 }
 

@@ -15,11 +15,10 @@
 
 #include "describe.h"
 
-#define MAX_ANSWER (UINT64_C(2) << 20) /* 200 rows with the duplicates of each; scanned in one go \
-                                        */
-#define MAX_REFUSED 40                 /* calls of a batch that are refused as a whole */
-#define LOST_ROWS   25                 /* calls get no smaller by answers that are lost */
-#define ROWS_BACK   5                  /* a call that goes well lets the next be larger by that */
+#define MAX_ANSWER  (UINT64_C(2) << 20) /* 200 rows with the duplicates of each */
+#define MAX_REFUSED 40                  /* calls of a batch that are refused as a whole */
+#define LOST_ROWS   25                  /* calls get no smaller by answers that are lost */
+#define ROWS_BACK   5                   /* a call that goes well lets the next be larger by that */
 
 static void on_turn(void *ctx);
 

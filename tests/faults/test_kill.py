@@ -91,4 +91,5 @@ def test_what_was_acknowledged_arrives_once_over_kills_at_random_moments(make_ga
     check_supplier(nord.books(), NORD, shop.orders)
     for remote in (byron, nord):
         assert all(len(ids) == 1 for ids in remote.books()["by_our_id"].values()), note
-    check_opportunities(crm, shop.orders)
+    # a call of Collections whose answer is lost is made again: the same record, written twice
+    check_opportunities(crm, shop.orders, written_once=transport == "bulk")

@@ -22,14 +22,14 @@ def whole(make_gateway, byron, nord, crm):
     return make_gateway(config, {"DEMO_CRM_KEY": crm.private_key})
 
 
-def check_opportunities(crm, orders):
+def check_opportunities(crm, orders, written_once=True):
     """Each order once in the CRM, its id, money and texts exact."""
     records = {one["fields"]["Shopify_Order_Id__c"]: one for one in crm.records("Opportunity")}
     assert records.keys() == {str(order.summary["id"]) for order in orders}
     for order in orders:
         sent, record = order.summary, records[str(order.summary["id"])]
         fields = record["fields"]
-        assert record["versions"] == 1, f"{sent['name']} was written {record['versions']} times"
+        assert record["versions"] == 1 or not written_once, f"{sent['name']} was written {record['versions']} times"
         assert Decimal(fields["Amount"]) == Decimal(sent["total_price"])
         assert fields["Shopify_Order_Name__c"] == sent["name"]
         assert fields["Currency__c"] == sent["currency"]

@@ -266,7 +266,7 @@ struct conf_route {
     char *from_endpoint;
     char **topics; /* exact, or a prefix before a trailing "*" */
     size_t n_topics;
-    struct conf_with *with;            /* own; what the programs see as $with */
+    struct conf_with *with; /* own; what the programs see as $with */
     size_t n_with;
     char *when, *split, *map, *choose; /* jq texts; NULL: not given */
     struct conf_target *targets;       /* choose == NULL: exactly one */

@@ -234,8 +234,8 @@ struct flow_stats {
     int64_t router_oldest_ms; /* wall time of the oldest that waits there in memory; 0: none */
     uint64_t emitted;
     uint64_t waiting_for_link;
-    uint64_t looked_up; /* events that had not come, and were found */
-    uint64_t polled;    /* events that feeds found */
+    uint64_t looked_up;             /* events that had not come, and were found */
+    uint64_t polled;                /* events that feeds found */
     uint64_t find_calls, find_keys; /* questions for rows, and the keys in them ... */
     uint64_t find_hits;             /* ... and keys that needed none */
     uint64_t deadlines, deadlines_met, deadlines_missed; /* begun, and how they ended */

@@ -511,7 +511,7 @@ static bool is_settled(struct routing *rt)
     } else if (rt->waits && rt->remap) { /* it was routed once: its link has gone since */
         remap_routed(rt->remap, 0, UV_ENOENT);
     } else if (rt->remap && rt->config && !config_route(rt->config, str_of(rt->event->only))) {
-        remap_routed(rt->remap, 0, UV_ENOENT);   /* a reload removed its route meanwhile */
+        remap_routed(rt->remap, 0, UV_ENOENT); /* a reload removed its route meanwhile */
     } else if (rt->lacks && rt->remap && rt->remap->by_clock) {
         remap_routed(rt->remap, 0, UV_ETIMEDOUT);
     } else if (rt->waits && rt->event->waited) { /* nothing new: it goes on waiting */

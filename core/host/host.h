@@ -23,7 +23,8 @@ struct host_stats {
     uint64_t calls;          /* HTTP */
 };
 
-/** Open every endpoint of the configuration. `mapper`: NULL where nothing is transformed. 0, or a negative code with `fail` naming the endpoint.
+/** Open every endpoint of the configuration. `mapper`: NULL where nothing is transformed. 0, or a
+ * negative code with `fail` naming the endpoint.
  */
 int host_open(struct host **ret, uv_loop_t *loop, const struct config *config,
               struct mapper *mapper, struct fail *fail);

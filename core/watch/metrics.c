@@ -46,8 +46,7 @@ static void intake(struct buf *b, const struct flow_stats *s)
     plain(b, "find_calls_total", "counter", "Questions for rows that routes are `with`.",
           s->find_calls);
     plain(b, "find_keys_total", "counter", "Keys in these questions.", s->find_keys);
-    plain(b, "find_hits_total", "counter", "Keys of events that needed no question.",
-          s->find_hits);
+    plain(b, "find_hits_total", "counter", "Keys of events that needed no question.", s->find_hits);
     plain(b, "routing_errors_total", "counter", "Events or pieces that could not be routed.",
           s->routing_errors);
     plain(b, "router_events", "gauge", "Events in memory that are not routed yet.",

@@ -796,10 +796,10 @@ typedef struct sl_plugin {
     /** Rows by their keys, for routes' `with`. NULL: it has none. @since 0.3 */
     const sl_find *find;
 
-    /** For people. Look through what the remote holds and say what was found, as `sluice report NAME`
-     *  prints it; changes nothing there. `cb` runs exactly once, in close() at the latest.
-     *  SL_E_NOT_FOUND: there is no report of this name; SL_E_UNSUPPORTED: the endpoint is not set up
-     *  for it; SL_E_LIMIT: one is being made. NULL: it makes none. @since 0.3 */
+    /** For people. Look through what the remote holds and say what was found, as `sluice report
+     * NAME` prints it; changes nothing there. `cb` runs exactly once, in close() at the latest.
+     *  SL_E_NOT_FOUND: there is no report of this name; SL_E_UNSUPPORTED: the endpoint is not set
+     * up for it; SL_E_LIMIT: one is being made. NULL: it makes none. @since 0.3 */
     void (*report)(void *self, sl_str name, sl_report_cb cb, void *cb_ctx);
 
     /* As a destination whose books can be compared. */

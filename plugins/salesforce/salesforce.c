@@ -7,18 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chosen.h"
-#include "collections.h"
-#include "compare.h"
-#include "describe.h"
-#include "feed.h"
-#include "find.h"
-#include "keys.h"
+#include "bulk/reap.h"
+#include "collections/collections.h"
+#include "feeds/feed.h"
 #include "match/contacts.h"
 #include "match/sets.h"
-#include "parents.h"
-#include "query.h"
-#include "reap.h"
+#include "org/describe.h"
+#include "query/compare.h"
+#include "query/find.h"
+#include "query/query.h"
+#include "rows/chosen.h"
+#include "rows/keys.h"
+#include "rows/parents.h"
 #include "transport.h"
 
 #define BATCH_RECORDS  10000    /* one of Salesforce's internal batches */

@@ -7,12 +7,12 @@
 #include <sluice/sluice.h>
 
 #include "choose.h"
-#include "errors.h"
-#include "operation.h"
-#include "receive.h"
-#include "row.h"
+#include "org/errors.h"
+#include "org/usage.h"
+#include "receive/receive.h"
+#include "rows/operation.h"
+#include "rows/row.h"
 #include "text.h"
-#include "usage.h"
 
 #define JSON_TYPE   "application/json; charset=UTF-8"
 #define JOB_ID_SIZE 32

@@ -4,7 +4,7 @@
 #include "transport.h"
 
 #include "choose.h"
-#include "collections.h"
+#include "collections/collections.h"
 
 #define GATHER_RECORDS      5000
 #define GATHER_AGE_MS       60000

@@ -5,7 +5,7 @@
 #include "fuzz.h"
 
 #include <jansson.h>
-#include "sobject.h"
+#include "rows/sobject.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

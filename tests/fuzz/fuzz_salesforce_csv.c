@@ -5,7 +5,7 @@
 #include "fuzz.h"
 
 #include <string.h>
-#include "csv.h"
+#include "rows/csv.h"
 
 static void write_row(struct text *to, const struct csv_reader *r)
 {

@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 #include <string.h>
-#include "outbound.h"
-#include "record_id.h"
+#include "receive/outbound.h"
+#include "rows/record_id.h"
 
 #define ORGANIZATION "00D5g00000Org01EAB"
 

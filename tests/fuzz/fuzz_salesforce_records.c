@@ -5,7 +5,7 @@
 #include "fuzz.h"
 
 #include <string.h>
-#include "records.h"
+#include "rows/records.h"
 
 /** As record_copy() leaves it out, at any depth. */
 static void without_attributes(json_t *value)

@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 #include <string.h>
-#include "description.h"
-#include "row_errors.h"
+#include "org/description.h"
+#include "rows/row_errors.h"
 
 static const struct row_about about = { "Contact", "Ext__c" };
 

@@ -7,8 +7,8 @@
 
 #include <jansson.h>
 #include <string.h>
-#include "csv.h"
-#include "sobject.h"
+#include "rows/csv.h"
+#include "rows/sobject.h"
 
 /* {"Account": {"Ext__c": ...}} or {"Account.Ext__c": ...}: there, name and sub are one key. */
 static json_t *value_of(const struct cell *c, json_t *root)

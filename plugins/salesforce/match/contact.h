@@ -9,11 +9,11 @@
  */
 #pragma once
 
-#include "../outcome.h"
-#include "../salesforce.h"
 #include "contacts.h"
 #include "crm.h"
 #include "record.h"
+#include "rows/outcome.h"
+#include "salesforce.h"
 #include "score.h"
 
 #define CONTACT_RECORDS 200 /* what one call takes */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../duplicates.h"
 #include "contact.h"
+#include "rows/duplicates.h"
 
 #define HOLD_TYPE  "contact-merge"
 #define MAX_SHOWN  120 /* characters of a value */

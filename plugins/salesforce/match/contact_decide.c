@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../duplicates.h"
 #include "contact.h"
+#include "rows/duplicates.h"
 
 #define CHOICE_LATER "later"
 #define MOST_REFS    4000

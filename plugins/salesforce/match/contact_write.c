@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../sobject.h"
 #include "contact.h"
+#include "rows/sobject.h"
 
 #define JSON_TYPE "application/json; charset=UTF-8"
 

@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "../operation.h"
-#include "../salesforce.h"
+#include "rows/operation.h"
+#include "salesforce.h"
 
 enum guests { GUESTS_MATCH, GUESTS_CREATE, GUESTS_SKIP };
 

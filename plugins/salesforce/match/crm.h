@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "../query.h"
 #include "index.h"
+#include "query/query.h"
 
 /** Why there is no index to be had. Borrowed for the call. */
 struct crm_failure {

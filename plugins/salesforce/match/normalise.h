@@ -6,7 +6,7 @@
 
 #include <sluice/sluice.h>
 
-#include "../text.h"
+#include "text.h"
 
 /** Append in lower case: Latin letters without their marks as ASCII (Ä as a, ß as ss, Ł as l),
  *  other scripts in lower case, blanks and punctuation as they are. Bytes that are no UTF-8 are

@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include "../row.h"
 #include "index.h"
+#include "rows/row.h"
 
 struct contact_record {
     struct text fields; /* the body without `company` and `guest` */

@@ -1,7 +1,7 @@
 /*
  * test_salesforce_compare.c - is what was delivered there, and does it say what was sent?
  */
-#include "compare.h"
+#include "query/compare.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "describe.h"
+#include "org/describe.h"
 
 /* ---- reading ------------------------------------------------------------------------------- */
 

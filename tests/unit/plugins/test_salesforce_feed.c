@@ -2,7 +2,7 @@
  * test_salesforce_feed.c - feeds: what is asked for, what becomes of the rows, where the next poll
  * goes on; and what their events are about.
  */
-#include "feed.h"
+#include "feeds/feed.h"
 
 #include <stdio.h>
 #include <stdlib.h>

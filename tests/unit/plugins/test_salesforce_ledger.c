@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "when.h"
+#include "org/when.h"
 
 #define INFO(id, state, object, op, key, by, created)                                             \
     "{\"id\":\"" id "\",\"operation\":\"" op "\",\"object\":\"" object "\",\"createdById\":\"" by \

@@ -4,8 +4,8 @@
  */
 #include "salesforce_fixture.h"
 
+#include "org/usage.h"
 #include "salesforce.h"
-#include "usage.h"
 
 #define MINUTE INT64_C(60000)
 #define HOUR   (60 * MINUTE)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "parents.h"
+#include "rows/parents.h"
 
 #define ACCOUNT_15 "0015g00000Acc01"
 

@@ -2,7 +2,7 @@
  * test_salesforce_query.c - bulk queries: pages by locator, what is lost, torn, refused or given
  * up.
  */
-#include "query.h"
+#include "query/query.h"
 
 #include <stdio.h>
 #include <stdlib.h>

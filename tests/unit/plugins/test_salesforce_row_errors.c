@@ -1,14 +1,14 @@
 /*
  * test_salesforce_row_errors.c - what becomes of a refused record, and what its operator reads.
  */
-#include "row_errors.h"
+#include "rows/row_errors.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "duplicates.h"
 #include "fake_host.h"
+#include "rows/duplicates.h"
 
 static const struct row_about contact = { "Contact", "Ext__c" };
 

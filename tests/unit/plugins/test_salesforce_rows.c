@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "csv.h"
-#include "errors.h"
-#include "keys.h"
-#include "results.h"
+#include "bulk/results.h"
+#include "org/errors.h"
+#include "rows/csv.h"
+#include "rows/keys.h"
 
 static char why[256];
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "../check.h"
-#include "sobject.h"
+#include "rows/sobject.h"
 
 static char object[] = "Contact", key[] = "Ext__c", id[] = "Id";
 static const struct action upsert = { OP_UPSERT, object, key };

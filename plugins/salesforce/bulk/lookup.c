@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "when.h"
+#include "org/when.h"
 
 #define TURN_ROWS  200
 #define TURN_BYTES 131072

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "csv.h"
+#include "rows/csv.h"
 
 #define JSON_TYPE    "application/json; charset=UTF-8"
 #define TURN_ROWS    400

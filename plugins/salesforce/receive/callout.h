@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <sluice/sluice.h>
 
-#include "record_id.h"
+#include "rows/record_id.h"
 
 #define CHANGE_SIZE 33
 

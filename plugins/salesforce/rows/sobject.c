@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-#define MAX_PARENTS 64 /* that are compared with all other fields: no object has as many lookups \
-                        */
+#define MAX_PARENTS                                                              \
+    64 /* that are compared with all other fields: no object has as many lookups \
+        */
 
 /* ---- writing ------------------------------------------------------------------------------- */
 

@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "org/when.h"
 #include "reap.h"
-#include "when.h"
 
 #define TURN_JOBS 100
 #define MAX_PAGES 200 /* of 1,000 jobs */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "row.h"
+#include "rows/row.h"
 
 #define MAX_COLUMNS 100
 #define OVERLAP     "5m"

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "describe.h"
 #include "duplicates.h"
+#include "org/describe.h"
 #include "outcome.h"
 #include "sobject.h"
 

@@ -6,10 +6,10 @@
 
 #include "choose.h"
 #include "collections.h"
-#include "csv.h"
-#include "keys.h"
-#include "outcome.h"
-#include "sobject.h"
+#include "rows/csv.h"
+#include "rows/keys.h"
+#include "rows/outcome.h"
+#include "rows/sobject.h"
 
 enum collection_state {
     COLLECTION_BUILDING,

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keys.h"
 #include "match/contacts.h"
-#include "operation.h"
-#include "row.h"
+#include "rows/keys.h"
+#include "rows/operation.h"
+#include "rows/row.h"
 
 #define CHUNK       200
 #define MAX_COLUMNS 200

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "records.h"
+#include "rows/records.h"
 #include "salesforce.h"
 
 #define KEYS       200   /* of one question of the host's */

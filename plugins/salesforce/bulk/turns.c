@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "describe.h"
-#include "outcome.h"
+#include "org/describe.h"
+#include "rows/outcome.h"
 
 #define TURN_ROWS  200
 #define TURN_BYTES 131072

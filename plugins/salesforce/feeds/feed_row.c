@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "iso_time.h"
-#include "when.h"
+#include "org/when.h"
 
 /* ---- times --------------------------------------------------------------------------------- */
 

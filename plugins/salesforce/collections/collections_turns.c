@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "describe.h"
+#include "org/describe.h"
 
 #define TURN_ROWS  200
 #define TURN_BYTES 131072

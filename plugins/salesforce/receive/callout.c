@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "row.h"
+#include "rows/row.h"
 #include "salesforce.h"
 #include "text.h"
 

@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "callout.h"
-#include "feed.h"
+#include "feeds/feed.h"
 #include "iso_time.h"
 #include "outbound.h"
-#include "row.h"
+#include "rows/row.h"
 #include "salesforce.h"
 
 #define OUTBOUND   "/outbound/"

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record_id.h"
-#include "row.h"
+#include "rows/record_id.h"
+#include "rows/row.h"
 #include "text.h"
 
 #define MAX_DEPTH  16   /* a message has 7 */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "iso_time.h"
-#include "record_id.h"
+#include "rows/record_id.h"
 
 #define SHOWN 60 /* characters of a value */
 

@@ -18,9 +18,9 @@
  */
 #pragma once
 
-#include "csv.h"
-#include "keys.h"
 #include "results.h"
+#include "rows/csv.h"
+#include "rows/keys.h"
 #include "salesforce.h"
 
 enum job_state {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "when.h"
+#include "org/when.h"
 
 bool job_take_id(struct job *j, const char *id)
 {

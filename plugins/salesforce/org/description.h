@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "operation.h"
-#include "row.h"
+#include "rows/operation.h"
+#include "rows/row.h"
 #include "text.h"
 
 #define FIELD_CREATEABLE  0x1u

@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compare.h"
 #include "iso_time.h"
-#include "query.h"
-#include "when.h"
+#include "org/when.h"
+#include "query/compare.h"
+#include "query/query.h"
 
 #define REST_ROWS   500
 #define TURN_ROWS   50 /* each is described as it is emitted */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "describe.h"
+#include "org/describe.h"
 
 #define MAX_ANSWER  (UINT64_C(2) << 20) /* 200 rows with the duplicates of each */
 #define MAX_REFUSED 40                  /* calls of a batch that are refused as a whole */

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "csv.h"
+#include "rows/csv.h"
 
 enum result_file { RESULT_SUCCESSFUL, RESULT_FAILED, RESULT_UNPROCESSED, RESULT__COUNT };
 

@@ -3,7 +3,7 @@
  */
 #include "choose.h"
 
-#define JOB_CALLS      6    /* create, upload, close, three result files */
+#define JOB_CALLS      4    /* create, upload, close, one result file: no row has failed */
 #define EVEN           1000 /* shares and prices are in thousandths */
 #define CALLS_SCARCE   200  /* of the day's calls left: questions are put off */
 #define CALLS_PLENTY   500  /* ... from here on urgency may cost all it is worth */
@@ -72,7 +72,7 @@ static uint32_t expected_polls(const struct choose_in *in)
 
 uint32_t choose_bulk_calls(const struct choose_in *in)
 {
-    return JOB_CALLS + expected_polls(in);
+    return JOB_CALLS + expected_polls(in) + in->deletes_jobs;
 }
 
 uint32_t choose_even_rows(const struct choose_in *in)

@@ -34,7 +34,8 @@ struct choose_in {
     int64_t age_ms;          /* of the oldest record */
     int64_t urgent_after_ms; /* from this age on it is urgent; 0: never */
     int64_t poll_first_ms, poll_cap_ms;
-    int64_t job_ms; /* how long a bulk job takes from its creation to its end */
+    int64_t job_ms;    /* how long a bulk job takes from its creation to its end */
+    bool deletes_jobs; /* `delete_jobs`: one more call for each */
     struct day_left left;
 };
 
@@ -61,7 +62,10 @@ const char *choose_reason_text(enum choose_reason reason);
 uint32_t choose_collections_calls(size_t rows, size_t bytes);
 /** Up to so many rows Collections take no more calls than a job. */
 uint32_t choose_even_rows(const struct choose_in *in);
-/** Create, upload, close, the expected questions, three result files. */
+/**
+ * Create, upload, close, the expected questions, the one result file that is read where no row has
+ * failed, and the delete if there is one.
+ */
 uint32_t choose_bulk_calls(const struct choose_in *in);
 /** Wait before a new job is first asked for. Longer than `poll_first_ms` when calls are scarce. */
 int64_t choose_first_poll_ms(const struct choose_in *in);

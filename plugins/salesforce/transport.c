@@ -45,6 +45,7 @@ static struct choose_in known(const struct salesforce *sf)
                                .poll_first_ms = sf->poll_first_ms,
                                .poll_cap_ms = sf->poll_cap_ms,
                                .job_ms = job_ms(sf),
+                               .deletes_jobs = sf->delete_jobs != 0,
                                .left = { .calls = sf->limits.calls_left,
                                          .calls_limit = sf->limits.calls_max,
                                          .batches = sf->limits.batches_left,

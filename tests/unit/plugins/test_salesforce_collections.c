@@ -348,7 +348,7 @@ static void few_records_go_by_collections_and_the_log_says_why_once(void **state
         CHECK_HAS(
             fake_host_last_log(x->host),
             "30 records of Contact by Collections: it takes fewer calls (calls by Collections "
-            "1, by a job about 9)");
+            "1, by a job about 7)");
         CHECK_EQ(strstr(fake_host_last_log(x->host), "logged at debug") != NULL, i == 0);
         fake_host_run(x->host);
         check_rows(x, 30);
@@ -422,10 +422,10 @@ static void what_jobs_take_is_learnt_and_forgotten_after_an_hour(void **state)
         int64_t wait_ms;
         const char *calls;
     } table[] = {
-        { 0, "by a job about 9)" },
-        { 0, "by a job about 15)" }, /* after one of 10 minutes */
-        { 3600000 - 1, "by a job about 15)" },
-        { 1, "by a job about 9)" },
+        { 0, "by a job about 7)" },
+        { 0, "by a job about 13)" }, /* after one of 10 minutes */
+        { 3600000 - 1, "by a job about 13)" },
+        { 1, "by a job about 7)" },
     };
 
     sf_expect_token(x);

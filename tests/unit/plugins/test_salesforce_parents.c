@@ -170,7 +170,7 @@ static void batches_gather_for_a_bulk_job_and_few_go_soon(void **state)
     static const struct {
         const char *transport;
         uint32_t quick_records;
-    } table[] = { { "auto", 1800 }, { "collections", 5000 }, { "bulk", 0 } };
+    } table[] = { { "auto", 1400 }, { "collections", 5000 }, { "bulk", 0 } };
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         sl_batching how = { .size = sizeof(how) };

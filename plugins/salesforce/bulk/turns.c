@@ -237,7 +237,10 @@ static void tell_failed_for_good(struct job *j, size_t index)
     }
     if (field.len > 0)
         describe_doubt(j->sf, j->action->object);
-    say(why, sizeof(why), "Salesforce refuses the whole job %s: %s", j->id, j->failure);
+    say(why, sizeof(why), "Salesforce refuses the whole job %s: %s%s", j->id, j->failure,
+        field.len == 0 ? ""
+                       : "; correct the name in the route's map, or give the integration user "
+                         "access to the field");
     tell(j, index, SL_REJECTED, 0, why);
 }
 

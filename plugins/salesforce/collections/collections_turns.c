@@ -136,7 +136,8 @@ static void write_row(struct collection *c)
     }
     if (c->n == 0)
         text_str(&c->body, BODY_HEAD);
-    sobject_write(&c->body, c->action, &c->row, &c->value);
+    sobject_write(&c->body, c->action, describe_known(c->sf, c->action->object), &c->row,
+                  &c->value);
 }
 
 enum added { ADDED, LEFT_OUT, FULL };

@@ -69,7 +69,7 @@ static bool write_record(struct contact_batch *b, size_t i)
             row->cells[kept++] = row->cells[k];
     }
     row->n = kept;
-    sobject_write(&b->body, &b->action->base, row, &b->scratch);
+    sobject_write(&b->body, &b->action->base, NULL, row, &b->scratch);
     if (it->fate == FATE_UPDATE)
         append(&b->body, "id", it->id);
     else if (it->account[0])

@@ -230,7 +230,8 @@ static void send(struct chosen *c, sl_str id)
     text_clear(&c->body);
     if (id.len == 0)
         text_str(&c->body, "{\"allOrNone\":false,\"records\":[");
-    sobject_write(&c->body, c->action, &c->row, &c->scratch);
+    sobject_write(&c->body, c->action, describe_known(c->sf, c->action->object), &c->row,
+                  &c->scratch);
     if (id.len == 0)
         text_str(&c->body, "]}");
     c->call = (struct call){ .sf = c->sf,

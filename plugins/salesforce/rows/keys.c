@@ -33,10 +33,32 @@ static bool complete_id(struct text *to, size_t start)
     return true;
 }
 
+/* What Salesforce would not give back as it was sent, so that its row was not found again. NULL:
+ * nothing. */
+static const char *wrong_in_key(sl_str key)
+{
+    size_t units = 0, blanks = 0;
+
+    for (size_t i = 0; i < key.len; i++) {
+        uint8_t c = (uint8_t)key.ptr[i];
+
+        if (c < 0x20 || c == 0x7f)
+            return "holds a line break or another control character: take it out in the route's "
+                   "map";
+        units += (c & 0xc0) != 0x80;
+        units += c >= 0xf0; /* a pair of UTF-16 units, as Salesforce counts */
+        blanks += c == ' ';
+    }
+    if (units > MAX_KEY)
+        return "is longer than 255 characters, the most that such a field takes";
+    return blanks == key.len ? "is nothing but blanks" : NULL;
+}
+
 sl_status key_of(const struct row *row, const char *external_id, struct text *to, char *why,
                  size_t why_size)
 {
     const struct cell *cell = NULL;
+    const char *wrong;
     size_t start = to->len;
 
     for (size_t i = 0; i < row->n && !cell; i++)
@@ -59,8 +81,10 @@ sl_status key_of(const struct row *row, const char *external_id, struct text *to
         say(why, why_size, "out of memory");
         return SL_E_NO_MEMORY;
     }
-    if (to->len - start > MAX_KEY * 4) {
-        say(why, why_size, "the external id %s is longer than %d characters", external_id, MAX_KEY);
+    wrong = wrong_in_key((sl_str){ to->ptr + start, to->len - start });
+    if (wrong) {
+        say(why, why_size, "the external id %s %s", external_id, wrong);
+        to->len = start;
         return SL_E_INVALID;
     }
     if (str_is_nocase(str_of(external_id), "Id") && !complete_id(to, start)) {

@@ -191,6 +191,13 @@ sl_status operation_check(const struct action *a, const struct row *row, char *w
             say(why, why_size, "an insert takes no Id: Salesforce gives it; use update or upsert");
             return SL_E_INVALID;
         }
+        if (a->op == OP_UPSERT && is_id && !str_is_nocase(str_of(a->external_id), "Id")) {
+            say(why, why_size,
+                "an upsert by %s takes no Id beside it: leave one of the two out in the route's "
+                "map, or use update, which goes by Id",
+                a->external_id);
+            return SL_E_INVALID;
+        }
     }
     return SL_OK;
 }

@@ -36,12 +36,22 @@ static void add_text(struct text *to, sl_str s)
     text_char(to, '"');
 }
 
-static void add_value(struct text *to, const struct cell *c, struct text *scratch)
+/* Is it a text field? An order number without quotes goes into one by CSV, and must by JSON. */
+static bool is_text_field(const struct description *d, const struct cell *c)
+{
+    const struct field_info *f = d ? description_field(d, c->name) : NULL;
+
+    return f && f->length > 0;
+}
+
+static void add_value(struct text *to, const struct cell *c, bool in_text, struct text *scratch)
 {
     if (c->kind == CELL_NULL || c->raw.len == 0) {
         text_str(to, "null");
     } else if (c->kind != CELL_TEXT) {
+        text_str(to, in_text ? "\"" : "");
         text_add(to, c->raw.ptr, c->raw.len);
+        text_str(to, in_text ? "\"" : "");
     } else if (!memchr(c->raw.ptr, '\\', c->raw.len)) { /* strict JSON: nothing else to escape */
         text_char(to, '"');
         text_add(to, c->raw.ptr, c->raw.len);
@@ -102,12 +112,12 @@ static void add_parent(struct text *to, const struct cell *c, struct text *scrat
         text_char(to, ',');
     }
     add_name(to, c->sub);
-    add_value(to, c, scratch);
+    add_value(to, c, false, scratch);
     text_char(to, '}');
 }
 
-void sobject_write(struct text *to, const struct action *a, const struct row *row,
-                   struct text *scratch)
+void sobject_write(struct text *to, const struct action *a, const struct description *d,
+                   const struct row *row, struct text *scratch)
 {
     text_char(to, '{');
     add_type(to, str_of(a->object));
@@ -123,7 +133,7 @@ void sobject_write(struct text *to, const struct action *a, const struct row *ro
             add_name(to, str_of("id")); /* what names the record is spelt so */
         else
             add_name(to, c->name);
-        add_value(to, c, scratch);
+        add_value(to, c, c->kind != CELL_TEXT && is_text_field(d, c), scratch);
     }
     text_char(to, '}');
 }

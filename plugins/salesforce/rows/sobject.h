@@ -4,17 +4,20 @@
 #pragma once
 
 #include "operation.h"
+#include "org/description.h"
 #include "row.h"
 #include "text.h"
 
 /**
  * Append a record: {"attributes":{"type":"Contact"},"LastName":"x","Account":{"Ext__c":"A"}}.
- * Numbers and booleans leave as they came in; null and the empty text clear a field, as in a bulk
- * job; line breaks become LF, likewise. What the record does not have keeps its value.
+ * Numbers and booleans leave as they came in, and as texts where the field is one, in which
+ * Salesforce takes nothing else; null and the empty text clear a field, as in a bulk job; line
+ * breaks become LF, likewise. What the record does not have keeps its value.
+ * @param d        what is known of the object; NULL: nothing
  * @param scratch  for decoding
  */
-void sobject_write(struct text *to, const struct action *a, const struct row *row,
-                   struct text *scratch);
+void sobject_write(struct text *to, const struct action *a, const struct description *d,
+                   const struct row *row, struct text *scratch);
 /** Does the row name one parent by two keys, or have a field of a parent's name? JSON cannot say
  *  that. @param why  filled if so */
 bool sobject_is_twofold(const struct row *row, char *why, size_t why_size);

@@ -176,13 +176,13 @@ static void keys_are_written_as_soql_wants_them(void **state)
     sf_expect_sent(x, SF_ID, SF_JOB, NULL);
     sf_expect_state(x, SF_JOB, COMPLETE("0", "0"));
     sf_expect_results(x, SF_JOB, SF_OK_HEAD, SF_FAIL_HEAD, SF_NO_REST);
-    sf_expect_lookup(x, "%27O%5C%27Hara%20%26%20%5C%5C%C3%A9%27,900719925474099301,%27x%5Cny%27",
+    sf_expect_lookup(x, "%27O%5C%27Hara%20%26%20%5C%5C%C3%A9%27,900719925474099301,%27x%20y%27",
                      "{\"Id\":\"0035g00000Tst02AAB\",\"" SF_KEY
                      "\":900719925474099301,\"SystemModstamp\":\"" AFTER
                      "\",\"LastModifiedById\":\"" SF_USER "\"}");
     sf_deliver(x,
                SF_BODIES("{\"" SF_KEY "\":\"O'Hara & \\\\\\u00e9\"}",
-                         "{\"" SF_KEY "\":900719925474099301}", "{\"" SF_KEY "\":\"x\\ny\"}"),
+                         "{\"" SF_KEY "\":900719925474099301}", "{\"" SF_KEY "\":\"x y\"}"),
                NULL);
     fake_host_run(x->host);
     CHECK_EQ(x->done.outcomes[0].kind, SL_RETRY);

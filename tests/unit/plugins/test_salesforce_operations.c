@@ -184,6 +184,21 @@ static void an_insert_takes_no_id(void **state)
     CHECK_HAS(x->done.outcomes[0].why, "Salesforce gives it");
 }
 
+static void an_upsert_by_an_external_id_takes_no_id_beside_it(void **state)
+{
+    struct sf_fixture *x = *state;
+    static const char *const transports[] = { "bulk", "collections" };
+
+    for (size_t i = 0; i < 2; i++) {
+        sf_use(x, "upsert", PARAMS({ "external_id", SF_KEY }, { "transport", transports[i] }, ),
+               CREATE("upsert"));
+        sf_deliver(x, SF_BODIES("{\"" SF_KEY "\":\"a\",\"id\":\"" ID_A "\"}"), NULL);
+        fake_host_run(x->host);
+        sf_check_all(x, SL_REJECTED);
+        CHECK_HAS(x->done.outcomes[0].why, "takes no Id beside it");
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sf_setup, sf_teardown)
@@ -195,6 +210,7 @@ int main(void)
         TEST(ids_that_differ_in_case_alone_are_two_records),
         TEST(a_delete_sends_ids_alone_and_takes_what_is_gone_for_done),
         TEST(an_insert_takes_no_id),
+        TEST(an_upsert_by_an_external_id_takes_no_id_beside_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

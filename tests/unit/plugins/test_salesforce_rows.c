@@ -417,6 +417,33 @@ static void an_external_id_is_text_or_a_whole_number(void **state)
     check_key("{\"Ext__c\":{\"A\":\"x\"}}", "the external id Ext__c is not in the record");
 }
 
+/* A bulk job makes LF of CR LF, and no row of its results would be this record's. */
+static void a_key_that_would_come_back_as_another_one_is_refused(void **state)
+{
+    static const char odd[] =
+        "the external id Ext__c holds a line break or another control "
+        "character: take it out in the route's map";
+    char body[2000] = "{\"Ext__c\":\"", key[1200] = "";
+
+    (void)state;
+    check_key("{\"Ext__c\":\"k\\r\\n1\"}", odd);
+    check_key("{\"Ext__c\":\"k\\n\"}", odd);
+    check_key("{\"Ext__c\":\"\\tk\"}", odd);
+    check_key("{\"Ext__c\":\"k\\u007f\"}", odd);
+    check_key("{\"Ext__c\":\"   \"}", "the external id Ext__c is nothing but blanks");
+    check_key("{\"Ext__c\":\"a b, \\\"c\\\" \"}", "a b, \"c\" ");
+    for (int i = 0; i < 127; i++) /* two units each */
+        strcat(key, "\xf0\x9f\x98\x80");
+    strcat(key, "k");
+    strcat(body, key);
+    strcat(body, "\"}");
+    check_key(body, key);
+    strcpy(strrchr(body, '"'), "k\"}");
+    check_key(body,
+              "the external id Ext__c is longer than 255 characters, the most that such a field "
+              "takes");
+}
+
 static void check_found(const struct keys *k, const char *value, int want)
 {
     uint32_t record;
@@ -509,6 +536,7 @@ int main(void)
         cmocka_unit_test(what_was_written_is_read_back_the_same),
         cmocka_unit_test(result_files_need_their_columns_and_whole_rows),
         cmocka_unit_test(an_external_id_is_text_or_a_whole_number),
+        cmocka_unit_test(a_key_that_would_come_back_as_another_one_is_refused),
         cmocka_unit_test(keys_are_found_without_case_and_as_doubles),
         cmocka_unit_test(job_errors_say_whether_repeating_helps_and_which_field_it_is),
         cmocka_unit_test(a_line_for_people_has_no_control_characters_and_no_half_ones),

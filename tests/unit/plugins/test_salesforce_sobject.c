@@ -44,7 +44,8 @@ static const struct {
       ",\"AccountId\":null,\"Shop__c\":null,\"WhoId\":null}" },
 };
 
-static void check_written(const struct action *a, const char *body, const char *want)
+static void check_known(const struct action *a, const struct description *d, const char *body,
+                        const char *want)
 {
     struct row row = { 0 };
     struct text to = { 0 }, scratch = { 0 };
@@ -53,7 +54,7 @@ static void check_written(const struct action *a, const char *body, const char *
 
     if (row_scan(&row, str_of(body), why, sizeof(why)) < 0)
         fail_msg("%s: %s", body, why);
-    sobject_write(&to, a, &row, &scratch);
+    sobject_write(&to, a, d, &row, &scratch);
     CHECK(!to.failed);
     CHECK_STR(to.ptr, want);
     parsed = json_loadb(to.ptr, to.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
@@ -62,6 +63,11 @@ static void check_written(const struct action *a, const char *body, const char *
     row_finish(&row);
     text_finish(&to);
     text_finish(&scratch);
+}
+
+static void check_written(const struct action *a, const char *body, const char *want)
+{
+    check_known(a, NULL, body, want);
 }
 
 static void a_record_is_written_as_salesforce_takes_it(void **state)
@@ -73,6 +79,22 @@ static void a_record_is_written_as_salesforce_takes_it(void **state)
         snprintf(want, sizeof(want), HEAD "%s", written[i].fields);
         check_written(&upsert, written[i].body, want);
     }
+}
+
+/* What goes into a text field by CSV must not be refused by JSON: an order number is digits to many
+ * a map. */
+static void what_goes_into_a_text_field_is_a_text(void **state)
+{
+    struct field_info fields[] = { { .name = (char *)"Amount" },
+                                   { .name = (char *)"Ext__c", .length = 255 },
+                                   { .name = (char *)"Name", .length = 120 } };
+    struct description d = { .fields = fields, .n = 3 };
+
+    (void)state;
+    check_known(&upsert, &d, "{\"ext__c\":0,\"Name\":true,\"Amount\":19.90,\"Else__c\":1}",
+                HEAD ",\"ext__c\":\"0\",\"Name\":\"true\",\"Amount\":19.90,\"Else__c\":1}");
+    check_known(&upsert, &d, "{\"Ext__c\":null,\"Name\":\"x\"}",
+                HEAD ",\"Ext__c\":null,\"Name\":\"x\"}");
 }
 
 static void an_update_names_its_record_by_id(void **state)
@@ -181,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_written_as_salesforce_takes_it),
+        cmocka_unit_test(what_goes_into_a_text_field_is_a_text),
         cmocka_unit_test(an_update_names_its_record_by_id),
         cmocka_unit_test(a_parent_of_two_keys_is_refused),
         cmocka_unit_test(the_elements_of_an_answer_are_found_or_it_is_torn),

@@ -3,7 +3,8 @@
 def account_key:
   if .company.id then "company-\(.company.id)" elif .customer.id then "customer-\(.customer.id)" else "guest" end;
 def street: [.address1, .address2] | map(select(. != null and . != "")) | join("\n");
-def text($most): if . == null then null else .[0:$most] end;
+def text($most): if type == "string" then .[0:$most] else . end;
+def given: with_entries(select(.value != null and .value != ""));
 
 account_key as $key
 | (.billing_address // .shipping_address // {}) as $to
@@ -16,8 +17,9 @@ account_key as $key
           | select(. != ""))
       // .customer.email // .email // $key)[0:255]
   }
+# What the order does not say, as one of a till without an address, is left as it is in the CRM.
 + if $key == "guest" then {} else {
     BillingStreet: ($to | street | text(255)), BillingCity: ($to.city | text(40)),
     BillingState: ($to.province | text(80)), BillingPostalCode: ($to.zip | text(20)),
     BillingCountry: ($to.country | text(80)), Phone: ((.customer.phone // $to.phone) | text(40))
-  } end
+  } | given end

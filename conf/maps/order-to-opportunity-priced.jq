@@ -11,6 +11,7 @@
     CloseDate: (.processed_at // .created_at // $received)[0:10],
     Pricebook2Id: ($entries | map(.Pricebook2Id) | unique
       | if length == 1 then .[0]
+        elif length == 0 then error("order \($o.name): none of its SKUs has an active price-book entry; make them, then replay this")
         else error("order \($o.name): its SKUs have entries in \(length) price books; exactly one is needed") end),
     Note__c: .note
   }

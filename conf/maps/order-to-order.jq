@@ -44,6 +44,7 @@ def entries: [.line_items[] | .sku | select(. != null) | $with.prices[.] | selec
     + if .customer.id then {BillToContact: {Shopify_Customer_Id__c: .customer.id}} else {} end
     + ($entries | map(.Pricebook2Id) | unique
         | if length == 1 then {Pricebook2Id: .[0]}
+          elif [$o.line_items[]?] == [] then error("order \($o.name) has no lines: nothing of it can be an Order; discard this")
           elif length == 0 then error("order \($o.name): none of its SKUs has an active price-book entry; make them, then replay this")
           else error("order \($o.name): its SKUs have entries in \(length) price books; the route's `where` is to name one") end)
     + if $entries[0] | has("CurrencyIsoCode") then {CurrencyIsoCode: .currency} else {} end

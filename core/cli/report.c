@@ -85,53 +85,69 @@ static void put_cell(FILE *f, const char *value, bool last)
 /* A line for each contact of a set. */
 static int write_csv(json_t *report, const char *path)
 {
-    static const char *const names[] = { "id",      "name",        "email",   "phone",
-                                         "company", "external_id", "created", "reasons" };
+    static const char *const names[] = { "id",          "name",    "email",   "phone", "company",
+                                         "external_id", "created", "reasons", "url" };
     FILE *f = create(path);
     json_t *set, *member;
     size_t i, k;
 
     if (!f)
         return EXIT_FAILED;
-    fputs("set,certain,master,id,name,email,phone,company,external_id,created,reasons\n", f);
+    fputs("set,certain,master,id,name,email,phone,company,external_id,created,reasons,url\n", f);
     json_array_foreach(json_object_get(report, "sets"), i, set)
         json_array_foreach(json_object_get(set, "members"), k, member)
     {
         fprintf(f, "%lld,%s,", (long long)json_integer_value(json_object_get(set, "set")),
                 json_is_true(json_object_get(set, "certain")) ? "true" : "false");
         put_cell(f, json_text(set, "master"), false);
-        for (size_t n = 0; n < 8; n++)
-            put_cell(f, json_text(member, names[n]), n == 7);
+        for (size_t n = 0; n < 9; n++)
+            put_cell(f, json_text(member, names[n]), n == 8);
     }
     return finish(f, path, "");
 }
 
-/* One JSON object a line: {"merge":"no","set":1,"master":ID,"others":[ID],"name":...,"why":...} */
+/* Of the one that stays its name and its address go first; of each other one why it is the same. */
+static json_t *list_line(json_t *set)
+{
+    const char *master = json_text(set, "master"), *name = "";
+    json_t *others = json_array(), *why = json_array(), *links = json_array(), *member;
+    size_t k;
+
+    json_array_foreach(json_object_get(set, "members"), k, member)
+    {
+        json_t *url = json_object_get(member, "url");
+        bool stays = strcmp(json_text(member, "id"), master) == 0;
+
+        if (url)
+            json_array_insert(links, stays ? 0 : json_array_size(links), url);
+        if (stays) {
+            name = json_text(member, "name");
+            continue;
+        }
+        json_array_append(others, json_object_get(member, "id"));
+        json_array_append_new(why, json_string(json_text(member, "reasons")));
+    }
+    return json_pack("{s:s, s:O, s:O, s:s, s:o, s:s, s:o, s:b, s:o}", "merge", "no", "set",
+                     json_object_get(set, "set"), "certain", json_object_get(set, "certain"),
+                     "master", master, "others", others, "name", name, "why", why,
+                     "several_external_ids",
+                     json_is_true(json_object_get(set, "several_external_ids")), "links", links);
+}
+
+/* A JSON object a line: {"merge":"no","set":1,"certain":true,"master":ID,"others":[ID],"name":...,
+ * "why":[...],"several_external_ids":false,"links":[URL of the master, URL]} */
 static int write_list(json_t *report, const char *path)
 {
     FILE *f = create(path);
-    json_t *set, *member;
-    size_t i, k;
+    json_t *set;
+    size_t i;
 
     if (!f)
         return EXIT_FAILED;
     json_array_foreach(json_object_get(report, "sets"), i, set)
     {
-        const char *master = json_text(set, "master"), *name = "", *why = "";
-        json_t *others = json_array(), *line;
+        json_t *line = list_line(set);
 
-        json_array_foreach(json_object_get(set, "members"), k, member)
-        {
-            if (strcmp(json_text(member, "id"), master) == 0) {
-                name = json_text(member, "name");
-            } else {
-                json_array_append(others, json_object_get(member, "id"));
-                why = json_text(member, "reasons");
-            }
-        }
-        line = json_pack("{s:s, s:O, s:O, s:s, s:o, s:s, s:s}", "merge", "no", "set",
-                         json_object_get(set, "set"), "certain", json_object_get(set, "certain"),
-                         "master", master, "others", others, "name", name, "why", why);
         json_dumpf(line, f, JSON_COMPACT);
         fputc('\n', f);
         json_decref(line);

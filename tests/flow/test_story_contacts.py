@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 
 import pytest
 
@@ -143,6 +144,52 @@ def test_guests_are_contacts_of_their_own_or_skipped_if_the_route_says_so(crm_an
     assert len(contacts(crm)) == 4
 
 
+@pytest.mark.parametrize("learnt", ["by what has changed", "by the bin, after a restart"])
+def test_after_a_merge_the_next_record_goes_to_who_stayed(crm_and_gateway, crm, learnt):
+    """Nothing but a person's merge says that the two are one: another name, another address."""
+    rita, old = seed(crm, "Contact",
+                     {"FirstName": "Rita", "LastName": "Neu", "Email": "rita@neu.example", "Shopify_Customer_Id__c": "7"},
+                     {"FirstName": "Margarita", "LastName": "Alt", "Email": "m.alt@gmx.de", "Shopify_Customer_Id__c": "8"})
+    account, = seed(crm, "Account", {"Name": "Neu"})
+    seed(crm, "Order", {"AccountId": account, "EffectiveDate": "2026-11-20", "Status": "Draft", "BillToContactId": old})
+    gateway = crm_and_gateway()
+    gateway.stop()
+    gateway.config["endpoints"]["crm"]["contacts"]["refresh"] = "1s"
+    gateway.write()
+    gateway.start()
+    customer(gateway, 8, "Margarita", "Alt", "m.alt@gmx.de")
+    wait_until(lambda: gateway.states() == {"delivered": 1})
+    assert gateway.delivery()["reference"] == old
+
+    crm.call("POST", "merge", {"master": rita, "others": [old]})
+    if learnt.startswith("by the bin"):
+        gateway.restart()
+    else:
+        time.sleep(1.1)  # contacts.refresh
+    customer(gateway, 8, "Margarita", "Alt", "m.alt@gmx.de", phone="030 5550177")
+    wait_until(lambda: gateway.states() == {"delivered": 2}, "nobody is asked, and nobody is made")
+    assert {one["reference"] for one in gateway.deliveries()} == {old, rita}
+    stayed, = contacts(crm).values()
+    assert (stayed["Id"], stayed["Shopify_Customer_Id__c"], stayed["Phone"]) == (rita, "7", "030 5550177")
+    assert [one["fields"]["BillToContactId"] for one in crm.records("Order")] == [rita]
+
+
+def test_a_merge_that_the_gateway_has_not_read_yet_is_met_when_it_writes(crm_and_gateway, crm):
+    """What it knows is fresh for an hour, and the contact is gone: it asks Salesforce into whom."""
+    eva, other = seed(crm, "Contact", {"FirstName": "Eva", "LastName": "Berg", "Email": "eva.berg@gmx.de"},
+                      {"FirstName": "Eva", "LastName": "Lang", "Email": "eva.lang@mueller.example"})
+    gateway = crm_and_gateway()
+    customer(gateway, 11, "Eva", "Berg", "eva.berg@gmx.de")
+    wait_until(lambda: gateway.states() == {"delivered": 1})
+    assert gateway.delivery()["reference"] == eva
+    crm.call("POST", "merge", {"master": other, "others": [eva]})
+    customer(gateway, 11, "Eva", "Berg", "eva.berg@gmx.de", phone="030 5550178")
+    wait_until(lambda: gateway.states() == {"delivered": 2})
+    assert {one["reference"] for one in gateway.deliveries()} == {eva, other}
+    stayed, = contacts(crm).values()
+    assert (stayed["Id"], stayed["Shopify_Customer_Id__c"], stayed["Phone"]) == (other, "11", "030 5550178")
+
+
 def test_a_report_names_who_is_in_the_crm_twice_and_gives_a_merge_list(crm_and_gateway, crm, tmp_path):
     _, anna, eva, other = known(crm)
     gateway = crm_and_gateway()
@@ -158,11 +205,14 @@ def test_a_report_names_who_is_in_the_crm_twice_and_gives_a_merge_list(crm_and_g
     path = tmp_path / "merge.jsonl"
     gateway.cli("report", "duplicates", "--endpoint", "crm", "--list", str(path))
     line, = [json.loads(one) for one in path.read_text().splitlines()]
-    assert line["merge"] == "no" and line["master"] == eva and line["others"] == [other]
+    assert line == {"merge": "no", "set": 1, "certain": True, "master": eva, "others": [other], "name": "Eva Lang",
+                    "why": ["same e-mail, same name"], "several_external_ids": False,
+                    "links": [f"{crm.url}/{eva}", f"{crm.url}/{other}"]}
     sheet = tmp_path / "duplicates.csv"
     gateway.cli("report", "duplicates", "--endpoint", "crm", "--csv", str(sheet))
     rows = list(csv.DictReader(sheet.open()))
     assert {one["id"] for one in rows} == {eva, other} and {one["master"] for one in rows} == {eva}
+    assert {one["url"] for one in rows} == {f"{crm.url}/{eva}", f"{crm.url}/{other}"}
     refused = gateway.cli("report", "duplicates", "--endpoint", "crm", "--list", str(path), ok=False)
     assert refused.code == 1 and "File exists" in refused.err  # what a person has approved is not written over
     assert gateway.cli("report", "duplicates", "--endpoint", "acme-shop", ok=False).code == 4

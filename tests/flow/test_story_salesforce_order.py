@@ -151,6 +151,51 @@ def test_what_changes_an_order_later(gateway, org, tmp_path):
     assert org.books()["requests"]["by_step"].get("query", 0) == 0
 
 
+SAMPLES = json.loads((ROOT / "tests/sandbox/data/shopify-webhook.samples.json").read_text())["samples"]
+
+
+def test_the_shops_own_forms_of_a_parcel_and_a_refund(gateway, org, tmp_path):
+    """Of the stored webhook forms: orders/partially_fulfilled carries the order with its fulfillments, refunds/create a
+    partial refund with the line's tax in it."""
+    g = gateway()
+    body = tried(g, "orders/partially_fulfilled", changed(
+        fulfillments=[SAMPLES["fulfillments/create"]], fulfillment_status="partial",
+        refunds=[SAMPLES["refunds/create"]], financial_status="partially_refunded"), tmp_path)["order"][0]
+    assert (body["Fulfillment_Status__c"], body["Tracking_Number__c"], body["Tracking_Url__c"]) == (
+        "partial", "JD014600003SE", "https://example.com/t/JD014600003SE")
+    assert (body["Financial_Status__c"], body["Refunded__c"]) == ("partially_refunded", "43.20")
+    assert "Status" not in body and "Pricebook2Id" not in body
+    assert tried(g, "refunds/create", SAMPLES["refunds/create"], tmp_path) == {"refund": [{
+        "Shopify_Refund_Id__c": "8800000000001", "Order__r": {"Shopify_Order_Id__c": ORDER_ID},
+        "Amount__c": "43.20", "Currency__c": "EUR", "Refunded_At__c": "2026-11-20T10:15:32+01:00",
+        "Reason__c": "damaged", "Items__c": "1 x GEAR-BEV-20"}]}
+    # what the shop sends of edits, parcels and draft orders beside the order makes nothing here
+    for topic in ("orders/edited", "fulfillments/create", "draft_orders/update", "companies/create"):
+        assert tried(g, topic, SAMPLES[topic], tmp_path) == {}
+
+
+def test_an_order_that_says_little_clears_nothing(gateway, org, tmp_path):
+    """Of a till, without an address, an e-mail and a telephone: the customer's account and contact keep theirs."""
+    sell(org, PRICES)
+    bare = {**SAMPLE["customer"], "email": None, "phone": None, "default_address": None}
+    bodies = tried(gateway(), "orders/create", changed(
+        customer=bare, email=None, contact_email=None, phone=None, billing_address=None, shipping_address=None,
+        note=None, po_number=None), tmp_path)
+    assert bodies["order-account"] == [{"Shopify_Account_Key__c": "customer-7700000000123", "Name": "Ada Byron"}]
+    assert bodies["order-contact"] == [{
+        "Shopify_Customer_Id__c": "7700000000123", "Account": {"Shopify_Account_Key__c": "customer-7700000000123"},
+        "LastName": "Byron", "FirstName": "Ada"}]
+    some = {**SAMPLE["billing_address"], "address2": None, "province": None}
+    account = tried(gateway(), "orders/create", changed(billing_address=some), tmp_path)["order-account"][0]
+    assert account["BillingStreet"] == "12 Mill Lane" and "BillingState" not in account
+
+
+def test_an_order_without_lines_says_so(gateway, org, tmp_path):
+    bodies = tried(gateway(), "orders/create", changed(line_items=[]), tmp_path)
+    assert "order #1042 has no lines: nothing of it can be an Order; discard this" in bodies["order"][0]
+    assert "order-lines" not in bodies
+
+
 def test_a_customer_and_one_without_a_name(gateway, org, tmp_path):
     g = gateway()
     customer = SAMPLE["customer"]

@@ -255,6 +255,17 @@ class Salesforce(common.StandIn):
             self.store.delete(self.schema.of_id(one), one)
         return as_json({"ok": True})
 
+    async def on_merge(self, request):
+        """{"master": ID, "others": [ID]}: somebody merges, two or three at a time as in the pages. What hung on the
+        others hangs on the master; they are in the bin, with his id."""
+        wish = await request.json()
+        sobject = self.schema.of_id(wish["master"])
+        if not 1 <= len(wish["others"]) <= 2:
+            return as_json({"error": "two or three records are merged at a time"}, 400)
+        for one in wish["others"]:
+            self.store.merge(sobject, wish["master"], one)
+        return as_json({"ok": True})
+
     async def on_schema(self, request):
         """{"Object": {"prefix", "fields": {name: {"type", ...}}}}: adds objects and fields."""
         for name, definition in (await request.json()).items():
@@ -288,6 +299,7 @@ class Salesforce(common.StandIn):
     def control_routes(self):
         return [web.get("/_control/records", self.on_control_records),
                 web.post("/_control/records", self.on_seed), web.post("/_control/remove", self.on_remove),
+                web.post("/_control/merge", self.on_merge),
                 web.get("/_control/rows", self.on_rows), web.post("/_control/jobs", self.on_jobs),
                 web.post("/_control/schema", self.on_schema), web.post("/_control/expire", self.on_expire),
                 web.post("/_control/clock", self.on_clock),

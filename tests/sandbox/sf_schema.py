@@ -67,7 +67,7 @@ OBJECTS = {
         "ReportsToId": parent("Contact", "ReportsTo"), "Email": MAIL, "Phone": text(40),
         "MobilePhone": text(40), **address("Mailing", "Other"), "Birthdate": DATE, "Title": text(128),
         "LeadSource": text(40), "Description": text(32000), "Shopify_Customer_Id__c": key(),
-        "Ext__c": key()}},
+        "MasterRecordId": parent("Contact", "MasterRecord", read_only=True), "Ext__c": key()}},
     "Lead": {"prefix": "00Q", "fields": {
         "LastName": text(80, required=True), "FirstName": text(40), "Company": text(255, required=True),
         "Status": text(40, default="Open - Not Contacted"), "Email": MAIL, "Phone": text(40), **address(""),
@@ -212,6 +212,14 @@ class Schema:
     def of_id(self, value):
         """The object that an id belongs to, by its first three characters, or None."""
         return next((name for name, one in self.objects.items() if str(value)[:3] == one["prefix"]), None)
+
+    def referring(self, name):
+        """(object, its fields) that point to records of `name`, but for what only says who was merged into whom."""
+        for child, one in self.objects.items():
+            fields = [field for field, spec in one["fields"].items()
+                      if spec.get("to") == name and field != "MasterRecordId"]
+            if fields:
+                yield child, fields
 
     def prefix(self, name):
         return self.objects[name]["prefix"]

@@ -318,6 +318,16 @@ class Store:
             self.rules.after_delete(sobject, record["fields"])
         self.tell(sobject, record_id, "DELETE")
 
+    def merge(self, sobject, master, other):
+        """The children of `other` go to the master; it itself goes into the bin, and keeps what it had."""
+        for child, fields in self.schema.referring(sobject):
+            for record_id, record in list(self.records[child].items()):
+                moved = {name: master for name in fields if record["fields"].get(name) == other}
+                if moved:
+                    self.derive(child, record_id, moved)
+        self.derive(sobject, other, {"MasterRecordId": master})
+        self.delete(sobject, other)
+
     def take_out(self, sobject, record_id):
         record = self.records[sobject].pop(record_id)
         for name, value in record["fields"].items():

@@ -274,6 +274,24 @@ def test_query_all_sees_what_was_deleted(org):
     assert [one["IsDeleted"] for one in org.query(soql, "/queryAll")[1]["records"]] == [True, False]
 
 
+def test_a_merge_moves_what_hung_on_the_other_and_leaves_its_master_in_the_bin(org):
+    control = org.process
+    (account,), (master, other, third) = (control.call("POST", "records", [
+        {"object": sobject, "fields": one} for one in records])["ids"] for sobject, records in (
+            ("Account", [{"Name": "Acme"}]),
+            ("Contact", [{"LastName": "Lang", "Shopify_Customer_Id__c": key} for key in ("7", "8", "9")])))
+    order, = control.call("POST", "records", [{"object": "Order", "fields": {
+        "AccountId": account, "EffectiveDate": "2026-11-20", "Status": "Draft", "BillToContactId": other}}])["ids"]
+    control.call("POST", "merge", {"master": master, "others": [other, third]})
+    assert org.query(f"SELECT BillToContactId FROM Order WHERE Id = '{order}'")[1]["records"][0][
+        "BillToContactId"] == master
+    soql = "SELECT Id, Shopify_Customer_Id__c, MasterRecordId FROM Contact WHERE IsDeleted = false OR " \
+           "MasterRecordId != null ORDER BY Shopify_Customer_Id__c"
+    assert [one["Id"] for one in org.query(soql)[1]["records"]] == [master]
+    assert [(one["Shopify_Customer_Id__c"], one["MasterRecordId"])
+            for one in org.query(soql, "/queryAll")[1]["records"]] == [("7", None), ("8", master), ("9", master)]
+
+
 def test_more_rows_than_a_page_are_fetched_by_the_next_url(org):
     for start in range(0, 600, 200):
         org.collect("PATCH", "/Account/Ext__c", [record("Account", Ext__c=f"{n:03d}", Name="x")

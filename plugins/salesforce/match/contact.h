@@ -28,6 +28,7 @@ enum fate {
 struct item {
     enum fate fate;
     bool chosen; /* a person has said so, now or before */
+    bool merged; /* a person has said so by a merge */
     bool later;  /* create, and merge later */
     bool bare;   /* no e-mail, no phone */
     bool guest;

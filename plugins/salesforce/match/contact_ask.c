@@ -27,7 +27,7 @@ static void set(json_t *to, const char *name, sl_str value)
         json_object_set_new(to, name, text_json(value));
 }
 
-static json_t *candidate_json(const struct match *m)
+static json_t *candidate_json(const struct match *m, const char *base)
 {
     const struct person *p = m->person;
     struct text reasons = { 0 };
@@ -35,6 +35,8 @@ static json_t *candidate_json(const struct match *m)
 
     match_reasons(m, &reasons);
     set(one, "id", p->id);
+    if (base)
+        json_object_set_new(one, "url", json_sprintf("%s/%.*s", base, (int)p->id.len, p->id.ptr));
     json_object_set_new(one, "score", json_integer(m->score));
     set(one, "reasons", text_view(&reasons));
     set(one, "name", p->shown);
@@ -94,7 +96,8 @@ void contact_ask(struct contact_batch *b, size_t i)
 
     for (size_t k = 0; k < it->found.n; k++) {
         add_candidate(choices, &it->found.items[k]);
-        json_array_append_new(matches, candidate_json(&it->found.items[k]));
+        json_array_append_new(matches,
+                              candidate_json(&it->found.items[k], b->all->sf->session.base));
     }
     add_choice(choices, CHOICE_CREATE, "release", "it is somebody new: create a contact");
     add_choice(choices, "later", "release",

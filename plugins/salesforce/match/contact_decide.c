@@ -78,9 +78,12 @@ static void by_matching(struct contact_batch *b, size_t i)
 {
     struct item *it = &b->items[i];
 
-    if (meets_provisional(&it->found))
+    if (meets_provisional(&it->found)) {
         tell(b, i, SL_RETRY, 1, "another record of perhaps the same person goes first");
-    else if (it->found.verdict == MATCH_CERTAIN)
+        return;
+    }
+    it->merged = it->found.n > 0 && (it->found.items[0].why & WHY_MERGED);
+    if (it->found.verdict == MATCH_CERTAIN)
         update(b, i, it->found.items[0].person->id);
     else if (it->found.verdict == MATCH_NONE)
         create(b, i);

@@ -191,7 +191,7 @@ static void tell_written(struct contact_batch *b, size_t i, bool created)
                      .links = links,
                      .n_links = 1 };
 
-    if (it->chosen)
+    if (it->chosen || it->merged) /* the bin forgets merges after some days */
         contact_answer_id(it, created ? ANSWER_NEW : it->id, &answer);
     if (answer.len > 0)
         links[o.n_links++] = (sl_link){ str_of(ANSWER_LINK), text_view(&answer) };
@@ -251,6 +251,7 @@ static void refused(struct contact_batch *b, size_t i, const json_t *errors)
 
     if (it->fate == FATE_UPDATE && is_gone(errors)) {
         index_remove(&b->all->crm.ix, str_of(it->id));
+        b->all->crm.stale = true; /* into whom it was merged stands in Salesforce */
         if (!it->chosen) {
             contact_tell(b, i,
                          &(sl_outcome){ .size = sizeof(sl_outcome),

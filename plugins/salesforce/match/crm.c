@@ -23,6 +23,7 @@ enum {
     C_COUNTRY,
     C_CREATED,
     C_DELETED,
+    C_MASTER,
     C_EXTERNAL,
     C_COUNT
 };
@@ -124,6 +125,8 @@ static bool on_contact(void *ctx, const sl_str *f)
                               .created = f[C_CREATED] };
 
     if (str_is_nocase(f[C_DELETED], "true")) {
+        if (f[C_MASTER].len > 0)
+            return index_merge(&c->ix, f[C_ID], f[C_EXTERNAL], f[C_MASTER]) == SL_OK;
         index_remove(&c->ix, f[C_ID]);
         return true;
     }
@@ -155,6 +158,7 @@ static void crm_end(struct crm *c, const struct crm_failure *failure)
     c->query = NULL;
     if (!failure) {
         c->loaded = true;
+        c->stale = false;
         c->read_ms = c->sf->host->mono_ms(c->sf->host->ctx);
         memcpy(c->since, c->next_since, sizeof(c->since));
     }
@@ -164,11 +168,12 @@ static void crm_end(struct crm *c, const struct crm_failure *failure)
 static void crm_read(struct crm *c, bool contacts)
 {
     const char *accounts[] = { "Id", "Name", "Website", "IsDeleted", c->tax_id, NULL };
-    const char *people[] = { "Id",          "FirstName",   "LastName",     "Email",
-                             "Phone",       "MobilePhone", "AccountId",    "MailingCountry",
-                             "CreatedDate", "IsDeleted",   c->external_id, NULL };
+    const char *people[] = { "Id",          "FirstName",   "LastName",       "Email",
+                             "Phone",       "MobilePhone", "AccountId",      "MailingCountry",
+                             "CreatedDate", "IsDeleted",   "MasterRecordId", c->external_id,
+                             NULL };
     struct text soql = { 0 };
-    struct query_ask ask = { .all = c->since[0] != '\0',
+    struct query_ask ask = { .all = contacts || c->since[0],
                              .columns = c->columns,
                              .row = contacts ? on_contact : on_account,
                              .end = on_read,
@@ -184,6 +189,8 @@ static void crm_read(struct crm *c, bool contacts)
     if (c->since[0]) {
         text_str(&soql, " WHERE SystemModstamp >= ");
         text_str(&soql, c->since);
+    } else if (contacts) { /* what the bin still knows of merges */
+        text_str(&soql, " WHERE IsDeleted = false OR MasterRecordId != null");
     }
     ask.soql = soql.ptr;
     c->contacts = contacts;
@@ -224,7 +231,7 @@ static void on_turn(void *ctx)
     uint64_t now = c->sf->host->mono_ms(c->sf->host->ctx);
 
     c->timer = 0;
-    if (c->loaded && now - c->read_ms < (uint64_t)c->refresh_ms)
+    if (c->loaded && !c->stale && now - c->read_ms < (uint64_t)c->refresh_ms)
         c->cb(c->ctx, NULL);
     else
         crm_read(c, false);

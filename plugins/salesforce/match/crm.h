@@ -25,13 +25,14 @@ struct crm {
     char *country;              /* NULL: none */
     int64_t refresh_ms, most;
     bool loaded;
+    bool stale;       /* something in it has turned out to be gone: read before the next batch */
     bool contacts;    /* which of the two queries is under way */
     uint64_t read_ms; /* monotonic: when it was read last */
     char since[40];   /* the watermark: of the next query; empty: everything */
     char next_since[40];
     struct query *query; /* under way */
     uint64_t timer;      /* 0: none */
-    const char *columns[12];
+    const char *columns[13];
     bool too_many;
     char why[700];
     crm_cb cb;

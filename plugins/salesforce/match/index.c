@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 65536
+#define BUCKETS     65536
+#define MOST_MERGES 16 /* of one contact, one after the other, that are followed */
 
 /* ---- maps ---------------------------------------------------------------------------------- */
 
@@ -261,16 +262,42 @@ static sl_str external_key(sl_str external_id, char *to, size_t size)
     return key;
 }
 
+static struct merged *find_merged(const struct match_index *ix, sl_str id)
+{
+    uint32_t hash = map_hash(id_key(id));
+
+    for (struct node *n = NULL; (n = map_next(&ix->merged, hash, n));)
+        if (same(id_key(((struct merged *)n->owner)->id), id_key(id)))
+            return n->owner;
+    return NULL;
+}
+
+/* Who stayed may have been merged away later. */
+static struct person *master_of(const struct match_index *ix, const struct merged *m)
+{
+    struct person *p = NULL;
+
+    for (unsigned step = 0; m && !p && step < MOST_MERGES; step++) {
+        p = index_find(ix, m->master);
+        m = find_merged(ix, m->master);
+    }
+    return p;
+}
+
 struct person *index_find_external(const struct match_index *ix, sl_str external_id)
 {
     char folded[256];
     sl_str key = external_key(external_id, folded, sizeof(folded));
     uint32_t hash = map_hash(key);
+    struct person *p = NULL;
 
     for (struct node *n = NULL; key.len > 0 && (n = map_next(&ix->by_external_id, hash, n));)
         if (str_same_nocase(((struct person *)n->owner)->external_id, external_id))
             return n->owner;
-    return NULL;
+    for (struct node *n = NULL; !p && key.len > 0 && (n = map_next(&ix->merged_external, hash, n));)
+        if (str_same_nocase(((struct merged *)n->owner)->external_id, external_id))
+            p = master_of(ix, n->owner);
+    return p;
 }
 
 static void join_account(struct person *p)
@@ -361,6 +388,52 @@ void index_remove(struct match_index *ix, sl_str id)
 
     if (p)
         index_drop(ix, p);
+}
+
+/* ---- who was merged away -------------------------------------------------------------------- */
+
+static void drop_merged(struct match_index *ix, struct merged *m)
+{
+    map_drop(&ix->merged, &m->by_id);
+    map_drop(&ix->merged_external, &m->by_external_id);
+    free(m);
+}
+
+/* The three texts stand behind it. */
+static struct merged *make_merged(sl_str id, sl_str external_id, sl_str master)
+{
+    struct merged *m = malloc(sizeof(*m) + id.len + external_id.len + master.len);
+    char *at = m ? (char *)(m + 1) : NULL;
+    const sl_str from[] = { id, external_id, master };
+    sl_str *to[] = { &m->id, &m->external_id, &m->master };
+
+    if (!m)
+        return NULL;
+    *m = (struct merged){ 0 };
+    for (size_t i = 0; i < 3; i++) {
+        if (from[i].len > 0)
+            memcpy(at, from[i].ptr, from[i].len);
+        *to[i] = (sl_str){ at, from[i].len };
+        at += from[i].len;
+    }
+    return m;
+}
+
+sl_status index_merge(struct match_index *ix, sl_str id, sl_str external_id, sl_str master)
+{
+    struct merged *old = find_merged(ix, id), *m;
+    char folded[256];
+
+    index_remove(ix, id);
+    if (map_ready(&ix->merged) < 0 || map_ready(&ix->merged_external) < 0 ||
+        !(m = make_merged(id, external_id, master)))
+        return SL_E_NO_MEMORY;
+    if (old)
+        drop_merged(ix, old);
+    map_add(&ix->merged, &m->by_id, id_key(m->id), m);
+    map_add(&ix->merged_external, &m->by_external_id,
+            external_key(m->external_id, folded, sizeof(folded)), m);
+    return SL_OK;
 }
 
 /* ---- accounts ------------------------------------------------------------------------------ */
@@ -470,6 +543,9 @@ void index_finish(struct match_index *ix)
             while (all[k]->buckets[i])
                 index_drop(ix, all[k]->buckets[i]->owner);
     }
+    for (size_t i = 0; ix->merged.buckets && i < BUCKETS; i++)
+        while (ix->merged.buckets[i])
+            drop_merged(ix, ix->merged.buckets[i]->owner);
     for (size_t i = 0; ix->accounts.buckets && i < BUCKETS; i++)
         while (ix->accounts.buckets[i])
             drop_account(ix, ix->accounts.buckets[i]->owner, NULL);
@@ -478,6 +554,8 @@ void index_finish(struct match_index *ix)
     map_finish(&ix->by_email);
     map_finish(&ix->by_phone);
     map_finish(&ix->by_name);
+    map_finish(&ix->merged);
+    map_finish(&ix->merged_external);
     map_finish(&ix->accounts);
     map_finish(&ix->by_company);
     map_finish(&ix->by_tax_id);

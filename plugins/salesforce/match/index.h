@@ -54,6 +54,12 @@ struct account {
     size_t n_people;
 };
 
+/** A contact that was merged into another: who was meant by it is meant by that one. */
+struct merged {
+    sl_str id, external_id, master;
+    struct node by_id, by_external_id;
+};
+
 struct map {
     struct node **buckets; /* NULL until the first is added */
     size_t n;
@@ -63,8 +69,9 @@ struct map {
 struct match_index {
     struct map by_id, by_external_id, by_email, by_phone, by_name;
     struct map accounts, by_company, by_tax_id, by_domain;
-    const char *const *freemail; /* more domains; ends with NULL; borrowed; NULL: none */
-    const char *country;         /* of phone numbers that do not say it; NULL: not known */
+    struct map merged, merged_external; /* struct merged, by id and by external id */
+    const char *const *freemail;        /* more domains; ends with NULL; borrowed; NULL: none */
+    const char *country;                /* of phone numbers that do not say it; NULL: not known */
     uint32_t serial;
 };
 
@@ -83,11 +90,14 @@ void index_remove(struct match_index *ix, sl_str id);
 /** Take out a person that index_take() took in: the caller's again; or free it as well. */
 void index_release(struct match_index *ix, struct person *p);
 void index_drop(struct match_index *ix, struct person *p);
+/** A contact is gone, merged into `master`: its external id means that one from now on. */
+sl_status index_merge(struct match_index *ix, sl_str id, sl_str external_id, sl_str master);
 sl_status index_put_account(struct match_index *ix, sl_str id, sl_str name, sl_str tax_id,
                             sl_str website);
 void index_remove_account(struct match_index *ix, sl_str id);
 
 struct person *index_find(const struct match_index *ix, sl_str id);
+/** Who has the external id; or, when nobody has, into whom the one who had it was merged. */
 struct person *index_find_external(const struct match_index *ix, sl_str external_id);
 struct account *index_find_account(const struct match_index *ix, sl_str id);
 

@@ -162,6 +162,8 @@ void match_score(const struct match_index *ix, const struct person *a, struct pe
 
     if (a->external_id.len > 0 && str_same_nocase(a->external_id, b->external_id))
         why |= WHY_EXTERNAL_ID;
+    else if (ix->merged_external.n > 0 && index_find_external(ix, a->external_id) == b)
+        why |= WHY_EXTERNAL_ID | WHY_MERGED;
     *ret = (struct match){ .person = b, .why = why, .name = name };
     if (why & WHY_EXTERNAL_ID) {
         ret->score = 200;
@@ -356,6 +358,7 @@ void match_reasons(const struct match *m, struct text *to)
         const char *text;
     } texts[] = {
         { WHY_EXTERNAL_ID, "same external id" },
+        { WHY_MERGED, "of a contact that was merged into it" },
         { WHY_EMAIL, "same e-mail" },
         { WHY_ROLE_EMAIL, "same shared mailbox" },
         { WHY_PHONE, "same phone" },

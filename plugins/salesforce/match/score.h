@@ -23,6 +23,7 @@
 #define WHY_OTHER_AT_SAME 0x0400u /* and that at one company's domain */
 #define WHY_OTHER_TAX_ID  0x0800u
 #define WHY_OTHER_PHONE   0x1000u
+#define WHY_MERGED        0x2000u /* the external id is of one that was merged into it */
 
 struct match {
     struct person *person;

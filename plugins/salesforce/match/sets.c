@@ -24,6 +24,7 @@ struct pair {
 
 struct sets {
     struct match_index *ix;
+    char *base; /* of links to records; NULL: none */
     enum step step;
     size_t at;
     struct person **people;
@@ -42,6 +43,7 @@ void sets_destroy(struct sets *s)
 {
     if (!s)
         return;
+    free(s->base);
     free(s->people);
     free(s->parent);
     free(s->maybe);
@@ -50,13 +52,14 @@ void sets_destroy(struct sets *s)
     free(s);
 }
 
-struct sets *sets_create(struct match_index *ix)
+struct sets *sets_create(struct match_index *ix, const char *base)
 {
     struct sets *s = calloc(1, sizeof(*s));
 
     if (!s)
         return NULL;
     s->ix = ix;
+    s->base = base ? strdup(base) : NULL; /* without memory: no links */
     s->cap = ix->by_id.n + 1;
     s->people = malloc(s->cap * sizeof(struct person *));
     s->parent = malloc(s->cap * sizeof(*s->parent));
@@ -203,6 +206,9 @@ static json_t *member_json(const struct sets *s, struct person *p, struct person
     struct match m;
 
     set(one, "id", p->id);
+    if (s->base)
+        json_object_set_new(one, "url",
+                            json_sprintf("%s/%.*s", s->base, (int)p->id.len, p->id.ptr));
     set(one, "name", p->shown);
     set(one, "email", p->email);
     set(one, "phone", p->phone[0].len > 0 ? p->phone[0] : p->phone[1]);

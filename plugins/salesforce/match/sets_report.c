@@ -54,7 +54,7 @@ static void on_index(void *ctx, const struct crm_failure *f)
         sets_end(j, SL_E_NETWORK, (sl_str){ 0 }, f->why);
         return;
     }
-    j->sets = sets_create(&j->all->crm.ix);
+    j->sets = sets_create(&j->all->crm.ix, j->all->sf->session.base);
     if (j->sets)
         j->timer = h->timer(h->ctx, 0, on_turn, j);
     else

@@ -26,10 +26,10 @@
     "\",\"Acme GmbH\",\"https://www.acme.example\",\"false\",\"DE123456789\"\n"
 #define CONTACT_HEAD                                                                       \
     "\"Id\",\"FirstName\",\"LastName\",\"Email\",\"Phone\",\"MobilePhone\",\"AccountId\"," \
-    "\"MailingCountry\",\"CreatedDate\",\"IsDeleted\",\"" SF_KEY "\"\n"
+    "\"MailingCountry\",\"CreatedDate\",\"IsDeleted\",\"MasterRecordId\",\"" SF_KEY "\"\n"
 #define CONTACT(id, first, last, email, account, key)                          \
     "\"" id "\",\"" first "\",\"" last "\",\"" email "\",\"\",\"\",\"" account \
-    "\",\"\",\"2024-01-01T00:00:00.000Z\",\"false\",\"" key "\"\n"
+    "\",\"\",\"2024-01-01T00:00:00.000Z\",\"false\",\"\",\"" key "\"\n"
 #define CONTACTS                                                                 \
     CONTACT_HEAD CONTACT(ANNA, "Anna", "Schmidt", "anna@acme.example", ACME, "") \
         CONTACT(EVA1, "Eva", "Twin", "eva@gmx.de", "", "")                       \
@@ -69,7 +69,8 @@ static void expect_query(struct sf_fixture *x, const char *id, const char *asks,
 #define ACCOUNT_SOQL "SELECT Id, Name, Website, IsDeleted, Tax_Id__c FROM Account"
 #define CONTACT_SOQL                                                                         \
     "SELECT Id, FirstName, LastName, Email, Phone, MobilePhone, AccountId, MailingCountry, " \
-    "CreatedDate, IsDeleted, " SF_KEY " FROM Contact"
+    "CreatedDate, IsDeleted, MasterRecordId, " SF_KEY " FROM Contact"
+#define ALL_CONTACTS CONTACT_SOQL " WHERE IsDeleted = false OR MasterRecordId != null"
 
 /* The delete of one query and the create of the next cross: both orders of the two are fine. */
 static void expect_index(struct sf_fixture *x)
@@ -83,8 +84,30 @@ static void expect_index(struct sf_fixture *x)
                 .status = 200, .answer_headers = "Sforce-NumberOfRecords: 1\nSforce-Locator: null",
                 .answer = ACCOUNTS);
     FAKE_EXPECT(x->host, .method = "DELETE", .url = QUERIES "/750A", .status = 204);
-    expect_query(x, "750C", ASKS("query", CONTACT_SOQL), CONTACTS, "3");
+    expect_query(x, "750C", ASKS("queryAll", ALL_CONTACTS), CONTACTS, "3");
 }
+
+/* One bulk query of what has changed: nothing of the accounts, `rows` of the contacts. */
+static void expect_changes(struct sf_fixture *x, const char *rows, const char *n)
+{
+    FAKE_EXPECT(
+        x->host, .method = "POST", .url = QUERIES,
+        .body = ASKS("queryAll", ACCOUNT_SOQL " WHERE SystemModstamp >= 2026-11-20T09:10:32Z"),
+        .status = 200, .answer = "{\"id\":\"750A\"," CREATED "}");
+    FAKE_EXPECT(x->host, .method = "GET", .url = QUERIES "/750A", .status = 200,
+                .answer = "{\"state\":\"JobComplete\"}");
+    FAKE_EXPECT(x->host, .method = "GET", .url = QUERIES "/750A/results?maxRecords=10000",
+                .status = 200, .answer_headers = "Sforce-NumberOfRecords: 0\nSforce-Locator: null");
+    FAKE_EXPECT(x->host, .method = "DELETE", .url = QUERIES "/750A", .status = 204);
+    expect_query(x, "750C",
+                 ASKS("queryAll", CONTACT_SOQL " WHERE SystemModstamp >= 2026-11-20T09:10:32Z"),
+                 rows, n);
+}
+
+#define GONE_EVA1 \
+    CONTACT_HEAD "\"" EVA1 "\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"true\",\"\",\"\"\n"
+#define MERGED(id, into, key) \
+    "\"" id "\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"true\",\"" into "\",\"" key "\"\n"
 
 static void deliver(struct sf_fixture *x, const char *const *bodies, const char *choice)
 {
@@ -275,7 +298,8 @@ static void a_chosen_contact_that_is_gone_is_asked_about_again(void **state)
     deliver(x, SF_BODIES(BODY("9", "Eva", "Twin", "eva@gmx.de")), "use:" EVA1);
     CHECK_EQ(o->kind, SL_REVIEW);
     CHECK_STR(o->hold_type, "contact-merge");
-    /* and then there is only one left */
+    /* and then there is only one left, as Salesforce says when it is asked */
+    expect_changes(x, GONE_EVA1, "1");
     expect_update(x, NULL, DONE(EVA2));
     deliver(x, SF_BODIES(BODY("9", "Eva", "Twin", "eva@gmx.de")), "again");
     CHECK_EQ(o->kind, SL_DELIVERED);
@@ -438,22 +462,32 @@ static void what_has_grown_old_is_read_again_from_the_watermark(void **state)
     expect_update(x, NULL, DONE(ANNA));
     deliver(x, SF_BODIES(BODY("7", "Anna", "Schmidt", "anna@acme.example")), NULL);
     fake_host_run_for(x->host, 900001);
-    FAKE_EXPECT(
-        x->host, .method = "POST", .url = QUERIES,
-        .body = ASKS("queryAll", ACCOUNT_SOQL " WHERE SystemModstamp >= 2026-11-20T09:10:32Z"),
-        .status = 200, .answer = "{\"id\":\"750A\"," CREATED "}");
-    FAKE_EXPECT(x->host, .method = "GET", .url = QUERIES "/750A", .status = 200,
-                .answer = "{\"state\":\"JobComplete\"}");
-    FAKE_EXPECT(x->host, .method = "GET", .url = QUERIES "/750A/results?maxRecords=10000",
-                .status = 200, .answer_headers = "Sforce-NumberOfRecords: 0\nSforce-Locator: null");
-    FAKE_EXPECT(x->host, .method = "DELETE", .url = QUERIES "/750A", .status = 204);
     /* one of the two has been deleted by somebody */
-    expect_query(
-        x, "750C", ASKS("queryAll", CONTACT_SOQL " WHERE SystemModstamp >= 2026-11-20T09:10:32Z"),
-        CONTACT_HEAD "\"" EVA1 "\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"true\",\"\"\n", "1");
+    expect_changes(x, GONE_EVA1, "1");
     expect_update(x, NULL, DONE(EVA2));
     deliver(x, SF_BODIES(BODY("9", "Eva", "Twin", "eva@gmx.de")), NULL);
     CHECK_STR(x->done.outcomes[0].reference, EVA2);
+}
+
+static void a_merge_means_who_stayed_whoever_was_merged_before(void **state)
+{
+    struct sf_fixture *x = *state;
+    const struct fake_outcome *o = &x->done.outcomes[0];
+
+    use(x, "match");
+    expect_index(x);
+    expect_update(x, NULL, DONE(ANNA));
+    deliver(x, SF_BODIES(BODY("7", "Anna", "Schmidt", "anna@acme.example")), NULL);
+    fake_host_run_for(x->host, 900001);
+    /* the second twin into the first, and the first into Anna */
+    expect_changes(x, CONTACT_HEAD MERGED(EVA2, EVA1, "77") MERGED(EVA1, ANNA, ""), "2");
+    expect_update(x, SENT("\"FirstName\":\"E\",\"LastName\":\"T\"", ",\"id\":\"" ANNA "\""),
+                  DONE(ANNA));
+    deliver(x, SF_BODIES("{\"" SF_KEY "\":\"77\",\"FirstName\":\"E\",\"LastName\":\"T\"}"), NULL);
+    CHECK_EQ(o->kind, SL_DELIVERED);
+    CHECK_STR(o->reference, ANNA);
+    CHECK_EQ(o->n_links, 2); /* remembered as if somebody had answered */
+    CHECK_STR(o->link_id[1], "shop:77 = " ANNA);
 }
 
 static void without_the_index_nothing_is_written(void **state)
@@ -537,6 +571,7 @@ int main(void)
         TEST(a_call_that_is_refused_as_a_whole_goes_record_by_record),
         TEST(an_answer_that_is_lost_leaves_nothing_half_known),
         TEST(what_has_grown_old_is_read_again_from_the_watermark),
+        TEST(a_merge_means_who_stayed_whoever_was_merged_before),
         TEST(without_the_index_nothing_is_written),
         TEST(at_the_end_of_the_host_nothing_is_left),
         TEST(a_body_is_taken_apart_to_the_letter),

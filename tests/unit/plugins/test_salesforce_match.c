@@ -386,7 +386,7 @@ static void duplicates_that_are_there_are_found_and_no_two_people_taken_for_one(
 
     (void)state;
     contacts_load(ix, w);
-    s = sets_create(ix);
+    s = sets_create(ix, NULL);
     while (!sets_turn(s))
         ;
     text = sets_json(s, &len);
@@ -442,7 +442,7 @@ static void of_a_set_stays_who_has_the_shops_id_then_the_fullest_then_the_oldest
             raw.email = str_of("eva@twin.example");
             CHECK_EQ(index_put(ix, &raw), SL_OK);
         }
-        s = sets_create(ix);
+        s = sets_create(ix, NULL);
         while (!sets_turn(s))
             ;
         CHECK_HAS(sets_json(s, &len), "\"certain\":true");

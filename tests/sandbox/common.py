@@ -230,6 +230,7 @@ class StandIn:
         self.by_step[steps[0]] += 1
         entry = {"at": now_ms(), "step": steps[0], "method": request.method, "path": request.path_qs}
         self.log.append(entry)
+        by_status = self.by_status  # those of now: a reset begins others
         try:
             body = await request.read()
         except Exception:
@@ -248,7 +249,7 @@ class StandIn:
                 response = await self.answer(request)
         status = "none" if response is None else str(response.status)
         entry["status"] = status
-        self.by_status[status] += 1
+        by_status[status] += 1
         if response is None:  # the line is gone; aiohttp wants an object all the same
             return web.Response()
         return response
@@ -391,7 +392,14 @@ class StandIn:
             return as_json({"error": str(wrong)}, 400)
         return as_json({"rules": [rule.to_json() for rule in self.faults.rules]})
 
+    def forget_connections(self, but):
+        """What a process that was killed had sent, and nobody has read yet, is not of the next test."""
+        for connection in self._runner.server.connections:
+            if connection.transport is not None and connection.transport is not but:
+                connection.transport.abort()
+
     async def on_reset(self, request):
+        self.forget_connections(request.transport)
         for task in list(self._tasks):
             task.cancel()
         self._late.clear()

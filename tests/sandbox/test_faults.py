@@ -225,3 +225,15 @@ def test_https_and_a_cut_line_under_it(tmp_path):
         with pytest.raises(OSError):
             request(supplier.url, "POST", "/orders", {**ORDER, "external_id": "GW-2"})
         assert orders(supplier) == ["GW-1", "GW-2"]
+
+
+def test_what_was_sent_before_a_reset_is_not_in_the_books_after_it(process):
+    with socket.create_connection(("127.0.0.1", process.port), 5) as before:
+        before.sendall(b"GET /orders HTTP/1.1\r\nHost: x\r\n")  # the rest of it comes too late
+        process.reset()
+        try:
+            before.sendall(b"\r\n")
+            gone = before.recv(1) == b""
+        except ConnectionError:
+            gone = True
+    assert gone and process.books()["requests"]["total"] == 0

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fake_host_parts.h"
 #include "fake_links.h"
 #include "fake_values.h"
 
@@ -60,7 +61,7 @@ sl_str fake_str(const char *s)
     return (sl_str){ s, s ? strlen(s) : 0 };
 }
 
-static char *copy(sl_str s)
+char *fake_copy(sl_str s)
 {
     char *c = malloc(s.len + 1);
 
@@ -71,9 +72,9 @@ static char *copy(sl_str s)
     return c;
 }
 
-static void replace(char **field, sl_str s)
+void fake_replace(char **field, sl_str s)
 {
-    char *c = copy(s);
+    char *c = fake_copy(s);
 
     free(*field);
     *field = c;
@@ -93,6 +94,19 @@ static struct job *job_add(struct fake_host *f, enum job_kind kind, int64_t due,
     return NULL;
 }
 
+void fake_host_durable(struct fake_host *f, sl_durable_cb cb, void *cb_ctx, sl_status status)
+{
+    struct job *j = job_add(f, JOB_DURABLE, f->now, cb_ctx);
+
+    j->cb.durable = cb;
+    j->status = status;
+}
+
+void fake_host_check_no_secret(const struct fake_host *f, sl_str text, const char *where)
+{
+    fake_values_check_no_secret(f->values, text, where);
+}
+
 /* ---- services ------------------------------------------------------------------------------ */
 
 static void host_log(void *ctx, uint32_t level, sl_str text)
@@ -101,7 +115,7 @@ static void host_log(void *ctx, uint32_t level, sl_str text)
 
     CHECK(level <= SL_LOG_DEBUG);
     fake_values_check_no_secret(f->values, text, "a log line");
-    replace(&f->last_log, text);
+    fake_replace(&f->last_log, text);
 }
 
 static int64_t host_wall_ms(void *ctx)
@@ -171,8 +185,8 @@ static sl_status host_http(void *ctx, const sl_http_request *req, sl_http_cb cb,
     struct job *j;
 
     CHECK(req->size == sizeof(*req) && cb);
-    replace(&f->last_url, req->url);
-    replace(&f->last_body, req->body);
+    fake_replace(&f->last_url, req->url);
+    fake_replace(&f->last_body, req->body);
     f->last_body_len = req->body.len;
     if (f->used == f->n_script)
         fail_msg("request not in the script: %.*s %.*s", (int)req->method.len, req->method.ptr,
@@ -214,14 +228,14 @@ static sl_status host_transform(void *ctx, sl_str program, sl_str input, sl_str 
     struct fake_host *f = ctx;
     struct job *j;
 
-    replace(&f->program, program);
-    replace(&f->input, input);
-    replace(&f->vars, vars);
+    fake_replace(&f->program, program);
+    fake_replace(&f->input, input);
+    fake_replace(&f->vars, vars);
     j = job_add(f, JOB_TRANSFORM, f->now, cb_ctx);
     j->cb.transform = cb;
     j->status = f->transform_status;
-    j->output = copy(f->transform_output ? fake_str(f->transform_output) : input);
-    j->why = copy(fake_str(f->transform_why));
+    j->output = fake_copy(f->transform_output ? fake_str(f->transform_output) : input);
+    j->why = fake_copy(fake_str(f->transform_why));
     return SL_OK;
 }
 
@@ -371,12 +385,12 @@ struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
     f->values = fake_values_create(table, settings);
     f->now = 1000;
     f->wall_offset = INT64_C(1795166132000) - f->now; /* 2026-11-20T09:15:32Z */
-    f->last_log = copy(fake_str(""));
-    f->last_url = copy(fake_str(""));
-    f->last_body = copy(fake_str(""));
-    f->program = copy(fake_str(""));
-    f->input = copy(fake_str(""));
-    f->vars = copy(fake_str(""));
+    f->last_log = fake_copy(fake_str(""));
+    f->last_url = fake_copy(fake_str(""));
+    f->last_body = fake_copy(fake_str(""));
+    f->program = fake_copy(fake_str(""));
+    f->input = fake_copy(fake_str(""));
+    f->vars = fake_copy(fake_str(""));
     f->table = (sl_host){
         .size = sizeof(f->table),
         .abi_minor = SL_ABI_MINOR,
@@ -518,205 +532,6 @@ const char *fake_host_input(const struct fake_host *f)
 const char *fake_host_vars(const struct fake_host *f)
 {
     return f->vars;
-}
-
-/* ---- collectors ---------------------------------------------------------------------------- */
-
-static void keep_links(struct fake_outcome *to, const sl_link *links, size_t n_links,
-                       const sl_emit *emits, size_t n_emits)
-{
-    CHECK(n_links <= FAKE_MAX_LINKS && n_emits <= FAKE_MAX_LINKS);
-    to->n_links = n_links;
-    to->n_emits = n_emits;
-    for (size_t i = 0; i < n_links; i++) {
-        to->link_kind[i] = copy(links[i].kind);
-        to->link_id[i] = copy(links[i].id);
-    }
-    for (size_t i = 0; i < n_emits; i++) {
-        to->emit_topic[i] = copy(emits[i].topic);
-        to->emit_body[i] = copy(emits[i].body);
-    }
-}
-
-static void outcome_finish(struct fake_outcome *o)
-{
-    free(o->why);
-    free(o->reference);
-    free(o->hold_type);
-    free(o->choices);
-    free(o->evidence);
-    for (size_t i = 0; i < FAKE_MAX_LINKS; i++) {
-        free(o->link_kind[i]);
-        free(o->link_id[i]);
-        free(o->emit_topic[i]);
-        free(o->emit_body[i]);
-    }
-    *o = (struct fake_outcome){ 0 };
-}
-
-static void on_outcome(void *ctx, size_t index, const sl_outcome *o)
-{
-    struct fake_done *d = ctx;
-    struct fake_outcome *to;
-
-    CHECK(!d->finished && index < d->n_records && o->size == sizeof(*o));
-    CHECK(o->kind >= SL_DELIVERED && o->kind <= SL_UNKNOWN);
-    fake_values_check_no_secret(d->host->values, o->why, "an outcome's why");
-    to = &d->outcomes[index];
-    CHECK_EQ(to->told, 0); /* once for each record */
-    to->told = 1;
-    to->kind = o->kind;
-    to->after_ms = o->after_ms;
-    to->status = o->status;
-    to->not_sent = o->not_sent;
-    to->narrow = o->narrow;
-    CHECK(o->kind == SL_RETRY || o->narrow == 0);
-    to->why = copy(o->why);
-    to->reference = copy(o->reference);
-    to->hold_type = copy(o->hold_type);
-    to->choices = copy(o->choices);
-    to->evidence = copy(o->evidence);
-    CHECK(o->kind == SL_REVIEW || o->hold_type.len + o->choices.len + o->evidence.len == 0);
-    fake_values_check_no_secret(d->host->values, o->choices, "an outcome's choices");
-    fake_values_check_no_secret(d->host->values, o->evidence, "an outcome's evidence");
-    keep_links(to, o->links, o->n_links, o->emits, o->n_emits);
-}
-
-static void on_checkpoint(void *ctx, sl_str token, uint32_t done, sl_durable_cb cb, void *cb_ctx)
-{
-    struct fake_done *d = ctx;
-
-    CHECK(!d->finished && token.len > 0 && token.len <= 65536 && cb);
-    fake_values_check_no_secret(d->host->values, token, "a checkpoint");
-    d->n_checkpoints++;
-    if (d->withhold_after >= 0 && d->n_checkpoints > (size_t)d->withhold_after)
-        return; /* the crash: not durable either */
-    replace(&d->token, token);
-    d->token_len = token.len;
-    d->token_done = done;
-    job_add(d->host, JOB_DURABLE, d->host->now, cb_ctx)->cb.durable = cb;
-}
-
-static void on_park(void *ctx, sl_str why, int64_t after_ms)
-{
-    struct fake_done *d = ctx;
-
-    CHECK(!d->finished && !d->parked);
-    fake_values_check_no_secret(d->host->values, why, "a park's why");
-    d->parked = true;
-    d->park_why = copy(why);
-    d->park_after_ms = after_ms;
-}
-
-static void on_finish(void *ctx)
-{
-    struct fake_done *d = ctx;
-    struct job *job;
-
-    CHECK(!d->finished);
-    d->finished = true;
-    if (!d->settled || d->never_settled)
-        return;
-    job = job_add(d->host, JOB_DURABLE, d->host->now, d->settled_ctx);
-    job->cb.durable = d->settled;
-    job->status = d->not_settled ? SL_E_INTERNAL : SL_OK;
-}
-
-static void on_settled(void *ctx, sl_durable_cb cb, void *cb_ctx)
-{
-    struct fake_done *d = ctx;
-
-    CHECK(!d->finished && !d->settled && cb);
-    d->settled = cb;
-    d->settled_ctx = cb_ctx;
-}
-
-void fake_done_init(struct fake_done *d, struct fake_host *f, size_t n_records)
-{
-    CHECK(n_records <= FAKE_MAX_RECORDS);
-    *d = (struct fake_done){ .host = f, .n_records = n_records, .withhold_after = -1 };
-    d->done = (sl_done){
-        .size = sizeof(d->done),
-        .ctx = d,
-        .outcome = on_outcome,
-        .checkpoint = on_checkpoint,
-        .park = on_park,
-        .finish = on_finish,
-        .settled = on_settled,
-    };
-}
-
-void fake_done_finish(struct fake_done *d)
-{
-    for (size_t i = 0; i < d->n_records; i++)
-        outcome_finish(&d->outcomes[i]);
-    free(d->token);
-    free(d->park_why);
-    *d = (struct fake_done){ 0 };
-}
-
-void fake_on_confirmed(void *ctx, const sl_confirmed *answer)
-{
-    struct fake_confirmed *c = ctx;
-
-    CHECK_EQ(c->calls, 0);
-    CHECK(answer->size == sizeof(*answer));
-    CHECK(answer->verdict >= SL_CONFIRM_YES && answer->verdict <= SL_CONFIRM_AGAIN);
-    if (c->host)
-        fake_values_check_no_secret(c->host->values, answer->why, "a confirm's why");
-    c->calls++;
-    c->verdict = answer->verdict;
-    c->outcome.after_ms = answer->after_ms;
-    c->outcome.why = copy(answer->why);
-    c->outcome.reference = copy(answer->reference);
-    keep_links(&c->outcome, answer->links, answer->n_links, answer->emits, answer->n_emits);
-}
-
-void fake_confirmed_finish(struct fake_confirmed *c)
-{
-    outcome_finish(&c->outcome);
-    *c = (struct fake_confirmed){ .host = c->host };
-}
-
-void fake_on_looked_up(void *ctx, const sl_looked_up *answer)
-{
-    struct fake_looked_up *l = ctx;
-
-    CHECK_EQ(l->calls, 0);
-    CHECK(answer->size == sizeof(*answer));
-    CHECK(answer->verdict >= SL_LOOKUP_FOUND && answer->verdict <= SL_LOOKUP_AGAIN);
-    if (l->host)
-        fake_values_check_no_secret(l->host->values, answer->why, "a look-up's why");
-    l->calls++;
-    l->verdict = answer->verdict;
-    l->after_ms = answer->after_ms;
-    l->why = copy(answer->why);
-    l->body = copy(answer->body);
-}
-
-void fake_looked_up_finish(struct fake_looked_up *l)
-{
-    free(l->why);
-    free(l->body);
-    *l = (struct fake_looked_up){ .host = l->host };
-}
-
-void fake_on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
-{
-    struct fake_prepared *p = ctx;
-
-    CHECK_EQ(p->calls, 0);
-    p->calls++;
-    p->status = status;
-    p->request = copy(request);
-    p->why = copy(why);
-}
-
-void fake_prepared_finish(struct fake_prepared *p)
-{
-    free(p->request);
-    free(p->why);
-    *p = (struct fake_prepared){ 0 };
 }
 
 char *fake_read_file(const char *dir, const char *name, size_t *ret_len)

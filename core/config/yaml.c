@@ -182,6 +182,33 @@ static bool scalar_text(struct parse *p, struct fy_event *e, struct yaml_node *n
     return true;
 }
 
+/* "...\\\ at a line's end", an escaped backslash and then an escaped line break: libfyaml (0.7.12)
+ * puts a blank there and loses the text's last character. False: that was reported. */
+static bool folds_well(struct parse *p, const struct yaml_node *n)
+{
+    sl_str s = p->source;
+    bool backslash = false; /* an escaped one stands before `at` */
+    unsigned line, column;
+
+    for (size_t at = n->start + 1; at < s.len && s.ptr[at] != '"'; at++) {
+        if (s.ptr[at] != '\\') {
+            backslash = false;
+            continue;
+        }
+        at++;
+        if (backslash && at < s.len && (s.ptr[at] == '\n' || s.ptr[at] == '\r')) {
+            place_of(p, at - 1, &line, &column);
+            report_at(
+                p->report, line, column,
+                "libfyaml misreads a line that ends in an escaped backslash and a \"\\\"; break "
+                "it elsewhere, or write the text as a block (|)");
+            return false;
+        }
+        backslash = at < s.len && s.ptr[at] == '\\';
+    }
+    return true;
+}
+
 static bool scalar_parse(struct parse *p, struct fy_event *e, struct yaml_node *n)
 {
     enum fy_scalar_style style = e->scalar.value ? fy_token_scalar_style(e->scalar.value)
@@ -191,7 +218,7 @@ static bool scalar_parse(struct parse *p, struct fy_event *e, struct yaml_node *
         place_of(p, block_start(p, n->start), &n->line, &n->column);
     else if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && n->start > 0)
         place_of(p, --n->start, &n->line, &n->column); /* the token begins behind the quote */
-    if (!scalar_text(p, e, n))
+    if ((style == FYSS_DOUBLE_QUOTED && !folds_well(p, n)) || !scalar_text(p, e, n))
         return false;
     n->quoted = style != FYSS_PLAIN && style != FYSS_ANY;
     n->kind = !n->quoted && is_nothing(n->text) ? YAML_NOTHING : YAML_TEXT;

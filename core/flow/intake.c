@@ -248,11 +248,22 @@ static bool split_path(sl_str path, sl_str *endpoint, sl_str *rest)
     return endpoint->len > 0;
 }
 
-/* By verify() or unpack(). */
+/* By verify() or unpack(). Its sender may be one that nobody looks at, so it is told here, too:
+ * once a minute. */
 static void not_taken(struct flow *f, struct arrival *a, struct http_request *r, sl_status status,
                       sl_fail *fail)
 {
+    int64_t now = clock_wall_ms();
+
     fail->text[sizeof(fail->text) - 1] = 0;
+    if ((status == SL_E_LIMIT || status == SL_E_INVALID) &&
+        now - f->malformed_noticed_ms > REFUSED_NOTICE_MS) {
+        f->malformed_noticed_ms = now;
+        log_warn(&f->log, "%s: a webhook is refused and not kept: %s", a->lane->name,
+                 fail->text[0]          ? fail->text
+                 : status == SL_E_LIMIT ? "there is too much in it"
+                                        : "malformed");
+    }
     if (status == SL_E_NOT_FOUND) {
         f->stats.unknown_path++;
         refuse(a, r, 404, "no such path");

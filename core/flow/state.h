@@ -307,7 +307,7 @@ struct flow {
     struct flow_stats stats;
     struct key_ring *rings;  /* intake.c: keyed HMACs by secret */
     unsigned progress_asked; /* progress.c: questions under way */
-    int64_t refused_noticed_ms;
+    int64_t refused_noticed_ms, malformed_noticed_ms;
     uint64_t arriving_bytes; /* memory of webhooks whose body is not whole yet */
     bool draining;
     void (*idle)(void *ctx);

@@ -138,6 +138,8 @@ def test_another_org_is_not_acknowledged(make, crm, desk):
     wait_until(lambda: len(crm.call("GET", "outbound")["posts"]) >= 2)
     assert {one["verdict"] for one in crm.call("GET", "outbound")["posts"]} == {"status 400"}
     assert gateway.intake("received") == 0 and not messages(desk)
+    told = [line for line in gateway.log().splitlines() if "a webhook is refused and not kept" in line]
+    assert len(told) == 1 and "not from the configured 00D000000000062EAA" in told[0]  # once a minute, not each time
 
 
 # ---- callouts ----

@@ -74,6 +74,12 @@ sl_status callout_read(struct callout *c, sl_str body, sl_fail *fail)
     c->root = json_loadb(body.len ? body.ptr : "", body.len, JSON_REJECT_DUPLICATES, &error);
     if (!c->root && json_error_code(&error) == json_error_out_of_memory)
         return SL_E_NO_MEMORY;
+    if (!c->root) /* what it stands near is the sender's data: not for a log */
+        return sf_fail(fail, SL_E_INVALID, "the callout's body is not JSON: %.*s at byte %d",
+                       (int)(strstr(error.text, " near ")
+                                 ? strstr(error.text, " near ") - error.text
+                                 : (ptrdiff_t)strlen(error.text)),
+                       error.text, error.position);
     if (!json_is_object(c->root)) {
         callout_finish(c);
         return sf_fail(fail, SL_E_INVALID,

@@ -516,8 +516,10 @@ static void a_callout_that_lacks_something_is_told_what(void **state)
     struct opened *x = *state;
 
     refused(x, "/callout", "not a JSON object", "[]");
-    refused(x, "/callout", "not a JSON object", "");
-    refused(x, "/callout", "not a JSON object", "{\"eventId\":\"a\",\"eventId\":\"b\"}");
+    refused(x, "/callout", "not JSON: '[' or '{' expected at byte 0", "");
+    refused(x, "/callout", "not JSON: duplicate object key at byte 24",
+            "{\"eventId\":\"a\",\"eventId\":\"b\"}");
+    refused(x, "/callout", "not JSON: too big integer at byte ", "{\"n\":99999999999999999999}");
     refused(x, "/callout", "eventId: it wants", "{}");
     refused(x, "/callout", "eventId: it wants", "{\"eventId\":\"a b\"}");
     refused(x, "/callout", "object: it wants", CALLOUT("a/b", "0Q05g0000000001", "UPDATE", "{}"));

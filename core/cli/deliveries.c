@@ -153,14 +153,14 @@ static void print_choices(json_t *d)
     if (strcmp(json_text(d, "state"), "held") != 0 || !json_array_size(choices))
         return;
     printf("\nchoices\n");
-    table_init(&t, "NAME|MEANS|TO FILL IN");
+    table_init(&t, "NAME|TO FILL IN|MEANS");
     json_array_foreach(choices, i, c)
     {
         struct buf fields = { 0 };
         fields_text(&fields, json_object_get(c, "set"));
         table_cell(&t, json_text(c, "name"));
-        table_cell(&t, json_text(c, "text"));
         table_cell(&t, fields.len ? fields.data : "-");
+        table_cell(&t, json_text(c, "text")); /* the last: whole, two candidates may begin alike */
         buf_finish(&fields);
     }
     table_print(&t);

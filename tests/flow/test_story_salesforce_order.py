@@ -350,3 +350,30 @@ def test_three_hundred_orders_ask_for_their_prices_a_few_times(gateway, org):
     wait_until(lambda: sum(one["Status"] == "Activated" for one in fields_of(org, "Order")) == 300)
     assert org.books()["requests"]["by_step"]["query"] <= len(skus) / 4
     assert "dead" not in g.states() and "held" not in g.states()
+
+
+def people_are_matched(config):
+    """As docs/salesforce.md says: contact.upsert in place of upsert, and no contact named by its id."""
+    config["endpoints"]["crm"]["contacts"] = {"external_id": "Shopify_Customer_Id__c"}
+    for route in config["routes"]:
+        if route["name"] == "order-contact":
+            route["to"] = {"endpoint": "crm", "action": "contact.upsert"}
+        if route["name"] == "order":
+            route["map"] = (ROOT / "conf/maps/order-to-order.jq").read_text().replace(
+                "+ if .customer.id then {BillToContact: {Shopify_Customer_Id__c: .customer.id}} else {} end", "")
+            assert "BillToContact" not in route["map"]
+
+
+def test_an_order_of_somebody_whom_the_crm_knows_by_another_id_of_the_shop(gateway, org):
+    sell(org, PRICES)
+    company, = org.call("POST", "records", [{"object": "Account", "fields": {"Name": "Byron Gears Ltd"}}])["ids"]
+    ada, = org.call("POST", "records", [{"object": "Contact", "fields": {
+        "FirstName": "Ada", "LastName": "Byron", "Email": "Ada@example.com", "AccountId": company,
+        "Shopify_Customer_Id__c": "99"}}])["ids"]
+    g = gateway(people_are_matched)
+    assert g.post(json.dumps(SAMPLE).encode()) == 200
+    wait_until(lambda: g.states() == {"delivered": 6})
+    contact, = fields_of(org, "Contact")
+    assert (contact["Id"], contact["AccountId"], contact["Shopify_Customer_Id__c"]) == (ada, company, "99")
+    assert contact["Phone"] == "+447700900123"  # what the shop knows of her
+    assert [one["Status"] for one in fields_of(org, "Order")] == ["Activated"]

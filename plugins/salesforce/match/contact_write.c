@@ -49,8 +49,22 @@ static void append(struct text *to, const char *name, const char *value)
     text_str(to, "\"}");
 }
 
-/* As it was read when it was matched; the field that names the contact is kept out where it stays
- * as it is, or where Salesforce does not want it beside the Id. */
+/* The fields that name the contact stay out where they stay as they are, or where Salesforce does
+ * not want them beside the Id; and the account, where somebody has put the contact into one. */
+static bool stays_out(const struct contact_batch *b, const struct item *it, const struct cell *c)
+{
+    const struct person *p = it->fate == FATE_UPDATE ? index_find(&b->all->crm.ix, str_of(it->id))
+                                                     : NULL;
+
+    if (str_is_nocase(c->name, "Id"))
+        return true;
+    if (str_is_nocase(c->name, "Account") || str_is_nocase(c->name, "AccountId"))
+        return p && p->account;
+    return it->fate == FATE_UPDATE && it->keeps_external_id && c->sub.len == 0 &&
+           str_is_nocase(c->name, b->all->crm.external_id);
+}
+
+/* As it was read when it was matched. */
 static bool write_record(struct contact_batch *b, size_t i)
 {
     struct item *it = &b->items[i];
@@ -60,14 +74,9 @@ static bool write_record(struct contact_batch *b, size_t i)
     if (record_read(&b->record, b->batch->records[i].request, b->all->crm.external_id, b->why,
                     sizeof(b->why)) < 0)
         return false;
-    for (size_t k = 0; k < row->n; k++) {
-        bool external = row->cells[k].sub.len == 0 &&
-                        str_is_nocase(row->cells[k].name, b->all->crm.external_id);
-
-        if (!str_is_nocase(row->cells[k].name, "Id") &&
-            !(external && it->fate == FATE_UPDATE && it->keeps_external_id))
+    for (size_t k = 0; k < row->n; k++)
+        if (!stays_out(b, it, &row->cells[k]))
             row->cells[kept++] = row->cells[k];
-    }
     row->n = kept;
     sobject_write(&b->body, &b->action->base, NULL, row, &b->scratch);
     if (it->fate == FATE_UPDATE)

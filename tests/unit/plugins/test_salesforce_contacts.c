@@ -169,6 +169,36 @@ static void a_known_person_is_updated_and_gets_the_shops_id(void **state)
     CHECK_STR(o->reference, ANNA);
 }
 
+static void a_contact_stays_in_the_account_that_it_is_in(void **state)
+{
+    struct sf_fixture *x = *state;
+
+    use(x, "match");
+    expect_index(x);
+    expect_update(x,
+                  SENT("\"" SF_KEY "\":\"7\",\"LastName\":\"Schmidt\",\"FirstName\":\"Anna\","
+                       "\"Email\":\"anna@acme.example\"",
+                       ",\"id\":\"" ANNA "\""),
+                  DONE(ANNA));
+    deliver(x,
+            SF_BODIES("{\"" SF_KEY "\":\"7\",\"Account\":{\"Key__c\":\"customer-7\"},\"LastName\":"
+                      "\"Schmidt\",\"FirstName\":\"Anna\",\"Email\":\"anna@acme.example\"}"),
+            NULL);
+    CHECK_STR(x->done.outcomes[0].reference, ANNA);
+
+    /* one without an account gets the record's */
+    expect_update(x,
+                  SENT("\"Account\":{\"Key__c\":\"customer-77\"},\"LastName\":\"Twin\",\"" SF_KEY
+                       "\":\"77\"",
+                       ",\"id\":\"" EVA2 "\""),
+                  DONE(EVA2));
+    deliver(x,
+            SF_BODIES("{\"Account\":{\"Key__c\":\"customer-77\"},\"LastName\":\"Twin\",\"" SF_KEY
+                      "\":\"77\"}"),
+            NULL);
+    CHECK_STR(x->done.outcomes[0].reference, EVA2);
+}
+
 static void somebody_new_is_created_by_the_shops_id_in_the_company_that_is_known(void **state)
 {
     struct sf_fixture *x = *state;
@@ -557,6 +587,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sf_setup, sf_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_known_person_is_updated_and_gets_the_shops_id),
+        TEST(a_contact_stays_in_the_account_that_it_is_in),
         TEST(somebody_new_is_created_by_the_shops_id_in_the_company_that_is_known),
         TEST(who_could_be_two_is_held_with_both_and_why),
         TEST(the_chosen_contact_is_updated_and_the_answer_linked),

@@ -8,10 +8,12 @@
 #include "flow/feed.h"
 #include "flow/pace.h"
 
-#define PAGE     200
-#define QUESTION ((UINT64_C(1) << 62) - 1) /* its place in the lane's queue of questions */
-#define ATTEMPTS 4                         /* of one page */
-#define AGAIN_MS 1000                      /* after the first; doubles */
+#define STEP       200  /* deliveries that are read at once */
+#define MOST       5000 /* that are compared at once, whatever the adapter would take */
+#define MOST_BYTES ((uint64_t)16 << 20)
+#define QUESTION   ((UINT64_C(1) << 62) - 1) /* its place in the lane's queue of questions */
+#define ATTEMPTS   4                         /* of one page */
+#define AGAIN_MS   1000                      /* after the first; doubles */
 
 enum reconcile_state { RECONCILE_RUNNING, RECONCILE_DONE, RECONCILE_FAILED };
 static const char *const state_names[] = { "running", "done", "failed" };
@@ -33,8 +35,8 @@ struct finding {
 struct compared {
     uint64_t num;
     char name[32];
-    char *body, *request; /* own; request NULL: the body */
-    size_t body_len, request_len;
+    char *request; /* own: what was sent */
+    size_t request_len;
     uint32_t verdict; /* 0: nothing was said */
     char *text;       /* own */
 };
@@ -50,10 +52,11 @@ struct reconcile {
     struct adapter *adapter;     /* share */
     const struct config *config; /* share: what the target is of */
     const struct conf_target *target;
-    uint64_t after; /* nums beyond this one */
-    struct compared page[PAGE];
-    size_t n, at; /* of the page; the one that is sifted */
-    sl_record records[PAGE];
+    uint64_t after;             /* nums beyond this one */
+    struct compared *page;      /* own, `most` of them */
+    size_t most, n, at;         /* of the page; the one that is read or sifted */
+    uint64_t bytes, most_bytes; /* of requests in hand */
+    sl_record *records;         /* own, likewise */
     sl_batch batch;
     sl_compare_out out;
     uint32_t attempt;
@@ -68,17 +71,21 @@ struct reconcile {
 static void page_drop(struct reconcile *x)
 {
     for (size_t i = 0; i < x->n; i++) {
-        free(x->page[i].body);
         free(x->page[i].request);
         free(x->page[i].text);
         x->page[i] = (struct compared){ 0 };
     }
     x->n = x->at = 0;
+    x->bytes = 0;
 }
 
 static void let_go(struct reconcile *x)
 {
     page_drop(x);
+    free(x->page);
+    free(x->records);
+    x->page = NULL;
+    x->records = NULL;
     adapter_unref(x->adapter);
     config_unref(x->config);
     x->adapter = NULL;
@@ -249,9 +256,7 @@ static void fill_records(struct reconcile *x)
         x->records[i] = (sl_record){ .size = sizeof(sl_record),
                                      .attempt = 1,
                                      .delivery = str_of(c->name),
-                                     .body = { c->body, c->body_len },
-                                     .request = { c->request ? c->request : c->body,
-                                                  c->request ? c->request_len : c->body_len } };
+                                     .request = { c->request, c->request_len } };
     }
     x->batch = (sl_batch){ .size = sizeof(x->batch), .records = x->records, .n_records = x->n };
     x->out = (sl_compare_out){
@@ -284,29 +289,38 @@ static void compare(struct reconcile *x)
 
 /* ---- READ, SELECT ---- */
 
+/** The page is full, or the last one: compare it; nothing in it: all is compared. */
+static void select_done(struct reconcile *x)
+{
+    x->at = 0;
+    if (x->n > 0)
+        compare(x);
+    else
+        end(x, NULL);
+}
+
 static void on_bodies(void *ctx, int status, const struct store_body *b, size_t n)
 {
     struct reconcile *x = ctx;
-    size_t k = 0;
 
     if (failed(x, status))
         return;
     for (size_t i = 0; i < n; i++) { /* in the order asked for; one may be gone meanwhile */
-        struct compared *c = &x->page[k];
+        struct compared *c = &x->page[x->at];
+        sl_str sent = b[i].request.len ? b[i].request : b[i].body;
 
-        for (; k < x->n && c->num != b[i].num; c = &x->page[++k]) {
+        for (; x->at < x->n && c->num != b[i].num; c = &x->page[++x->at]) {
             c->verdict = SL_COMPARED_UNSURE;
             c->text = mem_str("what was sent is no longer kept");
         }
-        if (k == x->n)
+        if (x->at == x->n)
             break;
-        c->body = mem_dup(b[i].body);
-        c->body_len = b[i].body.len;
-        c->request = b[i].request.len ? mem_dup(b[i].request) : NULL;
-        c->request_len = b[i].request.len;
-        k++;
+        c->request = mem_dup(sent);
+        c->request_len = sent.len;
+        x->bytes += sent.len;
+        x->at++;
     }
-    compare(x);
+    select_page(x);
 }
 
 static void on_nums(void *ctx, int status, const uint64_t *nums, size_t n)
@@ -315,29 +329,37 @@ static void on_nums(void *ctx, int status, const uint64_t *nums, size_t n)
 
     if (failed(x, status))
         return;
-    if (!n || x->flow->draining) {
-        end(x, n ? "the gateway was stopped" : NULL);
+    if (x->flow->draining && (n || x->n)) {
+        end(x, "the gateway was stopped");
         return;
     }
-    x->deliveries += n;
-    x->n = n < PAGE ? n : PAGE;
-    for (size_t i = 0; i < x->n; i++)
-        x->page[i].num = nums[i];
-    x->after = nums[x->n - 1];
-    failed(x, store_bodies(x->flow->store, nums, x->n, true, on_bodies, x));
+    if (!n) {
+        select_done(x);
+        return;
+    }
+    x->at = x->n;
+    for (size_t i = 0; i < n && x->n < x->most; i++)
+        x->page[x->n++].num = nums[i];
+    x->deliveries += x->n - x->at;
+    x->after = x->page[x->n - 1].num;
+    failed(x, store_bodies(x->flow->store, nums, x->n - x->at, true, on_bodies, x));
 }
 
 static void select_page(struct reconcile *x)
 {
+    size_t room = x->most - x->n;
     struct store_filter filter = { .state = "delivered",
                                    .endpoint = x->endpoint,
                                    .route = x->route,
                                    .since_ms = x->since_ms,
                                    .until_ms = x->until_ms,
                                    .after = x->after,
-                                   .limit = PAGE };
+                                   .limit = room < STEP ? (uint32_t)room : STEP };
 
-    failed(x, store_select(x->flow->store, &filter, on_nums, x));
+    if (room == 0 || x->bytes >= x->most_bytes)
+        select_done(x);
+    else
+        failed(x, store_select(x->flow->store, &filter, on_nums, x));
 }
 
 /* ---- by hand, and what is shown ---- */
@@ -363,6 +385,19 @@ static const struct conf_target *target_of(struct flow *f, const struct reconcil
     else
         return t;
     return NULL;
+}
+
+/** Room for as many as the adapter takes at once. */
+static void make_room(struct reconcile *x)
+{
+    sl_comparing how = { .size = sizeof(how) };
+
+    if (SL_HAS(sl_plugin, x->adapter->plugin, comparing))
+        x->adapter->plugin->comparing(x->target->handle, &how);
+    x->most = how.records < STEP ? STEP : how.records < MOST ? how.records : MOST;
+    x->most_bytes = how.bytes && how.bytes < MOST_BYTES ? how.bytes : MOST_BYTES;
+    x->page = mem_zero(x->most * sizeof(*x->page));
+    x->records = mem_zero(x->most * sizeof(*x->records));
 }
 
 int flow_reconcile(struct flow *f, const struct reconcile_ask *ask, struct fail *fail)
@@ -393,6 +428,7 @@ int flow_reconcile(struct flow *f, const struct reconcile_ask *ask, struct fail 
     x->adapter = adapter_ref(l->adapter);
     x->config = config_ref(f->config);
     x->target = t;
+    make_room(x);
     f->reconcile = x;
     select_page(x);
     return 0;

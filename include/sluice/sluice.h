@@ -494,13 +494,23 @@ typedef struct sl_compare_out {
     uint32_t _reserved;
     void *ctx;
     /** Of record `index`: SL_COMPARED_*, and for the operator what is other: "Amount: sent 19.90,
-     *  there 25.00"; no secrets. What is never told counts as unsure. */
+     *  there 25.00"; no secrets. What is told of a record twice counts as told last; what is never
+     *  told counts as unsure. */
     void (*record)(void *ctx, size_t index, uint32_t verdict, sl_str text);
     /** The end; exactly once, last. With an error nothing that was told counts, and the same
      *  records are asked for again, but after SL_E_INVALID, SL_E_UNSUPPORTED and SL_E_CANCELLED:
      *  `why` says what is wrong. */
     void (*finish)(void *ctx, sl_status status, sl_str why);
 } sl_compare_out;
+
+/** How much compare() takes at a time: what comparing() fills in. @since 0.3 */
+typedef struct sl_comparing {
+    uint32_t size;
+    uint32_t records; /* at most; below 200: 200. The host gives no more than 5000 */
+    /** Bytes of `request`, from which on no more are gathered: a batch may be larger by what its
+     *  last 200 records have. 0, or more than the host holds (16 MiB): as much as it holds. */
+    uint64_t bytes;
+} sl_comparing;
 
 /* ---- host services ------------------------------------------------------------------------- */
 
@@ -803,10 +813,15 @@ typedef struct sl_plugin {
     void (*report)(void *self, sl_str name, sl_report_cb cb, void *cb_ctx);
 
     /* As a destination whose books can be compared. */
-    /** Compare what was sent with what is there. `batch` has up to 200 records that were delivered
-     *  with the action of `handle`, of which `delivery`, `body` and `request` are filled in; it is
-     *  valid until out->finish(). Reads only. NULL: it cannot be compared. @since 0.3 */
+    /** Compare what was sent with what is there. `batch` has up to 200 records, or as many as
+     *  comparing() says, that were delivered with the action of `handle`, of which `delivery` and
+     *  `request` are filled in; it is valid until out->finish(). Reads only. NULL: it cannot be
+     *  compared. @since 0.3 */
     void (*compare)(void *self, void *handle, const sl_batch *batch, const sl_compare_out *out);
+    /** How much compare() takes at a time; `handle` is what bind() made of a route's parameters.
+     *  Plugin level: pure. `ret` comes with its size and all else 0. NULL: 200 records.
+     *  @since 0.3 */
+    void (*comparing)(const void *handle, sl_comparing *ret);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -428,6 +428,7 @@ static const sl_plugin plugin = {
     .parent_key = parent_key,
     .batching = transport_batching,
     .compare = compare_start,
+    .comparing = compare_comparing,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -312,6 +312,11 @@ CHECK_OFFSET(sl_compare_out, ctx, 8);
 CHECK_OFFSET(sl_compare_out, record, 16);
 CHECK_OFFSET(sl_compare_out, finish, 24);
 
+CHECK_SIZE(sl_comparing, 16);
+CHECK_OFFSET(sl_comparing, size, 0);
+CHECK_OFFSET(sl_comparing, records, 4);
+CHECK_OFFSET(sl_comparing, bytes, 8);
+
 CHECK_SIZE(sl_http_request, 88);
 CHECK_OFFSET(sl_http_request, size, 0);
 CHECK_OFFSET(sl_http_request, _reserved, 4);
@@ -394,7 +399,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 272);
+CHECK_SIZE(sl_plugin, 280);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -430,6 +435,7 @@ CHECK_OFFSET(sl_plugin, probe, 240);
 CHECK_OFFSET(sl_plugin, find, 248);
 CHECK_OFFSET(sl_plugin, report, 256);
 CHECK_OFFSET(sl_plugin, compare, 264);
+CHECK_OFFSET(sl_plugin, comparing, 272);
 /* to here */
 /* clang-format on */
 #endif

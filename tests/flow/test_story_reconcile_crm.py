@@ -91,6 +91,34 @@ def test_more_than_one_page_and_more_than_is_named(gateway, crm):
     assert len(done.json["findings"]) == 20
 
 
+def calls(crm, before):
+    """What was asked since: step -> how often."""
+    now = crm.books()["requests"]["by_step"]
+    return {step: n - before.get(step, 0) for step, n in now.items() if n != before.get(step, 0)}
+
+
+def test_a_day_of_many_orders_is_compared_by_one_bulk_query(gateway, crm):
+    orders = byron_orders(1200)
+    records = deliver(gateway, crm, orders)
+    gone, edited = orders[311], orders[1107]
+    crm.call("POST", "remove", {"ids": [records[str(gone.id)]["Id"]]})
+    change(crm, edited, Amount=1.5)
+    before = crm.books()["requests"]["by_step"]
+    done = report(gateway)
+    assert done.code == 7 and done.json["error"] is None, done
+    assert (done.json["deliveries"], done.json["arrived"]) == (1200, 1198)
+    assert (done.json["missing"], done.json["differing"], done.json["unsure"]) == (1, 1, 0)
+    found = {one["what"]: one for one in done.json["findings"]}
+    assert found["missing"]["subject"].endswith(f"/{gone.id}") and found["differs"]["subject"].endswith(f"/{edited.id}")
+    assert found["differs"]["text"] == f'Amount: sent "{edited.summary["total_price"]}", there 1.5'
+
+    # By REST it would have been six calls of 200 keys.
+    wait_until(lambda: calls(crm, before).get("query-delete") == 1, "the query job is taken away")
+    used = calls(crm, before)
+    assert 1 <= used.pop("query-info") <= 4  # it is asked for until it is done, later and later
+    assert used == {"query-create": 1, "query-results": 1, "query-delete": 1}
+
+
 def test_what_cannot_be_asked_is_said(gateway, crm):
     deliver(gateway, crm, byron_orders(2))
     done = gateway.cli("report", "reconcile", "--endpoint", "crm", "--route", "nope", ok=False)

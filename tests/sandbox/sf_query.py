@@ -14,6 +14,7 @@ from sandbox.sf_rest import RestError, Route, answer
 from sandbox.sf_store import RowError
 
 PAGE = 2000
+LONGEST = 100_000  # characters of a statement, as the app limits cheat sheet says
 CURSOR_LIFE_S = 2 * 24 * 3600
 TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^'\\]|\\.)*')|(?P<op><>|<=|>=|!=|[=<>(),])"
                    r"|(?P<word>[A-Za-z_][\w.]*(?::\d+)?)"
@@ -341,6 +342,8 @@ class Query:
         self.made = 0
 
     def parse(self, soql):
+        if len(soql) > LONGEST:
+            raise RowError("MALFORMED_QUERY", f"SOQL statements cannot be longer than {LONGEST} characters.")
         return Parser(self.home.store, soql, self.home.clock.now()).statement()
 
     async def on_query(self, request, version, deleted=False):

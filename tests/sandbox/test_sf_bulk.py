@@ -329,7 +329,8 @@ def test_an_empty_result_is_a_header(org):
 
 
 @pytest.mark.parametrize("soql", ["SELECT COUNT() FROM Account", "SELECT Id FROM Account LIMIT 5 OFFSET 2",
-                                  "SELECT Name FROM Account GROUP BY Name", "SELECT Nope FROM Account", "junk"])
+                                  "SELECT Name FROM Account GROUP BY Name", "SELECT Nope FROM Account", "junk",
+                                  f"SELECT Id FROM Account WHERE Name = '{'a' * 100_000}'"])
 def test_what_a_query_job_cannot_do_is_refused_at_once(org, soql):
     assert org.call("POST", QUERY, {"operation": "query", "query": soql})[0] == 400
 

@@ -3,48 +3,22 @@
  *
  *   GATHERING (a chunk's keys and fields, one turn) - ASKING (one query) - TELLING (one turn) - ...
  */
-#include "compare.h"
+#include "comparison.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "match/contacts.h"
-#include "rows/keys.h"
 #include "rows/operation.h"
-#include "rows/row.h"
 
-#define CHUNK       200
+#define CHUNK       200  /* records, by REST */
+#define FEW         400  /* which REST asks for with fewer calls than any bulk query */
+#define MAX_TAKEN   4000 /* records at a time */
+#define TAKEN_BYTES (UINT64_C(8) << 20)
 #define MAX_COLUMNS 200
 #define MAX_PATH    8000 /* of 16,384 bytes of URI and headers together */
 #define MAX_NAMED   4    /* fields that differ, of one record */
 #define MAX_ANSWER  (4 << 20)
-
-/** One record of the chunk. */
-struct wanted {
-    size_t key_at, key_len; /* in `keys`: as Salesforce compares it */
-    bool bad;               /* it was told already */
-    unsigned found;         /* rows there */
-    const json_t *there;    /* the first of them */
-};
-
-struct comparison {
-    struct salesforce *sf;
-    const struct action *action;
-    const sl_batch *batch;
-    const sl_compare_out *out;
-    struct comparison *prev, *next;
-    struct call call;
-    struct text path, keys, value, line;
-    struct row row;
-    struct text columns; /* "Name,Amount,..." */
-    size_t n_columns;
-    struct wanted wanted[CHUNK];
-    size_t from, n; /* the chunk */
-    json_t *page;
-    uint64_t timer;
-    char why[300];
-};
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -61,10 +35,14 @@ static void comparison_free(struct comparison *c)
     if (c->next)
         c->next->prev = c->prev;
     text_finish(&c->path);
-    text_finish(&c->keys);
+    keys_finish(&c->keys);
     text_finish(&c->value);
     text_finish(&c->line);
     text_finish(&c->columns);
+    text_finish(&c->literals);
+    text_finish(&c->names);
+    free(c->columns_list);
+    free(c->wanted);
     row_finish(&c->row);
     json_decref(c->page);
     free(c);
@@ -76,7 +54,7 @@ void compare_close(struct salesforce *sf)
         comparison_free(sf->comparisons);
 }
 
-static void finish(struct comparison *c, sl_status status, const char *why)
+void compare_finish(struct comparison *c, sl_status status, const char *why)
 {
     const sl_compare_out *out = c->out;
     char text[600];
@@ -86,7 +64,7 @@ static void finish(struct comparison *c, sl_status status, const char *why)
     out->finish(out->ctx, status, str_of(text));
 }
 
-static void tell(struct comparison *c, size_t i, uint32_t verdict, const char *text)
+void compare_tell(struct comparison *c, size_t i, uint32_t verdict, const char *text)
 {
     c->out->record(c->out->ctx, c->from + i, verdict, str_of(text));
 }
@@ -110,24 +88,28 @@ static bool path_of(const struct cell *cell, struct text *to)
     return !to->failed && !memchr(cell->name.ptr, ':', cell->name.len);
 }
 
-/* Salesforce refuses a field that is named twice. */
-static bool has_column(const struct comparison *c, sl_str path)
+int compare_column(const struct comparison *c, sl_str path)
 {
     const char *p = c->columns.ptr, *end = p + c->columns.len;
 
-    while (p < end) {
+    for (int at = 0; p < end; at++) {
         const char *comma = memchr(p, ',', (size_t)(end - p));
         if (str_same_nocase((sl_str){ p, (size_t)((comma ? comma : end) - p) }, path))
-            return true;
+            return at;
         p = comma ? comma + 1 : end;
     }
-    return false;
+    return -1;
 }
 
+/* Salesforce refuses a field that is named twice. */
 static void add_column(struct comparison *c, sl_str path)
 {
-    if (has_column(c, path) || c->n_columns == MAX_COLUMNS)
+    if (compare_column(c, path) >= 0)
         return;
+    if (c->n_columns == MAX_COLUMNS) {
+        c->columns_full = true;
+        return;
+    }
     if (c->columns.len)
         text_char(&c->columns, ',');
     text_add(&c->columns, path.ptr, path.len);
@@ -143,43 +125,51 @@ static const struct cell *key_cell(const struct comparison *c)
     return NULL;
 }
 
-static void gather_record(struct comparison *c, size_t i)
+bool compare_gather(struct comparison *c, size_t i)
 {
     struct wanted *w = &c->wanted[i];
 
-    *w = (struct wanted){ .key_at = c->keys.len };
+    *w = (struct wanted){ .key_at = c->keys.text.len };
     if (row_scan(&c->row, request_of(c, i), c->why, sizeof(c->why)) < 0 ||
-        key_of(&c->row, c->action->external_id, &c->keys, c->why, sizeof(c->why)) < 0) {
-        tell(c, i, SL_COMPARED_UNSURE, c->why);
+        key_of(&c->row, c->action->external_id, &c->keys.text, c->why, sizeof(c->why)) < 0) {
+        compare_tell(c, i, SL_COMPARED_UNSURE, c->why);
         w->bad = true;
-        return;
+        return false;
     }
-    w->key_len = c->keys.len - w->key_at;
+    w->key_len = c->keys.text.len - w->key_at;
     for (size_t k = 0; k < c->row.n; k++)
         if (path_of(&c->row.cells[k], &c->value))
             add_column(c, text_view(&c->value));
+    return true;
 }
 
-/* As a literal of SOQL: numbers bare, text in quotes. */
-static void add_literal(struct comparison *c)
+/* Numbers bare, text in quotes. */
+void compare_literal(struct comparison *c, struct text *soql)
 {
     const struct cell *cell = key_cell(c);
-    struct text soql = { 0 };
 
     text_clear(&c->value);
     cell_decode(cell, &c->value);
     if (cell->kind == CELL_TEXT)
-        text_char(&soql, '\'');
+        text_char(soql, '\'');
     for (size_t i = 0; i < c->value.len; i++) {
         char b = c->value.ptr[i];
         if (b == '\\' || b == '\'')
-            text_char(&soql, '\\');
-        text_char(&soql, b);
+            text_char(soql, '\\');
+        text_char(soql, b);
     }
     if (cell->kind == CELL_TEXT)
-        text_char(&soql, '\'');
+        text_char(soql, '\'');
+    soql->failed |= c->value.failed;
+}
+
+static void add_literal(struct comparison *c)
+{
+    struct text soql = { 0 };
+
+    compare_literal(c, &soql);
     text_escaped(&c->path, text_view(&soql));
-    c->path.failed |= soql.failed || c->value.failed;
+    c->path.failed |= soql.failed;
     text_finish(&soql);
 }
 
@@ -206,24 +196,30 @@ static bool write_path(struct comparison *c)
 }
 
 static void on_asked(void *ctx, const struct answer *a);
-static void next_chunk(struct comparison *c);
 
-static void gather(struct comparison *c)
+void compare_begin_chunk(struct comparison *c)
 {
-    c->n = c->batch->n_records - c->from < CHUNK ? c->batch->n_records - c->from : CHUNK;
     c->n_columns = 0;
-    text_clear(&c->keys);
+    c->columns_full = false;
+    c->keys.n = 0;
+    text_clear(&c->keys.text);
     text_clear(&c->columns);
     add_column(c, str_of("Id"));
     add_column(c, str_of(c->action->external_id));
+}
+
+void compare_by_rest(struct comparison *c)
+{
+    c->n = c->rest_end - c->from < CHUNK ? c->rest_end - c->from : CHUNK;
+    compare_begin_chunk(c);
     for (size_t i = 0; i < c->n; i++)
-        gather_record(c, i);
+        compare_gather(c, i);
     if (!write_path(c)) {
-        next_chunk(c);
+        compare_next_chunk(c);
         return;
     }
-    if (c->path.failed || c->keys.failed || c->columns.failed) {
-        finish(c, SL_E_NO_MEMORY, "no memory for a query");
+    if (c->path.failed || c->keys.text.failed || c->columns.failed) {
+        compare_finish(c, SL_E_NO_MEMORY, "no memory for a query");
         return;
     }
     c->call = (struct call){ .sf = c->sf,
@@ -241,25 +237,42 @@ static void on_turn(void *ctx)
     struct comparison *c = ctx;
 
     c->timer = 0;
-    gather(c);
+    c->turn(c);
 }
 
-static void next_chunk(struct comparison *c)
+void compare_later(struct comparison *c, void (*turn)(struct comparison *c))
+{
+    c->turn = turn;
+    c->timer = c->sf->host->timer(c->sf->host->ctx, 0, on_turn, c);
+}
+
+/* Few are asked for by REST at once; of many the cost is counted. */
+static void ask_chunk(struct comparison *c)
+{
+    if (c->from >= c->rest_end && c->batch->n_records - c->from <= FEW)
+        c->rest_end = c->batch->n_records;
+    if (c->from < c->rest_end)
+        compare_by_rest(c);
+    else
+        compare_by_bulk(c);
+}
+
+void compare_next_chunk(struct comparison *c)
 {
     json_decref(c->page);
     c->page = NULL;
     c->from += c->n;
     if (c->from == c->batch->n_records)
-        finish(c, SL_OK, "");
+        compare_finish(c, SL_OK, "");
     else
-        c->timer = c->sf->host->timer(c->sf->host->ctx, 0, on_turn, c);
+        compare_later(c, ask_chunk);
 }
 
 /* ---- TELLING ------------------------------------------------------------------------------- */
 
 static bool is_key(const struct comparison *c, const struct wanted *w, const json_t *value)
 {
-    sl_str key = { c->keys.ptr + w->key_at, w->key_len };
+    sl_str key = { c->keys.text.ptr + w->key_at, w->key_len };
     char text[32] = "";
 
     if (json_is_integer(value))
@@ -290,19 +303,27 @@ static void find_rows(struct comparison *c)
     }
 }
 
-/* "Amount: sent 19.90, there 25.0" */
-static void add_difference(struct comparison *c, unsigned n, sl_str path, const json_t *there)
+/* Does the field say what `value` does? */
+static bool field_same(const struct comparison *c, const struct wanted *w, int column, sl_str path)
 {
-    if (n >= MAX_NAMED)
-        return;
-    text_printf(&c->line, "%s%.*s: sent ", n ? "; " : "", (int)path.len, path.ptr);
+    return c->fields ? compare_text(text_view(&c->value), c->fields[column])
+                     : compare_value(text_view(&c->value), compare_field(w->there, path));
+}
+
+/* "Amount: sent 19.90, there 25.0" */
+static void add_difference(struct comparison *c, const struct wanted *w, int column, sl_str path)
+{
+    text_printf(&c->line, "%.*s: sent ", (int)path.len, path.ptr);
     if (c->value.len)
         text_printf(&c->line, "\"%.*s\"", (int)(c->value.len < 60 ? c->value.len : 60),
                     c->value.ptr);
     else
         text_str(&c->line, "nothing");
     text_str(&c->line, ", there ");
-    compare_show(there, &c->line);
+    if (c->fields)
+        compare_show_text(c->fields[column], &c->line);
+    else
+        compare_show(compare_field(w->there, path), &c->line);
 }
 
 /* How many fields say something else; `line` names the first of them. */
@@ -314,14 +335,16 @@ static unsigned differences(struct comparison *c, const struct wanted *w)
     text_clear(&c->line);
     for (size_t k = 0; k < c->row.n; k++) {
         const struct cell *cell = &c->row.cells[k];
-        if (!path_of(cell, &path) || str_is_nocase(text_view(&path), c->action->external_id) ||
-            !has_column(c, text_view(&path)))
+        int column = path_of(cell, &path) ? compare_column(c, text_view(&path)) : -1;
+
+        if (column < 0 || str_is_nocase(text_view(&path), c->action->external_id))
             continue;
-        const json_t *there = compare_field(w->there, text_view(&path));
         text_clear(&c->value);
         cell_decode(cell, &c->value);
-        if (!compare_value(text_view(&c->value), there))
-            add_difference(c, n++, text_view(&path), there);
+        if (field_same(c, w, column, text_view(&path)) || ++n > MAX_NAMED)
+            continue;
+        text_str(&c->line, n > 1 ? "; " : "");
+        add_difference(c, w, column, text_view(&path));
     }
     if (n > MAX_NAMED)
         text_printf(&c->line, "; and %u more", n - MAX_NAMED);
@@ -329,28 +352,35 @@ static unsigned differences(struct comparison *c, const struct wanted *w)
     return n;
 }
 
-static void tell_record(struct comparison *c, size_t i)
+bool compare_tell_count(struct comparison *c, size_t i)
 {
     const struct wanted *w = &c->wanted[i];
+    const char *key = c->keys.text.ptr + w->key_at;
     char text[700];
 
-    if (w->bad)
-        return;
     if (w->found == 0) {
         say(text, sizeof(text), "no %s has %s %.*s", c->action->object, c->action->external_id,
-            (int)w->key_len, c->keys.ptr + w->key_at);
-        tell(c, i, SL_COMPARED_MISSING, text);
+            (int)w->key_len, key);
+        compare_tell(c, i, SL_COMPARED_MISSING, text);
     } else if (w->found > 1) {
         say(text, sizeof(text), "%u records of %s have %s %.*s; the field is not unique", w->found,
-            c->action->object, c->action->external_id, (int)w->key_len, c->keys.ptr + w->key_at);
-        tell(c, i, SL_COMPARED_DIFFERS, text);
-    } else if (row_scan(&c->row, request_of(c, i), c->why, sizeof(c->why)) < 0) {
-        tell(c, i, SL_COMPARED_UNSURE, c->why);
-    } else if (differences(c, w) > 0) {
+            c->action->object, c->action->external_id, (int)w->key_len, key);
+        compare_tell(c, i, SL_COMPARED_DIFFERS, text);
+    }
+    return w->found != 1;
+}
+
+void compare_tell_fields(struct comparison *c, size_t i)
+{
+    char text[700];
+
+    if (row_scan(&c->row, request_of(c, i), c->why, sizeof(c->why)) < 0) {
+        compare_tell(c, i, SL_COMPARED_UNSURE, c->why);
+    } else if (differences(c, &c->wanted[i]) > 0) {
         say(text, sizeof(text), "%s", c->line.ptr ? c->line.ptr : "");
-        tell(c, i, SL_COMPARED_DIFFERS, text);
+        compare_tell(c, i, SL_COMPARED_DIFFERS, text);
     } else {
-        tell(c, i, SL_COMPARED_SAME, "");
+        compare_tell(c, i, SL_COMPARED_SAME, "");
     }
 }
 
@@ -359,19 +389,21 @@ static void on_asked(void *ctx, const struct answer *a)
     struct comparison *c = ctx;
 
     if (a->verdict != ANSWER_OK) {
-        finish(c, errors_status(a->verdict), a->why);
+        compare_finish(c, errors_status(a->verdict), a->why);
         return;
     }
     c->page = json_loadb(a->body.ptr ? a->body.ptr : "", a->body.len, 0, NULL);
     if (!json_is_array(json_object_get(c->page, "records")) ||
         json_is_false(json_object_get(c->page, "done"))) {
-        finish(c, SL_E_PROTOCOL, "Salesforce's answer does not hold all the records asked for");
+        compare_finish(c, SL_E_PROTOCOL,
+                       "Salesforce's answer does not hold all the records asked for");
         return;
     }
     find_rows(c);
     for (size_t i = 0; i < c->n; i++)
-        tell_record(c, i);
-    next_chunk(c);
+        if (!c->wanted[i].bad && !compare_tell_count(c, i))
+            compare_tell_fields(c, i);
+    compare_next_chunk(c);
 }
 
 /* ---- the beginning ------------------------------------------------------------------------- */
@@ -389,7 +421,10 @@ void compare_start(void *self, void *handle, const sl_batch *batch, const sl_com
         return;
     }
     c = calloc(1, sizeof(*c));
-    if (!c) {
+    if (c)
+        c->wanted = calloc(batch->n_records + 1, sizeof(*c->wanted));
+    if (!c || !c->wanted) {
+        free(c);
         out->finish(out->ctx, SL_E_NO_MEMORY, str_of("no memory for a comparison"));
         return;
     }
@@ -401,5 +436,12 @@ void compare_start(void *self, void *handle, const sl_batch *batch, const sl_com
     if (sf->comparisons)
         sf->comparisons->prev = c;
     sf->comparisons = c;
-    gather(c);
+    ask_chunk(c);
+}
+
+void compare_comparing(const void *handle, sl_comparing *ret)
+{
+    (void)handle;
+    ret->records = MAX_TAKEN;
+    ret->bytes = TAKEN_BYTES;
 }

@@ -118,6 +118,51 @@ bool compare_value(sl_str sent, const json_t *there)
            same_string(sent, (sl_str){ json_string_value(there), json_string_length(there) });
 }
 
+/* Digits that could be a text as well count as written: "0012", "+49". */
+static bool reads_as_number(sl_str s)
+{
+    size_t i = s.len > 0 && s.ptr[0] == '-';
+
+    return i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9' &&
+           !(s.ptr[i] == '0' && i + 1 < s.len && s.ptr[i + 1] >= '0' && s.ptr[i + 1] <= '9');
+}
+
+/* Of more than 15 digits a double knows no more: ids would all be the same. */
+static bool same_number(sl_str sent, sl_str there)
+{
+    double a, b;
+
+    return sent.len <= 15 && reads_as_number(sent) && reads_as_number(there) &&
+           number_of(sent, &a) && number_of(there, &b) && near(a, b);
+}
+
+static bool same_truth(sl_str sent, sl_str there)
+{
+    if (str_is_nocase(there, "true"))
+        return str_is_nocase(sent, "true") || str_is(sent, "1");
+    return str_is_nocase(there, "false") &&
+           (sent.len == 0 || str_is_nocase(sent, "false") || str_is(sent, "0"));
+}
+
+bool compare_text(sl_str sent, sl_str there)
+{
+    return same_string(sent, there) || same_number(trimmed(sent), trimmed(there)) ||
+           same_truth(trimmed(sent), there);
+}
+
+void compare_show_text(sl_str there, struct text *to)
+{
+    char shown[4 * SHOWN];
+    double number;
+
+    if (there.len == 0) {
+        text_str(to, "nothing");
+        return;
+    }
+    say(shown, sizeof(shown), "%.*s", (int)(there.len < SHOWN ? there.len : SHOWN), there.ptr);
+    text_printf(to, number_of(there, &number) ? "%s" : "\"%s\"", shown);
+}
+
 void compare_show(const json_t *there, struct text *to)
 {
     char shown[4 * SHOWN];

@@ -174,7 +174,7 @@ static void query_again(struct query *q, enum query_state next, const struct ans
 {
     uint64_t now = q->sf->host->mono_ms(q->sf->host->ctx);
 
-    if (now - q->since_ms >= (uint64_t)q->sf->job_timeout_ms)
+    if (now - q->since_ms >= (uint64_t)q->ask.patience_ms)
         query_fail(q, a->verdict == ANSWER_OK ? ANSWER_BUSY : a->verdict, a->after_ms, a->why);
     else
         query_wait(q, next, a->after_ms);
@@ -323,8 +323,9 @@ static void on_state(struct query *q, const char *state)
     } else {
         struct answer slow = { .verdict = ANSWER_OK };
 
-        say(slow.why, sizeof(slow.why), "query job %s gave no results within job_timeout (%lld s)",
-            q->id, (long long)q->sf->job_timeout_ms / 1000);
+        say(slow.why, sizeof(slow.why), "query job %s gave no results within %s(%lld s)", q->id,
+            q->ask.patience_ms == q->sf->job_timeout_ms ? "job_timeout " : "",
+            (long long)q->ask.patience_ms / 1000);
         query_again(q, QUERY_ASKING, &slow);
     }
 }
@@ -470,7 +471,7 @@ static enum turn read_rows(struct query *q)
 {
     size_t bytes = 0;
 
-    for (unsigned n = 0; n < TURN_ROWS && bytes < TURN_BYTES; n++) {
+    for (unsigned n = 0; n < q->ask.turn_rows && bytes < TURN_BYTES; n++) {
         const char *from = q->csv.p;
         int got;
 
@@ -587,6 +588,8 @@ struct query *query_start(struct salesforce *sf, const struct query_ask *ask)
     q->sf = sf;
     q->ask = *ask;
     q->soql = strdup(ask->soql);
+    q->ask.patience_ms = ask->patience_ms ? ask->patience_ms : sf->job_timeout_ms;
+    q->ask.turn_rows = ask->turn_rows ? ask->turn_rows : TURN_ROWS;
     q->page_rows = ask->page_rows ? ask->page_rows : QUERY_PAGE_ROWS;
     while (ask->columns[q->n_columns])
         q->n_columns++;

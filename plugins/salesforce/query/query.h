@@ -33,6 +33,8 @@ struct query_ask {
     const char *soql; /* copied. No GROUP BY, OFFSET, TYPEOF, aggregates: Salesforce refuses them */
     bool all;         /* queryAll: deleted and archived rows too */
     uint32_t page_rows;         /* 0: QUERY_PAGE_ROWS */
+    uint32_t turn_rows;         /* given in one turn; 0: 400. Fewer where row() has much to do */
+    int64_t patience_ms;        /* without anything that went well; 0: job_timeout */
     const char *const *columns; /* ends with NULL, outlives the query: rows have these fields in
                                    this order, whatever order the pages have (without case) */
     /** One row. A null is an empty field. The views are valid for the call.

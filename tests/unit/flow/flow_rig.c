@@ -91,6 +91,9 @@ static void fake_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void
     c->ctx = ctx;
 }
 
+uint32_t rig_compares_at_once;
+uint64_t rig_compares_bytes;
+
 static void fake_poll(void *self, void *handle, sl_str cursor, const sl_poll_out *out)
 {
     struct call *c = call_new(self, CALL_POLL);
@@ -110,6 +113,14 @@ static void fake_compare(void *self, void *handle, const sl_batch *b, const sl_c
     c->n = b->n_records;
     for (size_t i = 0; i < c->n && i < 10; i++)
         note_record(c, i, &b->records[i]);
+}
+
+static void fake_comparing(const void *handle, sl_comparing *ret)
+{
+    (void)handle;
+    CHECK_EQ(ret->size, sizeof(*ret));
+    ret->records = rig_compares_at_once;
+    ret->bytes = rig_compares_bytes;
 }
 
 /** The request is made at once: the callback comes inside prepare(). */
@@ -219,6 +230,7 @@ static const sl_plugin plugin = {
     .feeds = feeds,
     .poll = fake_poll,
     .compare = fake_compare,
+    .comparing = fake_comparing,
 };
 
 void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms)

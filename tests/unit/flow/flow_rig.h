@@ -99,6 +99,8 @@ void rig_answer(struct call *c, uint32_t kind); /* every record, and finish() */
 void rig_not_sent(struct call *c, int64_t after_ms);
 void rig_confirm(struct call *c, uint32_t verdict);
 void rig_look_up(struct call *c, uint32_t verdict, const char *body);
+extern uint32_t rig_compares_at_once; /* what comparing() says from now on; 0: nothing */
+extern uint64_t rig_compares_bytes;
 /** Each of the call's records so, and finish(). */
 void rig_compared(struct call *c, const uint32_t *verdicts, sl_status status);
 void rig_polled(struct call *c, sl_status status, int64_t after_ms); /* finish() */

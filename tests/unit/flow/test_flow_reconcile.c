@@ -142,6 +142,55 @@ static void test_no_more_is_named_than_was_asked_for(void **state)
     rig_destroy(rig);
 }
 
+/** How many records each call compares, of so many deliveries. */
+static void check_calls(struct flow_rig *rig, const size_t *sizes)
+{
+    static uint32_t verdicts[205];
+    long all = 0;
+
+    for (size_t i = 0; i < 205; i++)
+        verdicts[i] = SL_COMPARED_SAME;
+    CHECK_EQ(begin(rig, "order", 10), 0);
+    for (; *sizes; sizes++) {
+        struct call *c = rig_call(rig, CRM);
+
+        CHECK_EQ(c->n, *sizes);
+        CHECK(str_starts(c->batch->records[c->n - 1].request, STR("request ")));
+        all += (long)c->n;
+        rig_compared(c, verdicts, SL_OK);
+    }
+    UNTIL(rig, over(rig));
+    json_t *o = shown(rig);
+    CHECK_EQ(number(o, "deliveries"), all);
+    CHECK_EQ(number(o, "arrived"), all);
+    json_decref(o);
+}
+
+static void test_as_many_are_compared_at_once_as_the_adapter_takes(void **state)
+{
+    struct flow_rig *rig = setup();
+    uint64_t last = 0;
+    char body[32];
+
+    (void)state;
+    for (int i = 0; i < 205; i++) {
+        snprintf(body, sizeof(body), "s%d 1", i);
+        last = rig_event(rig, "create", body);
+    }
+    UNTIL(rig, rig_state(rig, last) == DS_DELIVERED);
+    check_calls(rig, (const size_t[]){ 200, 5, 0 });
+    rig_compares_at_once = 1000;
+    check_calls(rig, (const size_t[]){ 205, 0 });
+    rig_compares_at_once = 203;
+    check_calls(rig, (const size_t[]){ 203, 2, 0 });
+    rig_compares_at_once = UINT32_MAX;
+    rig_compares_bytes = 1; /* so the first step is enough */
+    check_calls(rig, (const size_t[]){ 200, 5, 0 });
+    rig_compares_at_once = 0;
+    rig_compares_bytes = 0;
+    rig_destroy(rig);
+}
+
 static void test_an_answer_that_was_lost_is_asked_for_again(void **state)
 {
     static const uint32_t verdicts[] = { SL_COMPARED_MISSING }, good[] = { SL_COMPARED_SAME };
@@ -205,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_there_is_counted_and_named),
         cmocka_unit_test(test_what_a_later_delivery_wrote_over_is_no_finding),
         cmocka_unit_test(test_no_more_is_named_than_was_asked_for),
+        cmocka_unit_test(test_as_many_are_compared_at_once_as_the_adapter_takes),
         cmocka_unit_test(test_an_answer_that_was_lost_is_asked_for_again),
         cmocka_unit_test(test_a_refusal_ends_it_and_another_may_begin),
         cmocka_unit_test(test_one_that_runs_ends_with_the_process),

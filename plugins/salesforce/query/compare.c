@@ -212,8 +212,11 @@ void compare_by_rest(struct comparison *c)
 {
     c->n = c->rest_end - c->from < CHUNK ? c->rest_end - c->from : CHUNK;
     compare_begin_chunk(c);
-    for (size_t i = 0; i < c->n; i++)
+    for (size_t i = 0; i < c->n; i++) {
         compare_gather(c, i);
+        if (c->columns_full && i > 0)
+            c->n = i; /* it is of the next chunk: none of its fields may be left out */
+    }
     if (!write_path(c)) {
         compare_next_chunk(c);
         return;

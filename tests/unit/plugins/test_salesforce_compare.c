@@ -193,6 +193,37 @@ static void keys_that_do_not_fit_one_address_are_asked_for_in_turn(void **state)
     CHECK(strlen(fake_host_last_url(x->host)) < 12000);
 }
 
+static void records_of_very_many_fields_are_asked_for_in_turn(void **state)
+{
+    struct sf_fixture *x = *state;
+    struct comparing c = { 0 };
+    const char *bodies[4] = { 0 };
+    char *made[3];
+
+    for (int i = 0; i < 3; i++) { /* 200 fields go into one question, and no one is left out */
+        size_t at = 0;
+
+        made[i] = calloc(1, 4096);
+        at += (size_t)sprintf(made[i], "{\"" SF_KEY "\":\"k%d\"", i);
+        for (int k = 0; k < 90; k++)
+            at += (size_t)sprintf(made[i] + at, ",\"F%d_%d__c\":1", i, k);
+        sprintf(made[i] + at, "}");
+        bodies[i] = made[i];
+    }
+    sf_expect_token(x);
+    FAKE_EXPECT(x->host, .method = "GET", .status = 200,
+                .answer = "{\"done\":true,\"records\":[{\"" SF_KEY "\":\"k0\"},{\"" SF_KEY
+                          "\":\"k1\"}]}");
+    FAKE_EXPECT(x->host, .method = "GET", .status = 200,
+                .answer = "{\"done\":true,\"records\":[{\"" SF_KEY "\":\"k2\"}]}");
+    compare(x, &c, bodies);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_EQ(c.verdicts[i], SL_COMPARED_DIFFERS);
+        CHECK(strstr(c.texts[i], "; and 86 more"));
+        free(made[i]);
+    }
+}
+
 static void a_question_that_fails_tells_nothing(void **state)
 {
     struct sf_fixture *x = *state;
@@ -233,6 +264,7 @@ int main(void)
         TEST(each_record_is_found_by_its_key_and_compared_by_field),
         TEST(two_deliveries_of_one_record_are_both_compared),
         TEST(keys_that_do_not_fit_one_address_are_asked_for_in_turn),
+        TEST(records_of_very_many_fields_are_asked_for_in_turn),
         TEST(a_question_that_fails_tells_nothing),
         TEST(what_was_deleted_cannot_be_compared),
     };

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import re
 import time
 
 import pytest
+import yaml
 
-from flow.harness import demo_config, merge, sluice, wait_until
+from flow.harness import ROOT, demo_config, merge, sluice, wait_until
 
 MAP = """{Shopify_Customer_Id__c: (if .guest then "guest-\\(.id)" else "\\(.id)" end), FirstName: .first_name,
  LastName: .last_name, Email: .email, Phone: .phone, guest: (.guest // false),
@@ -188,6 +190,34 @@ def test_a_merge_that_the_gateway_has_not_read_yet_is_met_when_it_writes(crm_and
     assert {one["reference"] for one in gateway.deliveries()} == {eva, other}
     stayed, = contacts(crm).values()
     assert (stayed["Id"], stayed["Shopify_Customer_Id__c"], stayed["Phone"]) == (other, "11", "030 5550178")
+
+
+def test_the_routes_of_the_page_on_an_order_of_a_customer_a_guest_and_a_till(make_gateway, crm, tmp_path):
+    page = (ROOT / "plugins/salesforce/contacts.md").read_text()
+    shown = yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.S).group(1))
+    config = demo_config("http://unused", crm=crm.url)
+    del config["endpoints"]["byron"]
+    config["endpoints"]["crm"]["contacts"] = shown["endpoints"]["crm"]["contacts"]
+    config["routes"] = shown["routes"]
+    gateway = make_gateway(config, {"DEMO_CRM_KEY": crm.private_key})
+    order = json.loads((ROOT / "tests/sandbox/data/shopify-order.sample.json").read_text())
+
+    def buyer(**changes):
+        (tmp_path / "order.json").write_text(json.dumps({**order, **changes}))
+        said = gateway.cli("try", "--endpoint", "acme-shop", "--topic", "orders/create", tmp_path / "order.json").json
+        return [one["body"] for one in said["deliveries"]]
+
+    payer = {**order["billing_address"], "first_name": "Max", "last_name": "Payer", "company": "Byron Gears Ltd"}
+    company = {"name": "Byron Gears Ltd"}
+    assert buyer(billing_address=payer) == [{
+        "Shopify_Customer_Id__c": "7700000000123", "guest": False, "FirstName": "Ada", "LastName": "Byron",
+        "Email": "ada@example.com", "company": company}]
+    assert buyer(billing_address=payer, customer=None) == [{
+        "Shopify_Customer_Id__c": "guest-9007199254740993", "guest": True, "FirstName": "Max", "LastName": "Payer",
+        "Email": "ada@example.com", "company": company}]
+    assert buyer(billing_address=None, customer=None)[0]["LastName"] == "ada"
+    assert buyer(email=None, billing_address=None)[0]["LastName"] == "Byron"
+    assert buyer(email="", billing_address=None, customer=None) == []  # at a till
 
 
 def test_a_report_names_who_is_in_the_crm_twice_and_gives_a_merge_list(crm_and_gateway, crm, tmp_path):

@@ -103,7 +103,8 @@ static const struct rule {
     { "FIELD_FILTER_VALIDATION_EXCEPTION", NULL, SL_REJECTED, 0,
       "the look-up filter of {fields} does not let this record be named" },
     { "FIELD_INTEGRITY_EXCEPTION", NULL, SL_REJECTED, 0,
-      "{fields} of {object} does not go with the rest of the record (price book, currency, status)" },
+      "{fields} of {object} does not go with the rest of the record (price book, currency, status), "
+      "or is not in the org's list of states and countries" },
     { "STANDARD_PRICE_NOT_DEFINED", NULL, SL_REJECTED, 0,
       "the product has no entry in the standard price book: create that one first, in the same "
       "currency" },

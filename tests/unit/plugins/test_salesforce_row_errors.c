@@ -191,6 +191,13 @@ static void the_operator_reads_which_field_and_what_to_do(void **state)
           "may not use the record that AccountId names" },
         { "PricebookEntry", "STANDARD_PRICE_NOT_DEFINED:No standard price defined:--",
           "no entry in the standard price book: create that one first" },
+        { "OrderItem", "FIELD_INTEGRITY_EXCEPTION:field integrity exception:PricebookEntryId --",
+          "PricebookEntryId of OrderItem does not go with the rest of the record (price book, "
+          "currency" },
+        { "Account", "FIELD_INTEGRITY_EXCEPTION:There's a problem with this state:BillingState --",
+          "or is not in the org's list of states and countries" },
+        { "Lead", "OP_WITH_INVALID_USER_TYPE_EXCEPTION:operation with invalid user type:OwnerId --",
+          "the user named cannot own a Lead" },
         { "Account", "INACTIVE_OWNER_OR_USER:operation performed with inactive user:OwnerId --",
           "the owner is an inactive user" },
         { "Contact",

@@ -165,7 +165,10 @@ def calls_at(folder, load, name, per_minute, factor, minutes):
     with salesforce(round(JOB_S * 1000 / factor)) as crm:
         with CrmLane(folder / name, config_for(crm, **scaled(factor))) as lane:
             lane.wait_ready()
-            load.run(lane, 60 * minutes / factor + 60, requests=orders, rate=per_minute * factor / 60)
+            rate = per_minute * factor / 60
+            # each has a request every two seconds at least: what is idle for longer the gateway hangs up on
+            load.run(lane, 60 * minutes / factor + 60, requests=orders, rate=rate,
+                     connections=max(1, min(load.connections, int(rate * 2))))
             lane.wait_delivered(orders)
         check_books(crm, orders)
         books = crm.call("GET", "books?brief=1")

@@ -165,10 +165,19 @@ static bool starts(sl_str s, const char *with)
     return s.len >= strlen(with) && str_is_nocase((sl_str){ s.ptr, strlen(with) }, with);
 }
 
+/* 127.0.0.1, and not 127.0.0.1.example.com */
 static bool is_loopback(sl_str host)
 {
-    return starts(host, "127.") || str_is_nocase(host, "localhost") || starts(host, "localhost:") ||
-           starts(host, "[::1]");
+    const char *colon = host.len > 0 ? memrchr(host.ptr, ':', host.len) : NULL;
+
+    if (colon && host.ptr[host.len - 1] != ']') /* the port */
+        host.len = (size_t)(colon - host.ptr);
+    if (str_is_nocase(host, "localhost") || str_is(host, "[::1]"))
+        return true;
+    for (size_t i = 0; i < host.len; i++)
+        if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9'))
+            return false;
+    return starts(host, "127.");
 }
 
 static sl_status check_url(const char *name, sl_str url, sl_fail *fail)

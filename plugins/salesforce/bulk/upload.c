@@ -78,7 +78,11 @@ void create_answered(struct job *j, const struct answer *a)
         job_park(j, j->why, 0);
         break;
     case ANSWER_REFUSED:
-        job_settle(j, SL_REJECTED, a, 0, a->why);
+        say(j->why, sizeof(j->why),
+            "%s; check the route's object (%s) and external_id (%s), and that the integration user "
+            "may see them",
+            a->why, j->action->object, j->action->external_id);
+        job_settle(j, SL_REJECTED, a, 0, j->why);
         break;
     case ANSWER_THROTTLED:
         job_settle(j, SL_THROTTLED, a, 0, a->why);

@@ -66,7 +66,7 @@ sl_status key_of(const struct row *row, const char *external_id, struct text *to
             cell = &row->cells[i];
     if (!cell || cell->kind == CELL_NULL || cell->raw.len == 0) {
         say(why, why_size, "the external id %s is %s", external_id,
-            !cell                     ? "not in the record"
+            !cell                     ? "not in the record: let the route's map set it"
             : cell->kind == CELL_NULL ? "null"
                                       : "empty");
         return SL_E_INVALID;

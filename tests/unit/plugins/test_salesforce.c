@@ -118,7 +118,8 @@ static void what_cannot_be_sent_is_rejected_and_the_others_go_on(void **state)
     fake_host_run(x->host);
     CHECK(x->done.finished);
     CHECK_EQ(o[0].kind, SL_REJECTED);
-    CHECK_STR(o[0].why, "the external id " SF_KEY " is not in the record");
+    CHECK_STR(o[0].why,
+              "the external id " SF_KEY " is not in the record: let the route's map set it");
     CHECK_EQ(o[1].kind, SL_DELIVERED);
     CHECK_EQ(o[2].kind, SL_REJECTED);
     CHECK_HAS(o[2].why, "field Tags__c is an array");

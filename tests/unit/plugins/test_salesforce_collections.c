@@ -130,7 +130,8 @@ static void what_cannot_be_sent_is_rejected_and_the_others_go_on(void **state)
                NULL);
     fake_host_run(x->host);
     CHECK(x->done.finished);
-    CHECK_STR(o[0].why, "the external id " SF_KEY " is not in the record");
+    CHECK_STR(o[0].why,
+              "the external id " SF_KEY " is not in the record: let the route's map set it");
     CHECK_EQ(o[1].kind, SL_DELIVERED);
     for (size_t i = 0; i < 5; i++)
         if (i != 1)

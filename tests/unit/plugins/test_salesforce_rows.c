@@ -407,14 +407,16 @@ static void an_external_id_is_text_or_a_whole_number(void **state)
     check_key("{\"A\":1,\"EXT__C\":\"x\\u0041\"}", "xa");
     check_key("{\"Ext__c\":900719925474099301}", "900719925474099301");
     check_key("{\"Ext__c\":-5}", "-5");
-    check_key("{\"A\":1}", "the external id Ext__c is not in the record");
+    check_key("{\"A\":1}",
+              "the external id Ext__c is not in the record: let the route's map set it");
     check_key("{\"Ext__c\":null}", "the external id Ext__c is null");
     check_key("{\"Ext__c\":\"\"}", "the external id Ext__c is empty");
     check_key("{\"Ext__c\":1.5}",
               "the external id Ext__c is 1.5; it must be text or a whole number");
     check_key("{\"Ext__c\":true}",
               "the external id Ext__c is true; it must be text or a whole number");
-    check_key("{\"Ext__c\":{\"A\":\"x\"}}", "the external id Ext__c is not in the record");
+    check_key("{\"Ext__c\":{\"A\":\"x\"}}",
+              "the external id Ext__c is not in the record: let the route's map set it");
 }
 
 /* A bulk job makes LF of CR LF, and no row of its results would be this record's. */

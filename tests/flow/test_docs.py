@@ -8,7 +8,7 @@ import pytest
 
 from flow.harness import BUILD, ROOT, SLUICE, build_example, configuration_of
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "plugins").glob("*/*.md")])
 
 
 def check(folder, text, *plugin_folders):
@@ -34,9 +34,16 @@ def test_the_example_adapter_builds_without_a_warning_and_loads(tmp_path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), target
+            assert not anchor or anchor in headings(page.parent / target if target else page), (target, anchor)
+
+
+def headings(page):
+    """As they are addressed behind a #."""
+    return {re.sub(r"[^\w\- ]", "", line).strip().lower().replace(" ", "-")
+            for line in re.findall(r"(?m)^#+ (.*)$", page.read_text())}
 
 
 # ---- docs/testing.md: the map of faults ----

@@ -18,12 +18,14 @@ static void feed_note(struct buf *b, json_t *feed)
 {
     const char *error = json_string_value(json_object_get(feed, "error"));
     const char *waits = json_string_value(json_object_get(feed, "waits"));
+    json_int_t failures = json_integer_value(json_object_get(feed, "failures"));
 
     if (json_is_true(json_object_get(feed, "running")))
         buf_cstr(b, "being polled");
+    else if (error && failures < 2)
+        buf_printf(b, "failed: %s", error);
     else if (error)
-        buf_printf(b, "failed %" PRId64 " times in a row: %s",
-                   (int64_t)json_integer_value(json_object_get(feed, "failures")), error);
+        buf_printf(b, "failed %" PRId64 " times in a row: %s", (int64_t)failures, error);
     else if (waits)
         buf_printf(b, "due, but %s", waits);
     else

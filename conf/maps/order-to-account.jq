@@ -1,5 +1,8 @@
 # The Account of an order: the company of a B2B order, the customer, or - without either, as at a till -
 # one account for all guests. Other maps name it by the same key.
+#
+# $with.companies: Account by Name, `many: true`, field Shopify_Account_Key__c. A company that the CRM has already, without
+# a key, is not made twice: somebody says which it is. Without this look-up each company is made by its key.
 def account_key:
   if .company.id then "company-\(.company.id)" elif .customer.id then "customer-\(.customer.id)" else "guest" end;
 def street: [.address1, .address2] | map(select(. != null and . != "")) | join("\n");
@@ -7,7 +10,14 @@ def text($most): if type == "string" then .[0:$most] else . end;
 def given: with_entries(select(.value != null and .value != ""));
 
 account_key as $key
+| . as $o
 | (.billing_address // .shipping_address // {}) as $to
+| [if .company.id then ($with.companies // {})[$to.company // .company.name // ""] else null end | arrays[]] as $namesakes
+| if any($namesakes[]; (.Shopify_Account_Key__c // "") == "")
+     and (any($namesakes[]; .Shopify_Account_Key__c == $key) | not) then
+    error("order \($o.name) is of a company \"\($to.company // .company.name)\", and the CRM has it without a key: \([
+      $namesakes[] | select((.Shopify_Account_Key__c // "") == "") | .Id] | join(", ")). Set Shopify_Account_Key__c to \($key) on the right one, or make an Account with it, then replay this")
+  else . end
 | {
     Shopify_Account_Key__c: $key,
     Name: ((if $key == "guest" then "Guest checkout"

@@ -3,6 +3,7 @@ in the CRM, field by field; and an order on its whole way, against the stand-in'
 
 import copy
 import json
+import time
 
 import pytest
 import yaml
@@ -232,7 +233,7 @@ def test_a_refund(gateway, org, tmp_path):
 
 def several_currencies(config):
     for route in config["routes"]:
-        if "with" in route:
+        if "prices" in route.get("with", {}):
             route["with"]["prices"].update({"many": True, "fields": ["Pricebook2Id", "UnitPrice", "CurrencyIsoCode"]})
 
 
@@ -339,6 +340,34 @@ def test_a_sku_without_an_entry_holds_the_activation_back_until_it_has_one(gatew
     g.cli("dead", "replay", dead["id"])
     wait_until(lambda: [one["Status"] for one in fields_of(org, "Order")] == ["Activated"])
     assert len(fields_of(org, "OrderItem")) == 3
+
+
+def test_a_company_that_the_crm_has_already_is_not_made_twice(gateway, org):
+    sell(org, PRICES)
+    known, = org.call("POST", "records", [{"object": "Account", "fields": {"Name": "Byron Gears Ltd"}}])["ids"]
+    g = gateway()
+    assert g.post(json.dumps(changed(company={"id": 5, "location_id": 7})).encode()) == 200
+    wait_until(lambda: g.states().get("dead") == 1)
+    dead, = g.deliveries(state="dead")
+    assert f'order #1042 is of a company "Byron Gears Ltd", and the CRM has it without a key: {known}. ' \
+           "Set Shopify_Account_Key__c to company-5 on the right one" in dead["reason"]
+
+    org.call("POST", "records", [{"object": "Account", "key": "Id", "fields": {
+        "Id": known, "Shopify_Account_Key__c": "company-5"}}])
+    time.sleep(5.1)  # `for`
+    g.cli("dead", "replay", dead["id"])
+    wait_until(lambda: [one["Status"] for one in fields_of(org, "Order")] == ["Activated"])
+    account, = fields_of(org, "Account")
+    assert account["Id"] == known == fields_of(org, "Order")[0]["AccountId"] == fields_of(org, "Contact")[0]["AccountId"]
+
+    # another order of the company, and one of a namesake whose key is another
+    again = changed(id=SAMPLE["id"] + 2, company={"id": 5, "location_id": 7})
+    other = changed(id=SAMPLE["id"] + 4, company={"id": 6, "location_id": 8})
+    for order in (again, other):
+        order["line_items"] = [{**line, "id": line["id"] + order["id"]} for line in order["line_items"]]
+        assert g.post(json.dumps(order).encode()) == 200
+    wait_until(lambda: [one["Status"] for one in fields_of(org, "Order")] == ["Activated"] * 3)
+    assert {one["Shopify_Account_Key__c"] for one in fields_of(org, "Account")} == {"company-5", "company-6"}
 
 
 def test_three_hundred_orders_ask_for_their_prices_a_few_times(gateway, org):

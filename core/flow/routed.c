@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "flow/await.h"
 #include "flow/behind.h"
+#include "flow/dead_event.h"
 #include "flow/due.h"
 #include "flow/failover.h"
 #include "flow/order.h"
@@ -373,6 +374,7 @@ static void on_routed(struct flow *f, struct commit *c, int status)
     }
     if (status == 0) {
         routed_apply(f, rc, rec);
+        dead_event_recorded(f, c);
         if (rt->waits)
             links_stored(rt);
     } else if (status == UV_ENOSPC || status == UV_ENOBUFS || status == UV_ENOMEM) {
@@ -556,10 +558,13 @@ void router_store(struct routing *rt)
         memcpy(k->hash, key, sizeof(key));
     }
     add_once_keys(rt, &rc->routed, rec);
+    dead_event_record(rt, &rc->routed, c); /* `rec` may have moved */
     if (!rt->remap)
         rc->older = coalesce_record(rt->flow, &rc->routed, c);
-    if (rt->remap)
+    if (rt->remap) {
         remap_record(rt->remap, &rc->routed, &commit_record(c, REC_DECISION)->payload);
+        dead_event_record_fallen(rt, c);
+    }
     await_record(rt, c);
     commit_go(c);
 }

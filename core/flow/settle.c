@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "flow/chain.h"
 #include "flow/confirm.h"
+#include "flow/dead_event.h"
 #include "flow/deadline.h"
 #include "flow/due.h"
 #include "flow/fallback.h"
@@ -426,20 +427,17 @@ static bool emits(const struct extras *x, uint64_t num, sl_str topic)
 /* A route may want to hear of its dead letters, unless the adapter said so itself, and better. */
 static void tell_dead(struct extras *x, const struct delivery *d, sl_str why)
 {
+    struct dead_letter dead = { .route = d->route,
+                                .num = d->num,
+                                .topic = str_of(d->topic),
+                                .subject = str_of(d->subject),
+                                .why = why };
     sl_str topic = str_of(d->route->dead_event);
     struct buf body = { 0 };
-    char name[32];
 
-    if (!topic.len || emits(x, d->num, topic))
+    if (!dead_event_wanted(&dead) || emits(x, d->num, topic))
         return;
-    delivery_name(d->num, name);
-    buf_cstr(&body, "{\"status\":\"failed\",\"why\":");
-    buf_json_str(&body, why);
-    buf_cstr(&body, ",\"subject\":");
-    buf_json_str(&body, str_of(d->subject));
-    buf_cstr(&body, ",\"route\":");
-    buf_json_str(&body, str_of(d->route->name));
-    buf_printf(&body, ",\"delivery\":\"%s\"}", name);
+    dead_event_body(&dead, &body);
     extras_emit(x, d, &(sl_emit){ .topic = topic, .body = buf_view(&body) }, 1, false);
     buf_finish(&body);
 }

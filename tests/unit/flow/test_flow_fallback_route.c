@@ -112,6 +112,30 @@ static void test_where_the_other_route_is_dead_already_it_is_a_dead_letter(void 
     rig_destroy(rig);
 }
 
+static void test_a_dead_letter_of_both_routes_is_told_by_the_first(void **state)
+{
+    struct flow_rig *rig = setup_topic(ACT_SEND, FALLBACK_EXHAUSTED, "t");
+    char body[1200];
+
+    (void)state;
+    rig->routes[FIRST].dead_event = "gone";
+    rig_route(rig, "teller", "gone", OTHER, ACT_SEND)->from_endpoint = "crm";
+    rig_up(rig);
+    uint64_t a = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, OTHER), SL_REJECTED);
+    UNTIL(rig, rig_state(rig, a + 1) == DS_DEAD);
+    given_up(rig);
+    struct call *c = rig_call(rig, OTHER);
+    CHECK(str_eq(c->batch->records[0].topic, STR("gone")));
+    snprintf(body, sizeof(body), STR_FMT, STR_ARG(c->batch->records[0].body));
+    CHECK(strstr(body, "; route stand-in has its event as ") != NULL);
+    CHECK(strstr(body, "\"route\":\"r\",\"delivery\":\"") != NULL);
+    rig_answer(c, SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, a) == DS_DEAD);
+    CHECK(rig_quiet(rig, OTHER));
+    rig_destroy(rig);
+}
+
 static void test_what_may_have_arrived_does_not_go_before_it_is_known(void **state)
 {
     static const uint32_t verdicts[] = { SL_CONFIRM_YES, SL_CONFIRM_NO, SL_CONFIRM_UNSURE };
@@ -436,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_what_never_left_goes_by_the_other_route_and_is_no_dead_letter),
         cmocka_unit_test(test_the_event_is_not_given_to_a_route_that_has_it),
         cmocka_unit_test(test_where_the_other_route_is_dead_already_it_is_a_dead_letter),
+        cmocka_unit_test(test_a_dead_letter_of_both_routes_is_told_by_the_first),
         cmocka_unit_test(test_what_may_have_arrived_does_not_go_before_it_is_known),
         cmocka_unit_test(test_a_process_that_ends_in_between_leaves_it_to_the_next),
         cmocka_unit_test(test_the_other_route_has_its_own_order_and_the_next_one_begins_at_its_own),

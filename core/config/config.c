@@ -364,8 +364,21 @@ bool conf_topic_matches(char *const *topics, size_t n, sl_str topic)
     return false;
 }
 
+bool conf_route_from(const struct conf_route *r, size_t i, struct conf_from *ret)
+{
+    if (i > r->n_also)
+        return false;
+    *ret = i ? r->also[i - 1] : (struct conf_from){ r->from_endpoint, r->topics, r->n_topics };
+    return true;
+}
+
 bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic)
 {
-    return str_eq(str_of(r->from_endpoint), endpoint) &&
-           conf_topic_matches(r->topics, r->n_topics, topic);
+    struct conf_from from;
+
+    for (size_t i = 0; conf_route_from(r, i, &from); i++)
+        if (str_eq(str_of(from.endpoint), endpoint) &&
+            conf_topic_matches(from.topics, from.n_topics, topic))
+            return true;
+    return false;
 }

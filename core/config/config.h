@@ -261,11 +261,21 @@ enum coalesce { COALESCE_NONE, COALESCE_SUBJECT };
 #define FALLBACK_EXHAUSTED 1u
 #define FALLBACK_REJECTED  2u
 
+/** What a route takes of one endpoint. */
+struct conf_from {
+    char *endpoint;
+    char **topics; /* exact, or a prefix before a trailing "*" */
+    size_t n_topics;
+};
+
 struct conf_route {
     char *name;
     char *from_endpoint;
     char **topics; /* exact, or a prefix before a trailing "*" */
     size_t n_topics;
+    struct conf_from *also; /* own; of further endpoints; read all of it by conf_route_from() */
+    size_t n_also;
+    char *from_names;       /* "crm, shop"; NULL: from_endpoint alone */
     struct conf_with *with; /* own; what the programs see as $with */
     size_t n_with;
     char *when, *split, *map, *choose; /* jq texts; NULL: not given */
@@ -409,6 +419,8 @@ static inline uint8_t conf_route_reconciled(const struct conf_route *r)
  */
 const struct conf_target *conf_fallback_at(const struct conf_route *r,
                                            const struct conf_endpoint *e);
+/** The i-th endpoint that it takes events of, and which; false past the last. */
+bool conf_route_from(const struct conf_route *r, size_t i, struct conf_from *ret);
 bool conf_route_matches(const struct conf_route *r, sl_str endpoint, sl_str topic);
 /** Is it one of these, exact or a prefix before "*"? */
 bool conf_topic_matches(char *const *topics, size_t n, sl_str topic);

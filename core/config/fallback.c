@@ -7,11 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Its program reads the same events, so they come from the same endpoint. */
+/** An endpoint of this route that the other one takes nothing from; NULL: there is none. */
+static const char *not_understood(const struct conf_route *r, const struct conf_route *other)
+{
+    struct conf_from mine, theirs;
+
+    for (size_t i = 0; conf_route_from(r, i, &mine); i++) {
+        bool known = !mine.endpoint;
+        for (size_t k = 0; !known && conf_route_from(other, k, &theirs); k++)
+            known = !theirs.endpoint || strcmp(mine.endpoint, theirs.endpoint) == 0;
+        if (!known)
+            return mine.endpoint;
+    }
+    return NULL;
+}
+
+static const char *from_names(const struct conf_route *r)
+{
+    return r->from_names ? r->from_names : r->from_endpoint;
+}
+
+/** Its program reads the same events, so they come from the same endpoints. */
 static void resolve(struct load *l, struct conf_route *r)
 {
     struct report *report = &l->rd.report;
     struct conf_route *other;
+    const char *unknown;
 
     if (!r->fallback_name)
         return;
@@ -21,12 +42,11 @@ static void resolve(struct load *l, struct conf_route *r)
     else if (other == r)
         report_at(report, r->fallback_line, r->fallback_column,
                   "\"fallback\": a route cannot fall back to itself; name another one");
-    else if (r->from_endpoint && other->from_endpoint &&
-             strcmp(r->from_endpoint, other->from_endpoint) != 0)
+    else if ((unknown = not_understood(r, other)))
         report_at(report, r->fallback_line, r->fallback_column,
                   "\"fallback\": route \"%s\" takes events of \"%s\", and this one those of "
                   "\"%s\", which it does not understand",
-                  other->name, other->from_endpoint, r->from_endpoint);
+                  other->name, from_names(other), unknown);
     else
         r->fallback_route = other;
 }
@@ -62,7 +82,11 @@ static void report_circle(struct load *l, struct conf_route *r)
 static void check_taken(struct load *l, const struct conf_route *r)
 {
     const struct config *c = l->config;
-    bool taken = r->n_topics > 0 || !r->topics;
+    bool taken = !r->topics;
+    struct conf_from from;
+
+    for (size_t i = 0; conf_route_from(r, i, &from); i++)
+        taken |= from.n_topics > 0;
 
     for (size_t i = 0; i < c->n_routes && !taken; i++)
         taken = c->routes[i].fallback_name && r->name &&

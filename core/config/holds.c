@@ -439,6 +439,12 @@ static void check_lookup(struct load *l, const struct conf_route *r, const struc
                   "one topic, without \"*\"");
         return;
     }
+    if (r->n_also) {
+        report_at(&l->rd.report, otherwise->line, otherwise->column,
+                  "\"wait_for.else\" is lookup, and \"from\" names several endpoints, of which "
+                  "none is the one to be asked; give each a route, or say go or dead");
+        return;
+    }
     if (!e)
         return;
     topic = str_of(topics->items[0].data);

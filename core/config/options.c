@@ -329,7 +329,7 @@ const struct field options_route[] = {
         "block: a dead letter holds back what comes after it of the same subject" },
       MEMBER(struct conf_route, on_dead) },
     { { "dead_event", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-        "a delivery that is given up or refused is an event of this topic as well, such as quote/failed" },
+        "each dead letter is an event of this topic as well, such as quote/failed" },
       MEMBER(struct conf_route, dead_event) },
     { { "coalesce.on", SL_OPT_ENUM, 0, "none", 0, 0, "none|subject",
         "subject: only the newest goes out; may also stand alone: coalesce: subject" },

@@ -141,16 +141,39 @@ static bool topics_meet(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
-/** Is there an event that both take? */
-static bool routes_meet(const struct conf_route *a, const struct conf_route *b)
+static bool same_endpoint(const struct conf_from *a, const struct conf_from *b)
 {
-    if (!a->from_endpoint || !b->from_endpoint || strcmp(a->from_endpoint, b->from_endpoint) != 0)
+    return a->endpoint && b->endpoint && strcmp(a->endpoint, b->endpoint) == 0;
+}
+
+static bool sources_meet(const struct conf_from *a, const struct conf_from *b)
+{
+    if (!same_endpoint(a, b))
         return false;
     for (size_t i = 0; i < a->n_topics; i++)
         for (size_t k = 0; k < b->n_topics; k++)
             if (topics_meet(a->topics[i], b->topics[k]))
                 return true;
     return false;
+}
+
+/** Does a source of one and a source of the other meet so? */
+static bool any_two(const struct conf_route *a, const struct conf_route *b,
+                    bool (*meet)(const struct conf_from *, const struct conf_from *))
+{
+    struct conf_from one, other;
+
+    for (size_t i = 0; conf_route_from(a, i, &one); i++)
+        for (size_t k = 0; conf_route_from(b, k, &other); k++)
+            if (meet(&one, &other))
+                return true;
+    return false;
+}
+
+/** Is there an event that both take? */
+static bool routes_meet(const struct conf_route *a, const struct conf_route *b)
+{
+    return any_two(a, b, sources_meet);
 }
 
 void report_no_route(struct load *l, const struct conf_route *r, const char *name, const char *key,
@@ -242,9 +265,8 @@ static size_t find_held(const struct config *c, struct conf_route *r, struct con
 
     for (size_t i = 0; i < c->n_routes; i++) {
         struct conf_route *o = &c->routes[i];
-        if (o == r || !o->name || o->overtakes_given || !holds_something(o) || !o->from_endpoint ||
-            !r->from_endpoint || strcmp(o->from_endpoint, r->from_endpoint) != 0 ||
-            routes_meet(r, o))
+        if (o == r || !o->name || o->overtakes_given || !holds_something(o) ||
+            !any_two(r, o, same_endpoint) || routes_meet(r, o))
             continue;
         bool alike = send_alike(r, o);
         if (n == 0 || (alike && !n_alike))

@@ -359,6 +359,9 @@ static void print_route(struct buf *out, const char *from, const char *endpoint,
     for (const char *c = action ? action->name : "my-route"; *c; c++)
         buf_char(out, (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ? *c : '-');
     buf_cstr(out, "\n    # whose events: a topic, a beginning such as orders/*, or a list\n");
+    if (all)
+        buf_cstr(out,
+                 "    # of several endpoints, in one order for each subject: a list of these\n");
     buf_printf(out, "    from: { endpoint: my-%s, topic: orders/create }\n", from);
     print_target(out, endpoint, action);
     if (find)

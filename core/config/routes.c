@@ -39,21 +39,21 @@ const char *const alert_topics[] = {
 };
 
 /* A topic that never comes would be an alert that nobody gets. */
-static void check_alert_topics(struct load *l, const struct conf_route *r,
+static void check_alert_topics(struct load *l, const struct conf_from *f,
                                const struct value *topics)
 {
-    for (size_t i = 0; i < r->n_topics; i++) {
-        struct nearest near = { .given = str_of(r->topics[i]) };
+    for (size_t i = 0; i < f->n_topics; i++) {
+        struct nearest near = { .given = str_of(f->topics[i]) };
         char quoted[96];
         bool known = false;
 
         for (size_t k = 0; alert_topics[k] && !known; k++) {
-            known = conf_topic_matches(&r->topics[i], 1, str_of(alert_topics[k]));
+            known = conf_topic_matches(&f->topics[i], 1, str_of(alert_topics[k]));
             nearest_offer(&near, str_of(alert_topics[k]));
         }
         if (known)
             continue;
-        report_quote(str_of(r->topics[i]), quoted);
+        report_quote(str_of(f->topics[i]), quoted);
         if (near.name.len)
             report_at(&l->rd.report, topics->line, topics->column,
                       "no alert has the topic %s; did you mean \"" STR_FMT "\"?", quoted,
@@ -66,26 +66,25 @@ static void check_alert_topics(struct load *l, const struct conf_route *r,
     }
 }
 
-static void check_from(struct load *l, const struct conf_route *r, const sl_values *v)
+static void check_from(struct load *l, const struct conf_from *f, const struct value *from,
+                       const struct value *topics)
 {
-    const struct value *from = values_get(v, "from.endpoint");
-    const struct value *topics = values_get(v, "from.topic");
     struct config *c = l->config;
-    struct nearest near = { .given = str_of(r->from_endpoint) };
+    struct nearest near = { .given = str_of(f->endpoint) };
     char quoted[96];
 
-    for (size_t i = 0; i < r->n_topics; i++) {
-        const char *star = strchr(r->topics[i], '*');
+    for (size_t i = 0; i < f->n_topics; i++) {
+        const char *star = strchr(f->topics[i], '*');
 
-        if ((star && star[1]) || strlen(r->topics[i]) > TOPIC_MAX)
+        if ((star && star[1]) || strlen(f->topics[i]) > TOPIC_MAX)
             report_at(&l->rd.report, topics->line, topics->column,
                       "\"from.topic\" is %s; a \"*\" stands only at the end of a topic",
-                      report_quote(str_of(r->topics[i]), quoted));
+                      report_quote(str_of(f->topics[i]), quoted));
     }
-    if (!r->from_endpoint || config_endpoint(c, near.given))
+    if (!f->endpoint || config_endpoint(c, near.given))
         return;
     if (str_eq(near.given, STR(CONFIG_SELF))) {
-        check_alert_topics(l, r, topics);
+        check_alert_topics(l, f, topics);
         return;
     }
     for (size_t i = 0; i < c->n_endpoints; i++)
@@ -97,6 +96,79 @@ static void check_from(struct load *l, const struct conf_route *r, const sl_valu
     else
         report_at(&l->rd.report, from->line, from->column,
                   "unknown endpoint %s; it stands nowhere under \"endpoints\"", quoted);
+}
+
+static const sl_option options_from[] = {
+    { "endpoint", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "the endpoint whose events it takes" },
+    { "topic", OPT_TEXTS, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
+      "a topic such as orders/create, a beginning such as orders/*, or a list" },
+    { 0 },
+};
+
+/** One more element of a `from` that is a list. */
+static void load_from(struct load *l, struct conf_from *f, const struct yaml_item *item)
+{
+    struct table table = table_of(options_from);
+    struct keys keys = { .tables = &table, .n_tables = 1 };
+    struct source source = { .map = item->value };
+    const struct value *endpoint, *topics;
+    char found[96];
+    sl_values *v;
+
+    if (item->value->kind != YAML_MAP) {
+        yaml_describe(item->value, found);
+        report_node(&l->rd, item->value,
+                    "an element of \"from\" is { endpoint: NAME, topic: TOPIC }, found %s", found);
+        return;
+    }
+    l->rd.n_meant = 0;
+    keys_check(&l->rd, item->value, &keys);
+    v = values_read(&l->rd, table, &source, 1, item);
+    endpoint = values_get(v, "endpoint");
+    topics = values_get(v, "topic");
+    if (endpoint->from == VALUE_GIVEN)
+        f->endpoint = mem_str(endpoint->text.data);
+    if (topics->from == VALUE_GIVEN)
+        f->topics = value_list(topics, &f->n_topics);
+    check_from(l, f, endpoint, topics);
+    values_destroy(v);
+}
+
+/** The names of all, each once; an alert is told by a route of its own, since what dies of it is
+ *  told to nobody. */
+static void name_froms(struct load *l, struct conf_route *r, const struct yaml_node *at)
+{
+    struct buf names = { 0 };
+    struct conf_from from, before;
+
+    for (size_t i = 0; conf_route_from(r, i, &from); i++) {
+        bool again = !from.endpoint;
+
+        for (size_t k = 0; k < i && !again && conf_route_from(r, k, &before); k++)
+            again = before.endpoint && strcmp(before.endpoint, from.endpoint) == 0;
+        if (!again)
+            buf_printf(&names, "%s%s", names.len ? ", " : "", from.endpoint);
+        if (!again && i > 0 &&
+            (strcmp(from.endpoint, CONFIG_SELF) == 0 || strcmp(r->from_endpoint, CONFIG_SELF) == 0))
+            report_node(&l->rd, at->items[i - 1].value,
+                        "alerts, from \"" CONFIG_SELF
+                        "\", have a route of their own: take them "
+                        "out of this list of endpoints");
+    }
+    r->from_names = names.len ? buf_steal(&names, NULL) : NULL;
+    buf_finish(&names);
+}
+
+static void load_froms(struct load *l, struct conf_route *r, const struct yaml_node *list)
+{
+    if (!list || !list->n)
+        return;
+    r->also = mem_array(list->n, sizeof(*r->also));
+    for (size_t i = 0; i < list->n; i++)
+        load_from(l, &r->also[r->n_also++], &list->items[i]);
+    if (r->from_endpoint)
+        name_froms(l, r, list);
 }
 
 /* ---- policy ---- */
@@ -141,6 +213,8 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     const struct yaml_item *with = yaml_get(item->value, STR("with"));
     struct source source = { .map = item->value };
     struct keys keys = { .others = keys_route, .later = keys_route_later };
+    struct yaml_node *froms = yaml_take_first(item->value, "from");
+    struct conf_from first;
     const struct value *topics;
     struct targets t;
     sl_values *v;
@@ -162,6 +236,10 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     topics = values_get(v, "from.topic");
     if (topics->from == VALUE_GIVEN)
         r->topics = value_list(topics, &r->n_topics);
+    conf_route_from(r, 0, &first);
+    check_from(l, &first, values_get(v, "from.endpoint"), topics);
+    load_froms(l, r, froms);
+    yaml_destroy(froms);
     if (with)
         load_with(l, r, with);
     else
@@ -174,7 +252,6 @@ static void load_route(struct load *l, struct conf_route *r, const struct yaml_i
     for (size_t i = 0; i < r->n_targets; i++)
         check_hold_targets(l, r, r->targets[i].hold);
     check_name(l, r, v);
-    check_from(l, r, v);
     targets_bind(&t);
     load_route_retry(l, r, v);
     settle_once(r, v);
@@ -240,6 +317,14 @@ void route_finish(struct conf_route *r)
     for (size_t i = 0; i < r->n_topics; i++)
         free(r->topics[i]);
     free(r->topics);
+    for (size_t i = 0; i < r->n_also; i++) {
+        for (size_t k = 0; k < r->also[i].n_topics; k++)
+            free(r->also[i].topics[k]);
+        free(r->also[i].topics);
+        free(r->also[i].endpoint);
+    }
+    free(r->also);
+    free(r->from_names);
     order_finish(r);
     for (size_t i = 0; i < r->n_with; i++)
         with_finish(&r->with[i]);

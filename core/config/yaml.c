@@ -487,6 +487,24 @@ void yaml_wrap(const struct yaml_node *map, const char *key, const char *inner)
     outer->own = NULL;
 }
 
+struct yaml_node *yaml_take_first(const struct yaml_node *map, const char *key)
+{
+    const struct yaml_item *item = yaml_get(map, str_of(key));
+    struct yaml_node *node = item ? item->value : NULL, *rest, *first;
+
+    if (!node || node->kind != YAML_LIST || node->n == 0)
+        return NULL;
+    rest = mem_zero(sizeof(*rest));
+    *rest = *node;
+    first = rest->items[0].value;
+    free(rest->items[0].own);
+    rest->n--;
+    memmove(rest->items, rest->items + 1, rest->n * sizeof(*rest->items));
+    *node = *first;
+    free(first);
+    return rest;
+}
+
 void yaml_describe(const struct yaml_node *n, char out[96])
 {
     switch (n->kind) {

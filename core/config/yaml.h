@@ -52,5 +52,9 @@ const struct yaml_node *yaml_find(const struct yaml_node *map, const char *path)
  *  { inner: TEXT }. No-op where it is anything else. */
 void yaml_wrap(const struct yaml_node *map, const char *key, const char *inner);
 
+/** A list taken apart: where the member `key` of a mapping is a list, it becomes the first element,
+ *  and the list of the others is the result, own. NULL: it is no list, or an empty one. */
+struct yaml_node *yaml_take_first(const struct yaml_node *map, const char *key);
+
 /** A node as a person would name it: "a list", "nothing", "\"abc\"". `out` holds 96 bytes. */
 void yaml_describe(const struct yaml_node *n, char out[96]);

@@ -309,7 +309,7 @@ void flow_route_stats(const struct flow *f, size_t i, struct route_stats *ret)
 
     *ret = (struct route_stats){
         .route = r->name,
-        .from = r->from_endpoint,
+        .from = r->from_names ? r->from_names : r->from_endpoint,
         .owner = r->owner ? r->owner : "",
         .failing = s->paused,
         .error = s->paused ? s->last_error : "",

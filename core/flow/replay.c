@@ -320,6 +320,35 @@ static void on_events(void *ctx, int status, const uint64_t *ids, size_t n, uint
         give_next(r);
 }
 
+/** Each topic with its endpoint: a topic of the one may be another thing of the other. */
+static int
+ask_of_several(struct flow *f, const struct conf_route *route, struct store_backfill *what,
+               void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next),
+               void *ctx)
+{
+    const char **topics, **endpoints;
+    struct conf_from from;
+    size_t n = 0, most = 0;
+    int r;
+
+    for (size_t i = 0; conf_route_from(route, i, &from); i++)
+        most += from.n_topics;
+    topics = mem_array(most + 1, sizeof(*topics));
+    endpoints = mem_array(most + 1, sizeof(*endpoints));
+    for (size_t i = 0; conf_route_from(route, i, &from); i++)
+        for (size_t k = 0; k < from.n_topics; k++, n++) {
+            topics[n] = from.topics[k];
+            endpoints[n] = from.endpoint;
+        }
+    what->topics = topics;
+    what->endpoints = endpoints;
+    what->n_topics = n;
+    r = store_backfill(f->store, what, cb, ctx);
+    free(topics);
+    free(endpoints);
+    return r;
+}
+
 int replay_ask_events(struct replay *r, uint32_t most,
                       void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n,
                                  uint64_t next),
@@ -336,6 +365,8 @@ int replay_ask_events(struct replay *r, uint32_t most,
 
     if (!route)
         return UV_ENOENT;
+    if (route->n_also)
+        return ask_of_several(r->flow, route, &what, cb, ctx);
     what.endpoint = route->from_endpoint;
     what.topics = (const char *const *)route->topics;
     what.n_topics = route->n_topics;

@@ -53,7 +53,8 @@ static void put_topics(struct buf *sql, const struct store_backfill *b)
 {
     for (size_t i = 0; i < b->n_topics; i++) {
         buf_cstr(sql, i ? " OR " : " AND (");
-        buf_cstr(sql, strchr(b->topics[i], '*') ? "instr(topic, ?) = 1" : "topic = ?");
+        buf_cstr(sql, strchr(b->topics[i], '*') ? "(instr(topic, ?) = 1" : "(topic = ?");
+        buf_cstr(sql, b->endpoints ? " AND endpoint = ?)" : ")");
     }
     buf_cstr(sql, b->n_topics ? ")" : "");
 }
@@ -61,8 +62,11 @@ static void put_topics(struct buf *sql, const struct store_backfill *b)
 /* Where "*" stands alone the prefix is empty, which instr() finds at 1 everywhere. */
 static int bind_topics(sqlite3_stmt *st, int at, const struct store_backfill *b)
 {
-    for (size_t i = 0; i < b->n_topics; i++)
+    for (size_t i = 0; i < b->n_topics; i++) {
         sql_bind_text(st, at++, (sl_str){ b->topics[i], strcspn(b->topics[i], "*") });
+        if (b->endpoints)
+            sql_bind_text(st, at++, str_of(b->endpoints[i]));
+    }
     return at;
 }
 

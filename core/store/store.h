@@ -348,8 +348,9 @@ int store_select(struct store *s, const struct store_filter *filter,
 /** Routed events, no duplicates, of an endpoint and some topics, received in [since, until), that
  *  have no delivery of a route. */
 struct store_backfill {
-    const char *endpoint;      /* NULL: any */
-    const char *const *topics; /* exact, or a prefix before a trailing "*" */
+    const char *endpoint;         /* NULL: any */
+    const char *const *topics;    /* exact, or a prefix before a trailing "*" */
+    const char *const *endpoints; /* of each topic, besides; NULL: `endpoint` says it of all */
     size_t n_topics;
     const char *route;
     int64_t since_ms, until_ms; /* 0: any */

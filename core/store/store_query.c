@@ -259,22 +259,28 @@ int store_select(struct store *s, const struct store_filter *filter,
     return store_query_submit(s, q);
 }
 
+static const char *const *copies(struct arena *a, const char *const *texts, size_t n)
+{
+    const char **own = texts ? arena_alloc(a, (n + 1) * sizeof(*own)) : NULL;
+
+    for (size_t i = 0; own && i < n; i++)
+        own[i] = copy(a, texts[i]);
+    return own;
+}
+
 int store_backfill(struct store *s, const struct store_backfill *what,
                    void (*cb)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next),
                    void *ctx)
 {
     struct query *q = store_query_create(QUERY_BACKFILL, ctx);
-    const char **topics;
 
     if (!q)
         return UV_ENOMEM;
     q->backfill = *what;
     q->backfill.endpoint = copy(&q->arena, what->endpoint);
     q->backfill.route = copy(&q->arena, what->route);
-    topics = arena_alloc(&q->arena, (what->n_topics + 1) * sizeof(*topics));
-    for (size_t i = 0; topics && i < what->n_topics; i++)
-        topics[i] = copy(&q->arena, what->topics[i]);
-    q->backfill.topics = topics;
+    q->backfill.topics = copies(&q->arena, what->topics, what->n_topics);
+    q->backfill.endpoints = copies(&q->arena, what->endpoints, what->n_topics);
     q->cb.backfill = cb;
     return store_query_submit(s, q);
 }

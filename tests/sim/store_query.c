@@ -360,7 +360,7 @@ int store_backfill(struct store *s, const struct store_backfill *what,
                    void *ctx)
 {
     struct query *q = query_new(s, ASK_BACKFILL, ctx);
-    const char **topics;
+    const char **topics, **endpoints;
 
     if (!q)
         return UV_ECANCELED;
@@ -370,6 +370,11 @@ int store_backfill(struct store *s, const struct store_backfill *what,
     q->backfill.topics = topics = room(s, (what->n_topics + 1) * sizeof(*topics));
     for (size_t i = 0; i < what->n_topics; i++)
         topics[i] = keep(s, what->topics[i]);
+    if (what->endpoints) {
+        q->backfill.endpoints = endpoints = room(s, (what->n_topics + 1) * sizeof(*endpoints));
+        for (size_t i = 0; i < what->n_topics; i++)
+            endpoints[i] = keep(s, what->endpoints[i]);
+    }
     q->cb.backfill = cb;
     return 0;
 }

@@ -117,10 +117,11 @@ void answer_replay(struct store *s, struct query *q)
 
 /* ---- events for a route ---- */
 
-static bool is_topic(const struct store_backfill *f, sl_str topic)
+static bool is_topic(const struct store_backfill *f, const struct rec_receipt *r)
 {
     for (size_t i = 0; i < f->n_topics; i++)
-        if (str_eq(topic, str_of(f->topics[i])))
+        if (str_eq(r->topic, str_of(f->topics[i])) &&
+            (!f->endpoints || str_eq(r->endpoint, str_of(f->endpoints[i]))))
             return true;
     return !f->n_topics;
 }
@@ -128,7 +129,7 @@ static bool is_topic(const struct store_backfill *f, sl_str topic)
 static bool lacks(const struct store_backfill *f, const struct event_row *e)
 {
     if (e->routed != 1 || e->duplicate_of || !fits(f->endpoint, e->receipt.endpoint) ||
-        !is_topic(f, e->receipt.topic) || e->receipt.received_ms < f->since_ms ||
+        !is_topic(f, &e->receipt) || e->receipt.received_ms < f->since_ms ||
         (f->until_ms && e->receipt.received_ms >= f->until_ms))
         return false;
     for (uint32_t i = 0; i < e->n_rows; i++)

@@ -256,6 +256,42 @@ static void a_route_may_leave_out_the_only_action_there_is(void **state)
     config_destroy(c);
 }
 
+static void one_route_takes_events_of_several_endpoints(void **state)
+{
+    struct config *c = load_good(
+        TWO_ENDS
+        "- name: r\n"
+        "  from:\n"
+        "    - { endpoint: k, topic: [a, b/*] }\n"
+        "    - { endpoint: crm, topic: c }\n"
+        "    - { endpoint: k, topic: d }\n"
+        "  to: { endpoint: byron }\n"
+        "  fallback: { route: s }\n"
+        "- name: s\n"
+        "  from: [{ endpoint: crm, topic: [c, x] }, { endpoint: k, topic: y }]\n"
+        "  to: { endpoint: byron }\n"
+        "- name: t\n"
+        "  from: [{ endpoint: byron, topic: q }, { endpoint: crm, topic: c }]\n"
+        "  to: { endpoint: byron }\n"
+        "  after: r\n"
+        "- { name: u, from: [{ endpoint: k, topic: a }], to: { endpoint: byron } }\n");
+    const struct conf_route *r = &c->routes[0], *s = &c->routes[1], *t = &c->routes[2],
+                            *u = &c->routes[3];
+    struct conf_from from;
+
+    (void)state;
+    CHECK(conf_route_matches(r, STR("k"), STR("a")) && conf_route_matches(r, STR("k"), STR("b/x")));
+    CHECK(conf_route_matches(r, STR("crm"), STR("c")) && conf_route_matches(r, STR("k"), STR("d")));
+    CHECK(!conf_route_matches(r, STR("crm"), STR("a")) &&
+          !conf_route_matches(r, STR("k"), STR("c")));
+    CHECK_STR(r->from_names, "k, crm");
+    CHECK(conf_route_from(r, 2, &from) && !conf_route_from(r, 3, &from));
+    CHECK(r->fallback_route == s);              /* in whatever order */
+    CHECK(t->n_after == 1 && t->after[0] == r); /* they meet in crm's c */
+    CHECK(u->n_also == 0 && conf_route_matches(u, STR("k"), STR("a")));
+    config_destroy(c);
+}
+
 static void parameters_come_from_the_case_then_from_to_then_from_the_route(void **state)
 {
     struct config *c = load_good(TWO_ENDS
@@ -454,6 +490,7 @@ int main(void)
         cmocka_unit_test(a_fallback_is_one_more_target_with_its_own_action_and_policy),
         cmocka_unit_test(a_fallback_may_be_a_group_or_another_route),
         cmocka_unit_test(a_route_may_leave_out_the_only_action_there_is),
+        cmocka_unit_test(one_route_takes_events_of_several_endpoints),
         cmocka_unit_test(parameters_come_from_the_case_then_from_to_then_from_the_route),
         cmocka_unit_test(overtakes_finds_the_route_that_holds),
         cmocka_unit_test(a_group_is_its_members_in_the_order_of_the_file),

@@ -370,6 +370,15 @@ static void old_events_without_a_route_are_found_by_time_and_topic(void **state)
     what.endpoint = "other";
     CHECK_EQ(without(&rig, what), 0);
     what.endpoint = NULL;
+    what.endpoints = (const char *[]){ "acme-shop", "other" }; /* each topic with its own */
+    what.topics = (const char *[]){ "carts/*", "orders/paid" };
+    what.n_topics = 2;
+    CHECK_EQ(without(&rig, what), 0);
+    what.endpoints = (const char *[]){ "other", "acme-shop" };
+    CHECK_EQ(without(&rig, what), 2);
+    what.endpoints = NULL;
+    what.topics = topics;
+    what.n_topics = 1;
     what.since_ms = INT64_MAX / 2;
     CHECK_EQ(without(&rig, what), 0);
     what.since_ms = 0;

@@ -57,6 +57,7 @@ def gateway(make_gateway, crm, shop, desk):
 
 
 def seed_quotes(crm, count):
+    crm.call("POST", "history", {"object": "Quote", "field": "Gateway_Status__c"})
     opportunity, = crm.call("POST", "records", [{"object": "Opportunity", "fields": {
         "Name": "O", "StageName": "Proposal", "CloseDate": "2026-12-01"}}])["ids"]
     return crm.call("POST", "records", [
@@ -100,6 +101,12 @@ def fields(crm, quote):
     return next(one["fields"] for one in crm.records("Quote") if one["Id"] == quote)
 
 
+def course(crm, quote):
+    """The states that stood on the Quote, one after the other, since it was there; repeated writes count once."""
+    values = [one["value"] for one in crm.call("GET", "history")["changes"] if one["id"] == quote and one["value"]]
+    return [one for at, one in enumerate(values) if at == 0 or values[at - 1] != one]
+
+
 # ---- stories ----
 
 
@@ -122,9 +129,10 @@ def test_sixty_lines_are_accepted_at_once_and_the_link_comes_by_itself(gateway, 
     # onto the Quote, and what stood there before is gone
     wait_until(lambda: fields(crm, quote).get("Checkout_Url__c") == draft["url"], "it is written back")
     assert fields(crm, quote)["Gateway_Status__c"] == "ready" and not fields(crm, quote).get("Gateway_Error__c")
-    # and to the portal, each once
+    assert course(crm, quote) == ["processing", "ready"]
+    # and to the portal, each once and in this order
     wait_until(lambda: len(told(desk, quote)) == 2 and gateway.settled())
-    assert {one["status"] for one in told(desk, quote)} == {"processing", "ready"}
+    assert [one["status"] for one in told(desk, quote)] == ["processing", "ready"]
     assert next(one for one in told(desk, quote) if one["status"] == "ready")["checkout_url"] == draft["url"]
     # the same callout again: the same address, and nothing else
     assert callout(gateway, quote, lines(60)) == (202, answer)
@@ -153,6 +161,7 @@ def test_a_sku_that_the_shop_does_not_have_is_told_everywhere(gateway, crm, shop
     wait_until(lambda: ask(gateway, answer)["status"] == "ready")
     wait_until(lambda: fields(crm, quote).get("Gateway_Status__c") == "ready")
     assert len(shop.books()["drafts"]) == 1
+    assert course(crm, quote) == ["processing", "failed", "ready"]
 
 
 @pytest.mark.slow
@@ -171,12 +180,56 @@ def test_what_is_given_up_is_told_everywhere_too(gateway, crm, shop, desk):
     wait_until(lambda: fields(crm, quote).get("Gateway_Status__c") == "ready")
 
 
-def test_what_the_map_cannot_read_is_failed_too(gateway, crm):
+def test_what_the_map_cannot_read_is_told_everywhere_too(gateway, crm, desk):
     quote, = seed_quotes(crm, 1)
     status, answer = callout(gateway, quote, None)
     assert status == 202
     wait_until(lambda: ask(gateway, answer)["status"] == "failed")
-    assert "null" in ask(gateway, answer)["why"]
+    why = ask(gateway, answer)["why"]
+    assert "null" in why
+    wait_until(lambda: fields(crm, quote).get("Gateway_Status__c") == "failed")
+    assert fields(crm, quote)["Gateway_Error__c"] == why and course(crm, quote) == ["processing", "failed"]
+    wait_until(lambda: len(told(desk, quote)) == 2)
+    assert [one["status"] for one in told(desk, quote)] == ["processing", "failed"]
+    assert told(desk, quote)[1]["why"] == why
+    # made again from the same event it dies again, and says so again: once
+    dead = gateway.delivery(state="dead")
+    gateway.cli("dead", "replay", dead["id"], "--remap")
+    wait_until(lambda: len(told(desk, quote)) == 3 and gateway.settled())
+    gateway.kill9()
+    gateway.start()
+    assert stays(lambda: len(told(desk, quote)) == 3, 0.5)
+
+
+def test_a_crm_that_is_slow_to_take_processing_never_shows_it_after_ready(gateway, crm, shop, desk):
+    """The first write-back fails again and again while the shop is long done."""
+    quote, = seed_quotes(crm, 1)
+    crm.fault(action="unavailable", at="rest")
+    answer = callout(gateway, quote, lines(50))[1]
+    wait_until(lambda: ask(gateway, answer)["status"] == "ready")
+    assert course(crm, quote) == []
+    gateway.kill9()
+    gateway.start()
+    crm.clear_faults()
+    wait_until(lambda: fields(crm, quote).get("Gateway_Status__c") == "ready")
+    wait_until(gateway.settled)
+    assert course(crm, quote) == ["processing", "ready"]
+
+
+def test_a_new_route_is_given_the_old_events_of_both_endpoints(gateway, crm, shop, desk):
+    quote, = seed_quotes(crm, 1)
+    answer = callout(gateway, quote, lines(50))[1]
+    wait_until(lambda: ask(gateway, answer)["status"] == "ready")
+    wait_until(gateway.settled)
+    gateway.config["routes"].append(copy.deepcopy({**route(gateway.config, "status-to-portal"), "name": "to-archive"}))
+    gateway.write()
+    gateway.restart()
+    assert "crm, shop" in [one["from"] for one in gateway.api("GET", "/v1/routes")[1] if one["route"] == "to-archive"]
+    begun = gateway.cli("replay", "--route", "to-archive", "--since", "1h", "--rate", "50", "--wait").json
+    assert begun["state"] == "done"
+    wait_until(lambda: len(told(desk, quote)) == 4 and gateway.settled())
+    assert [one["status"] for one in told(desk, quote)] == 2 * ["processing", "ready"]
+    assert gateway.cli("replay", "--route", "to-archive", "--since", "1h", "--dry-run").json["total"] == 0
 
 
 def test_nobody_gets_at_a_status_by_guessing(gateway, crm):
@@ -220,4 +273,6 @@ def test_a_kill_in_the_middle_makes_one_draft_order(gateway, crm, shop, desk):
     assert {fields(crm, quote)["Checkout_Url__c"] for quote in quotes} == drafts
     assert {ask(gateway, one)["checkout_url"] for one in answers.values()} == drafts
     for quote in quotes:
-        assert {one["status"] for one in told(desk, quote)} == {"processing", "ready"}
+        assert course(crm, quote) == ["processing", "ready"]
+        seen = [one["status"] for one in told(desk, quote)]
+        assert sorted(seen) == seen and set(seen) == {"processing", "ready"}

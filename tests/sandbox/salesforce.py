@@ -23,6 +23,7 @@ from sandbox.sf_clock import Clock
 from sandbox.sf_collections import Collections
 from sandbox.sf_composite import Composite
 from sandbox.sf_faults import RowFaults
+from sandbox.sf_history import History
 from sandbox.sf_ingest import Ingest
 from sandbox.sf_jobs import Engine
 from sandbox.sf_limits import CONCURRENT, TOTAL, Limits
@@ -63,6 +64,7 @@ class Salesforce(common.StandIn):
         self.collections = Collections(self)
         self.records = Records(self)
         self.outbound = Outbound(self)
+        self.history = History(self.store, self.schema)
         self.parts = [self.ingest, self.bulk_query, self.collections, Composite(self), self.query, self.limits,
                       self.records, self.outbound]
         self.routes = [(route, getattr(part, route.handler)) for part in self.parts for route in part.routes]
@@ -197,6 +199,7 @@ class Salesforce(common.StandIn):
         self.org.clear()
         self.store.clear()
         self.store.rules.start()
+        self.history.clear()
         self.row_faults.clear()
         self.engine.clear()
         for part in self.parts:
@@ -240,6 +243,9 @@ class Salesforce(common.StandIn):
         wanted = {name: request.query[name] for name in ("object", "key", "source", "outcome", "operation")
                   if name in request.query}
         return as_json({"rows": self.store.ledger_rows(**wanted)})
+
+    async def on_history(self, request):
+        return as_json(self.history.shown())
 
     async def on_seed(self, request):
         """[{"object", "key", "fields"}]: records that were there before."""
@@ -302,7 +308,8 @@ class Salesforce(common.StandIn):
                 web.post("/_control/merge", self.on_merge),
                 web.get("/_control/rows", self.on_rows), web.post("/_control/jobs", self.on_jobs),
                 web.post("/_control/schema", self.on_schema), web.post("/_control/expire", self.on_expire),
-                web.post("/_control/clock", self.on_clock),
+                web.post("/_control/clock", self.on_clock), web.get("/_control/history", self.on_history),
+                web.post("/_control/history", self.changer(self.history, self.history.shown)),
                 web.post("/_control/oauth", self.changer(self.auth, self.auth.books)),
                 web.post("/_control/org", self.changer(self.org, self.org.as_json)),
                 web.post("/_control/limits", self.changer(self.limits, self.limits.books)),

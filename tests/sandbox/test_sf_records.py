@@ -113,6 +113,21 @@ def test_all_or_none_undoes_every_object_and_the_ledger_says_so(org):
     assert org.call("GET", f"{DATA}/sobjects/Account/Ext__c/a-1")[1]["Id"] == ids[0]  # the index too
 
 
+def test_the_history_of_a_field_has_what_stayed_in_order(org):
+    org.process.call("POST", "history", {"object": "Account", "field": "Name"})
+    made = org.make("Account", Name="A")
+    org.call("PATCH", f"{DATA}/sobjects/Account/{made}", {"Name": "B"})
+    org.call("PATCH", f"{DATA}/sobjects/Account/{made}", {"Phone": "1"})
+    org.collect("PATCH", "", [record("Account", id=made, Name="undone"), record("Account", id="zzz")], whole=True)
+    org.call("DELETE", f"{DATA}/sobjects/Account/{made}")
+    org.make("Contact", LastName="L")
+    changes = org.process.call("GET", "history")["changes"]
+    assert [one["value"] for one in changes] == ["A", "B", "B"]
+    assert changes[0] == {"object": "Account", "id": made, "field": "Name", "value": "A"}
+    org.process.reset()
+    assert org.process.call("GET", "history")["changes"] == []
+
+
 def test_upsert_takes_one_object_one_key_and_no_row_twice(org):
     accounts(org)
     status, body = org.collect("PATCH", "/Account/Ext__c", [

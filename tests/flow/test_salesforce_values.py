@@ -31,6 +31,8 @@ REFUSED = [  # and what the dead letter says
     ({"Name": ["x"]}, "field Name is an array"),
     ({"Account": {"Owner": {"Email": "x"}}}, "field Account is an object inside an object"),
     ({"Account": {}}, "field Account: a parent is named by exactly one key field"),
+    ({"Nobody": {"Ext__c": "x"}}, "Opportunity has no parent called Nobody"),
+    ({"Account:Account": {"ERP_Account_No__c": "x"}}, "Account of Opportunity always is the same object: write"),
     ({"Name": "x", "name": "y"}, "field Name is there twice"),
     ({"Na me": "x"}, '"Na me" is not a field\'s API name'),
     ({"attributes": {"type": "Opportunity"}}, "attributes is no field"),
@@ -42,6 +44,8 @@ REFUSED = [  # and what the dead letter says
     ({"CloseDate": "20.11.2026"}, "the value of CloseDate has the wrong type for Opportunity: dates read 2026-11-20"),
     ({"Amount": "12,50"}, "the value of Amount has the wrong type for Opportunity"),
 ]
+
+AT_ONCE = {"batch": {"records": 500, "age": "500ms", "quick": "500ms"}}
 
 
 def jq(orders, changes):
@@ -62,7 +66,7 @@ def test_a_value_has_the_same_fate_whichever_way_it_goes(salesforce, crm, tmp_pa
         route(config, "order-to-crm")["to"]["transport"] = transport
         route(config, "order-to-crm")["map"] = {"file": str(tmp_path / "map.jq")}
 
-    gateway = salesforce({"batch": {"records": 500, "age": "500ms", "quick": "500ms"}}, mapped)
+    gateway = salesforce(AT_ONCE, mapped)
     gateway.burst(orders)
     wait_until(lambda: gateway.states("crm") == {"delivered": len(WRITTEN), "dead": len(REFUSED)})
     found = {one["subject"].rsplit("/", 1)[1]: one for one in gateway.deliveries()}
@@ -73,3 +77,25 @@ def test_a_value_has_the_same_fate_whichever_way_it_goes(salesforce, crm, tmp_pa
     assert not records  # none is there twice, nor a refused one
     for order, (_, said) in zip(orders[len(WRITTEN):], REFUSED):
         assert said in found[str(order.id)]["reason"]
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"Nobody": {"Ext__c": "x"}}, "Unable to find relationship: Nobody"),
+    ({"Account:Account": {"ERP_Account_No__c": "x"}}, "type is not needed for non polymorphic foreign key references"),
+    ({"Nmae": "x"}, "Field name not found : Nmae"),
+])
+def test_a_column_that_fails_the_whole_job_condemns_only_the_records_that_have_it(salesforce, crm, tmp_path,  # noqa: F811
+                                                                                 change, said):
+    orders = byron_orders(3)
+    (tmp_path / "map.jq").write_text(". as $order | " + jq(orders, [{}, change, {}]))
+
+    def mapped(config):
+        route(config, "order-to-crm")["map"] = {"file": str(tmp_path / "map.jq")}
+
+    gateway = salesforce(AT_ONCE | {"describe_every": "0s"}, mapped)  # nobody says so beforehand
+    gateway.burst(orders)
+    wait_until(lambda: gateway.states("crm") == {"delivered": 2, "dead": 1})
+    dead, = gateway.deliveries(state="dead")
+    assert dead["subject"].endswith(f"/{orders[1].id}")
+    assert said in dead["reason"] and "correct the name in the route's map" in dead["reason"]
+    assert len(crm.records("Opportunity")) == 2

@@ -184,7 +184,18 @@ bool turn_join(struct job *j, bool *ret_torn)
 
 /* ---- SETTLING ------------------------------------------------------------------------------ */
 
-/* "Account.Ext__c" as a cell has it */
+/* Is it a parent by this relationship, be it called "Who" or "Lead:Who"? */
+static bool is_parent_by(const struct cell *c, sl_str relationship)
+{
+    const char *colon = memchr(c->name.ptr, ':', c->name.len);
+    sl_str name = c->name;
+
+    if (colon)
+        name = (sl_str){ colon + 1, (size_t)(name.ptr + name.len - colon - 1) };
+    return c->sub.len > 0 && str_same_nocase(name, relationship);
+}
+
+/* "Account.Ext__c" as a cell has it, or "Account" alone */
 static bool record_has(struct job *j, size_t index, sl_str field)
 {
     const char *dot = field.len > 0 ? memchr(field.ptr, '.', field.len) : NULL;
@@ -197,8 +208,9 @@ static bool record_has(struct job *j, size_t index, sl_str field)
     if (row_scan(&j->row, request_of(j, index), j->why, sizeof(j->why)) < 0)
         return false;
     for (size_t i = 0; i < j->row.n; i++)
-        if (str_same_nocase(j->row.cells[i].name, name) &&
-            str_same_nocase(j->row.cells[i].sub, sub))
+        if ((str_same_nocase(j->row.cells[i].name, name) &&
+             str_same_nocase(j->row.cells[i].sub, sub)) ||
+            (!dot && is_parent_by(&j->row.cells[i], name)))
             return true;
     return false;
 }

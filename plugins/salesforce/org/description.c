@@ -368,7 +368,16 @@ size_t cell_units(const struct cell *c)
 static sl_status check_parent(const struct description *d, const struct action *a,
                               const struct cell *c, char *why, size_t why_size)
 {
-    if (description_parent(d, c->name))
+    const struct field_info *f = description_parent(d, c->name);
+
+    if (f && !f->polymorphic && memchr(c->name.ptr, ':', c->name.len)) {
+        say(why, why_size,
+            "%s of %s always is the same object: write {\"%s\": {...}} in the route's map, without "
+            "its type (the whole job would fail)",
+            f->relationship, a->object, f->relationship);
+        return SL_E_INVALID;
+    }
+    if (f)
         return SL_OK;
     say(why, why_size,
         "%s has no parent called %.*s: correct it in the route's map (a custom lookup Foo__c is "

@@ -27,13 +27,17 @@ bool errors_job_is_permanent(const char *message)
 
 sl_str errors_job_field(const char *message)
 {
-    static const char lead[] = "Field name not found";
-    const char *at = strcasestr(message, lead);
+    static const char *const leads[] = { "Field name not found", "Unable to find relationship",
+                                         "foreign key references" };
+    const char *at = NULL;
     size_t n;
 
+    for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]) && !at; i++) {
+        at = strcasestr(message, leads[i]);
+        at = at ? at + strlen(leads[i]) : NULL;
+    }
     if (!at)
         return (sl_str){ 0 };
-    at += strlen(lead);
     at += strspn(at, " :");
     n = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:");
     while (n > 0 && at[n - 1] == '.') /* "Name. Batch will not be retried." */

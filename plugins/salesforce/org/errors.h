@@ -44,5 +44,7 @@ sl_status errors_status(enum verdict v);
 
 /** A failed job's errorMessage: 1 if the same rows would fail again. */
 bool errors_job_is_permanent(const char *message);
-/** The field that "Field name not found : Foo__c" names; empty: none. View into `message`. */
+/** The field that "Field name not found : Foo__c" names, or the relationship of "Unable to find
+ *  relationship: Foo__r" and of "type is not needed for non polymorphic foreign key references:
+ * Foo"; empty: none. View into `message`. */
 sl_str errors_job_field(const char *message);

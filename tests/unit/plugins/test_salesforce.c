@@ -249,6 +249,33 @@ static void an_unknown_field_condemns_only_the_records_that_have_it(void **state
     CHECK_HAS(x->done.outcomes[2].why, "unknown field Fooo__c");
 }
 
+static void an_unknown_parent_condemns_only_the_records_that_name_it(void **state)
+{
+    struct sf_fixture *x = *state;
+    static const struct {
+        const char *message, *body;
+    } table[] = {
+        { "InvalidBatch : Unable to find relationship: Shop__r",
+          "{\"" SF_KEY "\":\"b\",\"Shop__r\":{\"Ext__c\":\"s\"}}" },
+        { "InvalidBatch : type is not needed for non polymorphic foreign key references: Account",
+          "{\"" SF_KEY "\":\"b\",\"Account:Account\":{\"Ext__c\":\"s\"}}" },
+        { "InvalidBatch : Field name not found : Account.Ext__c",
+          "{\"" SF_KEY "\":\"b\",\"Account\":{\"Ext__c\":\"s\"}}" },
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        failed_job(x, table[i].message,
+                   SF_BODIES(SF_ROW("a"), table[i].body,
+                             "{\"" SF_KEY "\":\"c\",\"Account__c\":\"x\",\"Name\":\"Account\"}"),
+                   SF_KEY "\nc\nb\n");
+        CHECK_EQ(x->done.outcomes[1].kind, SL_REJECTED);
+        CHECK_HAS(x->done.outcomes[1].why, "correct the name in the route's map");
+        CHECK_EQ(x->done.outcomes[2].kind, SL_RETRY);
+        CHECK_HAS(x->done.outcomes[2].why, "another record of job");
+        sf_reopen(x);
+    }
+}
+
 static void an_unknown_field_that_nobody_has_condemns_all(void **state)
 {
     struct sf_fixture *x = *state;
@@ -427,6 +454,7 @@ int main(void)
         TEST(a_job_that_would_fail_again_is_rejected_with_its_reason),
         TEST(a_job_that_failed_inside_salesforce_goes_again),
         TEST(an_unknown_field_condemns_only_the_records_that_have_it),
+        TEST(an_unknown_parent_condemns_only_the_records_that_name_it),
         TEST(an_unknown_field_that_nobody_has_condemns_all),
         TEST(trouble_before_the_upload_has_its_meaning),
         TEST(the_daily_limit_is_announced_once_until_it_was_far_again),

@@ -224,6 +224,8 @@ static void parents_are_known_by_their_relationship(void **state)
     check_one(OP_UPSERT, "{\"Lead:Who\":{\"Email\":\"a@b.example\"}}", "");
     check_one(OP_UPSERT, "{\"Acount\":{\"Ext__c\":\"a\"}}",
               "Contact has no parent called Acount: correct it in the route's map");
+    check_one(OP_UPSERT, "{\"Contact:Contact\":{\"Email\":\"a@b.example\"}}",
+              "write {\"Contact\": {...}} in the route's map, without its type");
 }
 
 /* ---- deliveries ---------------------------------------------------------------------------- */

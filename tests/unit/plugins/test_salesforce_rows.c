@@ -505,7 +505,11 @@ static void job_errors_say_whether_repeating_helps_and_which_field_it_is(void **
     CHECK_VIEW(errors_job_field("InvalidBatch : InvalidBatch : Field name not found : Name. Batch "
                                 "will not be retried."),
                "Name");
-    CHECK_VIEW(errors_job_field("InvalidBatch : Unable to find relationship: Account"), "");
+    CHECK_VIEW(errors_job_field("InvalidBatch : Unable to find relationship: Account"), "Account");
+    CHECK_VIEW(errors_job_field("InvalidBatch : type is not needed for non polymorphic foreign key "
+                                "references: Parent"),
+               "Parent");
+    CHECK_VIEW(errors_job_field("InvalidBatch : Failed to parse CSV. Found unescaped quote"), "");
 }
 
 static void a_line_for_people_has_no_control_characters_and_no_half_ones(void **state)

@@ -1,4 +1,4 @@
-"""What a map may make of an order by mistake: whichever way it goes, it has the same fate, and the reason names the field."""
+"""What a map makes of an order by mistake: its fate is the same by either way, and the reason names the field."""
 
 import json
 
@@ -84,8 +84,7 @@ def test_a_value_has_the_same_fate_whichever_way_it_goes(salesforce, crm, tmp_pa
     ({"Account:Account": {"ERP_Account_No__c": "x"}}, "type is not needed for non polymorphic foreign key references"),
     ({"Nmae": "x"}, "Field name not found : Nmae"),
 ])
-def test_a_column_that_fails_the_whole_job_condemns_only_the_records_that_have_it(salesforce, crm, tmp_path,  # noqa: F811
-                                                                                 change, said):
+def test_a_column_that_fails_the_job_condemns_only_who_has_it(salesforce, crm, tmp_path, change, said):  # noqa: F811
     orders = byron_orders(3)
     (tmp_path / "map.jq").write_text(". as $order | " + jq(orders, [{}, change, {}]))
 

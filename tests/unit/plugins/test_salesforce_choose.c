@@ -223,7 +223,8 @@ static void every_reason_has_its_words(void **state)
         CHECK(strlen(choose_reason_text((enum choose_reason)i)) > 10);
 }
 
-/* ---- the table of the README --------------------------------------------------------------- */
+/* ---- the tables of transport.md ---------------------------------------------------------------
+ */
 
 /* Calls for 1,000 orders, in tenths, where a batch gathers for `age_ms` and has 5,000 at most. */
 static size_t calls_per_1000(size_t per_minute, int64_t age_ms, enum transport *ret_by)
@@ -239,10 +240,10 @@ static size_t calls_per_1000(size_t per_minute, int64_t age_ms, enum transport *
     return (c.transport == TRANSPORT_BULK ? c.bulk_calls : c.collections_calls) * 10000 / in.rows;
 }
 
-static const char *readme(void)
+static const char *guide(void)
 {
     static char text[200000];
-    FILE *f = fopen(README, "rb");
+    FILE *f = fopen(GUIDE, "rb");
     size_t length;
 
     assert_non_null(f);
@@ -273,8 +274,8 @@ static size_t most_by_collections(const struct choose_in *from)
     return in.rows - 1;
 }
 
-__attribute__((format(printf, 2, 3))) static void readme_has(const char *text, const char *format,
-                                                             ...)
+__attribute__((format(printf, 2, 3))) static void guide_has(const char *text, const char *format,
+                                                            ...)
 {
     char line[200];
     va_list args;
@@ -283,12 +284,12 @@ __attribute__((format(printf, 2, 3))) static void readme_has(const char *text, c
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     if (!strstr(text, line))
-        fail_msg("the README lacks: %s", line);
+        fail_msg("transport.md lacks: %s", line);
 }
 
-static void the_readme_has_the_figures_by_which_is_chosen(void **state)
+static void the_guide_has_the_figures_by_which_is_chosen(void **state)
 {
-    const char *text = readme();
+    const char *text = guide();
     struct choose_in even = usual, critical = usual, aged = usual, scarce = usual;
     char n[24];
 
@@ -296,23 +297,23 @@ static void the_readme_has_the_figures_by_which_is_chosen(void **state)
     critical.critical = true;
     aged.age_ms = aged.urgent_after_ms;
     scarce.left = (struct day_left)DAY(19000, 14000);
-    readme_has(text, "where rows failed): about %u |", choose_bulk_calls(&even));
-    readme_has(text, "%u x 200 = %s records", choose_bulk_calls(&even),
-               with_comma(most_by_collections(&even), n));
+    guide_has(text, "where rows failed): about %u |", choose_bulk_calls(&even));
+    guide_has(text, "%u x 200 = %s records", choose_bulk_calls(&even),
+              with_comma(most_by_collections(&even), n));
     CHECK_EQ(choose_even_rows(&even), most_by_collections(&even));
-    readme_has(text, "no more than %s wait", n);
-    readme_has(text, "the calls of a job (%s records)",
-               with_comma(most_by_collections(&critical), n));
-    readme_has(text, "up to twice (%s)", with_comma(most_by_collections(&aged), n));
-    readme_has(text, "it costs %u calls: jobs are taken from %s records on",
-               choose_bulk_calls(&scarce), with_comma(most_by_collections(&scarce) + 1, n));
+    guide_has(text, "no more than %s wait", n);
+    guide_has(text, "the calls of a job (%s records)",
+              with_comma(most_by_collections(&critical), n));
+    guide_has(text, "up to twice (%s)", with_comma(most_by_collections(&aged), n));
+    guide_has(text, "it costs %u calls: jobs are taken from %s records on",
+              choose_bulk_calls(&scarce), with_comma(most_by_collections(&scarce) + 1, n));
 }
 
-static void the_readme_says_what_a_thousand_orders_cost(void **state)
+static void the_guide_says_what_a_thousand_orders_cost(void **state)
 {
     static const size_t paces[] = { 1, 100, 10000 };
     static const char *const names[] = { "1", "100", "10,000" };
-    const char *text = readme();
+    const char *text = guide();
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
@@ -320,9 +321,9 @@ static void the_readme_says_what_a_thousand_orders_cost(void **state)
         size_t ten = calls_per_1000(paces[i], 10000, &by10);
         size_t sixty = calls_per_1000(paces[i], 60000, &by60);
 
-        readme_has(text, "| %s | %zu.%zu, %s | %zu.%zu, %s |", names[i], ten / 10, ten % 10,
-                   by10 == TRANSPORT_BULK ? "bulk" : "Collections", sixty / 10, sixty % 10,
-                   by60 == TRANSPORT_BULK ? "bulk" : "Collections");
+        guide_has(text, "| %s | %zu.%zu, %s | %zu.%zu, %s |", names[i], ten / 10, ten % 10,
+                  by10 == TRANSPORT_BULK ? "bulk" : "Collections", sixty / 10, sixty % 10,
+                  by60 == TRANSPORT_BULK ? "bulk" : "Collections");
     }
 }
 
@@ -337,8 +338,8 @@ int main(void)
         cmocka_unit_test(with_urgent_after_at_zero_age_says_nothing),
         cmocka_unit_test(the_break_even_moves_with_what_jobs_take),
         cmocka_unit_test(every_reason_has_its_words),
-        cmocka_unit_test(the_readme_has_the_figures_by_which_is_chosen),
-        cmocka_unit_test(the_readme_says_what_a_thousand_orders_cost),
+        cmocka_unit_test(the_guide_has_the_figures_by_which_is_chosen),
+        cmocka_unit_test(the_guide_says_what_a_thousand_orders_cost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

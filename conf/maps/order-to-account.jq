@@ -31,5 +31,6 @@ account_key as $key
 + if $key == "guest" then {} else {
     BillingStreet: ($to | street | text(255)), BillingCity: ($to.city | text(40)),
     BillingState: ($to.province | text(80)), BillingPostalCode: ($to.zip | text(20)),
-    BillingCountry: ($to.country | text(80)), Phone: ((.customer.phone // $to.phone) | text(40))
+    BillingCountry: ($to.country | text(80)),
+    Phone: (if .company.id then $to.phone else .customer.phone // $to.phone end | text(40)) # a company has not its buyer's
   } | given end

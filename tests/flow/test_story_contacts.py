@@ -149,9 +149,10 @@ def test_guests_are_contacts_of_their_own_or_skipped_if_the_route_says_so(crm_an
 @pytest.mark.parametrize("learnt", ["by what has changed", "by the bin, after a restart"])
 def test_after_a_merge_the_next_record_goes_to_who_stayed(crm_and_gateway, crm, learnt):
     """Nothing but a person's merge says that the two are one: another name, another address."""
-    rita, old = seed(crm, "Contact",
-                     {"FirstName": "Rita", "LastName": "Neu", "Email": "rita@neu.example", "Shopify_Customer_Id__c": "7"},
-                     {"FirstName": "Margarita", "LastName": "Alt", "Email": "m.alt@gmx.de", "Shopify_Customer_Id__c": "8"})
+    rita, old = seed(
+        crm, "Contact",
+        {"FirstName": "Rita", "LastName": "Neu", "Email": "rita@neu.example", "Shopify_Customer_Id__c": "7"},
+        {"FirstName": "Margarita", "LastName": "Alt", "Email": "m.alt@gmx.de", "Shopify_Customer_Id__c": "8"})
     account, = seed(crm, "Account", {"Name": "Neu"})
     seed(crm, "Order", {"AccountId": account, "EffectiveDate": "2026-11-20", "Status": "Draft", "BillToContactId": old})
     gateway = crm_and_gateway()

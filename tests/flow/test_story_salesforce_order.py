@@ -117,10 +117,13 @@ def test_what_an_order_becomes(gateway, org, tmp_path):
 def test_a_company_and_a_guest(gateway, org, tmp_path):
     sell(org, PRICES)
     g = gateway()
-    company = tried(g, "orders/create", changed(company={"id": 9007199254740995, "location_id": 7}), tmp_path)
+    bill = {**SAMPLE["billing_address"], "phone": "+44 113 555 0100"}  # the buyer has another number
+    company = tried(g, "orders/create", changed(company={"id": 9007199254740995, "location_id": 7}, billing_address=bill),
+                    tmp_path)
     key = "company-9007199254740995"  # every digit
     assert company["order-account"][0]["Shopify_Account_Key__c"] == key
     assert company["order-account"][0]["Name"] == "Byron Gears Ltd"
+    assert company["order-account"][0]["Phone"] == "+44 113 555 0100"
     assert company["order-contact"][0]["Account"] == company["order"][0]["Account"] == {"Shopify_Account_Key__c": key}
 
     guest = tried(g, "orders/create", changed(customer=None), tmp_path)

@@ -19,7 +19,8 @@ static struct flow_rig *setup_topic(const char *topic, bool dies)
     }
     r->dead_event = "thing/failed";
     r->has_retry = true;
-    r->retry = (struct conf_retry){ .first_ms = 1, .cap_ms = 1, .max_attempts = 2 };
+    r->retry =
+        (struct conf_retry){ .first_ms = 1, .cap_ms = 1, .max_age_ms = 60000, .max_attempts = 2 };
     r = rig_route(rig, "to-other", "thing/failed", OTHER, ACT_SEND);
     r->from_endpoint = "crm";
     rig_up(rig);

@@ -18,8 +18,8 @@
 /* "api-usage=18/5000; per-app-api-usage=...": how much of the org's daily requests is used */
 static void note_usage(struct salesforce *sf, const sl_http_answer *a)
 {
-    char line[64] = "";
-    const char *at;
+    char line[160] = "";
+    const char *at = line;
     char *end;
     unsigned long long used, of;
 
@@ -27,11 +27,13 @@ static void note_usage(struct salesforce *sf, const sl_http_answer *a)
         sl_str v = a->headers[i].value;
 
         if (str_is_nocase(a->headers[i].name, "Sforce-Limit-Info"))
-            say(line, sizeof(line), "%.*s", (int)(v.len < 63 ? v.len : 63), v.ptr);
+            say(line, sizeof(line), "%.*s", (int)(v.len < 159 ? v.len : 159), v.ptr);
     }
-    if (strncmp(line, "api-usage=", 10) != 0)
+    while ((at = strstr(at, "api-usage=")) && at > line && at[-1] == '-') /* the app's own share */
+        at++;
+    if (!at)
         return;
-    at = line + 10;
+    at += strlen("api-usage=");
     used = strtoull(at, &end, 10);
     if (end == at || *end != '/')
         return;

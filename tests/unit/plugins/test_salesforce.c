@@ -397,7 +397,10 @@ static void the_daily_limit_is_announced_once_until_it_was_far_again(void **stat
         { "Sforce-Limit-Info: api-usage=99/100", 4000, NULL },
         { "Sforce-Limit-Info: nonsense", 8000, NULL },
         { "Sforce-Limit-Info: api-usage=60/100", 16000, NULL },
-        { "Sforce-Limit-Info: api-usage=85000/100000", 30000, "85000 of the org's 100000 daily" },
+        { "Sforce-Limit-Info: per-app-api-usage=99/100(appName=x)", 30000,
+          NULL }, /* not the org's */
+        { "Sforce-Limit-Info: per-app-api-usage=17/250(appName=x); api-usage=85000/100000", 30000,
+          "85000 of the org's 100000 daily" },
     };
 
     sf_expect_token(x);

@@ -101,6 +101,7 @@ static void row_errors_say_what_becomes_of_the_record(void **state)
         { "STORAGE_LIMIT_EXCEEDED:storage limit exceeded:--", SL_RETRY, false },
         { "UNKNOWN_EXCEPTION:An unexpected error occurred. 123-456 (99):--", SL_RETRY, false },
         { "ALL_OR_NONE_OPERATION_ROLLED_BACK:x:--", SL_RETRY, false },
+        { "PROCESSING_HALTED:x:--", SL_RETRY, false },
         { "INVALID_FIELD:Foreign key external ID: 1580 not found for field Ext__c in entity "
           "User:--",
           SL_RETRY, false },

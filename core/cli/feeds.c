@@ -29,7 +29,9 @@ static void feed_note(struct buf *b, json_t *feed)
     else if (waits)
         buf_printf(b, "due, but %s", waits);
     else
-        buf_cstr(b, *json_text(feed, "last_good_at") ? "ok" : "never polled yet");
+        buf_cstr(b, *json_text(feed, "last_good_at") ? "ok"
+                    : *json_text(feed, "cursor_at")  ? "not polled since the start"
+                                                     : "never polled yet");
 }
 
 void print_feeds(json_t *feeds)

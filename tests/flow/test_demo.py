@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -105,6 +106,7 @@ def test_a_sale_of_300_orders_balances_to_the_cent():
     assert ran.returncode == 0, ran.stdout
     assert "300 sent, 0 lost, 0 doubled, 0 changed on the way" in ran.stdout, ran.stdout
     assert "The books balance." in ran.stdout
+    assert re.search(r"[1-9]\d* calls of Collections, [1-9]\d* bulk jobs", ran.stdout), ran.stdout
 
 
 @needs_build

@@ -74,6 +74,16 @@ def test_a_change_becomes_an_event_once(start, crm, desk):
     assert events(gateway) == 5
 
 
+def test_a_feed_that_is_not_due_after_a_restart_was_polled_all_the_same(start, crm):
+    put(crm, 1, stock=5)
+    gateway = start({"every": "1h"})
+    wait_until(lambda: feed(gateway)["runs"] == 1 and not feed(gateway)["running"])
+    gateway.restart()
+    one = feed(gateway)
+    assert one["cursor_at"] and not one["last_good_at"]  # how far it came is stored, not how that poll ended
+    assert sluice("feeds", "-c", gateway.file, env=gateway.env).out.rstrip().endswith("not polled since the start")
+
+
 def test_a_feed_says_how_it_stands_and_is_polled_by_hand(start, crm, desk):
     put(crm, 1, stock=5)
     gateway = start({"every": "1h"})

@@ -1,7 +1,7 @@
 /*
  * progress.c - see progress.h. An event's deliveries and what they emitted say how it stands: the
  * newest emitted event whose topic ends in /ready or /failed (quote/ready), else a delivery that is
- * dead, else it is being worked on.
+ * dead, else that all of them are delivered, or that no route took it; else it is being worked on.
  */
 #include "flow/progress.h"
 
@@ -153,8 +153,10 @@ static const char *text_at(const json_t *o, const char *name)
 
 struct standing {
     bool live, ready;
-    const json_t *told; /* the newest event that says ready, or failed */
-    const json_t *dead; /* the newest delivery that is */
+    bool routed;             /* what it is for is known */
+    const json_t *delivered; /* the newest delivery that is */
+    const json_t *told;      /* the newest event that says ready, or failed */
+    const json_t *dead;      /* the newest delivery that is */
 };
 
 static struct standing standing_of(const json_t *report)
@@ -178,9 +180,12 @@ static struct standing standing_of(const json_t *report)
 
         if (strcmp(state, "dead") == 0 || strcmp(state, "discarded") == 0)
             s.dead = one;
-        else if (strcmp(state, "delivered") != 0 && strcmp(state, "superseded") != 0)
+        else if (strcmp(state, "delivered") == 0)
+            s.delivered = one;
+        else if (strcmp(state, "superseded") != 0)
             s.live = true;
     }
+    s.routed = strcmp(text_at(report, "routed"), "routed") == 0;
     return s;
 }
 
@@ -198,6 +203,12 @@ static json_t *answer_of(const json_t *report, uint64_t *ret_detail)
         status = "failed";
         at = text_at(s.dead, "updated_at");
         json_object_set(answer, "why", json_object_get(s.dead, "reason"));
+    } else if (s.delivered && !s.live) { /* its route has no more to say than that it is done */
+        status = "ready";
+        at = text_at(s.delivered, "updated_at");
+    } else if (s.routed && !json_array_size(json_object_get(report, "deliveries"))) {
+        status = "failed";
+        json_object_set_new(answer, "why", json_string("no route made a delivery of it"));
     }
     json_object_set_new(answer, "status", json_string(status));
     json_object_set_new(answer, "updated_at", json_string(at));

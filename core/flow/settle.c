@@ -172,7 +172,8 @@ static void settle_review(const struct delivery *d, const sl_outcome *o, struct 
 static uint8_t arrival_of(const struct delivery *d, const sl_outcome *o)
 {
     switch (o->kind) {
-    case SL_RETRY: /* perhaps only harmless to repeat there */
+    case SL_RETRY:  /* perhaps only harmless to repeat there */
+    case SL_REVIEW: /* asked before anything was written, or after */
         return d->doubt || !o->not_sent ? ARRIVAL_PERHAPS : ARRIVAL_NO;
     case SL_THROTTLED:
         return d->doubt ? ARRIVAL_PERHAPS : ARRIVAL_NO;

@@ -325,7 +325,7 @@ typedef struct sl_outcome {
     uint32_t kind;     /* SL_DELIVERED ... SL_UNKNOWN */
     int64_t after_ms;  /* for RETRY, THROTTLED: not before; 0: the policy decides */
     uint32_t status;   /* protocol's status code, for the attempt's line; 0: none */
-    uint32_t not_sent; /* 1: the first byte of the request never left (RETRY only): says so */
+    uint32_t not_sent; /* 1: the first byte of the request never left (RETRY; REVIEW @since 0.3) */
     sl_str why;        /* for the operator; no secrets */
     sl_str reference;  /* the remote's id */
     const sl_link *links;

@@ -232,6 +232,24 @@ def test_a_new_route_is_given_the_old_events_of_both_endpoints(gateway, crm, sho
     assert gateway.cli("replay", "--route", "to-archive", "--since", "1h", "--dry-run").json["total"] == 0
 
 
+def test_a_route_that_only_delivers_is_ready_then_and_what_no_route_takes_has_failed(gateway, crm, desk):
+    quote, = seed_quotes(crm, 1)
+    to_portal = route(gateway.config, "status-to-portal")["to"]
+    source = {"endpoint": "crm", "topic": "callout/Quote/checkout"}
+    gateway.config["routes"] = [{"name": "callout-to-portal", "from": source, "map": "{quote: .id}", "to": to_portal}]
+    gateway.write()
+    gateway.restart()
+    _, answer = callout(gateway, quote, lines(1))
+    wait_until(lambda: ask(gateway, answer)["status"] == "ready")
+    assert len(told(desk, quote)) == 1
+    gateway.config["routes"][0]["from"]["topic"] = "callout/Quote/other"
+    gateway.write()
+    gateway.restart()
+    _, answer = callout(gateway, quote, lines(1), event="another")
+    wait_until(lambda: ask(gateway, answer)["status"] == "failed")
+    assert ask(gateway, answer)["why"] == "no route made a delivery of it"
+
+
 def test_nobody_gets_at_a_status_by_guessing(gateway, crm):
     quote, = seed_quotes(crm, 1)
     url = callout(gateway, quote, lines(50))[1]["status_url"]

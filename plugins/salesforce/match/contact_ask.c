@@ -112,6 +112,7 @@ void contact_ask(struct contact_batch *b, size_t i)
     contact_tell(b, i,
                  &(sl_outcome){ .size = sizeof(sl_outcome),
                                 .kind = SL_REVIEW,
+                                .not_sent = 1, /* people are asked before anything is written */
                                 .why = str_of(why),
                                 .hold_type = str_of(HOLD_TYPE),
                                 .choices = str_of(choices_text),

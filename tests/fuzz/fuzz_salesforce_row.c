@@ -148,7 +148,7 @@ static void check_sobject(const struct row *row)
 
     if (columns_take(&columns, row, 1, why, sizeof(why)) == SL_OK &&
         !sobject_is_twofold(row, why, sizeof(why))) {
-        sobject_write(&json, &action, row, &scratch);
+        sobject_write(&json, &action, NULL, row, &scratch);
         PROMISE(!json.failed, "memory");
         record = json_loadb(json.ptr, json.len, 0, &error);
         PROMISE(record || json_error_code(&error) == json_error_numeric_overflow, "%s", error.text);

@@ -115,7 +115,8 @@ static void matches_of(const json_t *found, json_t *matches)
 /* "more than one record found for external id field: [001..., 001...]" */
 static void matches_in_text(sl_str text, const char *object, json_t *matches)
 {
-    const char *end = text.ptr + text.len, *p = text.len ? memchr(text.ptr, '[', text.len) : NULL;
+    const char *p = text.len > 0 ? memchr(text.ptr, '[', text.len) : NULL;
+    const char *end = p ? text.ptr + text.len : NULL;
     char id[24];
 
     while (p && p < end && *p != ']') {

@@ -322,3 +322,27 @@ void sf_check_two(struct sf_fixture *x)
     CHECK_STR(x->done.outcomes[0].reference, "0035g00000Tst01AAB");
     CHECK_STR(x->done.outcomes[1].reference, "0035g00000Tst02AAB");
 }
+
+void sf_check_resumed(struct sf_fixture *x, const struct sf_resumed *r)
+{
+    const char *job = r->fresh ? SF_JOB2 : SF_JOB;
+
+    sf_expect_token(x);
+    if (r->first)
+        sf_expect_state(x, SF_JOB, r->first);
+    else
+        FAKE_EXPECT(x->host, .url = SF_JOB, .status = 404, .answer = SF_GONE);
+    if (r->abort)
+        sf_expect_abort(x, SF_JOB);
+    if (r->fresh)
+        sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
+    if (r->close)
+        sf_expect_close(x, SF_JOB);
+    if (!r->first || strcmp(r->first, "JobComplete") != 0)
+        sf_expect_state(x, job, "JobComplete");
+    sf_expect_results(x, job, SF_OK_TWO, NULL, NULL);
+    sf_deliver(x, SF_TWO, r->token);
+    fake_host_run(x->host);
+    sf_check_two(x);
+    sf_reopen(x);
+}

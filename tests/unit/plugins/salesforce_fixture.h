@@ -108,5 +108,13 @@ void sf_expect_sent(struct sf_fixture *x, const char *id, const char *job, const
 
 /** Both records of SF_TWO are delivered and the batch is over. */
 void sf_check_two(struct sf_fixture *x);
+/** A batch of SF_TWO whose newest checkpoint is `token`. */
+struct sf_resumed {
+    const char *token;
+    const char *first;        /* the state the job is found in; NULL: it is gone */
+    bool abort, fresh, close; /* then it is aborted; a new one is made; it is closed */
+};
+/** It is resumed, both records end well, and the endpoint is opened anew. */
+void sf_check_resumed(struct sf_fixture *x, const struct sf_resumed *r);
 /** All records have this kind, no matter why; the batch is over. */
 void sf_check_all(struct sf_fixture *x, uint32_t kind);

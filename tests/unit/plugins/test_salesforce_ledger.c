@@ -63,10 +63,7 @@ static void each_step_is_durable_before_the_next(void **state)
 static void each_step_is_resumed_from_where_the_job_is(void **state)
 {
     struct sf_fixture *x = *state;
-    static const struct {
-        const char *token, *first;
-        bool abort, fresh, close;
-    } table[] = {
+    static const struct sf_resumed table[] = {
         { SF_STEP("created"), "Open", true, true, false },
         { SF_STEP("created"), "Aborted", false, true, false },
         { SF_STEP("created"), "InProgress", false, false, false },
@@ -79,28 +76,8 @@ static void each_step_is_resumed_from_where_the_job_is(void **state)
         { SF_STEP("closed"), NULL, false, true, false },
     };
 
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        const char *job = table[i].fresh ? SF_JOB2 : SF_JOB;
-
-        sf_expect_token(x);
-        if (table[i].first)
-            sf_expect_state(x, SF_JOB, table[i].first);
-        else
-            FAKE_EXPECT(x->host, .url = SF_JOB, .status = 404, .answer = SF_GONE);
-        if (table[i].abort)
-            sf_expect_abort(x, SF_JOB);
-        if (table[i].fresh)
-            sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
-        if (table[i].close)
-            sf_expect_close(x, SF_JOB);
-        if (!table[i].first || strcmp(table[i].first, "JobComplete") != 0)
-            sf_expect_state(x, job, "JobComplete");
-        sf_expect_results(x, job, SF_OK_TWO, NULL, NULL);
-        sf_deliver(x, SF_TWO, table[i].token);
-        fake_host_run(x->host);
-        sf_check_two(x);
-        sf_reopen(x);
-    }
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        sf_check_resumed(x, &table[i]);
 }
 
 static void a_job_that_had_ended_is_not_asked_again_but_its_files_are_read(void **state)

@@ -207,10 +207,7 @@ static void nothing_is_closed_before_the_intent_is_durable(void **state)
 static void resume_asks_the_job_and_never_uploads_twice(void **state)
 {
     struct sf_fixture *x = *state;
-    static const struct {
-        const char *token, *first;
-        bool abort, fresh, close;
-    } table[] = {
+    static const struct sf_resumed table[] = {
         { SF_CREATED, "Open", true, true, false },
         { SF_CREATED, "Aborted", false, true, false },
         { SF_CREATED, NULL, false, true, false },
@@ -224,28 +221,8 @@ static void resume_asks_the_job_and_never_uploads_twice(void **state)
         { SF_CLOSED, NULL, false, true, false },
     };
 
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        const char *job = table[i].fresh ? SF_JOB2 : SF_JOB;
-
-        sf_expect_token(x);
-        if (table[i].first)
-            sf_expect_state(x, SF_JOB, table[i].first);
-        else
-            FAKE_EXPECT(x->host, .url = SF_JOB, .status = 404, .answer = SF_GONE);
-        if (table[i].abort)
-            sf_expect_abort(x, SF_JOB);
-        if (table[i].fresh)
-            sf_expect_sent(x, SF_ID2, SF_JOB2, SF_TWO_CSV);
-        if (table[i].close)
-            sf_expect_close(x, SF_JOB);
-        if (!table[i].first || strcmp(table[i].first, "JobComplete") != 0)
-            sf_expect_state(x, job, "JobComplete");
-        sf_expect_results(x, job, SF_OK_TWO, NULL, NULL);
-        sf_deliver(x, SF_TWO, table[i].token);
-        fake_host_run(x->host);
-        sf_check_two(x);
-        sf_reopen(x);
-    }
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        sf_check_resumed(x, &table[i]);
 }
 
 static void resume_of_a_failed_job_reads_its_results(void **state)

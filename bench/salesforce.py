@@ -161,7 +161,7 @@ def scaled(factor):
 def calls_at(folder, load, name, per_minute, factor, minutes):
     """API calls for a thousand orders that come evenly, `per_minute` of them."""
     orders = round(per_minute * minutes)
-    step(f"{per_minute:,} orders a minute for {minutes} minutes, time {factor} times as fast")
+    step(f"{per_minute:,} orders a minute for {minutes:g} minutes, time {factor} times as fast")
     with salesforce(round(JOB_S * 1000 / factor)) as crm:
         with CrmLane(folder / name, config_for(crm, **scaled(factor))) as lane:
             lane.wait_ready()

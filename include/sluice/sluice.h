@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define SL_ABI_MAJOR 0
-#define SL_ABI_MINOR 3
+#define SL_ABI_MINOR 4
 
 #define SL_EXPORT __attribute__((visibility("default")))
 

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "draft.h"
+#include "actions.h"
+#include "drafts/draft.h"
 
 #define SHOP_SUFFIX ".myshopify.com"
 #define MAX_SHOP    80
@@ -26,12 +27,6 @@ static const sl_option settings[] = {
     { "admin.url", SL_OPT_URL, 0, NULL, 0, 0, NULL, "where it is, if not at the shop's domain" },
     { "admin.settle", SL_OPT_DURATION, 0, "2m", 0, 3600000, NULL,
       "how long its search may lag: a draft order that is not found by then is not there" },
-    { 0 },
-};
-
-static const sl_action actions[] = {
-    { "draft_order.create", 0, 1, 0, draft_params,
-      "a draft order with a checkout link, of a quote's lines" },
     { 0 },
 };
 
@@ -171,18 +166,18 @@ static const sl_plugin plugin = {
     .version = SLUICE_VERSION,
     .help = "a Shopify shop: takes its webhooks, makes draft orders",
     .settings = settings,
-    .actions = actions,
-    .bind = draft_bind,
-    .unbind = draft_unbind,
+    .actions = shopify_actions,
+    .bind = shopify_bind,
+    .unbind = shopify_unbind,
     .check = check,
     .open = shopify_open,
     .close = shopify_close,
     .verify = shopify_verify,
     .ack = &ack,
     .describe = shopify_describe,
-    .deliver = draft_deliver,
-    .confirm = draft_confirm,
-    .check_action = draft_check_action,
+    .deliver = shopify_deliver,
+    .confirm = shopify_confirm,
+    .check_action = shopify_check_action,
     .can_look_up = shopify_can_look_up,
     .lookup = shopify_lookup,
 };

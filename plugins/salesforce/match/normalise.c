@@ -160,6 +160,16 @@ static int punycode_digit(char c)
     return c >= 'a' && c <= 'z' ? c - 'a' : -1;
 }
 
+/* What "xn--" stands for has something beyond ASCII, and is not encoded again (RFC 5890, 5891). */
+static bool is_unicode_label(const uint32_t *at, size_t n)
+{
+    bool ascii = true;
+
+    for (size_t i = 0; i < n; i++)
+        ascii = ascii && at[i] < 0x80;
+    return !ascii && !(n > 4 && at[0] == 'x' && at[1] == 'n' && at[2] == '-' && at[3] == '-');
+}
+
 /* RFC 3492: what follows "xn--", as code points. 0: it is none. */
 static size_t punycode_decode(sl_str in, uint32_t out[LABEL_MAX])
 {
@@ -195,7 +205,7 @@ static size_t punycode_decode(sl_str in, uint32_t out[LABEL_MAX])
         out[i++] = code;
         n++;
     }
-    return n;
+    return is_unicode_label(out, n) ? n : 0;
 }
 
 /* Marks stay here: müller.de is not muller.de. */
@@ -244,7 +254,7 @@ void domain_normalise(sl_str in, struct text *to)
 
     while (p < end && *p == ' ')
         p++;
-    if (end - p > 4 && strncasecmp(p, "www.", 4) == 0)
+    while (end - p > 4 && strncasecmp(p, "www.", 4) == 0)
         p += 4;
     for (const char *q = p; q < end; q++)
         if (strchr("/:?# ", *q)) {
@@ -304,6 +314,8 @@ static size_t normal_local(sl_str local, sl_str domain, char *to)
             return 0;
         to[n++] = ascii_lower(local.ptr[i]);
     }
+    while (n > 0 && to[n - 1] == '\'') /* as trim() cuts it off where no tag follows */
+        n--;
     return n > 0 && to[0] != '\'' ? n : 0;
 }
 

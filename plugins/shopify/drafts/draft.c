@@ -4,14 +4,14 @@
  * be repeated is the creation: without a whole answer to it the record is unknown, and confirm()
  * looks for its tag.
  */
-#include "draft.h"
+#include "drafts/draft.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "admin.h"
+#include "admin/admin.h"
 
 #define TAG_PREFIX   "sluice-"
 #define SKUS_AT_ONCE 25
@@ -68,7 +68,7 @@ struct draft {
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-sl_status draft_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
+static sl_status draft_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
 {
     struct draft_handle *h;
     sl_str events = { 0 };
@@ -88,21 +88,9 @@ sl_status draft_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
     return SL_OK;
 }
 
-void draft_unbind(void *handle)
+static void draft_unbind(void *handle)
 {
     free(handle);
-}
-
-sl_status draft_check_action(const sl_values *settings, const sl_values_api *values,
-                             uint32_t action, sl_fail *fail)
-{
-    sl_str version;
-
-    (void)action;
-    if (values->str(settings, "admin.version", &version) == SL_OK)
-        return SL_OK;
-    return shopify_fail(fail, SL_E_INVALID,
-                        "it needs admin: { version: 2026-10, token: ... } to write to the shop");
 }
 
 static struct draft *draft_new(struct shopify *s, const void *handle, const sl_record *record)
@@ -505,7 +493,7 @@ static void ask_variants(struct draft *d)
 
 /* ---- deliver and confirm ------------------------------------------------------------------- */
 
-void draft_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)
+static void draft_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)
 {
     struct draft *d = draft_new(self, handle, &batch->records[0]);
     char why[WHY_SIZE];
@@ -575,8 +563,8 @@ static void on_found(void *ctx, const struct admin_answer *a)
         tell_none(d);
 }
 
-void draft_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
-                   void *cb_ctx)
+static void draft_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
+                          void *cb_ctx)
 {
     struct draft *d = draft_new(self, handle, record);
     char why[WHY_SIZE], query[DRAFT_TAG_SIZE + 8];
@@ -592,3 +580,10 @@ void draft_confirm(void *self, void *handle, const sl_record *record, sl_confirm
     if (admin_ask(d->s, drafts_by_tag, json_pack("{s:s}", "query", query), on_found, d) < 0)
         tell_unknown(d, "the shop could not be asked");
 }
+
+const struct shopify_action draft_action = {
+    .bind = draft_bind,
+    .unbind = draft_unbind,
+    .deliver = draft_deliver,
+    .confirm = draft_confirm,
+};

@@ -7,18 +7,12 @@
 
 #include <sluice/sluice.h>
 
+#include "actions.h"
 #include "shopify.h"
 
 extern const sl_option draft_params[];
+extern const struct shopify_action draft_action;
 
-/* as sluice.h documents them */
-sl_status draft_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
-void draft_unbind(void *handle);
-sl_status draft_check_action(const sl_values *settings, const sl_values_api *values,
-                             uint32_t action, sl_fail *fail);
-void draft_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
-void draft_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
-                   void *cb_ctx);
 /** At close, when no request is under way any more: what waits for a timer ends. */
 void drafts_close(struct shopify *s);
 

@@ -1,7 +1,7 @@
 /*
  * admin.c - see admin.h.
  */
-#include "admin.h"
+#include "admin/admin.h"
 
 #include <stdio.h>
 #include <stdlib.h>

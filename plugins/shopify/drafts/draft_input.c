@@ -5,7 +5,7 @@
  *    "lines": [{"sku", "quantity"}, {"variant_id", "quantity", "price"},
  *              {"title", "price", "quantity", "sku"}]}
  */
-#include "draft.h"
+#include "drafts/draft.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,0 +1,83 @@
+/*
+ * actions.c - the table of actions, and which of them a route has bound.
+ */
+#include "actions.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "drafts/draft.h"
+#include "shopify.h"
+
+const sl_action shopify_actions[] = {
+    { "draft_order.create", 0, 1, 0, draft_params,
+      "a draft order with a checkout link, of a quote's lines" },
+    { 0 },
+};
+
+/* one for each row above, in its order */
+static const struct shopify_action *const doers[] = {
+    &draft_action,
+};
+
+static_assert(sizeof(doers) / sizeof(*doers) + 1 ==
+                  sizeof(shopify_actions) / sizeof(*shopify_actions),
+              "each action has a doer");
+
+/** What bind() makes. */
+struct bound {
+    const struct shopify_action *action;
+    void *handle; /* the action's own */
+};
+
+sl_status shopify_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
+{
+    struct bound *b = calloc(1, sizeof(*b));
+    sl_status r;
+
+    if (!b)
+        return shopify_fail(fail, SL_E_NO_MEMORY, "out of memory");
+    b->action = doers[in->action];
+    r = b->action->bind(in, &b->handle, fail);
+    if (r < 0) {
+        free(b);
+        return r;
+    }
+    *ret_handle = b;
+    return SL_OK;
+}
+
+void shopify_unbind(void *handle)
+{
+    struct bound *b = handle;
+
+    b->action->unbind(b->handle);
+    free(b);
+}
+
+sl_status shopify_check_action(const sl_values *settings, const sl_values_api *values,
+                               uint32_t action, sl_fail *fail)
+{
+    sl_str version;
+
+    (void)action;
+    if (values->str(settings, "admin.version", &version) == SL_OK)
+        return SL_OK;
+    return shopify_fail(fail, SL_E_INVALID,
+                        "it needs admin: { version: 2026-10, token: ... } to write to the shop");
+}
+
+void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)
+{
+    const struct bound *b = handle;
+
+    b->action->deliver(self, b->handle, batch, done);
+}
+
+void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
+                     void *cb_ctx)
+{
+    const struct bound *b = handle;
+
+    b->action->confirm(self, b->handle, record, cb, cb_ctx);
+}

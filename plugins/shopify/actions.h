@@ -1,0 +1,27 @@
+/*
+ * actions.h - what can be done in a shop. Each action is a room's own; actions.c lists them and
+ * hands every call to the one that the route has bound.
+ */
+#pragma once
+
+#include <sluice/sluice.h>
+
+/** One action. Its functions are those of sl_plugin, as sluice.h documents them. Static storage. */
+struct shopify_action {
+    sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
+    void (*unbind)(void *handle);
+    void (*deliver)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+    void (*confirm)(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
+                    void *cb_ctx);
+};
+
+/** The table of sl_plugin.actions, and its calls. */
+extern const sl_action shopify_actions[];
+
+sl_status shopify_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
+void shopify_unbind(void *handle);
+sl_status shopify_check_action(const sl_values *settings, const sl_values_api *values,
+                               uint32_t action, sl_fail *fail);
+void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
+                     void *cb_ctx);

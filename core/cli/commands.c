@@ -76,7 +76,10 @@ OPTIONS(check_options) = {
     { 0 }
 };
 OPTIONS(reference_options) = {
-    { "plugins", "FOLDER", "where the adapters are (default: as the configuration says)" }, { 0 }
+    { "plugins", "FOLDER", "where the adapters are (default: as the configuration says)" },
+    { "schema", NULL,
+      "as JSON Schema: the adapters' keys, and what the bodies of their actions must be" },
+    { 0 }
 };
 OPTIONS(reload_options) = { { "dry-run", NULL,
                               "say what it would change and what would be held, change nothing" },

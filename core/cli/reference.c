@@ -53,7 +53,10 @@ int command_reference(struct cli *cli)
 
     if (r == EXIT_DONE) {
         struct buf out = { 0 };
-        config_print_references(&out, found, (size_t)cli->argc);
+        if (cli_value(cli, "schema"))
+            config_print_schema(&out, found, (size_t)cli->argc);
+        else
+            config_print_references(&out, found, (size_t)cli->argc);
         fwrite(out.data, 1, out.len, stdout);
         buf_finish(&out);
     }

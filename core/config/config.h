@@ -440,3 +440,6 @@ void config_print_reference(struct buf *out, const sl_plugin *plugin);
 /** The same for several adapters; core's keys of an endpoint and of a route stand with the first.
  *  `conf/sluice.sample.yaml` is made by it. */
 void config_print_references(struct buf *out, const sl_plugin *const *plugins, size_t n);
+/** JSON Schemas of these adapters, under "$defs": {ADAPTER: {settings, actions: {NAME: {to, body}},
+ *  feeds, with}}; `body`: what an action wants, where the adapter says so. */
+void config_print_schema(struct buf *out, const sl_plugin *const *plugins, size_t n);

@@ -638,6 +638,11 @@ typedef struct sl_probe_out {
  *  @since 0.3 */
 typedef void (*sl_report_cb)(void *ctx, sl_status status, sl_str json, sl_str why);
 
+/* ---- what a body must be ------------------------------------------------------------------- */
+
+/** The answer of body_schema(): a JSON object. Borrowed for the call. @since 0.4 */
+typedef void (*sl_schema_cb)(void *ctx, sl_str json);
+
 /* ---- the plugin ---------------------------------------------------------------------------- */
 
 /** An action with a route's parameters, made by bind() when a configuration is checked. */
@@ -822,6 +827,12 @@ typedef struct sl_plugin {
      *  Plugin level: pure. `ret` comes with its size and all else 0. NULL: 200 records.
      *  @since 0.3 */
     void (*comparing)(const void *handle, sl_comparing *ret);
+
+    /** What the body of a record must be for this action (an index into `actions`): a JSON Schema
+     *  (2020-12), told by one call of `cb` before this returns; no call: anything goes, or there is
+     *  no memory. The adapter checks bodies by itself, before it sends anything: this is for people
+     *  and their tools. Plugin level: pure. NULL: no action says. @since 0.4 */
+    void (*body_schema)(uint32_t action, sl_schema_cb cb, void *cb_ctx);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -5,7 +5,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "body_table.h"
 #include "drafts/draft.h"
 #include "shopify.h"
 
@@ -65,6 +67,18 @@ sl_status shopify_check_action(const sl_values *settings, const sl_values_api *v
         return SL_OK;
     return shopify_fail(fail, SL_E_INVALID,
                         "it needs admin: { version: 2026-10, token: ... } to write to the shop");
+}
+
+void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx)
+{
+    const struct body_shape *shape = doers[action]->body;
+    json_t *schema = shape ? body_schema(shape) : NULL;
+    char *text = schema ? json_dumps(schema, JSON_COMPACT) : NULL;
+
+    if (text)
+        cb(cb_ctx, (sl_str){ text, strlen(text) });
+    free(text);
+    json_decref(schema);
 }
 
 void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)

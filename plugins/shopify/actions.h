@@ -6,8 +6,12 @@
 
 #include <sluice/sluice.h>
 
+struct body_shape;
+
 /** One action. Its functions are those of sl_plugin, as sluice.h documents them. Static storage. */
 struct shopify_action {
+    const struct body_shape
+        *body; /* of a record: its deliver() checks it by body_take(); or NULL */
     sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
     void (*unbind)(void *handle);
     void (*deliver)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
@@ -23,5 +27,6 @@ void shopify_unbind(void *handle);
 sl_status shopify_check_action(const sl_values *settings, const sl_values_api *values,
                                uint32_t action, sl_fail *fail);
 void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx);
 void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                      void *cb_ctx);

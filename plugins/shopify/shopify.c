@@ -180,6 +180,7 @@ static const sl_plugin plugin = {
     .check_action = shopify_check_action,
     .can_look_up = shopify_can_look_up,
     .lookup = shopify_lookup,
+    .body_schema = shopify_body_schema,
 };
 
 const sl_plugin *sl_plugin_v0(void)

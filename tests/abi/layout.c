@@ -399,7 +399,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 280);
+CHECK_SIZE(sl_plugin, 288);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -436,6 +436,7 @@ CHECK_OFFSET(sl_plugin, find, 248);
 CHECK_OFFSET(sl_plugin, report, 256);
 CHECK_OFFSET(sl_plugin, compare, 264);
 CHECK_OFFSET(sl_plugin, comparing, 272);
+CHECK_OFFSET(sl_plugin, body_schema, 280);
 /* to here */
 /* clang-format on */
 #endif

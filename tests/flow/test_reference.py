@@ -1,5 +1,6 @@
 """The committed reference of the configuration is what the option tables say, and conf/ loads."""
 
+import json
 import re
 import subprocess
 
@@ -47,6 +48,28 @@ def test_the_reference_names_an_adapter_that_is_not_there():
     done = sluice("reference", "--plugins", BUILD / "plugins", "shopware")
     assert done.returncode == 4 and done.stdout == ""
     assert f"there is no shopware.so in {BUILD / 'plugins'}" in done.stderr
+
+
+def told_schema():
+    told = sluice("reference", "--schema", "--plugins", BUILD / "plugins", *ADAPTERS)
+    assert (told.returncode, told.stderr) == (0, "")
+    return json.loads(told.stdout)["$defs"]
+
+
+def test_the_schemas_know_every_key_and_action_of_the_adapters():
+    schemas = told_schema()
+    every_key = yaml.safe_load(re.sub(r"(?m)^( *)#(?! )", r"\1", SAMPLE.read_text()))
+    assert sorted(schemas) == sorted(ADAPTERS)
+    for adapter in ADAPTERS:
+        settings, sample = schemas[adapter]["settings"]["properties"], every_key["endpoints"][f"my-{adapter}"]
+        assert set(settings) <= set(sample)  # beside them stand the keys that each endpoint may have
+        actions = {one["to"]["action"]: one["to"] for one in every_key["routes"]
+                   if one["to"].get("endpoint") == f"my-{adapter}"}
+        named = schemas[adapter]["actions"]
+        assert set(actions) == {name for name in named if not name.endswith(".cancel") or name in actions}
+        for name, to in actions.items():
+            assert set(named[name]["to"]["properties"]) == set(to) - {"endpoint", "action"}
+            assert set(named[name]["to"].get("required", [])) <= set(to)
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in (ROOT / "conf").glob("*.yaml") if file != SAMPLE))

@@ -81,6 +81,17 @@ void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx)
     json_decref(schema);
 }
 
+void shopify_prepare(void *self, void *handle, const sl_record *record, sl_prepare_cb cb,
+                     void *cb_ctx)
+{
+    const struct bound *b = handle;
+
+    if (b->action->prepare)
+        b->action->prepare(self, b->handle, record, cb, cb_ctx);
+    else
+        cb(cb_ctx, SL_OK, record->body, (sl_str){ 0 });
+}
+
 void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)
 {
     const struct bound *b = handle;
@@ -88,10 +99,27 @@ void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_d
     b->action->deliver(self, b->handle, batch, done);
 }
 
-void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
-                     void *cb_ctx)
+void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
+                    const sl_done *done)
 {
     const struct bound *b = handle;
 
-    b->action->confirm(self, b->handle, record, cb, cb_ctx);
+    if (b->action->resume)
+        b->action->resume(self, b->handle, batch, token, done);
+    else
+        done->finish(done->ctx); /* without an outcome: unknown */
+}
+
+void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
+                     void *cb_ctx)
+{
+    static const char why[] = "it cannot be looked up in the shop whether it was done";
+    const struct bound *b = handle;
+
+    if (b->action->confirm)
+        b->action->confirm(self, b->handle, record, cb, cb_ctx);
+    else
+        cb(cb_ctx, &(sl_confirmed){ .size = sizeof(sl_confirmed),
+                                    .verdict = SL_CONFIRM_UNSURE,
+                                    .why = { why, sizeof(why) - 1 } });
 }

@@ -14,7 +14,14 @@ struct shopify_action {
         *body; /* of a record: its deliver() checks it by body_take(); or NULL */
     sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
     void (*unbind)(void *handle);
+    /** NULL: the body is the request. */
+    void (*prepare)(void *self, void *handle, const sl_record *record, sl_prepare_cb cb,
+                    void *cb_ctx);
     void (*deliver)(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+    /** NULL: it stores no checkpoints. */
+    void (*resume)(void *self, void *handle, const sl_batch *batch, sl_str token,
+                   const sl_done *done);
+    /** NULL: it cannot be asked; a person decides. */
     void (*confirm)(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                     void *cb_ctx);
 };
@@ -26,7 +33,11 @@ sl_status shopify_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
 void shopify_unbind(void *handle);
 sl_status shopify_check_action(const sl_values *settings, const sl_values_api *values,
                                uint32_t action, sl_fail *fail);
+void shopify_prepare(void *self, void *handle, const sl_record *record, sl_prepare_cb cb,
+                     void *cb_ctx);
 void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
+void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
+                    const sl_done *done);
 void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx);
 void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                      void *cb_ctx);

@@ -134,6 +134,7 @@ static void load_document(struct load *l, const struct yaml_node *root)
         return;
     }
     load_top(l, root);
+    templates_expand(l, root);
     load_endpoints(l, yaml_get(root, STR("endpoints")));
     load_groups(l, yaml_get(root, STR("groups")));
     load_routes(l, yaml_get(root, STR("routes")));

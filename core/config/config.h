@@ -91,6 +91,7 @@ struct conf_feed {
 struct conf_endpoint {
     char *name;
     char *adapter;
+    char *template; /* that it is made of; NULL: none */
     const sl_plugin *plugin;
     sl_values *settings; /* the adapter's own settings */
     uint64_t
@@ -221,7 +222,15 @@ struct conf_group {
     size_t index; /* in config.groups */
 };
 
-enum target_kind { TARGET_SEND, TARGET_HOLD, TARGET_DEAD, TARGET_DROP, TARGET_GROUP };
+/** ORIGIN: where the event's subject is from. */
+enum target_kind {
+    TARGET_SEND,
+    TARGET_HOLD,
+    TARGET_DEAD,
+    TARGET_DROP,
+    TARGET_GROUP,
+    TARGET_ORIGIN
+};
 
 struct conf_target {
     enum target_kind kind;
@@ -229,12 +238,14 @@ struct conf_target {
     struct conf_endpoint *endpoint; /* for SEND */
     uint32_t action;                /* index into plugin->actions */
     sl_values *params;
-    void *handle;                /* what bind() made; = params when the plugin has no bind */
-    bool bound;                  /* bind() made the handle: unbind() gets it */
-    char *text;                  /* HOLD: the hold's type; DEAD: the reason */
-    struct conf_hold *hold;      /* HOLD */
-    struct conf_group *group;    /* GROUP, and SEND of a member: the group; else NULL */
-    struct conf_target *members; /* GROUP: own; a SEND for each of group->members, in order */
+    void *handle;             /* what bind() made; = params when the plugin has no bind */
+    bool bound;               /* bind() made the handle: unbind() gets it */
+    char *text;               /* HOLD: the hold's type; DEAD: the reason */
+    struct conf_hold *hold;   /* HOLD */
+    struct conf_group *group; /* GROUP, and SEND of a member: the group; else NULL */
+    /* own; GROUP: a SEND for each of group->members, in order; ORIGIN: for each endpoint that an
+     * event may be from */
+    struct conf_target *members;
     size_t n_members;
     struct conf_retry retry; /* SEND: the route's, over this endpoint's, over the default */
     bool has_retry;          /* it was settled: always, but in a configuration made by hand */

@@ -310,6 +310,7 @@ void endpoint_finish(struct conf_endpoint *e)
 {
     free(e->name);
     free(e->adapter);
+    free(e->template);
     free(e->ca_file);
     free(e->status_url);
     if (e->status_secret)

@@ -1,5 +1,6 @@
 /*
- * load.h - what the parts of one load share: config.c, endpoints.c, groups.c, routes.c.
+ * load.h - what the parts of one load share: config.c, templates.c, endpoints.c, groups.c,
+ * routes.c.
  */
 #pragma once
 
@@ -22,6 +23,10 @@ struct load {
 
 /** [a-z0-9][a-z0-9-]{0,62} */
 bool name_is_valid(sl_str name);
+
+/** Of the whole document: fill endpoints in from their templates, and write out `from` of routes
+ *  that name one. Nothing below knows of templates. */
+void templates_expand(struct load *l, const struct yaml_node *root);
 
 void load_endpoints(struct load *l, const struct yaml_item *endpoints); /* NULL: there are none */
 void load_groups(struct load *l, const struct yaml_item *groups);       /* NULL: there are none */
@@ -122,3 +127,12 @@ void targets_check_keys(struct targets *t);
 /** Read the parameters and bind the actions. */
 void targets_bind(struct targets *t);
 void targets_finish(struct targets *t);
+
+/** The nearest `action`: of the case, of `to`, of the route. NULL: none is given. */
+const struct yaml_item *target_action(const struct targets *t, const struct draft *d);
+/** One target that sends; `g`: as a member of this group. False with a mistake. */
+bool target_send(struct targets *t, struct conf_target *target, struct draft *d,
+                 struct conf_endpoint *e, struct conf_group *g);
+/** origin.c: one of the endpoints that can do the action, of a template if one is named. */
+void target_origin(struct targets *t, struct conf_target *target, struct draft *d,
+                   const struct yaml_item *origin);

@@ -208,6 +208,9 @@ const struct field options_endpoint[] = {
       MEMBER(struct conf_endpoint, max_body) },
     { { "limits.answer", SL_OPT_SIZE, 0, "16MiB", KIB, GIB, NULL, "largest answer" },
       MEMBER(struct conf_endpoint, max_answer) },
+    { { "template", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+        "its keys are this endpoint's as well, where it has none of its own" },
+      MEMBER(struct conf_endpoint, template) },
     { { "status.url", SL_OPT_URL, 0, NULL, 0, 0, NULL,
         "whoever sent an event asks here what becomes of it: the intake's public address, such as https://hooks.example.com" },
       MEMBER(struct conf_endpoint, status_url) },
@@ -261,7 +264,7 @@ const struct field options_route[] = {
         "a name of a-z, 0-9 and '-' that no other route has" },
       MEMBER(struct conf_route, name) },
     { { "from.endpoint", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
-        "the endpoint whose events it takes" },
+        "the endpoint whose events it takes; template: NAME instead takes those of all its endpoints" },
       MEMBER(struct conf_route, from_endpoint) },
     { { "from.topic", OPT_TEXTS, SL_OPT_REQUIRED, "[]", 0, 0, NULL, /* given, but perhaps empty */
         "a topic such as orders/create, a beginning such as orders/*, or a list; [] for a fallback" },
@@ -343,16 +346,15 @@ const struct field options_route[] = {
     { { NULL }, BY_HAND },
 };
 
-const char *const keys_top[] = { "endpoints", "groups", "routes", NULL };
+const char *const keys_top[] = { "templates", "endpoints", "groups", "routes", NULL };
 const char *const keys_endpoint[] = { "adapter", "feeds", NULL };
 const char *const keys_feed[] = { "kind", NULL };
 const char *const keys_group[] = { "members", NULL };
 const char *const keys_route[] = { "to", "action", "hold", "fallback", "overtakes", "with", NULL };
-const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases",
-                                "else",     "hold",  "dead",   "drop",   NULL };
+const char *const keys_to[] = { "endpoint", "group", "action", "choose", "cases", "else",
+                                "hold",     "dead",  "drop",   "origin", NULL };
 
 const char *const keys_route_later[] = { "shadow", "batch", NULL };
-const char *const keys_to_later[] = { "origin", NULL };
 
 /* clang-format on */
 

@@ -29,7 +29,7 @@ static inline struct table table_of_fields(const struct field *f)
 extern const char *const keys_top[],
     *const keys_endpoint[], *const keys_feed[], *const keys_group[], *const keys_route[];
 extern const char *const keys_to[]; /* of a target, and of a route's `to` */
-extern const char *const keys_route_later[], *const keys_to_later[];
+extern const char *const keys_route_later[];
 
 /** Copy each value to its member of `base`: texts become own C strings (NULL when there is none),
  *  an enum that goes into an int its index. Values that were not given stay as they are. */

@@ -245,6 +245,9 @@ static void print_block(const struct page *p, sl_str prefix, unsigned depth)
 
 /* ---- the parts of the file ---- */
 
+#define TEMPLATES_HEAD                                                                              \
+    "\n# What several endpoints have in common: any key of an endpoint, and in its texts ${name}, " \
+    "which\n# is the endpoint's name.\n#templates: { my-template: { timeout: { total: 30s } } }\n"
 #define ENDPOINTS_HEAD "\n# One entry for each system that sends or receives.\nendpoints:\n"
 #define GROUPS_HEAD \
     "\n# Endpoints that can do the same job: one of them gets each delivery.\ngroups:\n"
@@ -285,8 +288,9 @@ static void print_feeds(struct buf *out, const sl_plugin *plugin)
 
 static void print_endpoint(struct buf *out, const sl_plugin *plugin, bool all)
 {
+    static const char *const skip[] = { "template", NULL };
     const char *name = plugin ? plugin->name : "adapter";
-    struct page page = { .out = out };
+    struct page page = { .out = out, .skip = skip };
 
     page.tables[0] = table_of(plugin ? plugin->settings : NULL);
     if (all)
@@ -295,6 +299,10 @@ static void print_endpoint(struct buf *out, const sl_plugin *plugin, bool all)
     if (plugin && plugin->help)
         buf_printf(out, "    # %s\n", plugin->help);
     buf_printf(out, "    adapter: %s\n", name);
+    if (all)
+        buf_cstr(out,
+                 "    # a template, whose keys it has beside its own\n"
+                 "    #template: my-template\n");
     print_block(&page, STR(""), 2);
     if (!all)
         buf_cstr(out, "    # and every key that the first endpoint has beside its adapter's own\n");
@@ -309,6 +317,7 @@ static void print_target(struct buf *out, const char *endpoint, const sl_action 
     page.tables[0] = table_of(action ? action->params : NULL);
     buf_cstr(out,
              "    # where to: an endpoint and its action; or { group: NAME, action: ... };\n"
+             "    # or origin, with an action: the endpoint that the event's subject is from;\n"
              "    # or { choose: JQ, cases: { VALUE: { endpoint: NAME } }, else: ... };\n"
              "    # or { hold: TYPE }, { dead: REASON }, { drop: true }\n"
              "    to:\n");
@@ -498,7 +507,7 @@ void config_print_references(struct buf *out, const sl_plugin *const *plugins, s
         print_sketch(out);
         return;
     }
-    buf_cstr(out, ENDPOINTS_HEAD);
+    buf_cstr(out, TEMPLATES_HEAD ENDPOINTS_HEAD);
     for (size_t i = 0; i < n; i++) {
         buf_cstr(out, i ? "\n" : "");
         print_endpoint(out, plugins[i], i == 0);

@@ -44,8 +44,7 @@ static void list_actions(const sl_plugin *p, struct buf *out)
             buf_printf(out, "%s%s", out->len ? ", " : "", p->actions[i].name);
 }
 
-/* The nearest `action`: of the case, of `to`, of the route. NULL: none is given. */
-static const struct yaml_item *given_action(const struct targets *t, const struct draft *d)
+const struct yaml_item *target_action(const struct targets *t, const struct draft *d)
 {
     const struct yaml_node *maps[] = { d->item->value, t->to->value, t->item->value };
 
@@ -98,7 +97,7 @@ static void report_action(struct targets *t, const struct draft *d, const struct
 static int find_action(struct targets *t, const struct draft *d, const struct conf_endpoint *e,
                        const struct conf_group *g)
 {
-    const struct yaml_item *given = given_action(t, d);
+    const struct yaml_item *given = target_action(t, d);
     const sl_action *actions = e->plugin->actions;
     int only = -1; /* of those a route may have */
 
@@ -131,9 +130,8 @@ static void add_table(struct targets *t, struct table table)
     t->tables[t->n_tables++] = table;
 }
 
-/** One target that sends; `g`: as a member of this group. False with a mistake. */
-static bool fill_send(struct targets *t, struct conf_target *target, struct draft *d,
-                      struct conf_endpoint *e, struct conf_group *g)
+bool target_send(struct targets *t, struct conf_target *target, struct draft *d,
+                 struct conf_endpoint *e, struct conf_group *g)
 {
     int action = e->plugin ? find_action(t, d, e, g) : -1;
     struct table params;
@@ -171,7 +169,7 @@ static void find_send(struct targets *t, struct conf_target *target, struct draf
 {
     struct conf_endpoint *e = load_endpoint_named(t->load, endpoint->value);
 
-    if (!e || !fill_send(t, target, d, e, NULL))
+    if (!e || !target_send(t, target, d, e, NULL))
         t->open = true;
 }
 
@@ -215,7 +213,7 @@ static void find_members(struct targets *t, struct conf_target *target, struct d
     for (size_t i = 0; i < g->n_members; i++) {
         struct conf_target *m = &target->members[target->n_members];
 
-        if (fill_send(t, m, d, g->members[i].endpoint, g))
+        if (target_send(t, m, d, g->members[i].endpoint, g))
             target->n_members++;
         else
             t->open = true;
@@ -247,13 +245,14 @@ static void find_drop(struct targets *t, struct conf_target *target, const struc
     report_node(&t->load->rd, drop->value, "\"drop\" wants true, found %s", found);
 }
 
-#define FORMS \
-    "{ endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or { drop: true }"
+#define FORMS                                                                           \
+    "{ endpoint: NAME }, { group: NAME }, origin, { hold: TYPE }, { dead: REASON } or " \
+    "{ drop: true }"
 
 static void find_target(struct targets *t, struct conf_target *target, struct draft *d)
 {
-    static const char *const forms[] = { "endpoint", "hold", "dead", "drop", "group" };
-    const struct yaml_item *items[5], *found = NULL;
+    static const char *const forms[] = { "endpoint", "hold", "dead", "drop", "group", "origin" };
+    const struct yaml_item *items[6], *found = NULL;
     size_t n = 0;
     char what[96];
 
@@ -263,7 +262,7 @@ static void find_target(struct targets *t, struct conf_target *target, struct dr
         t->open = true;
         return;
     }
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 6; i++) {
         items[i] = yaml_get(d->item->value, str_of(forms[i]));
         found = items[i] ? items[i] : found;
         n += items[i] != NULL;
@@ -282,6 +281,8 @@ static void find_target(struct targets *t, struct conf_target *target, struct dr
         find_drop(t, target, items[3]);
     else if (items[4])
         find_members(t, target, d, items[4]);
+    else if (items[5])
+        target_origin(t, target, d, items[5]);
     if (n == 1 && items[1]) {
         target->kind = TARGET_HOLD;
         target->hold = load_hold(t->load, items[1], true);
@@ -304,7 +305,7 @@ static void read_choose(struct targets *t, const struct yaml_item *choose)
 /* Beside `choose` stand cases and else, not a target. */
 static void refuse_beside(struct targets *t)
 {
-    static const char *const names[] = { "endpoint", "group", "hold", "dead", "drop" };
+    static const char *const names[] = { "endpoint", "group", "origin", "hold", "dead", "drop" };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const struct yaml_item *item = yaml_get(t->to->value, str_of(names[i]));
@@ -324,6 +325,15 @@ static void add_target(struct targets *t, const struct yaml_item *item, const ch
     t->drafts[r->n_targets++].item = item;
 }
 
+/** `to: origin` is short for { origin: true }. */
+static void write_origin_out(const struct yaml_node *map, sl_str key)
+{
+    const struct yaml_item *item = yaml_get(map, key);
+
+    if (item && item->value->kind == YAML_TEXT && str_eq(item->value->text, STR("origin")))
+        yaml_wrap(map, item->key.ptr, "origin");
+}
+
 static void find_choice(struct targets *t, const struct yaml_item *choose)
 {
     const struct yaml_item *cases = yaml_get(t->to->value, STR("cases"));
@@ -341,8 +351,11 @@ static void find_choice(struct targets *t, const struct yaml_item *choose)
     t->open = t->open || n == 0 || !other;
     t->route->targets = mem_array(n + 1, sizeof(*t->route->targets));
     t->drafts = mem_array(n + 1, sizeof(*t->drafts));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        write_origin_out(cases->value, cases->value->items[i].key);
         add_target(t, &cases->value->items[i], cases->value->items[i].key.ptr);
+    }
+    write_origin_out(t->to->value, STR("else"));
     if (other)
         add_target(t, other, NULL);
 }
@@ -438,7 +451,8 @@ static void find_fallback_target(struct targets *t, const struct yaml_item *endp
         t->fallback.alone = first->endpoint->plugin != e->plugin;
         if (g)
             find_members(t, target, &t->fallback, group);
-        good = g ? target->n_members == g->n_members : fill_send(t, target, &t->fallback, e, NULL);
+        good = g ? target->n_members == g->n_members
+                 : target_send(t, target, &t->fallback, e, NULL);
     }
     t->open = open; /* its own keys alone are not known */
     if (good) {
@@ -506,6 +520,7 @@ void targets_find(struct targets *t, struct load *l, struct conf_route *r,
 
     *t = (struct targets){ .load = l, .route = r, .item = route };
     add_table(t, table_of_fields(options_route));
+    write_origin_out(route->value, STR("to"));
     t->to = yaml_get(route->value, STR("to"));
     if (!t->to || t->to->value->kind != YAML_MAP) {
         if (t->to)
@@ -530,9 +545,8 @@ void targets_find(struct targets *t, struct load *l, struct conf_route *r,
 
 /* ---- keys ---- */
 
-static const char *const keys_case[] = {
-    "endpoint", "group", "action", "hold", "dead", "drop", NULL
-};
+static const char *const keys_case[] = { "endpoint", "group", "origin", "action",
+                                         "hold",     "dead",  "drop",   NULL };
 
 static void check_fallback_keys(struct targets *t)
 {
@@ -550,7 +564,6 @@ void targets_check_keys(struct targets *t)
     struct keys keys = { .tables = t->tables + 1, /* not the route's own */
                          .n_tables = t->n_tables - 1,
                          .others = keys_to,
-                         .later = keys_to_later,
                          .open = t->open };
 
     if (!t->to)
@@ -560,11 +573,10 @@ void targets_check_keys(struct targets *t)
     for (size_t i = 0; i < t->route->n_targets; i++) {
         struct draft *d = &t->drafts[i];
         enum target_kind kind = t->route->targets[i].kind;
-        bool sends = kind == TARGET_SEND || kind == TARGET_GROUP;
+        bool sends = kind == TARGET_SEND || kind == TARGET_GROUP || kind == TARGET_ORIGIN;
         struct keys own = { .tables = d->params,
                             .n_tables = d->n_params,
                             .others = keys_case,
-                            .later = keys_to_later,
                             .open = sends && !d->n_params };
 
         if (d->item != t->to)
@@ -632,7 +644,7 @@ void targets_bind(struct targets *t)
     for (size_t i = 0; i < t->route->n_targets; i++) {
         struct conf_target *target = &t->route->targets[i];
 
-        if (target->kind == TARGET_GROUP)
+        if (target->kind == TARGET_GROUP || target->kind == TARGET_ORIGIN)
             bind_members(t, target, &t->drafts[i]);
         else if (t->drafts[i].n_params)
             bind_one(t, target, &t->drafts[i]);

@@ -328,6 +328,7 @@ static void pieces_from(struct routing *rt, const struct conf_route *r, const st
             struct piece *p = piece_add(rt, r);
             p->key = key;
             p->target = choose_target(r, choice);
+            origin_find(rt, p);
             p->body = mem_dup(m->outputs[i + 2]);
             p->body_len = m->outputs[i + 2].len;
         }
@@ -511,6 +512,7 @@ void routing_run(struct routing *rt)
         p->target = &route->targets[0];
         p->body = mem_dup(e->body);
         p->body_len = e->body.len;
+        origin_find(rt, p);
     }
     rt->n_run = runs.n;
     if (!rt->no_memory && runs.n > 0)

@@ -131,6 +131,10 @@ void remap_routed(struct remap *m, uint64_t first_num, int status);
  *  follows from a delivery of that time, though it is learned only now that it had arrived. */
 bool routing_restored(const struct routing *rt);
 
+/* origin.c */
+/** Where the target is the event's origin: which endpoint that is, or the piece is an error. */
+void origin_find(struct routing *rt, struct piece *p);
+
 void piece_free(struct piece *p); /* what it owns */
 /* router.c */
 void routing_end(struct routing *rt); /* it is over: the next of its subject may begin */

@@ -833,6 +833,10 @@ typedef struct sl_plugin {
      *  no memory. The adapter checks bodies by itself, before it sends anything: this is for people
      *  and their tools. Plugin level: pure. NULL: no action says. @since 0.4 */
     void (*body_schema)(uint32_t action, sl_schema_cb cb, void *cb_ctx);
+    /** Is this subject, "order:acme.myshopify.com/450789469", one of this endpoint's? For routes
+     * that lead `to: origin`. Pure and quick: asked while an event is routed. NULL: only events
+     * that came from the endpoint are its own. @since 0.4 */
+    int (*owns)(void *self, sl_str subject);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -157,6 +157,18 @@ out:
     return r;
 }
 
+/* "order:acme.myshopify.com/450789469", "shop:acme.myshopify.com" */
+static int shopify_owns(void *self, sl_str subject)
+{
+    const struct shopify *s = self;
+    const char *colon = subject.len ? memchr(subject.ptr, ':', subject.len) : NULL;
+    size_t at = colon ? (size_t)(colon - subject.ptr) + 1 : subject.len;
+
+    return subject.len >= at + s->shop.len &&
+           memcmp(subject.ptr + at, s->shop.ptr, s->shop.len) == 0 &&
+           (subject.len == at + s->shop.len || subject.ptr[at + s->shop.len] == '/');
+}
+
 static const sl_ack ack = { .size = sizeof(ack), .status = 200 };
 
 static const sl_plugin plugin = {
@@ -183,6 +195,7 @@ static const sl_plugin plugin = {
     .can_look_up = shopify_can_look_up,
     .lookup = shopify_lookup,
     .body_schema = shopify_body_schema,
+    .owns = shopify_owns,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -399,7 +399,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 288);
+CHECK_SIZE(sl_plugin, 296);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -437,6 +437,7 @@ CHECK_OFFSET(sl_plugin, report, 256);
 CHECK_OFFSET(sl_plugin, compare, 264);
 CHECK_OFFSET(sl_plugin, comparing, 272);
 CHECK_OFFSET(sl_plugin, body_schema, 280);
+CHECK_OFFSET(sl_plugin, owns, 288);
 /* to here */
 /* clang-format on */
 #endif

@@ -250,7 +250,7 @@ static void routes_are_checked_to_the_last_key(void **state)
         "name, from, when, split, map, priority, reconciliation, owner ...\n");
     expect(
         ENDS "- { name: a, " FROM "to: { hold: a, drop: true } }\n",
-        "6:65: a target is one of { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "
+        "6:65: a target is one of { endpoint: NAME }, { group: NAME }, origin, { hold: TYPE }, { dead: REASON } or "
         "{ drop: true }, not two at once\n");
     expect(ENDS "- { name: a, " FROM "to: { hold: Not A Name } }\n",
            "6:62: \"hold\" wants the type of the hold, a name such as fraud or unmapped-sku, found "
@@ -259,7 +259,7 @@ static void routes_are_checked_to_the_last_key(void **state)
            "6:62: \"drop\" wants true, found \"maybe\"\n");
     expect(
         ENDS "- { name: a, " FROM "}\n",
-        "6:3: \"to\" is missing: { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "
+        "6:3: \"to\" is missing: { endpoint: NAME }, { group: NAME }, origin, { hold: TYPE }, { dead: REASON } or "
         "{ drop: true }\n");
     expect(ENDS "- 5\n", "6:3: a route is a mapping, found \"5\"\n");
 }
@@ -303,7 +303,7 @@ static void choices_are_checked(void **state)
     (void)state;
     expect(
         ENDS "- { name: a, " FROM "to: { cases: {} , else: { drop: true } } }\n",
-        "6:50: the target is missing: { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or "
+        "6:50: the target is missing: { endpoint: NAME }, { group: NAME }, origin, { hold: TYPE }, { dead: REASON } or "
         "{ drop: true }\n"
         "6:56: \"cases\" needs \"choose\" beside it, the jq program that chooses\n"
         "6:68: \"else\" needs \"choose\" beside it, the jq program that chooses\n");
@@ -323,11 +323,11 @@ static void choices_are_checked(void **state)
         "      x: { endpoint: byron }\n"
         "      z: byron\n"
         "    else: { endpoint: byrom }\n",
-        "11:29: unknown key \"object\"; allowed here: endpoint, group, action, hold, dead, drop, urgent\n"
+        "11:29: unknown key \"object\"; allowed here: endpoint, group, origin, action, hold, dead, drop, urgent\n"
         "12:12: \"hold\" wants the type of the hold, a name such as fraud or unmapped-sku, "
         "found nothing\n"
         "13:7: \"x\" is given twice; the first is on line 11\n"
-        "14:10: a target is { endpoint: NAME }, { group: NAME }, { hold: TYPE }, { dead: REASON } or { drop: true "
+        "14:10: a target is { endpoint: NAME }, { group: NAME }, origin, { hold: TYPE }, { dead: REASON } or { drop: true "
         "}, found \"byron\"\n"
         "15:23: unknown endpoint \"byrom\"; did you mean \"byron\"?\n");
 }

@@ -91,6 +91,13 @@ static void fake_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void
     c->ctx = ctx;
 }
 
+static int fake_owns(void *self, sl_str subject)
+{
+    struct fake *f = self;
+
+    return f->owns && str_eq(subject, str_of(f->owns));
+}
+
 uint32_t rig_compares_at_once;
 uint64_t rig_compares_bytes;
 
@@ -227,6 +234,7 @@ static const sl_plugin plugin = {
     .confirm = fake_confirm,
     .row_key = fake_row_key,
     .lookup = fake_lookup,
+    .owns = fake_owns,
     .feeds = feeds,
     .poll = fake_poll,
     .compare = fake_compare,

@@ -51,6 +51,7 @@ struct fake { /* an adapter's instance */
     unsigned prepares_without_memory; /* so many from now on say so */
     uint64_t records;                 /* handed to deliver() */
     uint32_t auto_kind;               /* not 0: deliver() answers at once with it */
+    const char *owns;                 /* the one subject that is its own; NULL: none */
     char log[8192];                   /* names delivered, each with a blank */
 };
 

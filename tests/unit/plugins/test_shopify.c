@@ -213,6 +213,25 @@ static void every_published_signature_is_accepted(void **state)
 
 /* ---- settings ------------------------------------------------------------------------------ */
 
+static void its_own_subjects_are_those_of_its_shop(void **state)
+{
+    static const char *const own[] = { "order:" SHOP "/450789469", "shop:" SHOP,
+                                       "inventory_level:" SHOP "/1/2" };
+    static const char *const others[] = { "order:acme2.myshopify.com/1",
+                                          "order:" SHOP ".evil/1",
+                                          "order:x" SHOP "/1",
+                                          "order:",
+                                          "order:other.example/" SHOP "/",
+                                          "",
+                                          SHOP "/1" };
+    struct fixture *x = *state;
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        CHECK(plugin->owns(x->self, (sl_str){ own[i], strlen(own[i]) }));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        CHECK(!plugin->owns(x->self, (sl_str){ others[i], strlen(others[i]) }));
+}
+
 static void a_shop_that_is_not_a_permanent_domain_is_refused(void **state)
 {
     static const char *const wrong[] = { "shop.example",        "https://acme.myshopify.com",
@@ -358,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_missing_double_or_odd_topic_is_malformed),
         cmocka_unit_test(a_webhook_of_another_shop_is_named_as_misrouted),
         cmocka_unit_test(every_published_signature_is_accepted),
+        cmocka_unit_test(its_own_subjects_are_those_of_its_shop),
         cmocka_unit_test(a_shop_that_is_not_a_permanent_domain_is_refused),
         cmocka_unit_test(an_empty_secret_does_not_open),
         cmocka_unit_test(an_order_is_asked_for_by_its_id_and_given_byte_for_byte),

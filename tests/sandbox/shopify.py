@@ -42,6 +42,42 @@ def triggered_now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def webhook_headers(body, topic, secret, shop, api_version, name=None, webhook_id=None, event_id=None,
+                    triggered_at=None, signature=None, test=False):
+    """What the platform sends with a body; the last four are the switches of a bad day."""
+    out = {
+        "X-Shopify-Topic": topic,
+        "X-Shopify-Hmac-Sha256": signature or sign(secret, body),
+        "X-Shopify-Shop-Domain": shop,
+        "X-Shopify-API-Version": api_version,
+        "X-Shopify-Webhook-Id": webhook_id or str(uuid.uuid4()),
+        "X-Shopify-Triggered-At": triggered_at or triggered_now(),
+        "X-Shopify-Event-Id": event_id or str(uuid.uuid4()),
+        "Content-Type": "application/json",
+        "User-Agent": "Shopify-Captain-Hook",
+        "Accept": "*/*",
+        "Accept-Encoding": "gzip;q=1.0,deflate;q=0.6,identity;q=0.3",
+    }
+    if name:
+        out["X-Shopify-Name"] = name
+    if test:
+        out["X-Shopify-Test"] = "true"
+    return out
+
+
+async def post_once(session, url, body, headers):
+    """One POST: {"at", "status" or None, "error", "ms"}. A redirect is not followed."""
+    begun, entry = time.monotonic(), {"at": now_ms(), "status": None, "error": None}
+    try:
+        async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            await response.read()
+            entry["status"] = response.status
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as wrong:
+        entry["error"] = type(wrong).__name__
+    entry["ms"] = round((time.monotonic() - begun) * 1000, 2)
+    return entry
+
+
 class Delivery:
     """One webhook to one URL, over all its attempts."""
 
@@ -88,27 +124,9 @@ class ShopifySender:
     async def __aexit__(self, *unused):
         await self.session.close()
 
-    def headers(self, body, topic, webhook_id=None, event_id=None, triggered_at=None, secret=None,
-                signature=None, test=False):
-        """What the platform sends with a body; the rest are the switches of a bad day."""
-        out = {
-            "X-Shopify-Topic": topic,
-            "X-Shopify-Hmac-Sha256": signature or sign(secret or self.secret, body),
-            "X-Shopify-Shop-Domain": self.shop,
-            "X-Shopify-API-Version": self.api_version,
-            "X-Shopify-Webhook-Id": webhook_id or str(uuid.uuid4()),
-            "X-Shopify-Triggered-At": triggered_at or triggered_now(),
-            "X-Shopify-Event-Id": event_id or str(uuid.uuid4()),
-            "Content-Type": "application/json",
-            "User-Agent": "Shopify-Captain-Hook",
-            "Accept": "*/*",
-            "Accept-Encoding": "gzip;q=1.0,deflate;q=0.6,identity;q=0.3",
-        }
-        if self.name:
-            out["X-Shopify-Name"] = self.name
-        if test:
-            out["X-Shopify-Test"] = "true"
-        return out
+    def headers(self, body, topic, secret=None, **switches):
+        return webhook_headers(body, topic, secret=secret or self.secret, shop=self.shop,
+                               api_version=self.api_version, name=self.name, **switches)
 
     async def send(self, body, topic="orders/create", tag=None, lower_case=False, drop=(), retry=True,
                    **switches):
@@ -139,15 +157,7 @@ class ShopifySender:
 
     async def attempt(self, delivery, headers):
         """One POST. True for a 2xx; a redirect is not followed, and is a failure."""
-        begun, entry = time.monotonic(), {"at": now_ms(), "status": None, "error": None}
-        try:
-            async with self.session.post(self.url, data=delivery.body, headers=headers,
-                                         allow_redirects=False) as response:
-                await response.read()
-                entry["status"] = response.status
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as wrong:
-            entry["error"] = type(wrong).__name__
-        entry["ms"] = round((time.monotonic() - begun) * 1000, 2)
+        entry = await post_once(self.session, self.url, delivery.body, headers)
         delivery.attempts.append(entry)
         good = entry["status"] is not None and 200 <= entry["status"] < 300
         self.failures_in_row = 0 if good else self.failures_in_row + 1

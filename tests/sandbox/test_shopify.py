@@ -13,9 +13,9 @@ import uuid
 from decimal import Decimal
 
 import pytest
-from aiohttp import web
 
 from sandbox.client import Process, request
+from sandbox.hook_receiver import Receiver
 from sandbox.orders import BYRON, DATA, NORD, UNMAPPED, OrderFactory
 from sandbox.shopify import RETRY_S, ShopifySender, send_orders, sign
 
@@ -43,35 +43,6 @@ def test_signatures_are_the_published_ones(vector):
     assert sign(vector["secret"], body) == vector["hmac"]
     if "previous_secret" in vector:
         assert sign(vector["previous_secret"], body) == vector["hmac_with_previous_secret"]
-
-
-class Receiver:
-    """A receiver that answers as told and keeps what it got."""
-
-    def __init__(self, answers=()):
-        self.answers = list(answers)
-        self.got = []
-        self.lines = set()
-
-    async def take(self, request):
-        self.got.append((request.raw_headers, request.headers, await request.read()))
-        self.lines.add(request.transport.get_extra_info("peername"))
-        answer = self.answers.pop(0) if self.answers else 200
-        if answer == "hang":
-            await asyncio.sleep(30)
-        return web.Response(status=answer, headers={"Location": "/elsewhere"} if answer == 302 else None)
-
-    async def __aenter__(self):
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self.take)
-        self.runner = web.AppRunner(app, access_log=None)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0, shutdown_timeout=0.1).start()
-        self.url = f"http://127.0.0.1:{self.runner.addresses[0][1]}/in/shop"
-        return self
-
-    async def __aexit__(self, *unused):
-        await self.runner.cleanup()
 
 
 def deliver(answers=(), switches=None, body=b'{"id":9007199254740993}', **options):

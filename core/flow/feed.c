@@ -19,6 +19,7 @@
 #define FIRST_MS   INT64_C(10000) /* after the first failure; doubles */
 #define LONGEST_MS (10 * MINUTE_MS)
 #define QUESTIONS  (UINT64_C(1) << 62) /* above the numbers of deliveries */
+#define HURRY_MS   MINUTE_MS           /* a sweep begins no sooner after its last beginning */
 
 /* ---- when ---- */
 
@@ -71,6 +72,7 @@ const char *feed_closed_for(const struct lane *l)
 static void begin(struct feed *d, int64_t now)
 {
     d->look_ms = 0;
+    d->hurry_ms = 0;
     d->waits = NULL;
     d->began_ms = now;
     d->last_rows = d->last_known = 0;
@@ -128,6 +130,34 @@ static void tick_soon(struct flow *f)
 {
     if (!f->closing)
         uv_timer_start(&f->feed_timer, on_tick, 0, 0);
+}
+
+static bool is_sweep(const struct feed *d)
+{
+    return d->lane->conf->plugin->feeds[d->conf->kind].flags & SL_FEED_SWEEP;
+}
+
+void lane_poll_soon(struct lane *l, int64_t ms)
+{
+    struct feed *d, *tmp;
+    int64_t now = clock_wall_ms();
+    bool sooner = false;
+
+    HASH_ITER (hh, l->flow->feeds, d, tmp) {
+        int64_t at = now + (ms < 1000 ? 1000 : ms);
+
+        if (d->lane != l || !d->conf || d->conf->at_minute >= 0 || d->failures || !is_sweep(d))
+            continue;
+        if (at < d->began_ms + HURRY_MS)
+            at = d->began_ms + HURRY_MS;
+        d->hurry_ms = d->poll && (!d->hurry_ms || at < d->hurry_ms) ? at : d->hurry_ms;
+        if (!d->read || d->poll || d->next_ms <= at)
+            continue;
+        d->next_ms = at;
+        sooner = true;
+    }
+    if (sooner)
+        tick_soon(l->flow);
 }
 
 /* ---- what is written down ---- */
@@ -225,6 +255,8 @@ void feed_polled(struct feed *d, const struct polled *p)
         d->failures = 0;
         d->good_ms = now;
         d->next_ms = feed_next(d->conf, d->began_ms, now);
+        if (d->hurry_ms && d->next_ms > d->hurry_ms)
+            d->next_ms = d->hurry_ms;
         if (p->after_ms > 0 && d->next_ms < now + p->after_ms)
             d->next_ms = now + p->after_ms;
         if (d->conf->at_minute >= 0 || now - d->written_ms >= WRITTEN_MS)
@@ -287,6 +319,9 @@ static void on_facts(void *ctx, int status, const struct store_state *states, si
             continue;
         d->read = true;
         d->next_ms = feed_next(d->conf, d->began_ms, d->began_ms ? d->began_ms : now);
+        /* nobody took what came while there was no process: it is looked for at once */
+        if (is_sweep(d) && d->conf->at_minute < 0 && d->next_ms > now)
+            d->next_ms = now;
     }
     tick_soon(f);
 }

@@ -30,6 +30,7 @@ struct feed {
     int64_t began_ms, ended_ms;   /* of the last poll; 0: there was none */
     int64_t good_ms;              /* the last one that went well ended */
     int64_t next_ms;              /* the next one is due */
+    int64_t hurry_ms;             /* lane_poll_soon() while it was polled: due then; 0: no */
     int64_t look_ms;              /* it is due and cannot begin: looked at again; 0: it can */
     int64_t written_ms;           /* something of this was made durable last */
     const char *waits;            /* why it cannot begin; NULL: it can */

@@ -236,6 +236,8 @@ struct flow_stats {
     uint64_t waiting_for_link;
     uint64_t looked_up;             /* events that had not come, and were found */
     uint64_t polled;                /* events that feeds found */
+    uint64_t missed;                /* ... and that had not come by themselves */
+    uint64_t late;                  /* of these, what came after all */
     uint64_t find_calls, find_keys; /* questions for rows, and the keys in them ... */
     uint64_t find_hits;             /* ... and keys that needed none */
     uint64_t deadlines, deadlines_met, deadlines_missed; /* begun, and how they ended */
@@ -391,3 +393,6 @@ void lane_heard(struct lane *l, const struct lane_ticket *t);
 void lane_refused(struct lane *l, int64_t after_ms);
 /** An answer says how much is left. @param t  of the call that was answered; NULL: not known */
 void lane_budget(struct lane *l, const sl_budget *figures, const struct lane_ticket *t);
+/** What comes from the endpoint lags, or was refused: its sweeps that have an `every` are due in
+ * `ms`, though not within a minute of their last beginning. */
+void lane_poll_soon(struct lane *l, int64_t ms);

@@ -22,6 +22,7 @@
 #include "flow/unpack.h"
 
 #define REFUSED_NOTICE_MS 60000
+#define REFUSED_SWEEP_MS  10000      /* after a refusal: what was refused is looked for */
 #define HEAD_ROOM         256        /* of a receipt, beside its body: what is added to the head */
 #define SMALL_BODY        (64 << 10) /* room for so much is made before it is there */
 /* Bodies that are not whole yet, all together: the large ones give way first. */
@@ -186,6 +187,7 @@ static void refuse_full(struct flow *f, struct arrival *a, struct lane *l, struc
     int64_t now = clock_wall_ms();
 
     f->stats.refused++;
+    lane_poll_soon(l, REFUSED_SWEEP_MS);
     if (now - f->refused_noticed_ms > REFUSED_NOTICE_MS) {
         f->refused_noticed_ms = now;
         log_error(&f->log, "webhooks are refused with 503: %s", why);

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "flow/feed.h"
+#include "flow/missed.h"
 #include "flow/routing.h"
 
 #define ROOM_MS 250 /* the store has no room: it is asked again */
@@ -15,8 +16,11 @@
 /** One event that is not durable yet. */
 struct found {
     struct buf payload; /* its receipt */
-    uint8_t key[16];
+    uint8_t event_key[16], key[16];
     bool keyed;
+    char *subject; /* own; NULL: it has none */
+    bool unless;   /* its headers say what else would make it known; else its key alone does */
+    bool known;    /* it was not missed: not stored */
 };
 
 struct poll {
@@ -30,6 +34,7 @@ struct poll {
     size_t n, cap;
     uint64_t bytes; /* topics and bodies of these */
     bool storing;   /* a checkpoint is under way */
+    size_t asked;   /* of `found`: up to here it was asked whether they are known */
     sl_str cursor;  /* own: of it */
     sl_durable_cb cb;
     void *cb_ctx;
@@ -47,9 +52,11 @@ uint64_t poll_rows(const struct poll *p)
 
 static void forget_found(struct poll *p)
 {
-    for (size_t i = 0; i < p->n; i++)
+    for (size_t i = 0; i < p->n; i++) {
         buf_finish(&p->found[i].payload);
-    p->n = 0;
+        free(p->found[i].subject);
+    }
+    p->n = p->asked = 0;
     p->bytes = 0;
 }
 
@@ -97,24 +104,23 @@ static void on_finish(void *ctx, sl_status status, sl_str why, int64_t after_ms)
 /* ---- what was found ---- */
 
 /** The same hash space as receipts of webhooks, from which "polled" sets it apart. */
-static bool key_of(struct poll *p, struct event *e, uint8_t out[16])
+static void key_of(struct poll *p, struct event *e, struct found *found)
 {
-    uint8_t key[16], full[DIGEST_SHA256];
-    sl_str parts[] = { STR("polled"), { (const char *)key, sizeof(key) } };
+    uint8_t full[DIGEST_SHA256];
+    sl_str parts[] = { STR("polled"), { (const char *)found->event_key, 16 } };
 
-    if (!routing_key_of(p->flow, e, key))
-        return false;
+    found->keyed = routing_key_of(p->flow, e, found->event_key, &found->subject);
     digest_parts(parts, 2, full);
-    memcpy(out, full, 16);
-    return true;
+    memcpy(found->key, full, 16);
 }
 
-static sl_status on_emit(void *ctx, sl_str topic, sl_str body)
+static sl_status take(struct poll *p, sl_str topic, sl_str body, bool sweep,
+                      const struct missed *unless)
 {
-    struct poll *p = ctx;
+    struct buf headers = { 0 };
     uint64_t bytes = topic.len + body.len;
     struct rec_receipt receipt = {
-        .origin = p->sweep ? EO_RECONCILED : EO_POLLED,
+        .origin = sweep ? EO_RECONCILED : EO_POLLED,
         .received_ms = clock_wall_ms(),
         .endpoint = str_of(p->feed->lane ? p->feed->lane->name : NULL),
         .topic = topic,
@@ -138,15 +144,91 @@ static sl_status on_emit(void *ctx, sl_str topic, sl_str body)
     }
     struct found *found = &p->found[p->n++];
     *found = (struct found){ 0 };
-    found->keyed = key_of(p, &e, found->key);
+    key_of(p, &e, found);
+    found->unless = unless;
+    if (unless) {
+        missed_encode(unless, &headers);
+        receipt.headers = buf_view(&headers);
+    }
     rec_receipt_encode(&found->payload, &receipt);
+    buf_finish(&headers);
     p->bytes += bytes;
     return SL_OK;
 }
 
-/* ---- a checkpoint ---- */
+static sl_status on_emit(void *ctx, sl_str topic, sl_str body)
+{
+    struct poll *p = ctx;
+
+    return take(p, topic, body, p->sweep, NULL);
+}
+
+static sl_status on_emit_missed(void *ctx, const sl_missed *m)
+{
+    struct missed unless = { m->unless, m->since };
+
+    if (m->since.len && !m->unless.len)
+        return SL_E_INVALID;
+    return take(ctx, m->topic, m->body, true, m->since.len ? &unless : NULL);
+}
+
+/* ---- which of it is known ---- */
+
+static void ask_known(struct poll *p);
+
+/** Those that are asked about with one question: they follow each other. */
+static bool same_question(const struct found *a, const struct found *b)
+{
+    return b->subject && strcmp(a->subject, b->subject) == 0;
+}
+
+static void on_ask_again(void *ctx, bool closing)
+{
+    if (!closing) /* else feeds_close() frees it */
+        ask_known(ctx);
+}
+
+static void on_came(void *ctx, int status, const struct store_came *came, size_t n)
+{
+    struct poll *p = ctx;
+    const struct found *first = &p->found[p->asked];
+    sl_str endpoint = str_of(p->feed->lane ? p->feed->lane->name : NULL);
+
+    if (status == UV_ECANCELED)
+        return;
+    if (status < 0) {
+        flow_later(p->flow, ROOM_MS, on_ask_again, p);
+        return;
+    }
+    for (; p->asked < p->n && same_question(first, &p->found[p->asked]); p->asked++) {
+        struct found *found = &p->found[p->asked];
+        struct rec_receipt receipt;
+
+        if (rec_receipt_decode(buf_view(&found->payload), &receipt) < 0)
+            continue;
+        struct missed unless = missed_decode(receipt.headers);
+        found->known = unless.since.len && missed_known(&unless, endpoint, came, n);
+    }
+    ask_known(p);
+}
 
 static void store_it(struct poll *p);
+
+/** One subject after the other; then what is new is stored. */
+static void ask_known(struct poll *p)
+{
+    while (p->asked < p->n && (!p->found[p->asked].subject || !p->found[p->asked].unless))
+        p->asked++;
+    if (p->asked == p->n) {
+        store_it(p);
+        return;
+    }
+    int r = store_came(p->flow->store, str_of(p->found[p->asked].subject), MISSED_LOOK, on_came, p);
+    if (r < 0 && r != UV_ECANCELED)
+        flow_later(p->flow, ROOM_MS, on_ask_again, p);
+}
+
+/* ---- a checkpoint ---- */
 
 static void stored(struct poll *p, int status)
 {
@@ -166,6 +248,8 @@ static void stored(struct poll *p, int status)
 /** What is new goes to the router; what was known was refused by the log. */
 static void take_over(struct poll *p, struct commit *c)
 {
+    for (size_t i = 0; i < p->n; i++)
+        p->known += p->found[i].known;
     for (size_t i = 0; i + 1 < c->append.n; i++) {
         struct store_record *rec = &c->records[i];
 
@@ -205,10 +289,12 @@ static void add_found(struct commit *c, struct found *found)
     found->payload = (struct buf){ 0 };
     if (!found->keyed)
         return;
-    rec->keys = mem_zero(sizeof(*rec->keys));
-    rec->n_keys = 1;
-    rec->keys->refuse = true;
-    memcpy(rec->keys->hash, found->key, sizeof(found->key));
+    rec->keys = mem_array(2, sizeof(*rec->keys));
+    rec->n_keys = 2;
+    rec->keys[0] = (struct store_key){ .refuse = true };
+    memcpy(rec->keys[0].hash, found->key, sizeof(found->key));
+    rec->keys[1] = (struct store_key){ .refuse = true, .only_asked = true };
+    memcpy(rec->keys[1].hash, found->event_key, sizeof(found->event_key));
 }
 
 /** New work waits until there is room for it, as a webhook would be refused. */
@@ -228,7 +314,8 @@ static void store_it(struct poll *p)
     };
     struct commit *c = commit_new(p->flow, on_durable, p);
     for (size_t i = 0; i < p->n; i++)
-        add_found(c, &p->found[i]);
+        if (!p->found[i].known)
+            add_found(c, &p->found[i]);
     rec_state_encode(&commit_record(c, REC_STATE)->payload, &state);
     buf_finish(&value);
     commit_go(c);
@@ -254,7 +341,7 @@ static void on_checkpoint(void *ctx, sl_str cursor, sl_durable_cb cb, void *cb_c
     if (cursor.len > SL_FEED_MAX_CURSOR)
         flow_later(p->flow, 0, on_too_long, p);
     else
-        store_it(p);
+        ask_known(p);
 }
 
 /* ---- the beginning ---- */
@@ -278,7 +365,8 @@ void poll_start(struct feed *d)
                  .feed = str_of(d->conf->name),
                  .emit = on_emit,
                  .checkpoint = on_checkpoint,
-                 .finish = on_finish },
+                 .finish = on_finish,
+                 .emit_missed = on_emit_missed },
     };
     d->poll = p;
     began = clock_mono_us();

@@ -11,6 +11,7 @@
 #include "flow/dead_event.h"
 #include "flow/due.h"
 #include "flow/failover.h"
+#include "flow/missed.h"
 #include "flow/order.h"
 #include "flow/routing.h"
 #include "store/restore.h"
@@ -281,17 +282,17 @@ static void deliver_to_lane(struct flow *f, const struct routing *rt, const stru
 
 static void on_routed(struct flow *f, struct commit *c, int status);
 
-/** The same event was routed before under another sender's id. */
-static void store_duplicate(struct routing *rt, uint64_t original)
+void routed_duplicate(struct routing *rt, uint64_t original, sl_str note)
 {
     struct routed_ctx *rc = mem_zero(sizeof(*rc));
     struct commit *c = commit_new(rt->flow, on_routed, rc);
 
+    await_end(rt, NULL, UV_ECANCELED);
     rt->flow->stats.same_events++;
     rc->rt = rt;
-    rc->routed = (struct rec_routed){ .event = rt->event->id,
-                                      .at_ms = clock_wall_ms(),
-                                      .duplicate_of = original };
+    rc->routed = (struct rec_routed){
+        .event = rt->event->id, .at_ms = clock_wall_ms(), .duplicate_of = original, .note = note
+    };
     rec_routed_encode(&commit_record(c, REC_ROUTED)->payload, &rc->routed);
     commit_go(c);
 }
@@ -358,6 +359,18 @@ static void on_again(void *ctx, bool closing)
     router_store(rt);
 }
 
+/** The same event was routed before under another sender's id, or a sweep has found something of
+ *  its subject before. */
+static void take_refusal(struct routing *rt, const struct store_record *rec)
+{
+    for (size_t i = 0; i < rec->n_keys; i++)
+        if (rec->keys[i].known && rec->keys[i].refuse && !rec->keys[i].only_asked) {
+            routed_duplicate(rt, rec->keys[i].value, STR(""));
+            return;
+        }
+    missed_refused(rt);
+}
+
 static void on_routed(struct flow *f, struct commit *c, int status)
 {
     struct routed_ctx *rc = c->ctx;
@@ -367,12 +380,13 @@ static void on_routed(struct flow *f, struct commit *c, int status)
     coalesce_end(f, rc->older, c, status);
     rc->older = NULL;
     if (status == 0 && rec->refused) {
-        await_end(rt, c, status);
         routed_free(rc);
-        store_duplicate(rt, rec->keys[0].value);
+        take_refusal(rt, rec);
         return;
     }
     if (status == 0) {
+        f->stats.missed += rt->event->origin == EO_RECONCILED && !rc->routed.duplicate_of &&
+                           !rt->event->again;
         routed_apply(f, rc, rec);
         dead_event_recorded(f, c);
         if (rt->waits)
@@ -551,12 +565,13 @@ void router_store(struct routing *rt)
     struct store_record *rec = commit_record(c, REC_ROUTED);
     buf_alloc(&rec->payload, ROUTED_ROOM);
     rec_routed_encode(&rec->payload, &rc->routed);
-    rec->keys = mem_array(rc->routed.n_deliveries + 1, sizeof(*rec->keys));
+    rec->keys = mem_array(rc->routed.n_deliveries + 1 + MISSED_KEYS, sizeof(*rec->keys));
     if (!rt->waits && !rt->undescribed && routing_event_key(rt, key)) {
         struct store_key *k = &rec->keys[rec->n_keys++];
         *k = (struct store_key){ .refuse = true, .value = rt->event->id };
         memcpy(k->hash, key, sizeof(key));
     }
+    missed_keys(rt, rec);
     add_once_keys(rt, &rc->routed, rec);
     dead_event_record(rt, &rc->routed, c); /* `rec` may have moved */
     if (!rt->remap)

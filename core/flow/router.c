@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/find.h"
+#include "flow/missed.h"
 #include "flow/program.h"
 
 #define MAX_UNDER_WAY    256  /* events with the mapper or the store at once */
@@ -626,14 +627,20 @@ void router_wake(struct router *r)
         uv_idle_start(&r->idle, on_turn);
 }
 
+void routing_go(struct routing *rt)
+{
+    if (rt->undescribed || !links_ask(rt))
+        routing_map(rt);
+}
+
 static void routing_begin(struct routing *rt)
 {
     rt->done = router_store;
     if (rt->undescribed)
         log_warn(&rt->router->log, "event %" PRIu64 " is not understood: %s", rt->event->id,
                  rt->note ? rt->note : "no reason given");
-    if (rt->undescribed || !links_ask(rt))
-        routing_map(rt);
+    if (!missed_ask(rt))
+        routing_go(rt);
 }
 
 /* ---- when a route's program keeps failing ---- */

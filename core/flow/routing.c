@@ -224,7 +224,7 @@ bool routing_event_key(const struct routing *rt, uint8_t out[16])
     return true;
 }
 
-bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16])
+bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16], char **ret_subject)
 {
     struct routing *rt = mem_zero(sizeof(*rt));
     bool has;
@@ -232,6 +232,7 @@ bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16])
     rt->flow = f;
     rt->event = e;
     has = routing_describe(rt) == 0 && routing_event_key(rt, out);
+    *ret_subject = *routing_subject(rt) ? mem_str(routing_subject(rt)) : NULL;
     forget_description(rt);
     free(rt->refs);
     free(rt);

@@ -72,6 +72,7 @@ struct routing {
     struct await *await; /* await.c; NULL: nothing was asked */
     struct with *with;   /* with.c; NULL: nothing was looked up */
     bool lacks;          /* a route's rows are not there yet */
+    bool late_asked;     /* missed.c: no sweep has found it before */
     void (*done)(struct routing *rt);
     void *ctx;
     struct about abouts[MAX_ABOUTS]; /* as many as are counted; the rest is not even zero */
@@ -142,6 +143,12 @@ void routing_end(struct routing *rt); /* it is over: the next of its subject may
  *  again after that. */
 bool routing_turn(struct routing *rt);
 
+void routing_go(struct routing *rt); /* on to its links and its map */
+
+/* routed.c */
+/** Store that another event, `original`, has said it; `note`: how that is known. Static text. */
+void routed_duplicate(struct routing *rt, uint64_t original, sl_str note);
+
 /* links.c */
 /** Only references are known: ask their links what it is about; then it is mapped, or waits. False:
  *  there is nothing to ask. */
@@ -169,8 +176,9 @@ void routing_run(struct routing *rt);
 void routing_vars(struct buf *to, const struct event *e);
 /** The event key: 16 bytes; false when it has none. */
 bool routing_event_key(const struct routing *rt, uint8_t out[16]);
-/** The same of an event that is not stored yet, as its adapter describes it; false: it has none. */
-bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16]);
+/** The same of an event that is not stored yet, as its adapter describes it; false: it has none.
+ *  `ret_subject`: own; NULL: it has none. */
+bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16], char **ret_subject);
 const char *routing_subject(const struct routing *rt); /* "" when it has none */
 /** A subject that a link gave. */
 void routing_about(struct routing *rt, sl_str subject);

@@ -216,6 +216,14 @@ static void service_budget(void *ctx, const sl_budget *budget)
         lane_budget(in->adapter.lane, &b, in->answered ? &in->answered->ticket : NULL);
 }
 
+static void service_poll_soon(void *ctx, int64_t ms)
+{
+    struct instance *in = ctx;
+
+    if (in->adapter.lane && !in->closing)
+        lane_poll_soon(in->adapter.lane, ms);
+}
+
 /* ---- timers ---- */
 
 static void on_timer_closed(uv_handle_t *h)
@@ -530,6 +538,7 @@ static int open_plugin(struct instance *in, struct fail *fail)
         .transform = service_transform,
         .budget = service_budget,
         .linked = service_linked,
+        .poll_soon = service_poll_soon,
     };
     if (p->open(&in->table, &in->adapter.self, &why) < 0) {
         why.text[sizeof(why.text) - 1] = 0;

@@ -209,7 +209,8 @@ const char *const index_sql[IX__COUNT] = {
     [IX_PIECE_GET] = "SELECT piece FROM deliveries WHERE num = ?",
     [IX_LINK_NUM] = "SELECT num FROM links WHERE hash = ?",
     [IX_CAME] =
-        "SELECT id, topic FROM events WHERE routed = 1 AND duplicate_of = 0"
+        "SELECT id, topic, origin, endpoint, version FROM events"
+        " WHERE routed = 1 AND duplicate_of = 0"
         " AND id IN (" INDEX_EVENTS_ABOUT ") ORDER BY id DESC LIMIT ?2",
     [IX_STATE_LIST] = "SELECT key, value, at_ms, who, why FROM state WHERE space = ? ORDER BY key",
     [IX_SIBLINGS] = "SELECT " DELIVERY_COLUMNS

@@ -278,8 +278,13 @@ static int push_came(struct query *q, sqlite3_stmt *st)
     int r = index_grow((void **)&q->came, q->n, sizeof(*q->came));
 
     if (r == 0)
-        q->came[q->n++] = (struct store_came){ .id = sql_u64(st, 0),
-                                               .topic = arena_str(&q->arena, sql_view(st, 1)) };
+        q->came[q->n++] = (struct store_came){
+            .id = sql_u64(st, 0),
+            .topic = arena_str(&q->arena, sql_view(st, 1)),
+            .origin = (uint8_t)sqlite3_column_int(st, 2),
+            .endpoint = arena_str(&q->arena, sql_view(st, 3)),
+            .version = arena_str(&q->arena, sql_view(st, 4)),
+        };
     return r;
 }
 

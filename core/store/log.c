@@ -195,10 +195,10 @@ static int decide(struct reclog *l, struct store_record *rec)
         /* With one key nothing can have changed since it was looked for. */
         if (!k->refuse || rec->n_keys > 1)
             r = find_key(l, k, &asked);
-        if (r == 0)
+        if (r == 0 && !k->only_asked)
             enter_key(l, k);
         else if (r > 0)
-            r = k->refuse ? 0 : write_mark(l, rec, k);
+            r = k->refuse || k->only_entered ? 0 : write_mark(l, rec, k);
     }
     return r < 0 ? r : 0;
 }
@@ -223,7 +223,7 @@ static void frame(struct reclog *l, const struct store_record *rec, bool last)
 
     memset(start, 0, l->pad);
     for (size_t i = 0; i < rec->n_keys && !rec->refused; i++)
-        if (!rec->keys[i].known)
+        if (!rec->keys[i].known && !rec->keys[i].only_asked)
             segment_key_write(p, out.n_keys++, rec->keys[i].hash, rec->keys[i].value);
     segment_frame_write(p, l->seed, &out);
     n = SEGMENT_FRAME + out.n_keys * SEGMENT_KEY;

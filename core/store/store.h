@@ -55,8 +55,10 @@ void store_close(struct store *s, void (*cb)(void *ctx), void *ctx);
 /** A key decided by the log as part of the append: 16 bytes of a hash. */
 struct store_key {
     uint8_t hash[16];
-    bool refuse;      /* true: a record whose key is known is not appended; false: see mark */
-    uint32_t mark_at; /* refuse == false and the key is known: payload[mark_at] = mark_value */
+    bool refuse;       /* true: a record whose key is known is not appended; false: see mark */
+    bool only_asked;   /* with `refuse`: and if it is not known, it is not entered either */
+    bool only_entered; /* without it: if it is known, nothing is marked */
+    uint32_t mark_at;  /* refuse == false and the key is known: payload[mark_at] = mark_value */
     uint8_t mark_value;
     uint64_t value; /* kept with a new key, e.g. the event's id; replaced by the kept one when
                        the key is known */
@@ -278,7 +280,9 @@ int store_ends(struct store *s, const sl_str *subjects, size_t n, uint64_t cause
 /** Events about a subject that have been routed, the newest first. */
 struct store_came {
     uint64_t id;
-    sl_str topic;
+    uint8_t origin; /* enum event_origin */
+    sl_str topic, endpoint;
+    sl_str version; /* of its first subject; may be empty */
 };
 int store_came(struct store *s, sl_str subject, uint32_t limit,
                void (*cb)(void *ctx, int status, const struct store_came *c, size_t n), void *ctx);

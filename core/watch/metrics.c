@@ -43,6 +43,10 @@ static void intake(struct buf *b, const struct flow_stats *s)
     plain(b, "events_looked_up_total", "counter",
           "Events that had not come and were found at their source.", s->looked_up);
     plain(b, "events_polled_total", "counter", "Events that feeds found.", s->polled);
+    plain(b, "events_missed_total", "counter",
+          "Events that had not come by themselves and were found by reconciliation.", s->missed);
+    plain(b, "events_late_total", "counter",
+          "Events that came after reconciliation had found what they say.", s->late);
     plain(b, "find_calls_total", "counter", "Questions for rows that routes are `with`.",
           s->find_calls);
     plain(b, "find_keys_total", "counter", "Keys in these questions.", s->find_keys);

@@ -454,6 +454,21 @@ typedef struct sl_feed {
     uint32_t _reserved;
 } sl_feed;
 
+/** An event that should have come by itself, as a sweep finds it: in the form of the webhook, and
+ *  yet with other bytes, and often a later version, so that no event key tells that it is there.
+ *  Views borrowed for the call. @since 0.4 */
+typedef struct sl_missed {
+    uint32_t size;
+    uint32_t _reserved;
+    sl_str topic, body; /* as emit() takes them */
+    /** Topics with a space between, in which an event about the same subject, of the version
+     * `since` or newer, says the same: then it was not missed. The reverse holds as well: an event
+     * of its own topic and subject that comes later, and whose version is not newer than this
+     * one's, is a duplicate of it. `since` empty: the event key alone decides. */
+    sl_str unless;
+    sl_str since; /* as describe() gives versions */
+} sl_missed;
+
 /** How poll() answers. Valid until finish() was called; views borrowed for the call. All of it
  *  may be called in any turn of the loop. @since 0.3 */
 typedef struct sl_poll_out {
@@ -478,6 +493,10 @@ typedef struct sl_poll_out {
      *  operator: it is tried again later and later. `after_ms`: the next one not before; 0: as
      *  the configuration says. */
     void (*finish)(void *ctx, sl_status status, sl_str why, int64_t after_ms);
+    /** As emit(), of what should have come by itself: found by reconciliation, whatever the feed's
+     *  flags. What is known is not stored. SL_E_INVALID also: `since` without `unless`. @since 0.4
+     */
+    sl_status (*emit_missed)(void *ctx, const sl_missed *m);
 } sl_poll_out;
 
 /* ---- comparing: is what was delivered still there, as it was sent? --------------------------- */
@@ -612,6 +631,12 @@ typedef struct sl_host {
      *  SL_E_INVALID, SL_E_LIMIT, SL_E_NO_MEMORY, SL_E_CANCELLED (closing, or still in open()). A
      *  link is found once its outcome is durable. @since 0.3 */
     sl_status (*linked)(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb, void *cb_ctx);
+
+    /** What comes from the remote lags, or some of it is known to be lost: the endpoint's feeds of
+     *  kinds with SL_FEED_SWEEP that have an `every` are polled within `ms` (at least 1 s), though
+     *  not within a minute of their last beginning. May be called at any time, and often; does
+     *  nothing where there is no such feed. @since 0.4 */
+    void (*poll_soon)(void *ctx, int64_t ms);
 } sl_host;
 
 /* ---- asking whether it would work ---------------------------------------------------------- */

@@ -296,7 +296,15 @@ CHECK_OFFSET(sl_feed, help, 16);
 CHECK_OFFSET(sl_feed, flags, 24);
 CHECK_OFFSET(sl_feed, _reserved, 28);
 
-CHECK_SIZE(sl_poll_out, 56);
+CHECK_SIZE(sl_missed, 72);
+CHECK_OFFSET(sl_missed, size, 0);
+CHECK_OFFSET(sl_missed, _reserved, 4);
+CHECK_OFFSET(sl_missed, topic, 8);
+CHECK_OFFSET(sl_missed, body, 24);
+CHECK_OFFSET(sl_missed, unless, 40);
+CHECK_OFFSET(sl_missed, since, 56);
+
+CHECK_SIZE(sl_poll_out, 64);
 CHECK_OFFSET(sl_poll_out, size, 0);
 CHECK_OFFSET(sl_poll_out, _reserved, 4);
 CHECK_OFFSET(sl_poll_out, ctx, 8);
@@ -304,6 +312,7 @@ CHECK_OFFSET(sl_poll_out, feed, 16);
 CHECK_OFFSET(sl_poll_out, emit, 32);
 CHECK_OFFSET(sl_poll_out, checkpoint, 40);
 CHECK_OFFSET(sl_poll_out, finish, 48);
+CHECK_OFFSET(sl_poll_out, emit_missed, 56);
 
 CHECK_SIZE(sl_compare_out, 32);
 CHECK_OFFSET(sl_compare_out, size, 0);
@@ -347,7 +356,7 @@ CHECK_OFFSET(sl_budget, remaining, 16);
 CHECK_OFFSET(sl_budget, restore_milli, 24);
 CHECK_OFFSET(sl_budget, reset_ms, 32);
 
-CHECK_SIZE(sl_host, 128);
+CHECK_SIZE(sl_host, 136);
 CHECK_OFFSET(sl_host, size, 0);
 CHECK_OFFSET(sl_host, abi_minor, 4);
 CHECK_OFFSET(sl_host, ctx, 8);
@@ -364,6 +373,7 @@ CHECK_OFFSET(sl_host, timer_cancel, 96);
 CHECK_OFFSET(sl_host, transform, 104);
 CHECK_OFFSET(sl_host, budget, 112);
 CHECK_OFFSET(sl_host, linked, 120);
+CHECK_OFFSET(sl_host, poll_soon, 128);
 
 CHECK_SIZE(sl_probe_out, 32);
 CHECK_OFFSET(sl_probe_out, size, 0);

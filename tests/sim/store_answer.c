@@ -336,7 +336,10 @@ static void answer_came(struct store *s, struct query *q)
             continue;
         for (size_t i = 0; i < e->n_abouts; i++)
             if (str_eq(e->abouts[i], q->endpoint)) {
-                q->came[q->n++] = (struct store_came){ id, e->receipt.topic };
+                q->came[q->n++] = (struct store_came){ .id = id,
+                                                       .topic = e->receipt.topic,
+                                                       .origin = e->receipt.origin,
+                                                       .endpoint = e->receipt.endpoint };
                 break;
             }
     }

@@ -163,7 +163,7 @@ static void decide_keys(struct store *s, struct store_record *rec)
             k->value = known->value;
             if (refuse)
                 rec->refused = true;
-            else
+            else if (!k->only_entered)
                 rec->payload.data[k->mark_at] = (char)k->mark_value;
         }
     }
@@ -195,7 +195,7 @@ static void write_record(struct store *s, struct store_record *rec, bool after_r
         world_fail(s->w, "record %llu is none", (unsigned long long)s->t.last);
     rec->seq = s->t.last;
     for (size_t i = 0; i < rec->n_keys && !rec->refused; i++)
-        if (!rec->keys[i].known && !find_key(s, &rec->keys[i]))
+        if (!rec->keys[i].known && !rec->keys[i].only_asked && !find_key(s, &rec->keys[i]))
             take_key(s, &rec->keys[i], rec->seq);
     s->seen(s->seen_ctx, rec->seq, type, bytes);
 }

@@ -41,7 +41,8 @@ struct fake_host {
     sl_budget budget; /* the last one told; size 0: none */
     sl_host table;
     sl_values *values;
-    int64_t now, wall_offset;
+    int64_t now, wall_offset, poll_soon_ms;
+    size_t polls_soon;
     uint64_t next_id;
     struct job jobs[MAX_JOBS];
     struct fake_exchange script[MAX_SCRIPT];
@@ -258,6 +259,20 @@ static size_t split_headers(const char *lines, sl_header *ret)
     return n;
 }
 
+static void host_poll_soon(void *ctx, int64_t ms)
+{
+    struct fake_host *f = ctx;
+
+    f->poll_soon_ms = ms;
+    f->polls_soon++;
+}
+
+size_t fake_host_polls_soon(const struct fake_host *f, int64_t *ret_ms)
+{
+    *ret_ms = f->poll_soon_ms;
+    return f->polls_soon;
+}
+
 static sl_status host_linked(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb, void *cb_ctx)
 {
     struct fake_host *f = ctx;
@@ -407,6 +422,7 @@ struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
         .timer_cancel = host_timer_cancel,
         .transform = host_transform,
         .linked = host_linked,
+        .poll_soon = host_poll_soon,
         .budget = host_budget,
     };
     return f;

@@ -81,6 +81,8 @@ const char *fake_host_last_log(const struct fake_host *f); /* "" before the firs
 sl_str fake_host_last_body(const struct fake_host *f);
 const char *fake_host_last_url(const struct fake_host *f);
 
+/** How often the plugin called poll_soon(), and the last time asked for. */
+size_t fake_host_polls_soon(const struct fake_host *f, int64_t *ret_ms);
 /** What linked() finds from now on. */
 void fake_host_link(struct fake_host *f, const char *kind, const char *id, const char *subject);
 

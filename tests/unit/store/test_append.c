@@ -230,6 +230,37 @@ static void a_refused_record_does_not_hold_back_the_others_of_its_append(void **
     rig_finish(&rig);
 }
 
+static void a_key_that_is_only_asked_for_is_not_entered(void **state)
+{
+    struct store_record r;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    for (int round = 1; round <= 2; round++) { /* nobody brings it */
+        r = receipt("shop", "t", round == 1 ? "a" : "b", "{}");
+        add_key(&r, "swept", true, 0, 0);
+        r.keys[1].only_asked = true;
+        CHECK_EQ(rig_append(&rig, &r, 1), 0);
+        CHECK(!r.refused);
+    }
+    for (int round = 1; round <= 2; round++) { /* entered once, and no second time refused */
+        r = receipt("shop", "t", round == 1 ? "c" : "d", "{}");
+        add_key(&r, "swept", false, 0, 'x');
+        r.keys[1].only_entered = true;
+        CHECK_EQ(rig_append(&rig, &r, 1), 0);
+        CHECK(!r.refused);
+    }
+    rig_reopen(&rig);
+    r = receipt("shop", "t", "e", "{}");
+    add_key(&r, "swept", true, 0, 0);
+    r.keys[1].only_asked = true;
+    CHECK_EQ(rig_append(&rig, &r, 1), 0);
+    CHECK(r.refused);
+    rig_finish(&rig);
+}
+
 /* ---- limits ---- */
 
 static struct store_record large(size_t i)
@@ -643,6 +674,7 @@ int main(void)
         cmocka_unit_test(a_key_is_known_within_the_group_that_brings_it),
         cmocka_unit_test(a_key_is_known_after_a_reopening),
         cmocka_unit_test(a_known_key_that_does_not_refuse_marks_the_payload),
+        cmocka_unit_test(a_key_that_is_only_asked_for_is_not_entered),
         cmocka_unit_test(a_key_keeps_the_value_it_came_with),
         cmocka_unit_test(a_record_with_several_refusing_keys_takes_none_when_one_is_known),
         cmocka_unit_test(a_refused_record_does_not_hold_back_the_others_of_its_append),

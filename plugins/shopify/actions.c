@@ -9,17 +9,24 @@
 
 #include "body_table.h"
 #include "drafts/draft.h"
+#include "orders/orders.h"
 #include "shopify.h"
 
 const sl_action shopify_actions[] = {
     { "draft_order.create", 0, 1, 0, draft_params,
       "a draft order with a checkout link, of a quote's lines" },
+    { "order.cancel", 0, 1, 0, order_cancel_params,
+      "an order is cancelled, and its money goes where the body says" },
+    { "refund.create", SL_ACTION_IDEMPOTENT, 1, 0, refund_create_params,
+      "money, shipping and pieces of an order are refunded" },
     { 0 },
 };
 
 /* one for each row above, in its order */
 static const struct shopify_action *const doers[] = {
     &draft_action,
+    &order_cancel_action,
+    &refund_create_action,
 };
 
 static_assert(sizeof(doers) / sizeof(*doers) + 1 ==

@@ -11,6 +11,7 @@
 
 #include "actions.h"
 #include "drafts/draft.h"
+#include "orders/deed.h"
 
 #define SHOP_SUFFIX ".myshopify.com"
 #define MAX_SHOP    80
@@ -108,8 +109,10 @@ static sl_status check(const sl_values *values, const sl_values_api *api, sl_fai
 
 static void shopify_close(void *self)
 {
-    if (self)
+    if (self) {
         drafts_close(self);
+        deeds_close(self);
+    }
     free(self);
 }
 

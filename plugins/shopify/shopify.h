@@ -17,6 +17,7 @@ struct shopify {
     sl_str token, admin_url; /* admin_url empty: https://<shop> */
     int64_t settle_ms;       /* until then a draft order that is not found may be there */
     struct draft *drafts;    /* under way: draft.c */
+    struct deed *deeds;      /* under way: orders/deed.c */
 };
 
 /** Fill fail->text, printf-like, and return `status`. NULL `fail` is fine. */

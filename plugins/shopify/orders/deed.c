@@ -3,20 +3,17 @@
  */
 #include "orders/deed.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "admin/admin.h"
 #include "admin/idempotent.h"
 #include "body_table.h"
 #include "shopify.h"
 
-#define FOLLOW_TRIES 30     /* of a question behind the mutation, at a growing pace */
-#define FOLLOW_CAP   30000  /* ms */
-#define CLOCKS_MS    120000 /* by which the shop's clock and ours may differ */
+#define FOLLOW_TRIES 30    /* of a question behind the mutation, at a growing pace */
+#define FOLLOW_CAP   30000 /* ms */
 
 enum stage {
     STAGE_LOOKING,   /* nothing of this attempt was done */
@@ -39,6 +36,7 @@ static struct deed *deed_new(struct shopify *s, const struct deed_handle *handle
     d->first_ms = record->first_sent_ms;
     d->last_ms = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
     snprintf(d->key, sizeof(d->key), "%.*s", (int)record->key.len, record->key.ptr);
+    d->subject = record->subject.len ? strndup(record->subject.ptr, record->subject.len) : NULL;
     d->next = s->deeds;
     d->link = &s->deeds;
     if (d->next)
@@ -58,6 +56,9 @@ static void deed_free(struct deed *d)
     json_decref(d->variables);
     json_decref(d->own);
     json_decref(d->asked);
+    json_decref(d->links);
+    free(d->subject);
+    free(d->choice);
     free(d->reference);
     free(d->cursor);
     free(d);
@@ -76,72 +77,6 @@ static sl_str view(const char *s)
     return (sl_str){ s, s ? strlen(s) : 0 };
 }
 
-void deed_say(struct deed *d, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(d->why, sizeof(d->why), format, args);
-    va_end(args);
-    for (char *p = d->why; *p; p++)
-        if ((unsigned char)*p < ' ')
-            *p = ' ';
-}
-
-sl_status deed_wrong(struct deed *d, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(d->why, sizeof(d->why), format, args);
-    va_end(args);
-    return SL_E_INVALID;
-}
-
-void deed_refers(struct deed *d, const char *id)
-{
-    char *copy = id && *id ? strdup(id) : NULL;
-
-    if (!copy)
-        return;
-    free(d->reference);
-    d->reference = copy;
-}
-
-int deed_take(struct deed *d, json_t *to, const char *name, const char *as)
-{
-    json_t *value = json_object_get(d->body, name);
-
-    return value ? json_object_set(to, as, value) : 0;
-}
-
-int deed_next_page(struct deed *d, const json_t *page_info)
-{
-    const char *cursor = json_string_value(json_object_get(page_info, "endCursor"));
-    int more = json_is_true(json_object_get(page_info, "hasNextPage")) && cursor;
-
-    free(d->cursor);
-    d->cursor = more ? strdup(cursor) : NULL;
-    return more && d->cursor;
-}
-
-int deed_sent_before(const struct deed *d)
-{
-    return d->first_ms != 0;
-}
-
-int deed_since(const struct deed *d, const char *when)
-{
-    char at[TIME_TEXT_SIZE], from[TIME_TEXT_SIZE];
-    time_t seconds = (time_t)((d->first_ms - CLOCKS_MS) / 1000);
-    struct tm utc;
-
-    if (!d->first_ms || !when || time_normalise(view(when), at) < 0 || !gmtime_r(&seconds, &utc))
-        return 0;
-    strftime(from, sizeof(from), "%Y-%m-%dT%H:%M:%S.000Z", &utc);
-    return strcmp(at, from) >= 0;
-}
-
 /* ---- the end ------------------------------------------------------------------------------- */
 
 /* Refused for good, or asked for again by the host. */
@@ -152,15 +87,30 @@ static void tell_not_frozen(struct deed *d, const sl_outcome *o)
     deed_free(d);
 }
 
+static size_t fill_links(const struct deed *d, sl_link *to)
+{
+    size_t n = json_array_size(d->links);
+
+    for (size_t i = 0; i < n; i++) {
+        const json_t *one = json_array_get(d->links, i);
+
+        to[i] = (sl_link){ view(json_string_value(json_array_get(one, 0))),
+                           view(json_string_value(json_array_get(one, 1))) };
+    }
+    return n;
+}
+
 /* The answer to any question, and the end of `d`. */
 static void tell(struct deed *d, sl_outcome *o, uint32_t confirmed)
 {
-    sl_link link = { view(d->kind->link), view(d->reference) };
+    sl_link links[DEED_LINKS];
 
     if (o->kind == SL_DELIVERED) {
+        if (d->kind->link && d->reference)
+            deed_link(d, d->kind->link, d->reference);
         o->reference = view(d->reference);
-        o->links = &link;
-        o->n_links = d->kind->link && d->reference ? 1 : 0;
+        o->links = links;
+        o->n_links = fill_links(d, links);
         o->status = 200;
     }
     if (d->done) {
@@ -199,7 +149,8 @@ void deed_review(struct deed *d)
     /* a released one is sent again: only what certainly was not done is called so */
     sl_outcome o = { .size = sizeof(o),
                      .kind = SL_REVIEW,
-                     .not_sent = d->stage == STAGE_LOOKING,
+                     .not_sent = d->stage == STAGE_LOOKING && !d->part,
+                     .choices = view(d->choices),
                      .why = view(d->why) };
 
     tell(d, &o, SL_CONFIRM_UNSURE);
@@ -233,7 +184,7 @@ static void not_done(struct deed *d, int64_t after_ms)
 {
     sl_outcome o = { .size = sizeof(o),
                      .kind = SL_RETRY,
-                     .not_sent = 1,
+                     .not_sent = !d->part,
                      .after_ms = after_ms,
                      .why = view(d->why) };
 
@@ -242,7 +193,7 @@ static void not_done(struct deed *d, int64_t after_ms)
 
 void deed_retry(struct deed *d)
 {
-    not_done(d, 0);
+    not_done(d, d->after_ms);
 }
 
 static void no_memory(struct deed *d)
@@ -255,7 +206,7 @@ static void no_memory(struct deed *d)
 }
 
 /* The state says that it is not done. The answer to the newest attempt may be behind it still. */
-static void tell_not_there(struct deed *d)
+static void tell_not_there(struct deed *d, int part)
 {
     const sl_host *h = d->s->host;
     int64_t age = d->last_ms ? h->wall_ms(h->ctx) - d->last_ms : 0;
@@ -265,7 +216,7 @@ static void tell_not_there(struct deed *d)
                      .after_ms = left > 0 ? left : 0,
                      .why = view("the shop does not show it") };
 
-    tell(d, &o, left > 0 ? SL_CONFIRM_EARLY : SL_CONFIRM_NO);
+    tell(d, &o, left > 0 ? SL_CONFIRM_EARLY : part ? SL_CONFIRM_AGAIN : SL_CONFIRM_NO);
 }
 
 /* ---- questions ----------------------------------------------------------------------------- */
@@ -355,6 +306,13 @@ void deed_ask(struct deed *d, const char *document, json_t *variables,
         ask_again(d);
     else
         no_memory(d);
+}
+
+void deed_ask_to(struct deed *d, const char *document, json_t *variables,
+                 void (*answered)(struct deed *d, const json_t *data))
+{
+    d->stage = STAGE_DOING;
+    deed_ask(d, document, variables, answered);
 }
 
 static void on_timer(void *ctx)
@@ -518,11 +476,11 @@ static void on_looked(struct deed *d, const json_t *data)
         if (seen == SEEN_EARLY)
             deed_unknown(d);
         else
-            tell_not_there(d);
+            tell_not_there(d, seen == SEEN_PART);
     } else if (seen == SEEN_NEVER) {
         deed_reject(d);
     } else if (seen == SEEN_EARLY) {
-        not_done(d, 0);
+        deed_retry(d);
     } else if (d->refused != REFUSAL_NONE) {
         memcpy(d->why, refusal, sizeof(refusal));
         if (d->refused == REFUSAL_DOUBT)
@@ -538,7 +496,7 @@ static void on_looked(struct deed *d, const json_t *data)
 
 void deed_look(struct deed *d)
 {
-    deed_ask(d, d->kind->look, d->kind->look_variables(d), on_looked);
+    deed_ask(d, d->look ? d->look : d->kind->look, d->kind->look_variables(d), on_looked);
 }
 
 /* ---- deliver, resume, confirm -------------------------------------------------------------- */
@@ -596,6 +554,8 @@ static struct deed *begin(void *self, void *handle, const sl_batch *batch, const
         return NULL;
     }
     d->done = done;
+    if (SL_HAS(sl_batch, batch, choices) && batch->choices[0].len)
+        d->choice = strndup(batch->choices[0].ptr, batch->choices[0].len);
     r = take(d, batch->records[0].request);
     if (r == SL_OK)
         return d;
@@ -710,6 +670,7 @@ static json_t *param_of(const sl_bind_in *in, const sl_option *o)
     case SL_OPT_INT:
         return in->values->num(in->params, o->name, &n) == SL_OK ? json_integer(n) : NULL;
     case SL_OPT_STRINGS:
+    case SL_OPT_MAP:
         return in->values->json(in->params, o->name, &text) == SL_OK
                    ? json_loadb(text.ptr, text.len, 0, NULL)
                    : NULL;

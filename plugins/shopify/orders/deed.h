@@ -22,7 +22,8 @@
 
 struct shopify;
 
-#define DEED_WHY 480
+#define DEED_WHY   480
+#define DEED_LINKS 60 /* of one delivery, at most */
 
 /** What judge() makes of the shop's state. */
 enum deed_seen {
@@ -32,6 +33,7 @@ enum deed_seen {
     SEEN_HUMAN, /* a person must choose: d->why */
     SEEN_EARLY, /* it is under way, or cannot be told yet: d->why */
     SEEN_MORE,  /* there is a further page: d->cursor was set */
+    SEEN_PART,  /* some of it is done; the rest is not, and can be */
 };
 
 #define DEED_LOOK_FIRST 0x1u /* the state is read before the first attempt as well */
@@ -98,6 +100,13 @@ struct deed {
     const char *document;                                 /* of that question ... */
     json_t *asked;                                        /* ... and its variables: own */
     const char *mutation;                                 /* where the kind has none of its own */
+    const char *look;    /* in place of the kind's query for the state; NULL: that one */
+    json_t *links;       /* own: [[kind, id]] beside the kind's own; NULL: none */
+    char *subject;       /* own: what the event is about */
+    char *choice;        /* own: what a person has chosen; NULL: nothing */
+    const char *choices; /* static, what deed_review() offers; NULL: the host's */
+    int64_t after_ms;    /* of SEEN_EARLY and deed_retry(): not before; 0: by the route's policy */
+    int part;            /* something of it was done, so that it does not count as not sent */
     uint64_t timer;
     unsigned turns, tries; /* the kind's own count; the engine's, of failures */
     unsigned renewal;      /* of its idempotency key */
@@ -145,6 +154,11 @@ __attribute__((format(printf, 2, 3))) sl_status deed_wrong(struct deed *d, const
 void deed_refers(struct deed *d, const char *id);
 /** The body's member `name` as `as` of `to`, where it is there. 0, or -1: no memory. */
 int deed_take(struct deed *d, json_t *to, const char *name, const char *as);
+/** What is linked to the delivery once it was done; the same again counts once. */
+void deed_link(struct deed *d, const char *kind, const char *id);
+/** The GID of the order: of the body's `order_id`, or what the event is about. 0: neither. */
+#define DEED_GID 64
+int deed_order(const struct deed *d, char ret[DEED_GID]);
 /** A further page: d->cursor is its. */
 int deed_next_page(struct deed *d, const json_t *page_info);
 /** It was sent before: what is there may be of this very record. */
@@ -166,6 +180,9 @@ void deed_look(struct deed *d);
 /** Ask; `variables` is taken over. What is not data is dealt with. */
 void deed_ask(struct deed *d, const char *document, json_t *variables,
               void (*answered)(struct deed *d, const json_t *data));
+/** The same of another mutation than the kind's: without a whole answer the outcome is unknown. */
+void deed_ask_to(struct deed *d, const char *document, json_t *variables,
+                 void (*answered)(struct deed *d, const json_t *data));
 void deed_later(struct deed *d, int64_t ms, void (*then)(struct deed *d));
 /** Store `token` (own; taken over), then go on. A confirm goes on at once. */
 void deed_checkpoint(struct deed *d, json_t *token, void (*then)(struct deed *d));

@@ -1,0 +1,108 @@
+/*
+ * deed_help.c - what actions ask of a deed that has no course of its own. See deed.h.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "orders/deed.h"
+#include "shopify.h"
+
+#define CLOCKS_MS 120000 /* by which the shop's clock and ours may differ */
+
+void deed_say(struct deed *d, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(d->why, sizeof(d->why), format, args);
+    va_end(args);
+    for (char *p = d->why; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+}
+
+sl_status deed_wrong(struct deed *d, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(d->why, sizeof(d->why), format, args);
+    va_end(args);
+    return SL_E_INVALID;
+}
+
+void deed_refers(struct deed *d, const char *id)
+{
+    char *copy = id && *id ? strdup(id) : NULL;
+
+    if (!copy)
+        return;
+    free(d->reference);
+    d->reference = copy;
+}
+
+int deed_take(struct deed *d, json_t *to, const char *name, const char *as)
+{
+    json_t *value = json_object_get(d->body, name);
+
+    return value ? json_object_set(to, as, value) : 0;
+}
+
+void deed_link(struct deed *d, const char *kind, const char *id)
+{
+    json_t *link;
+
+    if (!d->links)
+        d->links = json_array();
+    for (size_t i = 0; i < json_array_size(d->links); i++)
+        if (strcmp(json_string_value(json_array_get(json_array_get(d->links, i), 1)), id) == 0)
+            return;
+    link = *id && json_array_size(d->links) < DEED_LINKS ? json_pack("[ss]", kind, id) : NULL;
+    if (link)
+        json_array_append_new(d->links, link);
+}
+
+int deed_order(const struct deed *d, char ret[DEED_GID])
+{
+    const char *id = json_string_value(json_object_get(d->body, "order_id"));
+    char prefix[128];
+    int n = snprintf(prefix, sizeof(prefix), "order:%.*s/", (int)d->s->shop.len, d->s->shop.ptr);
+
+    if (id)
+        return snprintf(ret, DEED_GID, "%s", id) < DEED_GID;
+    if (!d->subject || strncmp(d->subject, prefix, (size_t)n) != 0 || !d->subject[n] ||
+        d->subject[n + (int)strspn(d->subject + n, "0123456789")])
+        return 0;
+    return snprintf(ret, DEED_GID, "gid://shopify/Order/%s", d->subject + n) < DEED_GID;
+}
+
+int deed_next_page(struct deed *d, const json_t *page_info)
+{
+    const char *cursor = json_string_value(json_object_get(page_info, "endCursor"));
+    int more = json_is_true(json_object_get(page_info, "hasNextPage")) && cursor;
+
+    free(d->cursor);
+    d->cursor = more ? strdup(cursor) : NULL;
+    return more && d->cursor;
+}
+
+int deed_sent_before(const struct deed *d)
+{
+    return d->first_ms != 0;
+}
+
+int deed_since(const struct deed *d, const char *when)
+{
+    char at[TIME_TEXT_SIZE], from[TIME_TEXT_SIZE];
+    time_t seconds = (time_t)((d->first_ms - CLOCKS_MS) / 1000);
+    struct tm utc;
+
+    if (!d->first_ms || !when || time_normalise((sl_str){ when, strlen(when) }, at) < 0 ||
+        !gmtime_r(&seconds, &utc))
+        return 0;
+    strftime(from, sizeof(from), "%Y-%m-%dT%H:%M:%S.000Z", &utc);
+    return strcmp(at, from) >= 0;
+}

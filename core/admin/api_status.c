@@ -86,6 +86,29 @@ static void put_rate(struct buf *b, const struct lane_stats *s)
     buf_char(b, '}');
 }
 
+/** Which of its secrets signs: an old one that does not any more may be taken out. */
+static void put_secrets(struct buf *b, const struct lane_stats *s)
+{
+    buf_cstr(b, ",\"secrets\":[");
+    for (size_t i = 0; i < s->n_secrets; i++) {
+        buf_printf(b, "%s{\"place\":%zu,\"webhooks\":%" PRIu64, i ? "," : "", i + 1,
+                   s->signed_by[i].webhooks);
+        put_time(b, "last_at", s->signed_by[i].last_ms);
+        buf_char(b, '}');
+    }
+    buf_char(b, ']');
+}
+
+static void put_resolving(struct buf *b, const struct lane_stats *s)
+{
+    buf_printf(b, ",\"resolving\":{\"ids\":%zu,\"why\":", s->resolving);
+    if (s->resolve_why)
+        buf_json_str(b, str_of(s->resolve_why));
+    else
+        buf_cstr(b, "null");
+    buf_char(b, '}');
+}
+
 void api_lane_json(struct buf *b, const struct flow *f, const struct lane_stats *s)
 {
     uint64_t done = 0;
@@ -113,6 +136,8 @@ void api_lane_json(struct buf *b, const struct flow *f, const struct lane_stats 
         buf_cstr(b, "null");
     }
     put_rate(b, s);
+    put_secrets(b, s);
+    put_resolving(b, s);
     put_time(b, "oldest_at", s->oldest_ms);
     buf_cstr(b, ",\"paused\":");
     api_pause_json(b, &s->pause);
@@ -164,16 +189,17 @@ static void put_intake(struct buf *b, const struct flow *f)
 
     flow_stats(f, &s);
     buf_cstr(b, ",\"intake\":{");
-    PUT_NUMBERS(
-        b, { "requests", s.requests }, { "received", s.received }, { "duplicates", s.duplicates },
-        { "same_events", s.same_events }, { "bad_signature", s.bad_signature },
-        { "malformed", s.malformed }, { "too_large", s.too_large },
-        { "unknown_path", s.unknown_path }, { "refused", s.refused }, { "routed", s.routed },
-        { "routing_errors", s.routing_errors }, { "router_queue", s.router_queue },
-        { "emitted", s.emitted }, { "looked_up", s.looked_up }, { "polled", s.polled },
-        { "find_calls", s.find_calls }, { "find_keys", s.find_keys }, { "find_hits", s.find_hits },
-        { "waiting_for_link", s.waiting_for_link }, { "deadlines", s.deadlines },
-        { "deadlines_met", s.deadlines_met }, { "deadlines_missed", s.deadlines_missed });
+    PUT_NUMBERS(b, { "requests", s.requests }, { "received", s.received },
+                { "duplicates", s.duplicates }, { "same_events", s.same_events },
+                { "bad_signature", s.bad_signature }, { "malformed", s.malformed },
+                { "too_large", s.too_large }, { "unknown_path", s.unknown_path },
+                { "refused", s.refused }, { "routed", s.routed },
+                { "routing_errors", s.routing_errors }, { "router_queue", s.router_queue },
+                { "emitted", s.emitted }, { "looked_up", s.looked_up }, { "polled", s.polled },
+                { "resolve_calls", s.resolve_calls }, { "find_calls", s.find_calls },
+                { "find_keys", s.find_keys }, { "find_hits", s.find_hits },
+                { "waiting_for_link", s.waiting_for_link }, { "deadlines", s.deadlines },
+                { "deadlines_met", s.deadlines_met }, { "deadlines_missed", s.deadlines_missed });
     buf_char(b, '}');
 }
 

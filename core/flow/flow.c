@@ -19,6 +19,7 @@
 #include "flow/pause.h"
 #include "flow/reconcile.h"
 #include "flow/replay.h"
+#include "flow/resolve.h"
 #include "flow/state.h"
 
 const char *const notice_names[NOTICE__COUNT] = {
@@ -291,6 +292,7 @@ void flow_destroy(struct flow *f)
     due_close(f);
     await_close(f);
     lookups_close(f);
+    resolvers_close(f);
     feeds_close(f);
     reconcile_close(f);
     dead_finish(f);
@@ -423,6 +425,9 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
     for (int p = 0; p < PRIORITY__COUNT; p++)
         ret->spilled |= l->windows[p].spilled || l->windows[p].out_from;
     memcpy(ret->lag_ms_buckets, l->lag_ms_buckets, sizeof(ret->lag_ms_buckets));
+    memcpy(ret->signed_by, l->signed_by, sizeof(ret->signed_by));
+    ret->n_secrets = l->n_secrets;
+    ret->resolving = resolve_wanted(f, str_of(l->name), &ret->resolve_why);
 }
 
 /* ---- by hand ---- */

@@ -234,12 +234,13 @@ struct flow_stats {
     int64_t router_oldest_ms; /* wall time of the oldest that waits there in memory; 0: none */
     uint64_t emitted;
     uint64_t waiting_for_link;
-    uint64_t looked_up;             /* events that had not come, and were found */
-    uint64_t polled;                /* events that feeds found */
-    uint64_t missed;                /* ... and that had not come by themselves */
-    uint64_t late;                  /* of these, what came after all */
-    uint64_t find_calls, find_keys; /* questions for rows, and the keys in them ... */
-    uint64_t find_hits;             /* ... and keys that needed none */
+    uint64_t looked_up;                   /* events that had not come, and were found */
+    uint64_t polled;                      /* events that feeds found */
+    uint64_t missed;                      /* ... and that had not come by themselves */
+    uint64_t late;                        /* of these, what came after all */
+    uint64_t find_calls, find_keys;       /* questions for rows, and the keys in them ... */
+    uint64_t find_hits;                   /* ... and keys that needed none */
+    uint64_t resolve_calls, resolve_refs; /* questions what foreign ids belong to, and the ids */
     uint64_t deadlines, deadlines_met, deadlines_missed; /* begun, and how they ended */
 };
 void flow_stats(const struct flow *f, struct flow_stats *ret);
@@ -249,6 +250,13 @@ struct pause_status {
     bool paused, drain;
     int64_t since_ms;
     const char *who, *why;
+};
+
+/** Webhooks that one of an endpoint's secrets signed, since the start: an old one that signs
+ * nothing any more may go. */
+struct signed_by {
+    uint64_t webhooks;
+    int64_t last_ms; /* wall clock; 0: none */
 };
 
 struct lane_stats {
@@ -282,6 +290,10 @@ struct lane_stats {
     uint64_t lag_ms_buckets[16]; /* event received -> delivered: <= 2^i * 10 ms */
     uint64_t lag_ms_sum;
     uint64_t bad_signatures; /* of its webhooks, since start */
+    struct signed_by signed_by[SL_VERIFY_MAX_SECRETS];
+    size_t n_secrets;        /* that they may be signed with; 0: none came yet */
+    size_t resolving;        /* foreign ids of which it is asked what they belong to */
+    const char *resolve_why; /* why they cannot be asked for; NULL: they can */
     struct pause_status pause;
 };
 size_t flow_lanes(const struct flow *f);

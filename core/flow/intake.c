@@ -504,6 +504,13 @@ static int mac_end(struct arrival *a, size_t i, uint8_t out[DIGEST_SHA256])
     return 0;
 }
 
+static void count_signed(struct lane *l, size_t secret, size_t n)
+{
+    l->n_secrets = n;
+    l->signed_by[secret].webhooks++;
+    l->signed_by[secret].last_ms = clock_wall_ms();
+}
+
 /** One secret after the other, until one fits: the time tells the sender of a good signature which
  *  one, and the sender of a bad one nothing. 1, 0 or a code. */
 static int signature_fits(struct arrival *a)
@@ -517,6 +524,8 @@ static int signature_fits(struct arrival *a)
         if (err < 0)
             return err;
         fits = digest_equal(mac, sizeof(mac), v->signature, v->signature_len);
+        if (fits)
+            count_signed(a->lane, i, n_secrets(a));
     }
     return fits;
 }

@@ -1,11 +1,14 @@
 /*
  * links.c - events of which only references are known: they wait until a link says what they are
- * about, and are routed once, with the first link that does.
+ * about, and are routed once, with the first link that does. Outcomes write links, events that know
+ * both the subject and the foreign id do, and the endpoint they came from is asked (resolve.h).
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/resolve.h"
 #include "flow/routing.h"
 
 #define AGAIN_MS 1000
@@ -194,6 +197,16 @@ static void on_ask_again(void *ctx, bool closing)
     ask(rt);
 }
 
+/** Nobody knows yet: its endpoint is asked, unless a link was written while this was looked up. */
+static void ask_endpoint(const struct routing *rt)
+{
+    const struct waiting_event *we = waiting_event(rt->router, rt->event->id);
+
+    if (rt->waits && !rt->cancelled && !rt->remap && we && !we->woken)
+        resolve_want(rt->flow, rt->event->endpoint, str_of(rt->refs[0].kind),
+                     str_of(rt->refs[0].id), rt->event->id);
+}
+
 static void on_links(void *ctx, int status, const sl_str *subjects, size_t n)
 {
     struct routing *rt = ctx;
@@ -208,6 +221,7 @@ static void on_links(void *ctx, int status, const sl_str *subjects, size_t n)
     rt->waits = !rt->n_abouts;
     if (status == UV_ECANCELED)
         rt->cancelled = true;
+    ask_endpoint(rt);
     if (!rt->waits || rt->cancelled)
         stop_waiting(rt->router, rt->event->id);
     if (rt->waits || rt->cancelled)
@@ -231,11 +245,60 @@ static void ask(struct routing *rt)
         on_links(rt, r, NULL, 0);
 }
 
+/** What is made again is about what it was about, also when the link has gone since. */
+static bool known_before(struct routing *rt)
+{
+    sl_str subject = rt->remap ? rt->remap->row->subject : STR("");
+
+    if (!subject.len)
+        return false;
+    routing_about(rt, subject);
+    return true;
+}
+
 bool links_ask(struct routing *rt)
 {
     if (rt->n_abouts || !rt->n_refs)
         return false;
+    if (known_before(rt))
+        return !routing_turn(rt);
     begin_waiting(rt);
     ask(rt);
     return true;
+}
+
+/* ---- what an event says itself ---- */
+
+static bool tells(const struct routing *rt)
+{
+    return rt->n_learnt && rt->n_abouts && !rt->event->again;
+}
+
+void links_record(const struct routing *rt, struct commit *c)
+{
+    struct rec_moves rec = { .at_ms = clock_wall_ms(), .who = STR("event") };
+    struct store_record *to;
+
+    if (!tells(rt))
+        return;
+    rec.links = mem_array(rt->n_learnt, sizeof(*rec.links));
+    for (size_t i = 0; i < rt->n_learnt; i++)
+        rec.links[rec.n_links++] = (struct rec_link){
+            .endpoint = rt->event->endpoint,
+            .kind = str_of(rt->learnt[i].kind),
+            .id = str_of(rt->learnt[i].id),
+            .subject = str_of(routing_subject(rt)),
+            .num = delivery_num(rt->event->id, REC_LINK_LEARNT),
+        };
+    to = commit_record(c, REC_DECISION);
+    to->follows = true;
+    rec_moves_encode(&to->payload, &rec);
+    free(rec.links);
+}
+
+void links_recorded(const struct routing *rt)
+{
+    for (size_t i = 0; tells(rt) && i < rt->n_learnt; i++)
+        router_link_written(rt->router, rt->event->endpoint, str_of(rt->learnt[i].kind),
+                            str_of(rt->learnt[i].id));
 }

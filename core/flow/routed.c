@@ -389,6 +389,7 @@ static void on_routed(struct flow *f, struct commit *c, int status)
                            !rt->event->again;
         routed_apply(f, rc, rec);
         dead_event_recorded(f, c);
+        links_recorded(rt);
         if (rt->waits)
             links_stored(rt);
     } else if (status == UV_ENOSPC || status == UV_ENOBUFS || status == UV_ENOMEM) {
@@ -574,6 +575,7 @@ void router_store(struct routing *rt)
     missed_keys(rt, rec);
     add_once_keys(rt, &rc->routed, rec);
     dead_event_record(rt, &rc->routed, c); /* `rec` may have moved */
+    links_record(rt, c);
     if (!rt->remap)
         rc->older = coalesce_record(rt->flow, &rc->routed, c);
     if (rt->remap) {

@@ -48,20 +48,35 @@ void piece_free(struct piece *p)
     free(p->said);
 }
 
+static void add_ref(struct about_ref **refs, size_t *n, const sl_ref *ref)
+{
+    if (*n == MAX_REFS)
+        return;
+    *refs = mem_grow(*refs, (*n + 1) * sizeof(**refs));
+    (*refs)[(*n)++] = (struct about_ref){ mem_dup(ref->kind), mem_dup(ref->id) };
+}
+
+static void forget_refs(struct about_ref **refs, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++) {
+        free((*refs)[i].kind);
+        free((*refs)[i].id);
+    }
+    free(*refs);
+    *refs = NULL;
+    *n = 0;
+}
+
 /* What describe said, as if it had not. */
 static void forget_description(struct routing *rt)
 {
     for (size_t i = 0; i < rt->n_abouts; i++)
         free(rt->abouts[i].subject);
-    for (size_t i = 0; i < rt->n_refs; i++) {
-        free(rt->refs[i].kind);
-        free(rt->refs[i].id);
-    }
-    free(rt->refs);
+    forget_refs(&rt->refs, &rt->n_refs);
+    forget_refs(&rt->learnt, &rt->n_learnt);
     free(rt->note);
-    rt->refs = NULL;
     rt->note = NULL;
-    rt->n_abouts = rt->n_refs = 0;
+    rt->n_abouts = 0;
 }
 
 /** What routing_map() made. */
@@ -122,10 +137,8 @@ static void on_subject(void *ctx, sl_str subject, sl_str version, sl_str event_k
 {
     struct routing *rt = ctx;
 
-    for (size_t i = 0; i < n_refs && rt->n_refs < MAX_REFS; i++) {
-        rt->refs = mem_grow(rt->refs, (rt->n_refs + 1) * sizeof(*rt->refs));
-        rt->refs[rt->n_refs++] = (struct about_ref){ mem_dup(refs[i].kind), mem_dup(refs[i].id) };
-    }
+    for (size_t i = 0; i < n_refs; i++)
+        add_ref(&rt->refs, &rt->n_refs, &refs[i]);
     if (subject.len && rt->n_abouts < MAX_ABOUTS)
         add_about(rt, subject, version, event_key);
 }
@@ -140,12 +153,19 @@ static void on_note(void *ctx, sl_str text)
     set_note(ctx, text);
 }
 
+static void on_link(void *ctx, const sl_ref *ref)
+{
+    struct routing *rt = ctx;
+
+    add_ref(&rt->learnt, &rt->n_learnt, ref);
+}
+
 int routing_describe(struct routing *rt)
 {
     struct event *e = rt->event;
     struct lane *l = flow_lane(rt->flow, e->endpoint);
     sl_describe_out out = {
-        .size = sizeof(out), .ctx = rt, .subject = on_subject, .note = on_note
+        .size = sizeof(out), .ctx = rt, .subject = on_subject, .note = on_note, .link = on_link
     };
     sl_fail fail = { .size = sizeof(fail) };
     sl_event ev = {
@@ -234,7 +254,6 @@ bool routing_key_of(struct flow *f, struct event *e, uint8_t out[16], char **ret
     has = routing_describe(rt) == 0 && routing_event_key(rt, out);
     *ret_subject = *routing_subject(rt) ? mem_str(routing_subject(rt)) : NULL;
     forget_description(rt);
-    free(rt->refs);
     free(rt);
     return has;
 }

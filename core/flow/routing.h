@@ -53,6 +53,8 @@ struct routing {
     size_t n_abouts;
     struct about_ref *refs;
     size_t n_refs;
+    struct about_ref *learnt; /* foreign ids that are its first subject's */
+    size_t n_learnt;
     char *note;
     bool described, undescribed; /* the adapter was asked; it could not say */
     bool waits;                  /* only references are known, and no link for them yet */
@@ -150,6 +152,9 @@ void routing_go(struct routing *rt); /* on to its links and its map */
 void routed_duplicate(struct routing *rt, uint64_t original, sl_str note);
 
 /* links.c */
+/** What the event says that foreign ids belong to, as a record that follows that of its routing. */
+void links_record(const struct routing *rt, struct commit *c);
+void links_recorded(const struct routing *rt); /* it is durable */
 /** Only references are known: ask their links what it is about; then it is mapped, or waits. False:
  *  there is nothing to ask. */
 bool links_ask(struct routing *rt);

@@ -130,6 +130,8 @@ struct lane {
     uint64_t retries_delayed; /* by the budget */
     uint64_t lag_ms_buckets[16], lag_ms_sum;
     uint64_t bad_signatures;
+    struct signed_by signed_by[SL_VERIFY_MAX_SECRETS]; /* by each secret, in their order */
+    size_t n_secrets;                                  /* as the last webhook's head said */
 };
 
 /* ---- batches ---- */
@@ -351,6 +353,7 @@ struct flow {
     struct reconcile *reconcile; /* reconcile.c: the one that runs, or the last; NULL: none */
     uint64_t reconciles;
     struct lookup *lookups;             /* lookup.c: hash by num */
+    struct resolver *resolvers;         /* resolve.c: hash by endpoint */
     struct finds *finds;                /* find.c: own; NULL: nothing was asked for yet */
     struct list withs;                  /* with.c: events that wait for rows ... */
     bool with_sweeps;                   /* ... and are looked at */

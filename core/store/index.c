@@ -163,6 +163,9 @@ const char *const index_sql[IX__COUNT] = {
     [IX_LINK_ADD] =
         "INSERT OR REPLACE INTO links(hash, endpoint, kind, id, subject, num, at_ms)"
         " VALUES(?, ?, ?, ?, ?, ?, ?)",
+    [IX_LINK_LEARN] =
+        "INSERT INTO links(hash, endpoint, kind, id, subject, num, at_ms) VALUES(?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET subject = excluded.subject, at_ms = excluded.at_ms",
     [IX_BATCH_ADD] =
         "INSERT INTO batches(id, at_ms, endpoint, route, members)"
         " VALUES(?, ?, ?, ?, ?)",

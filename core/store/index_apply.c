@@ -518,7 +518,8 @@ static int move_one(struct index *ix, uint64_t seq, size_t n, const struct rec_m
 
 static int add_link(struct index *ix, const struct rec_link *link, int64_t at_ms)
 {
-    sqlite3_stmt *st = ix->st[IX_LINK_ADD];
+    bool learnt = delivery_ordinal(link->num) == REC_LINK_LEARNT;
+    sqlite3_stmt *st = ix->st[learnt ? IX_LINK_LEARN : IX_LINK_ADD];
     uint8_t hash[16];
 
     index_link_hash(link->endpoint, link->kind, link->id, hash);

@@ -32,6 +32,7 @@ enum index_stmt {
     IX_ATTEMPT_DONE,
     IX_MOVE_ADD,
     IX_LINK_ADD,
+    IX_LINK_LEARN,
     IX_BATCH_ADD,
     IX_BATCH_TOKEN,
     IX_BATCH_OVER,

@@ -187,8 +187,11 @@ struct rec_move {
 
 struct rec_link {
     sl_str endpoint, kind, id, subject;
-    uint64_t num;
+    uint64_t num; /* of the delivery whose outcome it is */
 };
+/** In a link's num, the ordinal of one that an event told, or that was asked for it: it goes with
+ *  the event, and leaves a delivery's link that is there its delivery. */
+#define REC_LINK_LEARNT DELIVERY_ORDINAL_MAX
 
 /** Who decided what a restore decides. Everything before the last such record stood in the backup.
  */

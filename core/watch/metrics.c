@@ -47,6 +47,9 @@ static void intake(struct buf *b, const struct flow_stats *s)
           "Events that had not come by themselves and were found by reconciliation.", s->missed);
     plain(b, "events_late_total", "counter",
           "Events that came after reconciliation had found what they say.", s->late);
+    plain(b, "resolve_calls_total", "counter", "Questions what foreign ids of events belong to.",
+          s->resolve_calls);
+    plain(b, "resolve_ids_total", "counter", "Foreign ids in them.", s->resolve_refs);
     plain(b, "find_calls_total", "counter", "Questions for rows that routes are `with`.",
           s->find_calls);
     plain(b, "find_keys_total", "counter", "Keys in these questions.", s->find_keys);
@@ -161,6 +164,29 @@ static void lane_states(struct buf *b, const struct flow *f)
     }
 }
 
+static void lane_sources(struct buf *b, const struct flow *f)
+{
+    struct lane_stats s;
+
+    head(b, "webhooks_signed_total", "counter",
+         "Webhooks by the secret that signed them, counted as they are listed.");
+    head(b, "webhooks_signed_timestamp_seconds", "gauge", "When one last came; 0: none has.");
+    head(b, "resolving_ids", "gauge",
+         "Foreign ids that events wait for, and that the endpoint is asked for.");
+    for (size_t i = 0; i < flow_lanes(f); i++) {
+        flow_lane_stats(f, i, &s);
+        for (size_t k = 0; k < s.n_secrets; k++)
+            buf_printf(b,
+                       "sluice_webhooks_signed_total{endpoint=\"%s\",secret=\"%zu\"} %" PRIu64
+                       "\n"
+                       "sluice_webhooks_signed_timestamp_seconds{endpoint=\"%s\",secret=\"%zu\"}"
+                       " %.3f\n",
+                       s.endpoint, k + 1, s.signed_by[k].webhooks, s.endpoint, k + 1,
+                       (double)s.signed_by[k].last_ms / 1e3);
+        buf_printf(b, "sluice_resolving_ids{endpoint=\"%s\"} %zu\n", s.endpoint, s.resolving);
+    }
+}
+
 static void routes(struct buf *b, const struct flow *f)
 {
     struct route_stats s;
@@ -257,6 +283,7 @@ void watch_metrics(struct watch *w, struct buf *out)
           ms.deaths);
     plain(out, "map_workers", "gauge", "Mapping workers that are up.", ms.workers_up);
     lane_states(out, w->flow);
+    lane_sources(out, w->flow);
     routes(out, w->flow);
     feeds(out, w->flow);
     lane_lag(out, w->flow);

@@ -156,6 +156,10 @@ typedef struct sl_describe_out {
                     size_t n_refs);
     /** A fact for the operator: the event's test flag, or why nothing could be said of it. */
     void (*note)(void *ctx, sl_str text);
+    /** The body says that this foreign id belongs to the event's first subject: a later event that
+     *  names the id alone finds it, for as long as a link is kept (`store.keep`). Copied; at most
+     * 32 of one event. @since 0.4 */
+    void (*link)(void *ctx, const sl_ref *ref);
 } sl_describe_out;
 
 /* ---- intake -------------------------------------------------------------------------------- */
@@ -434,6 +438,32 @@ typedef struct sl_looked_up {
 } sl_looked_up;
 
 typedef void (*sl_lookup_cb)(void *ctx, const sl_looked_up *answer);
+
+/* ---- asking what a foreign id belongs to ---------------------------------------------------- */
+
+#define SL_RESOLVE_MAX 50 /* references of one question */
+
+/** What is known of one reference. Stands in arrays, and so has no size. @since 0.4 */
+typedef struct sl_resolved_ref {
+    sl_str subject; /* what it belongs to, as describe() says it; empty: the remote does not know
+                       it: it is asked again some times, since that may only be late ... */
+    sl_str
+        otherwise; /* ... and then this is what its events are about; empty: nothing, they wait */
+} sl_resolved_ref;
+
+#define SL_RESOLVE_DONE  1 /* all that were asked are answered */
+#define SL_RESOLVE_AGAIN 2 /* it could not be asked, or did not answer: again */
+
+/** The answer of resolve(); views borrowed for the call. @since 0.4 */
+typedef struct sl_resolved {
+    uint32_t size;
+    uint32_t verdict;            /* SL_RESOLVE_* */
+    int64_t after_ms;            /* for AGAIN: not before; 0: the host decides */
+    sl_str why;                  /* for AGAIN: for the operator; no secrets */
+    const sl_resolved_ref *refs; /* for DONE: one for each that was asked, in their order */
+} sl_resolved;
+
+typedef void (*sl_resolve_cb)(void *ctx, const sl_resolved *answer);
 
 /* ---- polling: what the remote does not send by itself -------------------------------------- */
 
@@ -862,6 +892,14 @@ typedef struct sl_plugin {
      * that lead `to: origin`. Pure and quick: asked while an event is routed. NULL: only events
      * that came from the endpoint are its own. @since 0.4 */
     int (*owns)(void *self, sl_str subject);
+
+    /* As a source whose bodies name foreign ids alone. */
+    /** What do these belong to? Asked when describe() gave references without a subject, and no
+     *  link knows the first of them: at most SL_RESOLVE_MAX, no two the same, of many events. What
+     *  is answered is kept as links, and the events that wait for them are routed. `refs` are
+     *  borrowed for the call; `cb` runs exactly once, perhaps at once. Reads only. NULL: such
+     *  events wait for a link. @since 0.4 */
+    void (*resolve)(void *self, const sl_ref *refs, size_t n, sl_resolve_cb cb, void *cb_ctx);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

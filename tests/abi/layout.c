@@ -90,6 +90,9 @@ CHECK_VALUE(SL_PRIORITY_HIGH, 1);
 CHECK_VALUE(SL_PRIORITY_LOW, 3);
 CHECK_VALUE(SL_PRIORITY_NORMAL, 2);
 CHECK_VALUE(SL_REJECTED, 4);
+CHECK_VALUE(SL_RESOLVE_AGAIN, 2);
+CHECK_VALUE(SL_RESOLVE_DONE, 1);
+CHECK_VALUE(SL_RESOLVE_MAX, 50);
 CHECK_VALUE(SL_RETRY, 2);
 CHECK_VALUE(SL_REVIEW, 5);
 CHECK_VALUE(SL_SIGNED_HMAC_SHA256, 1);
@@ -145,12 +148,13 @@ CHECK_SIZE(sl_ref, 32);
 CHECK_OFFSET(sl_ref, kind, 0);
 CHECK_OFFSET(sl_ref, id, 16);
 
-CHECK_SIZE(sl_describe_out, 32);
+CHECK_SIZE(sl_describe_out, 40);
 CHECK_OFFSET(sl_describe_out, size, 0);
 CHECK_OFFSET(sl_describe_out, _reserved, 4);
 CHECK_OFFSET(sl_describe_out, ctx, 8);
 CHECK_OFFSET(sl_describe_out, subject, 16);
 CHECK_OFFSET(sl_describe_out, note, 24);
+CHECK_OFFSET(sl_describe_out, link, 32);
 
 CHECK_SIZE(sl_head, 72);
 CHECK_OFFSET(sl_head, size, 0);
@@ -289,6 +293,17 @@ CHECK_OFFSET(sl_looked_up, after_ms, 8);
 CHECK_OFFSET(sl_looked_up, why, 16);
 CHECK_OFFSET(sl_looked_up, body, 32);
 
+CHECK_SIZE(sl_resolved_ref, 32);
+CHECK_OFFSET(sl_resolved_ref, subject, 0);
+CHECK_OFFSET(sl_resolved_ref, otherwise, 16);
+
+CHECK_SIZE(sl_resolved, 40);
+CHECK_OFFSET(sl_resolved, size, 0);
+CHECK_OFFSET(sl_resolved, verdict, 4);
+CHECK_OFFSET(sl_resolved, after_ms, 8);
+CHECK_OFFSET(sl_resolved, why, 16);
+CHECK_OFFSET(sl_resolved, refs, 32);
+
 CHECK_SIZE(sl_feed, 32);
 CHECK_OFFSET(sl_feed, name, 0);
 CHECK_OFFSET(sl_feed, params, 8);
@@ -409,7 +424,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 296);
+CHECK_SIZE(sl_plugin, 304);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -448,6 +463,7 @@ CHECK_OFFSET(sl_plugin, compare, 264);
 CHECK_OFFSET(sl_plugin, comparing, 272);
 CHECK_OFFSET(sl_plugin, body_schema, 280);
 CHECK_OFFSET(sl_plugin, owns, 288);
+CHECK_OFFSET(sl_plugin, resolve, 296);
 /* to here */
 /* clang-format on */
 #endif

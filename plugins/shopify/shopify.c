@@ -197,6 +197,7 @@ static const sl_plugin plugin = {
     .check_action = shopify_check_action,
     .can_look_up = shopify_can_look_up,
     .lookup = shopify_lookup,
+    .resolve = shopify_resolve,
     .body_schema = shopify_body_schema,
     .owns = shopify_owns,
 };

@@ -33,6 +33,12 @@ sl_status shopify_verify(void *self, const sl_head *head, sl_verdict *ret, sl_fa
 sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_out *out,
                            sl_fail *fail);
 
+/* ---- resolve.c, as sluice.h documents it ---- */
+
+/** Can the shop be asked whose a fulfilment order is? */
+int shopify_resolves(const struct shopify *s);
+void shopify_resolve(void *self, const sl_ref *refs, size_t n, sl_resolve_cb cb, void *cb_ctx);
+
 /* ---- lookup.c, as sluice.h documents them ---- */
 
 sl_status shopify_can_look_up(const sl_values *values, const sl_values_api *api, sl_str topic,
@@ -62,6 +68,7 @@ struct topic_rule {
     const char *key;     /* list of paths that name the happening, "@version" among them; NULL: the
                             host's default (subject and version) */
     struct topic_ref refs[TOPIC_MAX_REFS];
+    int resolved; /* its subject stands in: the order of its first reference is, once known */
 };
 
 #define TOPIC_MAX_RULES 4

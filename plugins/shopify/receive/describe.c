@@ -254,6 +254,13 @@ static void make_refs(const struct topic_rule *rule, const struct body *body, st
     }
 }
 
+/** The body names both the order and, say, the return: the next event may name the return alone. */
+static void tell_links(const struct refs *refs, const sl_describe_out *out)
+{
+    for (size_t i = 0; i < refs->n && SL_HAS(sl_describe_out, out, link); i++)
+        out->link(out->ctx, &refs->list[i]);
+}
+
 /* ---- notes --------------------------------------------------------------------------------- */
 
 static void note_tests(const sl_event *event, const struct body *body, const sl_describe_out *out)
@@ -302,6 +309,13 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
         goto out;
     }
     note_tests(event, &body, out);
+    if (rule->resolved && refs.n && shopify_resolves(s)) {
+        start(&subject); /* its order's, which a link or the shop says */
+        start(&key);
+        version[0] = '\0';
+    } else if (!rule->resolved) {
+        tell_links(&refs, out);
+    }
     out->subject(out->ctx, view(&subject), (sl_str){ version, strlen(version) }, view(&key),
                  refs.list, refs.n);
 out:

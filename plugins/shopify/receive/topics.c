@@ -8,19 +8,28 @@
  * ".../updated") have their body's digest in the key: two changes may fall into one second. Topics
  * that can rightly repeat without anything in the body telling them apart have neither version nor
  * key: better seen twice than taken for a duplicate.
+ *
+ * What carries no order id is about its order all the same: where the Admin API is set up, such an
+ * event waits until a link or the shop (resolve.c) says whose its first reference is.
  */
 #include "shopify.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define ANY_ID "id|admin_graphql_api_id"
+#define ANY_ID          "id|admin_graphql_api_id"
+#define ORDER_OF_RETURN "order_id|order.id|return.order_id|return.order.id"
+#define RETURN_OF_GOODS                                                       \
+    {                                                                         \
+        "return", "Return", "return.admin_graphql_api_id|return.id|return_id" \
+    }
+#define RESOLVED 1
 #define FULFILLMENT_ORDER(path)                         \
     {                                                   \
         "fulfillment_order", "FulfillmentOrder", (path) \
     }
 
-/* topic, kind, id, version, key, refs */
+/* topic, kind, id, version, key, refs, resolved */
 static const struct topic_rule rules[] = {
     /* orders and what belongs to one: the order is the subject */
     { "orders/edited", "order", "order_edit.order_id",
@@ -47,7 +56,24 @@ static const struct topic_rule rules[] = {
       ANY_ID,
       NULL,
       NULL,
-      { { "return", "Return", "admin_graphql_api_id|id" } } },
+      { { "return", "Return", "admin_graphql_api_id|id" } },
+      RESOLVED },
+    { "reverse_deliveries/", "order", ORDER_OF_RETURN, NULL, NULL, { RETURN_OF_GOODS } },
+    { "reverse_deliveries/",
+      "reverse_delivery",
+      ANY_ID,
+      NULL,
+      NULL,
+      { RETURN_OF_GOODS },
+      RESOLVED },
+    { "reverse_fulfillment_orders/", "order", ORDER_OF_RETURN, NULL, NULL, { RETURN_OF_GOODS } },
+    { "reverse_fulfillment_orders/",
+      "reverse_fulfillment_order",
+      ANY_ID,
+      NULL,
+      NULL,
+      { RETURN_OF_GOODS },
+      RESOLVED },
     { "disputes/",
       "order",
       "order_id",
@@ -63,7 +89,8 @@ static const struct topic_rule rules[] = {
       NULL,
       NULL,
       { FULFILLMENT_ORDER("original_fulfillment_order.id"),
-        FULFILLMENT_ORDER("moved_fulfillment_order.id") } },
+        FULFILLMENT_ORDER("moved_fulfillment_order.id") },
+      RESOLVED },
     { "fulfillment_orders/merged",
       "fulfillment_order",
       "fulfillment_order_merges.fulfillment_order.id|"
@@ -72,14 +99,16 @@ static const struct topic_rule rules[] = {
       NULL,
       { FULFILLMENT_ORDER("fulfillment_order_merges.fulfillment_order.id|"
                           "fulfillment_order_merges.*.fulfillment_order.id"),
-        FULFILLMENT_ORDER("merge_intents.*.fulfillment_order_id") } },
+        FULFILLMENT_ORDER("merge_intents.*.fulfillment_order_id") },
+      RESOLVED },
     { "fulfillment_orders/fulfillment_request_submitted",
       "fulfillment_order",
       "submitted_fulfillment_order.id",
       NULL,
       NULL,
       { FULFILLMENT_ORDER("submitted_fulfillment_order.id"),
-        FULFILLMENT_ORDER("original_fulfillment_order.id") } },
+        FULFILLMENT_ORDER("original_fulfillment_order.id") },
+      RESOLVED },
     { "fulfillment_orders/",
       "fulfillment_order",
       "fulfillment_order.id",
@@ -87,13 +116,15 @@ static const struct topic_rule rules[] = {
       NULL,
       { FULFILLMENT_ORDER("fulfillment_order.id"),
         FULFILLMENT_ORDER("remaining_fulfillment_order.id"),
-        FULFILLMENT_ORDER("replacement_fulfillment_order.id") } },
+        FULFILLMENT_ORDER("replacement_fulfillment_order.id") },
+      RESOLVED },
     { "fulfillment_holds/",
       "fulfillment_order",
       "fulfillment_order.id",
       NULL,
       NULL,
-      { FULFILLMENT_ORDER("fulfillment_order.id") } },
+      { FULFILLMENT_ORDER("fulfillment_order.id") },
+      RESOLVED },
 
     /* goods */
     { "products/delete", "product", ANY_ID, NULL, "id" },
@@ -102,6 +133,10 @@ static const struct topic_rule rules[] = {
     { "inventory_levels/", "inventory_level", "inventory_item_id location_id", "updated_at", NULL },
     { "inventory_items/delete", "inventory_item", ANY_ID, NULL, "id" },
     { "inventory_items/", "inventory_item", ANY_ID, "updated_at", NULL },
+    { "inventory_transfers/delete", "inventory_transfer", ANY_ID, NULL, "id|admin_graphql_api_id" },
+    { "inventory_transfers/", "inventory_transfer", ANY_ID, "updated_at", NULL },
+    { "inventory_shipments/delete", "inventory_shipment", ANY_ID, NULL, "id|admin_graphql_api_id" },
+    { "inventory_shipments/", "inventory_shipment", ANY_ID, "updated_at", NULL },
     { "locations/delete", "location", ANY_ID, NULL, "id" },
     { "locations/", "location", ANY_ID, "updated_at", NULL },
     { "collections/delete", "collection", ANY_ID, NULL, "id" },
@@ -113,8 +148,11 @@ static const struct topic_rule rules[] = {
     { "customers/redact", "customer", "customer.id", NULL, NULL },
     { "customers/delete", "customer", ANY_ID, NULL, "id" },
     { "customers/", "customer", ANY_ID, "updated_at", NULL },
+    { "companies/delete", "company", ANY_ID, NULL, "id|admin_graphql_api_id" },
     { "companies/", "company", ANY_ID, "updated_at", NULL },
+    { "company_contacts/delete", "company_contact", ANY_ID, NULL, "id|admin_graphql_api_id" },
     { "company_contacts/", "company_contact", ANY_ID, "updated_at", NULL },
+    { "company_locations/delete", "company_location", ANY_ID, NULL, "id|admin_graphql_api_id" },
     { "company_locations/", "company_location", ANY_ID, "updated_at", NULL },
     { "company_contact_roles/", "company_contact_role", ANY_ID, "updated_at", NULL },
 

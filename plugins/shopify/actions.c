@@ -11,6 +11,7 @@
 #include "drafts/draft.h"
 #include "orders/orders.h"
 #include "shopify.h"
+#include "stock/stock.h"
 
 const sl_action shopify_actions[] = {
     { "draft_order.create", 0, 1, 0, draft_params,
@@ -19,6 +20,8 @@ const sl_action shopify_actions[] = {
       "an order is cancelled, and its money goes where the body says" },
     { "refund.create", SL_ACTION_IDEMPOTENT, 1, 0, refund_create_params,
       "money, shipping and pieces of an order are refunded" },
+    { "inventory.set", SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT, STOCK_ROWS, 0, stock_set_params,
+      "stock levels are written, never over what the shop has changed meanwhile" },
     { 0 },
 };
 
@@ -27,6 +30,7 @@ static const struct shopify_action *const doers[] = {
     &draft_action,
     &order_cancel_action,
     &refund_create_action,
+    &stock_set_action,
 };
 
 static_assert(sizeof(doers) / sizeof(*doers) + 1 ==
@@ -115,6 +119,13 @@ void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str toke
         b->action->resume(self, b->handle, batch, token, done);
     else
         done->finish(done->ctx); /* without an outcome: unknown */
+}
+
+sl_str shopify_row_key(void *self, void *handle, sl_str body)
+{
+    const struct bound *b = handle;
+
+    return b->action->row_key ? b->action->row_key(self, b->handle, body) : (sl_str){ 0 };
 }
 
 void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,

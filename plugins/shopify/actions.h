@@ -21,6 +21,8 @@ struct shopify_action {
     /** NULL: it stores no checkpoints. */
     void (*resume)(void *self, void *handle, const sl_batch *batch, sl_str token,
                    const sl_done *done);
+    /** NULL: any two records may share a batch. */
+    sl_str (*row_key)(void *self, void *handle, sl_str body);
     /** NULL: it cannot be asked; a person decides. */
     void (*confirm)(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                     void *cb_ctx);
@@ -38,6 +40,7 @@ void shopify_prepare(void *self, void *handle, const sl_record *record, sl_prepa
 void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done);
 void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
                     const sl_done *done);
+sl_str shopify_row_key(void *self, void *handle, sl_str body);
 void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx);
 void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                      void *cb_ctx);

@@ -12,6 +12,7 @@
 #include "actions.h"
 #include "drafts/draft.h"
 #include "orders/deed.h"
+#include "stock/stock.h"
 
 #define SHOP_SUFFIX ".myshopify.com"
 #define MAX_SHOP    80
@@ -111,6 +112,7 @@ static void shopify_close(void *self)
 {
     if (self) {
         drafts_close(self);
+        stock_close(self);
         deeds_close(self);
     }
     free(self);
@@ -193,6 +195,7 @@ static const sl_plugin plugin = {
     .prepare = shopify_prepare,
     .deliver = shopify_deliver,
     .resume = shopify_resume,
+    .row_key = shopify_row_key,
     .confirm = shopify_confirm,
     .check_action = shopify_check_action,
     .can_look_up = shopify_can_look_up,

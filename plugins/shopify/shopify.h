@@ -16,6 +16,8 @@ struct shopify {
     sl_str version;          /* of the Admin API; empty: it is not asked */
     sl_str token, admin_url; /* admin_url empty: https://<shop> */
     int64_t settle_ms;       /* until then a draft order that is not found may be there */
+    json_t *items;           /* own: {"SKU": inventory item}; stock/items.c */
+    struct push *pushes;     /* under way: stock/set.c */
     struct draft *drafts;    /* under way: draft.c */
     struct deed *deeds;      /* under way: orders/deed.c */
 };

@@ -12,22 +12,18 @@
 #include <strings.h>
 
 #include "admin/admin.h"
+#include "admin/skus.h"
 
-#define TAG_PREFIX   "sluice-"
-#define SKUS_AT_ONCE 25
-#define READY_EVERY  1000 /* ms */
-#define READY_TIMES  20
-#define WHY_SIZE     480
-#define TOPIC_SIZE   80
-#define MAX_EVENTS   40 /* of the events' name */
+#define TAG_PREFIX  "sluice-"
+#define READY_EVERY 1000 /* ms */
+#define READY_TIMES 20
+#define WHY_SIZE    480
+#define TOPIC_SIZE  80
+#define MAX_EVENTS  40 /* of the events' name */
 
 #define DRAFT_FIELDS \
     "id name invoiceUrl ready tags totalPriceSet { presentmentMoney { amount currencyCode } }"
 
-static const char variants_by_sku[] =
-    "query VariantsBySku($query: String!, $after: String) {"
-    " productVariants(first: 100, after: $after, query: $query) {"
-    " nodes { id sku } pageInfo { hasNextPage endCursor } } }";
 static const char create_draft[] =
     "mutation DraftOrderCreate($input: DraftOrderInput!) { draftOrderCreate(input: $input) {"
     " draftOrder { " DRAFT_FIELDS " } userErrors { field message } } }";
@@ -58,8 +54,6 @@ struct draft {
     void *cb_ctx;
     struct draft_order order;
     char tag[DRAFT_TAG_SIZE];
-    size_t sku_at;   /* the first SKU of the page that is asked for */
-    char *cursor;    /* own: within it; NULL: its beginning */
     char *gid;       /* own: of the draft order that was created */
     uint64_t timer;  /* 0: none */
     unsigned tries;  /* for its link */
@@ -120,7 +114,6 @@ static void draft_free(struct draft *d)
     if (d->timer)
         d->s->host->timer_cancel(d->s->host->ctx, d->timer);
     draft_finish(&d->order);
-    free(d->cursor);
     free(d->gid);
     free(d);
 }
@@ -401,94 +394,14 @@ static void create(struct draft *d)
 
 /* ---- its variants -------------------------------------------------------------------------- */
 
-static void ask_variants(struct draft *d);
-
-/* `sku:"A-1" OR sku:"B"`: of the page that begins at sku_at; own. NULL: no memory. */
-static char *variants_query(const struct draft *d)
-{
-    size_t at = 0, n = 0, room = 1;
-    const char *sku;
-    json_t *value;
-    char *text, *p;
-
-    json_object_foreach(d->order.skus, sku, value) room += 2 * strlen(sku) + 12;
-    p = text = malloc(room);
-    if (!text)
-        return NULL;
-    *p = '\0';
-    json_object_foreach(d->order.skus, sku, value)
-    {
-        if (at++ < d->sku_at || n == SKUS_AT_ONCE)
-            continue;
-        p += sprintf(p, "%ssku:\"", n++ ? " OR " : "");
-        for (const char *c = sku; *c; c++) { /* the loop goes on from `sku` */
-            if (*c == '"' || *c == '\\')
-                *p++ = '\\';
-            *p++ = *c;
-        }
-        p = stpcpy(p, "\"");
-    }
-    return text;
-}
-
-/* The search is the shop's, and finds more than was asked for: only what is the same counts. */
-static sl_status take_variants(struct draft *d, const json_t *nodes)
-{
-    for (size_t i = 0; i < json_array_size(nodes); i++) {
-        const json_t *node = json_array_get(nodes, i);
-        const char *sku = text_at(node, "sku"), *id = text_at(node, "id");
-        const json_t *known = json_object_get(d->order.skus, sku);
-        json_t *now;
-
-        if (!known || (json_is_string(known) && strcmp(json_string_value(known), id) == 0))
-            continue;
-        now = json_is_null(known) ? json_string(id) : json_false();
-        if (json_object_set_new(d->order.skus, sku, now) < 0)
-            return SL_E_NO_MEMORY;
-    }
-    return SL_OK;
-}
-
-static void on_variants(void *ctx, const struct admin_answer *a)
+static void on_variants(void *ctx, const struct admin_answer *failed)
 {
     struct draft *d = ctx;
-    const json_t *found = json_object_get(a->data, "productVariants");
-    const json_t *page = json_object_get(found, "pageInfo");
 
-    if (a->verdict != ADMIN_OK) {
-        tell_no_data(d, a, 0);
-        return;
-    }
-    if (take_variants(d, json_object_get(found, "nodes")) < 0) {
-        tell_not_done(d, "out of memory");
-        return;
-    }
-    free(d->cursor);
-    d->cursor = NULL;
-    if (json_is_true(json_object_get(page, "hasNextPage")) && *text_at(page, "endCursor"))
-        d->cursor = strdup(text_at(page, "endCursor"));
+    if (failed)
+        tell_no_data(d, failed, 0);
     else
-        d->sku_at += SKUS_AT_ONCE;
-    ask_variants(d);
-}
-
-static void ask_variants(struct draft *d)
-{
-    char *query;
-    json_t *variables;
-    sl_status r = SL_E_NO_MEMORY;
-
-    if (d->sku_at >= json_object_size(d->order.skus)) {
         create(d);
-        return;
-    }
-    query = variants_query(d);
-    variables = query ? json_pack("{s:s,s:s?}", "query", query, "after", d->cursor) : NULL;
-    free(query);
-    if (variables)
-        r = admin_ask(d->s, variants_by_sku, variables, on_variants, d);
-    if (r < 0)
-        tell_not_done(d, "the shop could not be asked for its variants");
 }
 
 /* ---- deliver and confirm ------------------------------------------------------------------- */
@@ -514,7 +427,7 @@ static void draft_deliver(void *self, void *handle, const sl_batch *batch, const
     else if (r < 0)
         tell_not_done(d, "out of memory");
     else
-        ask_variants(d);
+        skus_find(d->s, d->order.skus, SKU_VARIANT, on_variants, d);
 }
 
 static int has_tag(const json_t *draft, const char *tag)

@@ -1,6 +1,9 @@
 """A receiver of webhooks for the tests: answers as told and keeps what it got."""
 
 import asyncio
+import http.server
+import json
+import threading
 
 from aiohttp import web
 
@@ -38,3 +41,47 @@ class Receiver:
 
     async def __aexit__(self, *unused):
         await self.runner.cleanup()
+
+
+class Hooks:
+    """The same for tests without a loop: a thread of its own. got: (path, headers, body) of each request, in order."""
+
+    def __init__(self, answers=(), replies=None):
+        self.answers, self.replies, self.got = list(answers), replies or {}, []
+        hooks = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                hooks.got.append((self.path, self.headers, body))
+                path = self.path.partition("?")[0]
+                reply = next((text for ending, text in hooks.replies.items() if path.endswith(ending)), "")
+                self.send_response(hooks.answers.pop(0) if hooks.answers else 200)
+                self.send_header("Content-Length", str(len(reply.encode())))
+                self.end_headers()
+                self.wfile.write(reply.encode())
+
+            do_GET = do_POST
+
+            def log_message(self, *unused):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *unused):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def topics(self):
+        return [headers["X-Shopify-Topic"] for _, headers, _ in self.got]
+
+    def bodies(self, topic):
+        return [json.loads(body) for _, headers, body in self.got if headers["X-Shopify-Topic"] == topic]

@@ -15,7 +15,8 @@ if __package__ is None:
 
 from aiohttp import web
 
-from sandbox import common, shopify_base, shopify_catalogue, shopify_drafts, shopify_orders, shopify_orderview
+from sandbox import (common, shopify_base, shopify_catalogue, shopify_drafts, shopify_orders, shopify_orderview,
+                     shopify_wire)
 from sandbox.common import as_json
 from sandbox.orders import OrderFactory
 from sandbox.shopify_cost import Bucket, Spent
@@ -26,29 +27,30 @@ from sandbox.shopify_shop import Shop
 from sandbox.shopify_view import bag, plain_set
 
 ROOMS = [shopify_base, shopify_catalogue, shopify_orders, shopify_orderview, shopify_drafts]
-LOGIN = "[API] Invalid API key or access token (unrecognized login or wrong password)"
+APP = "app"  # who asks: one app, and its bucket
 
 
 class ShopifyAdmin(common.StandIn):
-    """`tokens` are those that open the Admin API; a module that gives out others puts them there."""
+    """The shop, the engine that answers for it, and its wire: tokens, webhooks, bulk operations."""
 
     name = "shopify-admin"
+    answer_actions = shopify_wire.ANSWERS
 
-    def __init__(self, token, version, maximum=2000, restore=100, ready_ms=0, lag_ms=0, books_file=None,
-                 domain="example.myshopify.com"):
-        super().__init__(books_file)
-        self.shop = Shop(domain, settings={"ready_ms": ready_ms, "search_lag_ms": lag_ms})
-        self.first_token, self.points = token, (maximum, restore)
-        self.engine = Engine(self.shop, Bucket(maximum, restore))
+    def __init__(self, args):
+        super().__init__(args.books)
+        self.shop = Shop(args.shop, settings={"ready_ms": args.ready_ms, "search_lag_ms": args.search_lag_ms})
+        self.points = (args.points, args.restore)
+        self.engine = Engine(self.shop, Bucket(args.points, args.restore))
         for room in ROOMS:
             room.install(self.engine)
+        self.wire = shopify_wire.Wire(self, args)
         self.reset()
 
     def reset(self):
         self.shop.reset()
         self.engine.bucket, self.engine.spent = Bucket(*self.points), Spent()
         self.engine.crashes.clear()
-        self.tokens = {self.first_token: "app"}  # token: app whose points it spends
+        self.wire.reset()
 
     def books(self):
         drafts = [{**one, "totalPriceSet": bag(plain_set(total(self.shop, one), one.currency)),
@@ -57,10 +59,10 @@ class ShopifyAdmin(common.StandIn):
                 "orders": len(self.shop.kinds["Order"]), "changes": dict(self.shop.counts),
                 "points": {**self.engine.spent.to_json(), "taken_by_other": round(self.engine.bucket.taken_by_other),
                            **self.engine.bucket.status()},
-                "crashes": list(self.engine.crashes)}
+                "crashes": list(self.engine.crashes), **self.wire.books()}
 
     def steps_of(self, request):
-        return ["graphql"]
+        return [self.wire.step(request)]
 
     def finish(self, request, response):
         response.headers["X-Request-Id"] = str(uuid.uuid4())
@@ -70,6 +72,9 @@ class ShopifyAdmin(common.StandIn):
     # ---- one document ----
 
     async def act(self, request):
+        made = await self.wire.act(request)
+        if made is not None:
+            return made
         parts = request.path.strip("/").split("/")
         if len(parts) != 4 or parts[:2] != ["admin", "api"] or parts[3] != "graphql.json" or request.method != "POST":
             return as_json({"errors": "Not Found"}, 404)
@@ -77,9 +82,9 @@ class ShopifyAdmin(common.StandIn):
         if version is None:
             return as_json({"errors": "Not Found"}, 404)
         request["served"] = version
-        app = self.tokens.get(request.headers.get("X-Shopify-Access-Token"))
-        if app is None:
-            return as_json({"errors": LOGIN}, 401)
+        wrong = self.wire.access.check(request)
+        if wrong:
+            return as_json({"errors": wrong}, 401)
         try:
             asked = json.loads(await request.read())
             document, variables = asked["query"], asked.get("variables") or {}
@@ -87,7 +92,7 @@ class ShopifyAdmin(common.StandIn):
                 raise ValueError("of another type")
         except (ValueError, KeyError, TypeError):
             return as_json({"errors": {"query": "Required parameter missing or invalid"}}, 400)
-        return as_json(self.engine.answer(document, variables, asked.get("operationName"), version, app,
+        return as_json(self.engine.answer(document, variables, asked.get("operationName"), version, APP,
                                           request.headers.get("Shopify-GraphQL-Cost-Debug") == "1"))
 
     # ---- control ----
@@ -148,7 +153,15 @@ class ShopifyAdmin(common.StandIn):
         return [web.post("/_control/variants", self.on_variants), web.post("/_control/locations", self.on_locations),
                 web.post("/_control/orders", self.on_orders), web.get("/_control/orders", self.on_documents),
                 web.post("/_control/clock", self.on_clock), web.route("*", "/_control/settings", self.on_settings),
-                web.route("*", "/_control/points", self.on_points)]
+                web.route("*", "/_control/points", self.on_points), *self.wire.control_routes()]
+
+    async def start(self, *args, **kwargs):
+        await self.wire.webhooks.open()
+        return await super().start(*args, **kwargs)
+
+    async def stop(self):
+        await super().stop()
+        await self.wire.webhooks.close()
 
 
 def main():
@@ -159,9 +172,9 @@ def main():
     parser.add_argument("--restore", type=int, default=100, help="points a second")
     parser.add_argument("--ready-ms", type=int, default=0, help="until a draft order has its link")
     parser.add_argument("--search-lag-ms", type=int, default=0, help="until the search knows of a change")
+    shopify_wire.arguments(parser)
     args = parser.parse_args()
-    return common.serve(ShopifyAdmin(args.token, args.api_version, args.points, args.restore, args.ready_ms,
-                                     args.search_lag_ms, args.books), args)
+    return common.serve(ShopifyAdmin(args), args)
 
 
 if __name__ == "__main__":

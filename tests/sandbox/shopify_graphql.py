@@ -168,6 +168,10 @@ class Call:
             raise Refused("An operation name is required")
         return known[0]
 
+    def page(self, nodes, args):
+        """What of a connection's rows is answered."""
+        return page(nodes, args)
+
     def since(self, version):
         """Whether the version served is this one or later; 'unstable' is later than all."""
         return self.version >= version
@@ -223,7 +227,7 @@ class Engine:
                 if kind == "Mutation":
                     return self.mutate(own, name, args, call, node)
                 value = own(source, args, call) if own else plain(source, name, kind)
-                return page(value, args) if connection and value is not None else value
+                return call.page(value, args) if connection and value is not None else value
             except Refused as wrong:
                 raise GraphQLError(wrong.message, extensions={"refused": wrong}) from None
         return resolve

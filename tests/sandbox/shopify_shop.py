@@ -147,7 +147,7 @@ class Shop:
             if made not in self.things:
                 return made
 
-    def add(self, kind, id=None, **fields):
+    def add(self, kind, id=None, /, **fields):
         """A new thing, known by its id."""
         now = self.stamp()
         thing = Thing({"__typename": kind, "id": id or self.new_id(kind), "createdAt": now, "updatedAt": now, **fields})

@@ -9,6 +9,7 @@
 
 #include "body_table.h"
 #include "drafts/draft.h"
+#include "fulfil/fulfil.h"
 #include "orders/orders.h"
 #include "shopify.h"
 #include "stock/stock.h"
@@ -16,6 +17,8 @@
 const sl_action shopify_actions[] = {
     { "draft_order.create", 0, 1, 0, draft_params,
       "a draft order with a checkout link, of a quote's lines" },
+    { "fulfillment.create", 0, 1, 0, fulfillment_create_params,
+      "what a supplier has shipped becomes fulfilments with their tracking" },
     { "order.cancel", 0, 1, 0, order_cancel_params,
       "an order is cancelled, and its money goes where the body says" },
     { "refund.create", SL_ACTION_IDEMPOTENT, 1, 0, refund_create_params,
@@ -28,6 +31,7 @@ const sl_action shopify_actions[] = {
 /* one for each row above, in its order */
 static const struct shopify_action *const doers[] = {
     &draft_action,
+    &fulfillment_create_action,
     &order_cancel_action,
     &refund_create_action,
     &stock_set_action,

@@ -47,6 +47,12 @@ static const struct body_member members[] = {
     { "tracking", BODY_OBJECT, .shape = &tracking_shape, .help = "of the parcels" },
     { "notify", BODY_BOOL, .help = "the shop writes to the customer" },
     { "message", BODY_TEXT, .max = 1000, .help = "for the shop's staff" },
+    { "on_hold", BODY_ENUM, .of = "review|wait",
+      .help = "what is on hold: a person decides, or it waits" },
+    { "other_number", BODY_ENUM, .of = "review|update|keep",
+      .help = "fulfilled already with another number: a person decides, or it gets this one, or "
+              "keeps its own" },
+    { "carriers", BODY_OBJECT, .help = "names of companies, and as the shop knows them" },
     { 0 },
 };
 const struct body_shape shipment_shape = { .members = members };

@@ -18,6 +18,7 @@
 #include <sluice/sluice.h>
 
 #include "actions.h"
+#include "iso_time.h"
 #include "orders/refusal.h"
 
 struct shopify;
@@ -163,6 +164,8 @@ int deed_order(const struct deed *d, char ret[DEED_GID]);
 int deed_next_page(struct deed *d, const json_t *page_info);
 /** It was sent before: what is there may be of this very record. */
 int deed_sent_before(const struct deed *d);
+/** When it was sent first, clocks that differ allowed for; "" if that cannot be told. */
+const char *deed_first(const struct deed *d, char ret[TIME_TEXT_SIZE]);
 /** `when` (RFC 3339) is not before the first attempt, clocks that differ allowed for. */
 int deed_since(const struct deed *d, const char *when);
 

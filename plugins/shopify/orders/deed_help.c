@@ -94,15 +94,22 @@ int deed_sent_before(const struct deed *d)
     return d->first_ms != 0;
 }
 
-int deed_since(const struct deed *d, const char *when)
+const char *deed_first(const struct deed *d, char ret[TIME_TEXT_SIZE])
 {
-    char at[TIME_TEXT_SIZE], from[TIME_TEXT_SIZE];
     time_t seconds = (time_t)((d->first_ms - CLOCKS_MS) / 1000);
     struct tm utc;
 
-    if (!d->first_ms || !when || time_normalise((sl_str){ when, strlen(when) }, at) < 0 ||
-        !gmtime_r(&seconds, &utc))
-        return 0;
-    strftime(from, sizeof(from), "%Y-%m-%dT%H:%M:%S.000Z", &utc);
-    return strcmp(at, from) >= 0;
+    if (!d->first_ms || !gmtime_r(&seconds, &utc) ||
+        strftime(ret, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S.000Z", &utc) == 0)
+        return "";
+    return ret;
+}
+
+int deed_since(const struct deed *d, const char *when)
+{
+    char at[TIME_TEXT_SIZE], buffer[TIME_TEXT_SIZE];
+    const char *from = deed_first(d, buffer);
+
+    return *from && when && time_normalise((sl_str){ when, strlen(when) }, at) == SL_OK &&
+           strcmp(at, from) >= 0;
 }

@@ -97,7 +97,7 @@ const char *fake_host_vars(const struct fake_host *f);
 /* ---- collectors ---------------------------------------------------------------------------- */
 
 #define FAKE_MAX_RECORDS 512
-#define FAKE_MAX_LINKS   4
+#define FAKE_MAX_LINKS   8
 
 struct fake_outcome {
     uint32_t told; /* 0: no outcome */

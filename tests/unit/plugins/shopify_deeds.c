@@ -84,6 +84,8 @@ static void begin(struct deed_rig *x, const char *body, const char *request)
                              .first_sent_ms = x->first_ms,
                              .last_sent_ms = x->first_ms };
     x->batch = (sl_batch){ .size = sizeof(sl_batch), .records = &x->record, .n_records = 1 };
+    if (x->choice.len)
+        x->batch.choices = &x->choice;
     if (x->done.host)
         fake_done_finish(&x->done);
     fake_done_init(&x->done, x->host, 1);

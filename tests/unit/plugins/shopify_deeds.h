@@ -30,6 +30,7 @@ struct deed_rig {
     struct fake_done done;
     struct fake_confirmed confirmed;
     int64_t first_ms; /* of the next record; 0: its first attempt */
+    sl_str choice;    /* that a person took of it; empty: none */
 };
 
 int deeds_setup(void **state);

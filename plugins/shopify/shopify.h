@@ -17,6 +17,8 @@ struct shopify {
     sl_str token, admin_url; /* admin_url empty: https://<shop> */
     int64_t settle_ms;       /* until then a draft order that is not found may be there */
     json_t *items;           /* own: {"SKU": inventory item}; stock/items.c */
+    json_t *places;          /* own: {"location's name": GID}, asked for at places_ms; places.c */
+    int64_t places_ms;       /* monotonic */
     struct push *pushes;     /* under way: stock/set.c */
     struct draft *drafts;    /* under way: draft.c */
     struct deed *deeds;      /* under way: orders/deed.c */

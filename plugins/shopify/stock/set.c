@@ -34,7 +34,7 @@ struct push {
     const sl_batch *batch;
     const sl_done *done;
     json_t **bodies;        /* own, one for each record */
-    json_t *skus;           /* own: {"SKU": item} */
+    json_t *skus, *places;  /* own: {"SKU": item}, {"name": location} */
     struct stock_row *rows; /* own */
     size_t n;
     size_t sent[STOCK_ROWS]; /* rows of the mutation, in its order */
@@ -60,6 +60,7 @@ static void push_free(struct push *p)
     free(p->bodies);
     free(p->rows);
     json_decref(p->skus);
+    json_decref(p->places);
     json_decref(p->input);
     free(p);
 }
@@ -69,7 +70,8 @@ void stock_close(struct shopify *s)
     while (s->pushes)
         push_free(s->pushes);
     json_decref(s->items);
-    s->items = NULL;
+    json_decref(s->places);
+    s->items = s->places = NULL;
 }
 
 static struct push *push_new(struct shopify *s, const struct set_handle *h, const sl_batch *batch,
@@ -86,12 +88,13 @@ static struct push *push_new(struct shopify *s, const struct set_handle *h, cons
                         .bodies = calloc(batch->n_records, sizeof(*p->bodies)),
                         .rows = calloc(batch->n_records, sizeof(*p->rows)),
                         .skus = json_object(),
+                        .places = json_object(),
                         .next = s->pushes,
                         .link = &s->pushes };
     if (p->next)
         p->next->link = &p->next;
     s->pushes = p;
-    if (p->bodies && p->rows && p->skus)
+    if (p->bodies && p->rows && p->skus && p->places)
         return p;
     free(p->bodies);
     p->bodies = NULL;
@@ -417,6 +420,33 @@ static void read_levels(struct push *p)
 
 /* ---- the bodies ---------------------------------------------------------------------------- */
 
+static void on_places(void *ctx, const struct admin_answer *failed)
+{
+    struct push *p = ctx;
+    char why[WHY_SIZE], names[200];
+
+    if (failed) {
+        finish_failed(p, failed);
+        return;
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        struct stock_row *r = &p->rows[i];
+        const char *id = r->place ? json_string_value(json_object_get(p->places, r->place)) : NULL;
+
+        if (!r->place || r->state == STOCK_TOLD)
+            continue;
+        if (id) {
+            snprintf(r->location, sizeof(r->location), "%s", id);
+            continue;
+        }
+        stock_place_names(p->s, names, sizeof(names));
+        snprintf(why, sizeof(why), "the shop has no location \"%.100s\"; there are: %s", r->place,
+                 names);
+        reject(p, r, why);
+    }
+    read_levels(p);
+}
+
 static void on_items(void *ctx, const struct admin_answer *failed)
 {
     struct push *p = ctx;
@@ -443,7 +473,7 @@ static void on_items(void *ctx, const struct admin_answer *failed)
                  r->sku);
         reject(p, r, why);
     }
-    read_levels(p);
+    stock_places(p->s, p->places, on_places, p);
 }
 
 /* A row of the record, or its outcome. */
@@ -464,7 +494,8 @@ static void take_body(struct push *p, size_t record)
         return;
     }
     r->state = STOCK_UNREAD;
-    if (r->sku && json_object_set_new(p->skus, r->sku, json_null()) < 0) {
+    if ((r->sku && json_object_set_new(p->skus, r->sku, json_null()) < 0) ||
+        (r->place && json_object_set_new(p->places, r->place, json_null()) < 0)) {
         tell_again(p, r, "out of memory");
         return;
     }

@@ -36,12 +36,23 @@ void stock_items(struct shopify *s, json_t *skus, stock_items_cb cb, void *ctx);
 /** It is another item's now: ask again next time. */
 void stock_forget_item(struct shopify *s, const char *sku);
 
+/* ---- places.c: which location has a name ---- */
+
+/** Fill in `places`, {"name": null, ...}, likewise. A text of digits and a GID are ids by
+ *  themselves, unless a location is named so. A name that is not known is asked for again after a
+ *  minute. `places` is borrowed until `cb`. */
+void stock_places(struct shopify *s, json_t *places, stock_items_cb cb, void *ctx);
+/** All names that are known, for a message: "Berlin, Leeds". */
+void stock_place_names(const struct shopify *s, char *to, size_t size);
+
 /* ---- levels.c: what is there ---- */
 
 /** One level, and what is to be there. */
 struct stock_row {
     size_t record;   /* of the batch */
     const char *sku; /* borrowed; NULL: the item was given */
+    const char
+        *place; /* borrowed: a location's name, or its id as text; NULL: `location` is there */
     char item[STOCK_ID_SIZE], location[STOCK_ID_SIZE];
     int64_t want;  /* is to be there */
     int64_t there; /* was there when `want` was settled */
@@ -69,8 +80,7 @@ void stock_levels(struct shopify *s, struct stock_row *rows, size_t n, const cha
 /** A route's parameters. */
 struct set_handle {
     char name[16], reason[40];
-    char location[STOCK_ID_SIZE]; /* "": none */
-    json_t *locations;            /* own: {name: GID} */
+    char location[256]; /* name, or id; "": none */
 };
 
 extern const struct body_shape stock_set_shape;

@@ -44,9 +44,7 @@ static const struct fake_setting settings[] = {
     { "admin.token", "shpat_secret" },
     { 0 },
 };
-static const struct fake_setting params[] = { { "location", "5" },
-                                              { "locations", "{\"north\":\"6\"}" },
-                                              { 0 } };
+static const struct fake_setting params[] = { { "location", "5" }, { 0 } };
 
 #define MOST 4
 
@@ -278,9 +276,7 @@ static void bodies_that_say_nothing_usable_are_refused_by_what_is_wrong(void **s
         { "{\"sku\":\"A\"}", "quantity" },
         { "{\"quantity\":1}", "sku" },
         { "{\"sku\":\"A\",\"quantity\":-1}", "quantity" },
-        { "{\"sku\":\"A\",\"quantity\":1,\"location\":\"south\"}",
-          "location: \"south\" is none of the names in the action's parameter locations" },
-        { "{\"sku\":\"A\",\"quantity\":1,\"location\":\"north\",\"location_id\":\"5\"}",
+        { "{\"sku\":\"A\",\"quantity\":1,\"location\":\"North\",\"location_id\":\"5\"}",
           "location_id and location: give one of them" },
     };
     struct rig *x = *state;
@@ -297,17 +293,32 @@ static void bodies_that_say_nothing_usable_are_refused_by_what_is_wrong(void **s
     CHECK(strstr(x->done.outcomes[1].why, "no variant has the SKU \"B\""));
 }
 
+#define PLACES                                                                                \
+    DATA(                                                                                     \
+        "\"locations\":{\"nodes\":[{\"id\":\"gid://shopify/Location/6\",\"name\":\"North\"}," \
+        "{\"id\":\"" SHOP "\",\"name\":\"Leeds\"}],\"pageInfo\":{\"hasNextPage\":false}}")
+#define AT(place) \
+    "{\"inventory_item_id\":9007199254740993,\"quantity\":2,\"location\":\"" place "\"}"
+
 static void an_item_may_be_named_and_a_location_by_its_name(void **state)
 {
     struct rig *x = *state;
 
+    expect(x, PLACES);
     expect(x, LEVELS("{\"id\":\"" ITEM "9007199254740993\",\"sku\":null,\"l0\":" HAS("1") "}"));
     expect(x, DONE);
-    deliver(x, BODIES("{\"inventory_item_id\":9007199254740993,\"quantity\":2,"
-                      "\"location\":\"north\"}"));
+    deliver(x, BODIES(AT("North")));
     CHECK_EQ(x->done.outcomes[0].kind, SL_DELIVERED);
     CHECK(strstr(x->sent, "\"inventoryItemId\":\"" ITEM "9007199254740993\",\"locationId\":"
                           "\"gid://shopify/Location/6\",\"quantity\":2"));
+    deliver(x, BODIES(AT("South"))); /* not asked again so soon */
+    CHECK_EQ(x->done.outcomes[0].kind, SL_REJECTED);
+    CHECK_STR(x->done.outcomes[0].why,
+              "the shop has no location \"South\"; there are: North, Leeds");
+    fake_host_run_for(x->host, 61000);
+    expect(x, PLACES);
+    deliver(x, BODIES(AT("South")));
+    CHECK_EQ(x->done.outcomes[0].kind, SL_REJECTED);
 }
 
 static void a_sku_that_moved_to_another_item_is_looked_for_anew(void **state)
@@ -406,33 +417,8 @@ static void a_level_is_in_a_batch_once(void **state)
     CHECK_EQ(key.len, strlen(first));
     CHECK(!memcmp(key.ptr, first, key.len));
     key = x->plugin->row_key(x->self, x->handle,
-                             fake_str("{\"quantity\":1,\"sku\":\"A\",\"location\":\"north\"}"));
+                             fake_str("{\"quantity\":1,\"sku\":\"A\",\"location\":\"North\"}"));
     CHECK(key.len != strlen(first));
-}
-
-static void parameters_that_name_no_location_are_refused(void **state)
-{
-    static const struct {
-        struct fake_setting params[3];
-        const char *why;
-    } cases[] = { { { { "location", "Berlin" } }, "location: it wants the id" },
-                  { { { "locations", "{\"north\":\"gid://shopify/Product/6\"}" } },
-                    "locations: \"north\" wants the id" } };
-    struct rig *x = *state;
-    sl_bind_in in = { .size = sizeof(in), .values = &fake_values_api };
-
-    in.action = action_named(x->plugin, "inventory.set");
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        sl_fail fail = { .size = sizeof(fail) };
-        sl_values *v = fake_values_create(x->plugin->actions[in.action].params, cases[i].params);
-        void *handle = NULL;
-
-        in.params = v;
-        CHECK_EQ(x->plugin->bind(&in, &handle, &fail), SL_E_INVALID);
-        if (!strstr(fail.text, cases[i].why))
-            fail_msg("%s", fail.text);
-        fake_values_destroy(v);
-    }
 }
 
 int main(void)
@@ -451,7 +437,6 @@ int main(void)
         TEST(after_a_crash_the_same_rows_go_out_with_the_same_key),
         TEST(what_the_shop_cannot_do_now_is_done_later),
         TEST(a_level_is_in_a_batch_once),
-        TEST(parameters_that_name_no_location_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,17 +25,42 @@ const sl_action shopify_actions[] = {
       "money, shipping and pieces of an order are refunded" },
     { "inventory.set", SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT, STOCK_ROWS, 0, stock_set_params,
       "stock levels are written, never over what the shop has changed meanwhile" },
+    { "order.note", 0, 1, 0, order_note_params, "a note of an order is added to, or replaced" },
+    { "tags.add", SL_ACTION_IDEMPOTENT, 1, 0, NULL, "tags are added; what is there stays" },
+    { "tags.remove", SL_ACTION_IDEMPOTENT, 1, 0, NULL, "tags are taken away" },
+    { "return.create", 0, 1, 0, NULL, "a return of shipped pieces, open at once" },
+    { "return.request", 0, 1, 0, NULL, "a return that is to be approved" },
+    { "return.approve", 0, 1, 0, NULL, "a requested return is approved, and open" },
+    { "return.decline", 0, 1, 0, NULL, "a requested return is declined" },
+    { "return.process", 0, 1, 0, return_process_params,
+      "what came back is put somewhere, and its money goes back" },
+    { "return.close", 0, 1, 0, NULL, "a return is closed" },
+    { "return.reopen", 0, 1, 0, NULL, "a closed return is open again" },
+    { "return.cancel", 0, 1, 0, NULL, "a return is cancelled" },
     { 0 },
 };
 
 /* one for each row above, in its order */
+/* clang-format off */
 static const struct shopify_action *const doers[] = {
     &draft_action,
     &fulfillment_create_action,
     &order_cancel_action,
     &refund_create_action,
     &stock_set_action,
+    &order_note_action,
+    &tags_add_action,
+    &tags_remove_action,
+    &return_create_action,
+    &return_request_action,
+    &return_approve_action,
+    &return_decline_action,
+    &return_process_action,
+    &return_close_action,
+    &return_reopen_action,
+    &return_cancel_action,
 };
+/* clang-format on */
 
 static_assert(sizeof(doers) / sizeof(*doers) + 1 ==
                   sizeof(shopify_actions) / sizeof(*shopify_actions),

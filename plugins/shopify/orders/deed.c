@@ -205,18 +205,22 @@ static void no_memory(struct deed *d)
         deed_unknown(d);
 }
 
-/* The state says that it is not done. The answer to the newest attempt may be behind it still. */
-static void tell_not_there(struct deed *d, int part)
+/* The state says that it is not done, or what of it (SEEN_PART, SEEN_REST), which only another
+ * attempt goes on with. Where something lacks, the newest attempt's may be behind it still. */
+static void tell_not_there(struct deed *d, enum deed_seen seen)
 {
     const sl_host *h = d->s->host;
     int64_t age = d->last_ms ? h->wall_ms(h->ctx) - d->last_ms : 0;
-    int64_t left = d->s->settle_ms - (age < 0 ? 0 : age);
+    int64_t left = seen == SEEN_REST ? 0 : d->s->settle_ms - (age < 0 ? 0 : age);
     sl_outcome o = { .size = sizeof(o),
                      .kind = SL_RETRY,
                      .after_ms = left > 0 ? left : 0,
                      .why = view("the shop does not show it") };
 
-    tell(d, &o, left > 0 ? SL_CONFIRM_EARLY : part ? SL_CONFIRM_AGAIN : SL_CONFIRM_NO);
+    if (left > 0)
+        tell(d, &o, SL_CONFIRM_EARLY);
+    else
+        tell(d, &o, seen == SEEN_PART || seen == SEEN_REST ? SL_CONFIRM_AGAIN : SL_CONFIRM_NO);
 }
 
 /* ---- questions ----------------------------------------------------------------------------- */
@@ -447,6 +451,10 @@ static void on_did(struct deed *d, const json_t *data)
 
 static void do_it(struct deed *d)
 {
+    const sl_host *h = d->s->host;
+
+    if (!d->began_ms)
+        d->began_ms = h->wall_ms(h->ctx);
     d->stage = STAGE_DOING;
     deed_ask(d, d->kind->document ? d->kind->document : d->mutation, json_incref(d->variables),
              on_did);
@@ -476,7 +484,10 @@ static void on_looked(struct deed *d, const json_t *data)
         if (seen == SEEN_EARLY)
             deed_unknown(d);
         else
-            tell_not_there(d, seen == SEEN_PART);
+            tell_not_there(d, seen);
+    } else if (seen == SEEN_REST) {
+        d->stage = STAGE_FOLLOWING;
+        d->kind->after(d, NULL);
     } else if (seen == SEEN_NEVER) {
         deed_reject(d);
     } else if (seen == SEEN_EARLY) {

@@ -30,6 +30,7 @@ struct shopify;
 enum deed_seen {
     SEEN_NOT,   /* it is not done, and can be */
     SEEN_DONE,  /* it is: d->reference, if the state says it */
+    SEEN_REST,  /* it is, and what follows it is not: after() does that */
     SEEN_NEVER, /* it cannot be done: d->why */
     SEEN_HUMAN, /* a person must choose: d->why */
     SEEN_EARLY, /* it is under way, or cannot be told yet: d->why */
@@ -91,6 +92,7 @@ struct deed {
     void *cb_ctx;         /* of either */
     char key[33];
     int64_t first_ms, last_ms;      /* wall clock of the first and the newest attempt; 0: none */
+    int64_t began_ms;               /* likewise, of this one */
     json_t *body, *variables, *own; /* own */
     json_t *params;                 /* the handle's; borrowed */
     char *reference;                /* own: the id in the shop; NULL: unknown yet */

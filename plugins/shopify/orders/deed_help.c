@@ -94,21 +94,27 @@ int deed_sent_before(const struct deed *d)
     return d->first_ms != 0;
 }
 
-const char *deed_first(const struct deed *d, char ret[TIME_TEXT_SIZE])
+/* "": never, or no such time. */
+static const char *time_text(int64_t ms, char ret[TIME_TEXT_SIZE])
 {
-    time_t seconds = (time_t)((d->first_ms - CLOCKS_MS) / 1000);
+    time_t seconds = (time_t)((ms - CLOCKS_MS) / 1000);
     struct tm utc;
 
-    if (!d->first_ms || !gmtime_r(&seconds, &utc) ||
+    if (!ms || !gmtime_r(&seconds, &utc) ||
         strftime(ret, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S.000Z", &utc) == 0)
         return "";
     return ret;
 }
 
+const char *deed_first(const struct deed *d, char ret[TIME_TEXT_SIZE])
+{
+    return time_text(d->first_ms, ret);
+}
+
 int deed_since(const struct deed *d, const char *when)
 {
     char at[TIME_TEXT_SIZE], buffer[TIME_TEXT_SIZE];
-    const char *from = deed_first(d, buffer);
+    const char *from = time_text(d->first_ms ? d->first_ms : d->began_ms, buffer);
 
     return *from && when && time_normalise((sl_str){ when, strlen(when) }, at) == SL_OK &&
            strcmp(at, from) >= 0;

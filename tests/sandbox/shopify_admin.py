@@ -2,7 +2,7 @@
 """Shopify stand-in, the asked side: a shop behind the Admin API's GraphQL.
 
 The engine is shopify_graphql, the points shopify_cost, the shop shopify_shop; what the shop can do lies in the modules
-of ROOMS. --ready-ms: a draft order has its link so long after it was made. --search-lag-ms: the search learns late.
+of shopify_rooms. --ready-ms: a draft order has its link so long after it was made. --search-lag-ms: the search learns late.
 """
 
 import json
@@ -15,18 +15,17 @@ if __package__ is None:
 
 from aiohttp import web
 
-from sandbox import (common, shopify_base, shopify_catalogue, shopify_drafts, shopify_orders, shopify_orderview,
-                     shopify_wire)
+from sandbox import common, shopify_catalogue, shopify_orders, shopify_wire
 from sandbox.common import as_json
 from sandbox.orders import OrderFactory
 from sandbox.shopify_cost import Bucket, Spent
 from sandbox.shopify_drafts import ready, total
 from sandbox.shopify_graphql import Engine, version_served
 from sandbox.shopify_place import bought
+from sandbox.shopify_rooms import furnish
 from sandbox.shopify_shop import Shop
 from sandbox.shopify_view import bag, plain_set
 
-ROOMS = [shopify_base, shopify_catalogue, shopify_orders, shopify_orderview, shopify_drafts]
 APP = "app"  # who asks: one app, and its bucket
 
 
@@ -41,8 +40,7 @@ class ShopifyAdmin(common.StandIn):
         self.shop = Shop(args.shop, settings={"ready_ms": args.ready_ms, "search_lag_ms": args.search_lag_ms})
         self.points = (args.points, args.restore)
         self.engine = Engine(self.shop, Bucket(args.points, args.restore))
-        for room in ROOMS:
-            room.install(self.engine)
+        furnish(self.engine)
         self.wire = shopify_wire.Wire(self, args)
         self.reset()
 

@@ -4,14 +4,12 @@ import json
 
 import pytest
 
-from sandbox import shopify_base, shopify_catalogue, shopify_drafts, shopify_orders, shopify_orderview
 from sandbox.client import Process, request
 from sandbox.shopify_cost import Bucket, Meter
 from sandbox.shopify_graphql import Engine
+from sandbox.shopify_rooms import furnish
 from sandbox.shopify_schema import DATA, parser
 from sandbox.shopify_shop import Shop
-
-ROOMS = (shopify_base, shopify_catalogue, shopify_orders, shopify_orderview, shopify_drafts)
 
 
 def operations():
@@ -23,8 +21,7 @@ def operations():
 @pytest.fixture
 def engine():
     made = Engine(Shop())
-    for room in ROOMS:
-        room.install(made)
+    furnish(made)
     return made
 
 
@@ -65,8 +62,7 @@ def test_an_interface_costs_its_dearest_member_and_fragments_are_unfolded(engine
 def test_a_bucket_is_admitted_by_what_is_requested_and_gets_back_what_did_not_come():
     now = [0.0]
     engine = Engine(Shop(), Bucket(100, 10, lambda: now[0]))
-    for room in ROOMS:
-        room.install(engine)
+    furnish(engine)
     dear = "query { orders(first: 250) { nodes { lineItems(first: 5) { nodes { id } } } } }"  # 2 + 11 * 6
     assert engine.answer(dear)["extensions"]["cost"]["throttleStatus"]["currentlyAvailable"] == 98
     engine.bucket.set(left=60)

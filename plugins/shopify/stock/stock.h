@@ -17,8 +17,8 @@ struct shopify;
 #define ITEM_GID  "gid://shopify/InventoryItem/"
 #define PLACE_GID "gid://shopify/Location/"
 
-extern const sl_option stock_set_params[];
-extern const struct shopify_action stock_set_action;
+extern const sl_option stock_set_params[], stock_adjust_params[];
+extern const struct shopify_action stock_set_action, stock_adjust_action;
 
 /** At close, when no request is under way any more: what waits for the store ends. */
 void stock_close(struct shopify *s);

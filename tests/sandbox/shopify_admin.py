@@ -15,7 +15,7 @@ if __package__ is None:
 
 from aiohttp import web
 
-from sandbox import common, shopify_catalogue, shopify_orders, shopify_wire
+from sandbox import common, shopify_catalogue, shopify_orders, shopify_stock, shopify_wire
 from sandbox.common import as_json
 from sandbox.orders import OrderFactory
 from sandbox.shopify_cost import Bucket, Spent
@@ -106,6 +106,14 @@ class ShopifyAdmin(common.StandIn):
         made = [shopify_catalogue.add_location(self.shop, **one)["id"] for one in await request.json()]
         return as_json({"locations": made})
 
+    async def on_stock(self, request):
+        """[{"sku" or "item", "location", "available" or "delta"}]: the merchant counts. GET: all levels."""
+        if request.method == "POST":
+            for one in await request.json():
+                shopify_stock.by_hand(self.shop, one)
+            return as_json({"levels": len(self.shop.kinds["InventoryLevel"])})
+        return as_json({"levels": shopify_stock.told(self.shop), "ledger": self.shop.indexes["ledger"].get("all", [])})
+
     async def on_orders(self, request):
         """{"count", "seed", "first"}: made orders; {"document"}: this body; {"lines", ...}: bought now.
 
@@ -149,6 +157,7 @@ class ShopifyAdmin(common.StandIn):
 
     def control_routes(self):
         return [web.post("/_control/variants", self.on_variants), web.post("/_control/locations", self.on_locations),
+                web.route("*", "/_control/stock", self.on_stock),
                 web.post("/_control/orders", self.on_orders), web.get("/_control/orders", self.on_documents),
                 web.post("/_control/clock", self.on_clock), web.route("*", "/_control/settings", self.on_settings),
                 web.route("*", "/_control/points", self.on_points), *self.wire.control_routes()]

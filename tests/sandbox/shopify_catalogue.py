@@ -1,5 +1,6 @@
 """What the shop sells and where it lies: locations, fulfillment services, products, variants, inventory items."""
 
+import bisect
 import re
 
 from sandbox.shopify_graphql import Rows, Wrong
@@ -40,6 +41,7 @@ def add_variant(shop, sku, id=None, price="10.00", title="Thing", vendor="Byron 
     variant = shop.add("ProductVariant", id, sku=sku, price=str(price), title=title, barcode=barcode, taxable=True,
                        displayName=f"{title} - {sku}", product=product, inventoryItem=item["id"])
     item.variant = variant["id"]
+    shop.indexes["sku"].setdefault(sku, variant["id"])
     for location, available in (stock or {}).items():
         level = level_of(shop, item["id"], location, make=True)
         level.quantities.update(available=available)
@@ -56,7 +58,8 @@ def variant_of(shop, line):
 
 
 def variant_by_sku(shop, sku):
-    return next((one for one in shop.kinds["ProductVariant"].values() if sku and one.sku == sku), None)
+    id = shop.indexes["sku"].get(sku) if sku else None
+    return id and shop.find(id)
 
 
 def level_id(item, location):
@@ -70,6 +73,8 @@ def level_of(shop, item, location, make=False):
         level = shop.add("InventoryLevel", level_id(item, location), item=item, location=location, isActive=True,
                          quantities={"available": 0, "committed": 0, "reserved": 0, "damaged": 0, "safety_stock": 0,
                                      "quality_control": 0, "incoming": 0}, changedAt={})
+        for key in (item, location):
+            shop.indexes["levels"].setdefault(key, []).append(level)
     return level
 
 
@@ -83,8 +88,9 @@ def quantity(level, name):
     return sum(level.quantities[one] for one in ON_HAND) if name == "on_hand" else level.quantities[name]
 
 
-def levels(shop, key, value):
-    return sorted((one for one in shop.all("InventoryLevel") if one[key] == value), key=lambda one: one["id"])
+def levels(shop, id):
+    """Those of an item, or those at a location."""
+    return sorted(shop.indexes["levels"].get(id, []), key=lambda one: one["id"])
 
 
 VARIANT_SEARCH = {"sku": lambda one: Beginning(one.sku or ""), "barcode": lambda one: one.barcode, "title": lambda one: one.title,
@@ -94,6 +100,25 @@ ITEM_SEARCH = {"sku": lambda one: Beginning(one.sku or ""), "id": lambda one: in
                "created_at": moment_of_field("createdAt"), "updated_at": moment_of_field("updatedAt")}
 LOCATION_SEARCH = {"name": lambda one: one.name, "id": lambda one: int(number_of(one["id"])),
                    "active": lambda one: one.isActive}
+
+
+def begun(shop, kind, search):
+    """Who may be found: all, or, asked for SKUs alone, those of them. A shop has many, and is asked for a few."""
+    if kind not in ("ProductVariant", "InventoryItem") or not search.alone("sku"):
+        return shop.all(kind)
+    skus = shop.indexes["sorted skus"]
+    if len(skus.get("of", ())) != len(shop.indexes["sku"]):
+        skus["of"] = sorted((sku.lower(), id) for sku, id in shop.indexes["sku"].items() if sku)
+    out = {}
+    for beginning in search.alone("sku"):
+        beginning = beginning.lower().rstrip("*")
+        for at in range(bisect.bisect_left(skus["of"], (beginning,)), len(skus["of"])):
+            if not skus["of"][at][0].startswith(beginning):
+                break
+            found = shop.find(skus["of"][at][1])
+            found = found if kind == "ProductVariant" else shop.find(found.inventoryItem)
+            out[found["id"]] = found
+    return list(out.values())
 
 
 def by_id(one):
@@ -109,7 +134,7 @@ def install(engine):
     def search(kind, fields, keep=lambda one, args: True):
         def answer(source, args, call):
             found = Search(args.get("query"), fields)
-            return Rows([one for one in shop.all(kind) if keep(one, args) and found(one)], by_id,
+            return Rows([one for one in begun(shop, kind, found) if keep(one, args) and found(one)], by_id,
                         bool(args.get("reverse")))
         return answer
 
@@ -132,7 +157,7 @@ def install(engine):
 
     @engine.field("ProductVariant", "inventoryQuantity")
     def in_all(source, args, call):
-        return sum(quantity(one, "available") for one in levels(shop, "item", source.inventoryItem))
+        return sum(quantity(one, "available") for one in levels(shop, source.inventoryItem))
 
     @engine.field("InventoryItem", "variants")
     def variants(source, args, call):
@@ -140,18 +165,18 @@ def install(engine):
 
     @engine.field("InventoryItem", "locationsCount")
     def in_locations(source, args, call):
-        return {"count": len(levels(shop, "item", source["id"])), "precision": "EXACT"}
+        return {"count": len(levels(shop, source["id"])), "precision": "EXACT"}
 
     def active(found, args):
         return [one for one in found if one.isActive or args.get("includeInactive")]
 
     @engine.field("InventoryItem", "inventoryLevels")
     def levels_of_item(source, args, call):
-        return active(levels(shop, "item", source["id"]), args)
+        return active(levels(shop, source["id"]), args)
 
     @engine.field("Location", "inventoryLevels")
     def levels_at(source, args, call):
-        return active(levels(shop, "location", source["id"]), args)
+        return active(levels(shop, source["id"]), args)
 
     @engine.field("InventoryItem", "inventoryLevel")
     def level_of_item(source, args, call):
@@ -175,7 +200,7 @@ def install(engine):
 
     @engine.field("Location", "hasActiveInventory")
     def has_stock(source, args, call):
-        return any(quantity(one, "on_hand") for one in levels(shop, "location", source["id"]))
+        return any(quantity(one, "on_hand") for one in levels(shop, source["id"]))
 
     @engine.field("Location", "hasUnfulfilledOrders")
     def has_work(source, args, call):

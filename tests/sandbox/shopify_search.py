@@ -42,12 +42,20 @@ class Search:
     """`fields`: name -> function(thing) giving a text, a number, a moment, True or False, a list of these, or None."""
 
     def __init__(self, text, fields):
-        self.fields = fields
+        self.fields, self.text = fields, text or ""
         self.queue = list(tokens(text or ""))
         self.test = self.either() if self.queue else (lambda thing: True)
 
     def __call__(self, thing):
         return self.test(thing)
+
+    def alone(self, field):
+        """The values, if all that is asked for is this field, one or another of them; else nothing."""
+        parts = list(tokens(self.text))
+        if not parts or any(one["word"] != "OR" for one in parts[1::2]) or not all(
+                one["field"] == field and not one["op"] and not one["minus"] for one in parts[::2]):
+            return []
+        return [unquoted(one["value"]) for one in parts[::2]]
 
     def peek(self, *words):
         return bool(self.queue) and self.queue[0]["word"] in words

@@ -95,6 +95,7 @@ class Shop:
         self.settings = dict(self.begin_with)
         self.clock = Clock()
         self.things, self.kinds = {}, collections.defaultdict(dict)
+        self.indexes = collections.defaultdict(dict)  # of modules that look things up by something else than their id
         self.keys = {}  # (app, idempotency key) -> what was answered
         self.numbers = collections.defaultdict(lambda: itertools.count(1))
         self.due, self.order_of_due = [], itertools.count()

@@ -15,11 +15,14 @@ def move(shop, line, location, **deltas):
     change(shop, level, **deltas)
 
 
-def change(shop, level, **deltas):
+def change(shop, level, by="orders", **deltas):
+    """Every change of a quantity comes through here, and is kept with who made it."""
     level.updatedAt = shop.stamp()
+    ledger = shop.indexes["ledger"].setdefault("all", [])
     for name, delta in deltas.items():
         level.quantities[name] += delta
         level.changedAt[name] = level.changedAt["on_hand"] = level.updatedAt
+        ledger.append({"level": level["id"], "name": name, "delta": delta, "after": level.quantities[name], "by": by})
     shop.changed("InventoryLevel", level["id"], "inventory_levels/update")
 
 

@@ -11,6 +11,7 @@
 
 #include "actions.h"
 #include "drafts/draft.h"
+#include "feeds/feeds.h"
 #include "orders/deed.h"
 #include "stock/stock.h"
 
@@ -114,6 +115,7 @@ static void shopify_close(void *self)
         drafts_close(self);
         stock_close(self);
         deeds_close(self);
+        feed_close(self);
     }
     free(self);
 }
@@ -203,6 +205,10 @@ static const sl_plugin plugin = {
     .resolve = shopify_resolve,
     .body_schema = shopify_body_schema,
     .owns = shopify_owns,
+    .feeds = shopify_feeds,
+    .bind_feed = feed_bind,
+    .unbind_feed = feed_unbind,
+    .poll = feed_start,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -144,7 +144,8 @@ static json_t *of_body(const struct shopify *s, const sl_http_answer *a, struct 
     const json_t *errors = json_object_get(root, "errors");
 
     to->data = json_object_get(root, "data");
-    tell_budget(s, json_object_get(json_object_get(root, "extensions"), "cost"));
+    to->cost = json_object_get(json_object_get(root, "extensions"), "cost");
+    tell_budget(s, to->cost);
     if (errors && !json_is_null(errors) && !(json_is_array(errors) && json_array_size(errors) == 0))
         of_errors(root, errors, to);
     else if (json_is_object(to->data))

@@ -25,6 +25,7 @@ struct admin_answer {
     int64_t after_ms;
     uint32_t status;
     char why[300];
+    const json_t *cost; /* `extensions.cost` of the answer, or NULL */
 };
 
 typedef void (*admin_cb)(void *ctx, const struct admin_answer *a);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feeds/feeds.h"
+
 #define MAX_ID    128 /* bytes of one id */
 #define MAX_TEXT  512 /* of a subject, an event key, a reference */
 #define MAX_FOUND 16  /* values that one path may give */
@@ -288,6 +290,7 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
     sl_status r = SL_OK;
     struct body body;
 
+    feed_saw(self, event);
     topic_names(rules, n_rules, &names);
     if ((r = body_read(&body, event->body, &names, fail)) < 0)
         return r;

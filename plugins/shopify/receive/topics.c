@@ -42,6 +42,7 @@ static const struct topic_rule rules[] = {
     /* a pending transaction comes again under its id when it succeeds or fails */
     { "order_transactions/", "order", "order_id", "processed_at|created_at", "id status" },
     { "refunds/", "order", "order_id", "processed_at|created_at", "id" },
+    { "fulfillments/create", "order", "order_id", "updated_at|created_at", "id" }, /* once */
     { "fulfillments/", "order", "order_id", "updated_at|created_at", "id @version" },
     { "fulfillment_events/", "order", "order_id", "updated_at|happened_at|created_at",
       "id @version" },

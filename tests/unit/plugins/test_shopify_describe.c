@@ -97,7 +97,7 @@ static const struct expected {
     { "order_transactions/create", ORDER, T30,
       "order_transactions/create:" SHOP "/6600000000001/success", "" },
     { "refunds/create", ORDER, T32, "refunds/create:" SHOP "/8800000000001", "" },
-    { "fulfillments/create", ORDER, T32, "fulfillments/create:" SHOP "/4400000000001/" T32, "" },
+    { "fulfillments/create", ORDER, T32, "fulfillments/create:" SHOP "/4400000000001", "" },
     { "fulfillments/update", ORDER, T32, "fulfillments/update:" SHOP "/4400000000001/" T32, "" },
     { "fulfillment_events/create", ORDER, T32,
       "fulfillment_events/create:" SHOP "/3300000000001/" T32, "" },

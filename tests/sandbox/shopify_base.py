@@ -3,6 +3,8 @@
 from sandbox.shopify_graphql import NEXT, STABLE
 from sandbox.shopify_shop import gid
 
+OFFSET_MINUTES = 60  # of the shop's clock in winter
+
 SCOPES = ["read_orders", "write_orders", "read_all_orders", "read_products", "write_products", "read_inventory",
           "write_inventory", "read_locations", "read_merchant_managed_fulfillment_orders",
           "write_merchant_managed_fulfillment_orders", "read_assigned_fulfillment_orders",
@@ -36,7 +38,8 @@ def install(engine):
         now = shop.stamp()
         return {"__typename": "Shop", "id": gid("Shop", 70000000001), "name": "Byron Gears", "email": "shop@example.com",
                 "contactEmail": "shop@example.com", "myshopifyDomain": shop.domain, "currencyCode": shop.currency,
-                "ianaTimezone": "Europe/Berlin", "url": f"https://{shop.domain}", "createdAt": now, "updatedAt": now,
+                "ianaTimezone": "Europe/Berlin", "timezoneOffsetMinutes": OFFSET_MINUTES,
+                "url": f"https://{shop.domain}", "createdAt": now, "updatedAt": now,
                 "plan": {"publicDisplayName": "Basic", "shopifyPlus": False, "partnerDevelopment": False}}
 
     @engine.query("currentAppInstallation")

@@ -153,7 +153,9 @@ def install(engine):
 
     for kind, name in (("ProductVariant", "product"), ("ProductVariant", "inventoryItem"), ("InventoryItem", "variant"),
                        ("InventoryLevel", "item"), ("InventoryLevel", "location"), ("FulfillmentService", "location")):
-        engine.field(kind, name)(lambda source, args, call, name=name: shop.find(source[name]))
+        # what is not in the catalogue brings it along
+        engine.field(kind, name)(lambda source, args, call, name=name: (
+            source[name] if isinstance(source[name], dict) else shop.find(source[name])))
 
     @engine.field("ProductVariant", "inventoryQuantity")
     def in_all(source, args, call):

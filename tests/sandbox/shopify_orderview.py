@@ -15,6 +15,10 @@ def order_set(name):
     return lambda order: bag(order.document.get(name))
 
 
+def flag(name):
+    return lambda order: bool(order.document.get(name))
+
+
 def time(name):
     return lambda order: view.utc(order.document.get(name))
 
@@ -24,6 +28,7 @@ FIELDS = {
         ("name", "name"), ("email", "email"), ("phone", "phone"), ("note", "note"), ("poNumber", "po_number"),
         ("test", "test"), ("sourceName", "source_name"), ("sourceIdentifier", "source_identifier"),
         ("currencyCode", "currency"), ("presentmentCurrencyCode", "presentment_currency"),
+        ("customerLocale", "customer_locale"), ("clientIp", "browser_ip"), ("statusPageUrl", "order_status_url"),
         ("confirmationNumber", "confirmation_number"), ("confirmed", "confirmed"), ("number", "number"),
         ("paymentGatewayNames", "payment_gateway_names"), ("taxesIncluded", "taxes_included"))},
     **{ours: order_set(theirs) for ours, theirs in (
@@ -33,7 +38,13 @@ FIELDS = {
         ("currentTotalPriceSet", "current_total_price_set"), ("currentTotalTaxSet", "current_total_tax_set"),
         ("subtotalPriceSet", "subtotal_price_set"), ("totalDiscountsSet", "total_discounts_set"),
         ("totalPriceSet", "total_price_set"), ("totalShippingPriceSet", "total_shipping_price_set"),
-        ("totalTaxSet", "total_tax_set"))},
+        ("totalTaxSet", "total_tax_set"), ("currentTotalDutiesSet", "current_total_duties_set"),
+        ("currentTotalAdditionalFeesSet", "current_total_additional_fees_set"),
+        ("originalTotalDutiesSet", "original_total_duties_set"),
+        ("originalTotalAdditionalFeesSet", "original_total_additional_fees_set"))},
+    **{ours: flag(theirs) for ours, theirs in (
+        ("customerAcceptsMarketing", "buyer_accepts_marketing"), ("taxExempt", "tax_exempt"),
+        ("estimatedTaxes", "estimated_taxes"), ("dutiesIncluded", "duties_included"))},
     **{ours: time(theirs) for ours, theirs in (
         ("createdAt", "created_at"), ("updatedAt", "updated_at"), ("processedAt", "processed_at"),
         ("cancelledAt", "cancelled_at"), ("closedAt", "closed_at"))},
@@ -55,21 +66,29 @@ FIELDS = {
     "billingAddress": lambda order: view.address(order.document["billing_address"], number_of(order["id"])),
     "shippingAddress": lambda order: view.address(order.document["shipping_address"], number_of(order["id"])),
     "customer": lambda order: customer(order.document["customer"]),
-    "shippingLines": lambda order: view.shipping_lines(order.document["shipping_lines"]),
-    "shippingLine": lambda order: next(iter(view.shipping_lines(order.document["shipping_lines"])), None),
+    "shippingLines": lambda order: shipping_lines(order),
+    "shippingLine": lambda order: next(iter(shipping_lines(order)), None),
 }
+
+
+def shipping_lines(order):
+    return view.shipping_lines(order.document["shipping_lines"], order.document["discount_applications"])
 
 
 def customer(found):
     if found is None:
         return None
-    number = found["id"]
+    number, home = found["id"], found.get("default_address")
     name = " ".join(filter(None, (found.get("first_name"), found.get("last_name"))))
     return {"__typename": "Customer", "id": gid("Customer", number), "legacyResourceId": str(number),
             "email": found.get("email"), "firstName": found.get("first_name"), "lastName": found.get("last_name"),
             "displayName": name or found.get("email") or "", "phone": found.get("phone"), "note": found.get("note"),
             "createdAt": view.utc(found.get("created_at")), "updatedAt": view.utc(found.get("updated_at")),
-            "tags": labels(found.get("tags"))}
+            "tags": labels(found.get("tags")), "state": (found.get("state") or "disabled").upper(),
+            "verifiedEmail": bool(found.get("verified_email")), "multipassIdentifier": found.get("multipass_identifier"),
+            "taxExempt": bool(found.get("tax_exempt")), "taxExemptions": found.get("tax_exemptions") or [],
+            "amountSpent": view.one_money("0.0", found.get("currency") or "EUR"),
+            "defaultAddress": home and view.address(home, home.get("id") or number)}
 
 
 def line_money(shop, line, amount):
@@ -97,8 +116,6 @@ LINE_FIELDS = {
     "originalUnitPriceSet": lambda line: bag(line.line["price_set"]),
     "totalDiscountSet": lambda line: bag(line.line["total_discount_set"]),
     "taxLines": lambda line: view.tax_lines(line.line["tax_lines"]),
-    "discountAllocations": lambda line: [{"allocatedAmountSet": bag(one["amount_set"])}
-                                         for one in line.line["discount_allocations"]],
 }
 
 
@@ -144,7 +161,38 @@ def install(engine):
     line("originalTotalSet")(lambda source, args, call: line_money(shop, source, whole(source)))
     line("discountedUnitPriceSet")(lambda source, args, call: line_money(
         shop, source, (whole(source) - cents(source.line["total_discount"])) / max(1, source.line["quantity"])))
-    line("variant")(lambda source, args, call: variant_of(shop, source.line))
+    line("discountAllocations")(lambda source, args, call: view.allocations(
+        source.line["discount_allocations"], shop.find(source.order).document["discount_applications"]))
+
+    @line("variant")
+    def variant(source, args, call):
+        number, found = source.line.get("variant_id"), variant_of(shop, source.line)
+        if found is not None or not number or not source.line["product_exists"]:
+            return found
+        weight = {"value": float(source.line.get("grams") or 0), "unit": "GRAMS"}  # it is not in the catalogue
+        return {"__typename": "ProductVariant", "id": gid("ProductVariant", number), "legacyResourceId": str(number),
+                "sku": source.line["sku"], "title": source.line["variant_title"] or source.line["title"],
+                "displayName": source.line["name"], "price": source.line["price"], "taxable": source.line["taxable"],
+                "inventoryItem": {"__typename": "InventoryItem", "id": gid("InventoryItem", number),
+                                  "tracked": source.line.get("variant_inventory_management") == "shopify",
+                                  "measurement": {"id": gid("InventoryItemMeasurement", number), "weight": weight}}}
+
+    @line("fulfillmentService")
+    def service(source, args, call):
+        handle = source.line["fulfillment_service"]
+        if handle == "manual":
+            return None
+        known = next((one for one in shop.all("FulfillmentService") if one.handle == handle), None)
+        return known or {"__typename": "FulfillmentService", "id": gid("FulfillmentService", 1), "handle": handle,
+                         "serviceName": handle}
+
+    @engine.field("InventoryItem", "measurement")
+    def measurement(source, args, call):
+        if isinstance(source, dict) and "measurement" in source:
+            return source["measurement"]
+        return {"id": source["id"].replace("InventoryItem/", "InventoryItemMeasurement/"), "weight": None}
+
+    order("retailLocation")(lambda source, args, call: None)
 
     @line("product")
     def product(source, args, call):

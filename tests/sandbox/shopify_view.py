@@ -89,13 +89,21 @@ def tax_lines(lines):
              "channelLiable": one.get("channel_liable"), "priceSet": bag(one["price_set"])} for one in lines or []]
 
 
-def shipping_lines(lines):
+def shipping_lines(lines, applications=()):
     return [{"__typename": "ShippingLine", "id": gid("ShippingLine", one["id"]), "title": one["title"],
              "code": one.get("code"), "source": one.get("source"), "phone": one.get("phone"),
              "carrierIdentifier": one.get("carrier_identifier"), "isRemoved": one.get("is_removed", False),
              "originalPriceSet": bag(one["price_set"]), "discountedPriceSet": bag(one["discounted_price_set"]),
              "currentDiscountedPriceSet": bag(one.get("current_discounted_price_set") or one["discounted_price_set"]),
-             "taxLines": tax_lines(one.get("tax_lines"))} for one in lines or []]
+             "taxLines": tax_lines(one.get("tax_lines")),
+             "discountAllocations": allocations(one.get("discount_allocations"), applications)} for one in lines or []]
+
+
+def allocations(lines, applications):
+    """What each discount took off, with the discount itself."""
+    given = discount_applications(applications)
+    return [{"allocatedAmountSet": bag(one["amount_set"]),
+             "discountApplication": given[one["discount_application_index"]]} for one in lines or []]
 
 
 def labels(tags):

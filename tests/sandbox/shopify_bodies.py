@@ -4,6 +4,7 @@ An order's document is that form already. Here are the others, told from the thi
 besides; a topic that nobody renders is not sent, and the books say so.
 """
 
+from sandbox import shopify_bodies_fulfil
 from sandbox.shopify_drafts import buyer_document, price_of, total
 from sandbox.shopify_shop import number_of
 from sandbox.shopify_view import address_document, cents, plain_set
@@ -117,6 +118,7 @@ def place(shop, thing, change):
 BODIES = {
     "orders": order, "orders/edited": edited, "order_transactions": transaction, "draft_orders": draft,
     "inventory_levels": level, "inventory_levels/disconnect": unlevelled, "locations": place,
+    **shopify_bodies_fulfil.BODIES,
 }
 
 

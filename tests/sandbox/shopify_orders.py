@@ -23,12 +23,14 @@ def add_order(shop, document, tell=True):
         order.createdAt = order.updatedAt = None  # the document's are true
         for line in document["line_items"]:
             order.lineIds.append(shop.add("LineItem", gid("LineItem", line["id"]), order=order["id"], line=line)["id"])
-        pay(shop, order)
-        indexed(shop, order)
         if tell:
             shop.changed("Order", order["id"], "orders/create")
+        pay(shop, order, tell)
+        indexed(shop, order)
+        if tell:
             if document["financial_status"] == "paid":
                 shop.changed("Order", order["id"], "orders/paid")
+            shop.changed("Order", order["id"], "orders/updated")
         for function in ROUTING:
             shop.later(shop.settings["routing_ms"], function, shop, order)
     return order
@@ -37,14 +39,14 @@ def add_order(shop, document, tell=True):
 ROUTING = []  # what makes fulfillment orders; shopify_fulfil puts itself here
 
 
-def pay(shop, order):
+def pay(shop, order, tell=False):
     """The transaction that an order comes with."""
     document, status = order.document, order.document["financial_status"]
     kinds = {"paid": "SALE", "partially_refunded": "SALE", "refunded": "SALE", "partially_paid": "SALE",
              "authorized": "AUTHORIZATION", "voided": "AUTHORIZATION"}
     if status in kinds:
         amount = cents(document["total_price"]) - cents(document.get("total_outstanding") or 0)
-        add_transaction(shop, order, kinds[status], amount)
+        add_transaction(shop, order, kinds[status], amount, told=tell)
 
 
 def add_transaction(shop, order, kind, amount, gateway=None, parent=None, status="SUCCESS", told=False):

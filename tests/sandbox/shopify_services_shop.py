@@ -1,6 +1,8 @@
 """A fulfillment service's place in the shop: which requests it hears of, and what its answers change."""
 
 from sandbox.shopify_catalogue import level_of, quantity, variant_by_sku
+from sandbox.shopify_ship import retrack
+from sandbox.shopify_stock_moves import change as change_level
 
 REQUESTS = {"fulfillment_orders/fulfillment_request_submitted": "FULFILLMENT_REQUEST",
             "fulfillment_orders/cancellation_request_submitted": "CANCELLATION_REQUEST"}
@@ -28,9 +30,8 @@ def stocked(shop, service, levels):
             if variant is None:
                 continue
             level = level_of(shop, variant.inventoryItem, service.location, make=True)
-            level.quantities["available"] += on_hand - quantity(level, "on_hand")
-            level.updatedAt = level.changedAt["available"] = shop.stamp()
-            shop.changed("InventoryLevel", level["id"], "inventory_levels/update")
+            if quantity(level, "on_hand") != on_hand:
+                change_level(shop, level, available=on_hand - quantity(level, "on_hand"))
             out[sku] = on_hand
     return out
 
@@ -44,17 +45,16 @@ def fulfilments(shop, service):
 
 def unfinished(shop, service):
     """Names of those without a number yet."""
-    return [name for name, one in fulfilments(shop, service) if not one.document["tracking_numbers"]]
+    return [name for name, one in fulfilments(shop, service) if not one.document["tracking_numbers"] and one.status != "CANCELLED"]
 
 
 def tracked(shop, service, numbers):
     """Numbers of parcels, by the name of their fulfilment."""
     out = {}
     with shop.action():
-        for name, one in fulfilments(shop, service):
+        for name, one in list(fulfilments(shop, service)):
             if name not in numbers:
                 continue
-            one.document.update({"tracking_number": numbers[name], "tracking_numbers": [numbers[name]]})
-            shop.changed("Fulfillment", one["id"], "fulfillments/update")
+            retrack(shop, one, {"company": one.document["tracking_company"], "number": numbers[name]})
             out[name] = numbers[name]
     return out

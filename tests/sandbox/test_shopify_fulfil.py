@@ -42,7 +42,8 @@ def ship(desk, *parts, **more):
 def test_an_order_has_its_fulfillment_orders_a_moment_later():
     desk = Desk(routing_ms=2000)
     order = desk.buy(("GEAR", 2))
-    assert desk.parts(order) == [] and desk.topics() == ["orders/create", "orders/paid"]
+    assert desk.parts(order) == [] and desk.topics() == [
+        "orders/create", "order_transactions/create", "orders/paid", "orders/updated"]
     desk.shop.advance(2.1)
     part, = desk.parts(order)
     assert (part["status"], part["requestStatus"], actions(part)) == ("OPEN", "UNSUBMITTED", [*OPEN, "SPLIT"])

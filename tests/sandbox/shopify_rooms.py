@@ -1,10 +1,11 @@
 """What the shop can do, module by module. Each has install(engine), and may stand on those before it."""
 
-from sandbox import (shopify_base, shopify_catalogue, shopify_drafts, shopify_fulfil, shopify_fulfil_moves,
-                     shopify_fulfil_requests, shopify_orders, shopify_orderview, shopify_ship, shopify_stock)
+from sandbox import (shopify_base, shopify_cancel, shopify_catalogue, shopify_drafts, shopify_fulfil,
+                     shopify_fulfil_moves, shopify_fulfil_requests, shopify_orders, shopify_orderview,
+                     shopify_refunds, shopify_ship, shopify_stock)
 
 ROOMS = (shopify_base, shopify_catalogue, shopify_orders, shopify_orderview, shopify_drafts, shopify_fulfil,
-         shopify_fulfil_moves, shopify_fulfil_requests, shopify_ship, shopify_stock)
+         shopify_fulfil_moves, shopify_fulfil_requests, shopify_ship, shopify_stock, shopify_refunds, shopify_cancel)
 
 
 def furnish(engine):

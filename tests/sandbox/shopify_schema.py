@@ -39,6 +39,7 @@ def merged(texts):
     """One document of all: shared root types get the fields of each, other types must not differ."""
     whole, by_name = [], {}
     for text in texts:
+        text = re.sub(r"(?m)^(input \w+) @oneOf", r"\1", text)
         text = re.sub(r"(?m)^type \w+ implements .*", lambda line: line.group().replace(" &", ","), text)
         for one in parser.parse(text, no_location=True).definitions:
             name = getattr(getattr(one, "name", None), "value", type(one).__name__)
@@ -73,8 +74,10 @@ def name_of(value):
 
 def published(texts=None):
     """The schema, with scalars that pass through and interfaces that ask a value for its type."""
-    schema = build_ast_schema(merged(texts or [path.read_text() for path in excerpts()
-                                               if path.name not in NOT_SCHEMA]))
+    texts = texts or [path.read_text() for path in excerpts() if path.name not in NOT_SCHEMA]
+    schema = build_ast_schema(merged(texts))
+    for name in re.findall(r"(?m)^input (\w+) @oneOf", "\n".join(texts)):
+        schema.get_type(name).one_of = True
     for kind in list(schema.get_type_map().values()):
         if kind.name.startswith("__"):
             continue

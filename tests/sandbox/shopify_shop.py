@@ -80,6 +80,7 @@ class Shop:
     DEFAULTS = {
         "routing_ms": 0,  # from an order to its fulfillment orders
         "job_ms": 0,  # that an orderCancel takes
+        "cancel_fails": False,  # its job ends as FAILED
         "search_lag_ms": 0,  # until the search knows of a change
         "ready_ms": 0,  # until a draft order has its link
     }

@@ -107,6 +107,8 @@ def coerce_object(kind, value, path, problems):
     for name in value:
         if name not in kind.fields:
             problems.append(([*path, name], f"Field is not defined on {kind.name}"))
+    if getattr(kind, "one_of", False) and (len(value) != 1 or None in value.values()):
+        problems.append((path, f"'{kind.name}' requires exactly one argument, but {len(value)} were provided."))
     out = {}
     for name, field in kind.fields.items():
         if name in value:

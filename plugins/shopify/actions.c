@@ -39,6 +39,12 @@ const sl_action shopify_actions[] = {
     { "return.close", 0, 1, 0, NULL, "a return is closed" },
     { "return.reopen", 0, 1, 0, NULL, "a closed return is open again" },
     { "return.cancel", 0, 1, 0, NULL, "a return is cancelled" },
+    { "draft_order.update", SL_ACTION_IDEMPOTENT, 1, 0, NULL, "a draft order is changed" },
+    { "draft_order.invoice", 0, 1, 0, NULL, "a draft order's invoice is mailed" },
+    { "draft_order.complete", 0, 1, 0, draft_complete_params, "a draft order becomes an order" },
+    { "metafields.set", SL_ACTION_IDEMPOTENT, METAFIELDS_AT_ONCE, METAFIELDS_BYTES, NULL,
+      "metafields are written, those of several deliveries in one call" },
+    { "graphql", 0, 1, 0, graphql_params, "a document of the operator's own" },
     { 0 },
 };
 
@@ -62,6 +68,11 @@ static const struct shopify_action *const doers[] = {
     &return_close_action,
     &return_reopen_action,
     &return_cancel_action,
+    &draft_update_action,
+    &draft_invoice_action,
+    &draft_complete_action,
+    &metafields_set_action,
+    &graphql_action,
 };
 /* clang-format on */
 

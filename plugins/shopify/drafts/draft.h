@@ -13,6 +13,13 @@
 extern const sl_option draft_params[];
 extern const struct shopify_action draft_action;
 
+/* ---- draft_follow.c ---- */
+
+extern const sl_option draft_complete_params[];
+extern const struct shopify_action draft_update_action, draft_invoice_action, draft_complete_action;
+
+/* ---- draft.c ---- */
+
 /** At close, when no request is under way any more: what waits for a timer ends. */
 void drafts_close(struct shopify *s);
 

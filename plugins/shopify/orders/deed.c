@@ -32,6 +32,7 @@ static struct deed *deed_new(struct shopify *s, const struct deed_handle *handle
         return NULL;
     d->s = s;
     d->kind = handle->kind;
+    d->handle = handle;
     d->params = handle->params;
     d->first_ms = record->first_sent_ms;
     d->last_ms = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
@@ -57,6 +58,8 @@ static void deed_free(struct deed *d)
     json_decref(d->own);
     json_decref(d->asked);
     json_decref(d->links);
+    free(d->emit_topic);
+    free(d->emit_body);
     free(d->subject);
     free(d->choice);
     free(d->reference);
@@ -104,6 +107,7 @@ static size_t fill_links(const struct deed *d, sl_link *to)
 static void tell(struct deed *d, sl_outcome *o, uint32_t confirmed)
 {
     sl_link links[DEED_LINKS];
+    sl_emit emit = { view(d->emit_topic), view(d->emit_body) };
 
     if (o->kind == SL_DELIVERED) {
         if (d->kind->link && d->reference)
@@ -111,6 +115,8 @@ static void tell(struct deed *d, sl_outcome *o, uint32_t confirmed)
         o->reference = view(d->reference);
         o->links = links;
         o->n_links = fill_links(d, links);
+        o->emits = &emit;
+        o->n_emits = d->emit_body ? 1 : 0;
         o->status = 200;
     }
     if (d->done) {
@@ -131,7 +137,9 @@ static void tell(struct deed *d, sl_outcome *o, uint32_t confirmed)
                        .why = o->why,
                        .reference = o->reference,
                        .links = o->links,
-                       .n_links = o->n_links };
+                       .n_links = o->n_links,
+                       .emits = o->emits,
+                       .n_emits = o->n_emits };
 
     d->cb(d->cb_ctx, &c);
     deed_free(d);
@@ -376,7 +384,8 @@ static sl_status set_key(struct deed *d)
     if (!d->kind->step)
         return SL_OK;
     if (idempotent_key(view(d->key), view(d->kind->step), d->renewal, key) < 0 ||
-        json_object_set_new(d->variables, "key", json_string(key)) < 0)
+        json_object_set_new(d->variables, d->kind->key ? d->kind->key : "key", json_string(key)) <
+            0)
         return SL_E_NO_MEMORY;
     return SL_OK;
 }
@@ -432,7 +441,7 @@ static void be_done(struct deed *d, const json_t *payload)
 static void on_did(struct deed *d, const json_t *data)
 {
     const struct deed_kind *k = d->kind;
-    const json_t *payload = json_object_get(data, k->root);
+    const json_t *payload = k->root ? json_object_get(data, k->root) : data;
     const json_t *errors = json_object_get(payload, k->errors ? k->errors : "userErrors");
     int there = json_is_object(k->object ? json_object_get(payload, k->object) : payload);
     enum refusal why = REFUSAL_NONE;
@@ -444,7 +453,8 @@ static void on_did(struct deed *d, const json_t *data)
     } else if (there) {
         be_done(d, payload);
     } else {
-        deed_say(d, "HTTP 200, and neither a result nor errors of %s in it", k->root);
+        deed_say(d, "HTTP 200, and neither a result nor errors of %s in it",
+                 k->root ? k->root : "the query");
         deed_unknown(d);
     }
 }
@@ -519,6 +529,10 @@ static sl_status take_body(struct deed *d, sl_str body)
     char *all = NULL;
     sl_status r;
 
+    if (!d->kind->shape) {
+        d->body = json_loadb(body.len ? body.ptr : "", body.len, JSON_REJECT_DUPLICATES, NULL);
+        return json_is_object(d->body) ? SL_OK : deed_wrong(d, "the body is no JSON object");
+    }
     if (json_object_size(d->params) == 0)
         return body_take(body, d->kind->shape, &d->body, d->why, sizeof(d->why));
     text = json_loadb(body.len ? body.ptr : "", body.len, JSON_REJECT_DUPLICATES, NULL);

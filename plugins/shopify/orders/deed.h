@@ -47,16 +47,17 @@ struct deed;
 
 /** An action. Static storage. */
 struct deed_kind {
-    const struct body_shape *shape; /* of its body */
+    const struct body_shape *shape; /* of its body; NULL: any object */
     const sl_option *params; /* keys of a route's `to:`, each a member of the body where that has
                                 none; NULL: none */
     unsigned flags;          /* DEED_* */
     const char *document;    /* the mutation; NULL: read() has made it, d->mutation ... */
-    const char *root;        /* ... and its field */
+    const char *root;        /* ... and its field; NULL: a query's, all of them */
     const char *errors;      /* member of its payload with the errors; NULL: "userErrors" */
     const char *object;      /* member of it with an id that is there when it was done: "return" */
     const char *link;        /* kind of the link to that id; NULL: none */
-    const char *step;        /* of its idempotency key, its variable $key; NULL: it has none */
+    const char *step;        /* of its idempotent key; NULL: it has none */
+    const char *key;         /* the document's variable for that; NULL: "key" */
     const struct refusal_rule *refusals; /* what the shop's errors mean; NULL: refused for good */
     /** The checked body (d->body) to d->variables; what judge() wants to know, to d->own. SL_OK;
      *  SL_E_INVALID with d->why, which names the member; SL_E_NO_MEMORY. */
@@ -91,25 +92,27 @@ struct deed {
     sl_prepare_cb freeze; /* of prepare() */
     void *cb_ctx;         /* of either */
     char key[33];
-    int64_t first_ms, last_ms;      /* wall clock of the first and the newest attempt; 0: none */
-    int64_t began_ms;               /* likewise, of this one */
-    json_t *body, *variables, *own; /* own */
-    json_t *params;                 /* the handle's; borrowed */
-    char *reference;                /* own: the id in the shop; NULL: unknown yet */
-    char *cursor;                   /* own: of the page that is looked at; NULL: the first */
-    void (*then)(struct deed *d);   /* of the timer, or the checkpoint, that is under way */
-    void (*step)(struct deed *d);   /* of several questions together */
+    int64_t first_ms, last_ms;        /* wall clock of the first and the newest attempt; 0: none */
+    int64_t began_ms;                 /* likewise, of this one */
+    json_t *body, *variables, *own;   /* own */
+    const struct deed_handle *handle; /* borrowed */
+    json_t *params;                   /* the handle's; borrowed */
+    char *reference;                  /* own: the id in the shop; NULL: unknown yet */
+    char *cursor;                     /* own: of the page that is looked at; NULL: the first */
+    void (*then)(struct deed *d);     /* of the timer, or the checkpoint, that is under way */
+    void (*step)(struct deed *d);     /* of several questions together */
     void (*answered)(struct deed *d, const json_t *data); /* of the question that is under way */
     const char *document;                                 /* of that question ... */
     json_t *asked;                                        /* ... and its variables: own */
     const char *mutation;                                 /* where the kind has none of its own */
-    const char *look;    /* in place of the kind's query for the state; NULL: that one */
-    json_t *links;       /* own: [[kind, id]] beside the kind's own; NULL: none */
-    char *subject;       /* own: what the event is about */
-    char *choice;        /* own: what a person has chosen; NULL: nothing */
-    const char *choices; /* static, what deed_review() offers; NULL: the host's */
-    int64_t after_ms;    /* of SEEN_EARLY and deed_retry(): not before; 0: by the route's policy */
-    int part;            /* something of it was done, so that it does not count as not sent */
+    const char *look;             /* in place of the kind's query for the state; NULL: that one */
+    char *emit_topic, *emit_body; /* own: an event when it was done; NULL: none */
+    json_t *links;                /* own: [[kind, id]] beside the kind's own; NULL: none */
+    char *subject;                /* own: what the event is about */
+    char *choice;                 /* own: what a person has chosen; NULL: nothing */
+    const char *choices;          /* static, what deed_review() offers; NULL: the host's */
+    int64_t after_ms; /* of SEEN_EARLY and deed_retry(): not before; 0: by the route's policy */
+    int part;         /* something of it was done, so that it does not count as not sent */
     uint64_t timer;
     unsigned turns, tries; /* the kind's own count; the engine's, of failures */
     unsigned renewal;      /* of its idempotency key */
@@ -157,6 +160,8 @@ __attribute__((format(printf, 2, 3))) sl_status deed_wrong(struct deed *d, const
 void deed_refers(struct deed *d, const char *id);
 /** The body's member `name` as `as` of `to`, where it is there. 0, or -1: no memory. */
 int deed_take(struct deed *d, json_t *to, const char *name, const char *as);
+/** An event when it was done; no memory: none. */
+void deed_emit(struct deed *d, const char *topic, const json_t *body);
 /** What is linked to the delivery once it was done; the same again counts once. */
 void deed_link(struct deed *d, const char *kind, const char *id);
 /** The GID of the order: of the body's `order_id`, or what the event is about. 0: neither. */

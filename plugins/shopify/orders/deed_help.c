@@ -65,6 +65,21 @@ void deed_link(struct deed *d, const char *kind, const char *id)
         json_array_append_new(d->links, link);
 }
 
+void deed_emit(struct deed *d, const char *topic, const json_t *body)
+{
+    char *name = strdup(topic), *text = json_dumps(body, JSON_COMPACT);
+
+    if (!name || !text) {
+        free(name);
+        free(text);
+        return;
+    }
+    free(d->emit_topic);
+    free(d->emit_body);
+    d->emit_topic = name;
+    d->emit_body = text;
+}
+
 int deed_order(const struct deed *d, char ret[DEED_GID])
 {
     const char *id = json_string_value(json_object_get(d->body, "order_id"));

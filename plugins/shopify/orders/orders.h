@@ -18,6 +18,9 @@ extern const struct shopify_action return_create_action, return_request_action,
     return_reopen_action, return_cancel_action;
 
 extern const struct shopify_action tags_add_action, tags_remove_action;
+
+#define METAFIELDS_AT_ONCE 25      /* of one call */
+#define METAFIELDS_BYTES   8000000 /* likewise; the shop takes 10 MB */
 extern const struct shopify_action metafields_set_action;
 
 extern const sl_option graphql_params[];

@@ -1,0 +1,209 @@
+/* test_shopify_points.c - what a document costs before it is asked. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../check.h"
+#include "admin/points.h"
+
+/* ---- the figures that the shop's rules give for what we ask ---- */
+
+static void test_a_page_costs_by_the_logarithm_of_its_length(void **state)
+{
+    static const struct {
+        int first;
+        uint32_t cost;
+    } pages[] = { { 1, 3 },  { 2, 3 },  { 3, 4 },    { 5, 5 },   { 10, 6 },
+                  { 20, 7 }, { 50, 9 }, { 100, 11 }, { 250, 13 } };
+    static const char document[] =
+        "query P($n: Int) { orders(first: $n, sortKey: UPDATED_AT) { nodes { id } } }";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
+        json_t *v = json_pack("{s:i}", "n", pages[i].first);
+        CHECK_EQ(points_of(document, v), pages[i].cost);
+        json_decref(v);
+    }
+    CHECK_EQ(points_of(document, NULL), 2); /* no page at all */
+}
+
+static void test_edges_cost_what_nodes_cost(void **state)
+{
+    (void)state;
+    CHECK_EQ(
+        points_of("{ orders(first: 10) { edges { cursor node { id customer { id } } } } }", NULL),
+        points_of("{ orders(first: 10) { nodes { id customer { id } } } }", NULL));
+}
+
+static void test_objects_cost_one_and_money_nothing(void **state)
+{
+    (void)state;
+    CHECK_EQ(points_of("query($id: ID!) { order(id: $id) { id } }", NULL), 1);
+    CHECK_EQ(points_of("query($id: ID!) { order(id: $id) { id customer { id email } "
+                       "totalPriceSet { shopMoney { amount currencyCode } } } }",
+                       NULL),
+             2);
+    CHECK_EQ(points_of("query { bulkOperation(id: \"x\") { id url } }", NULL), 1);
+}
+
+static void test_a_nested_page_is_multiplied(void **state)
+{
+    (void)state;
+    CHECK_EQ(points_of("query FulfillmentOrdersOfOrder($id: ID!) { order(id: $id) { id"
+                       " fulfillmentOrders(first: 10) { nodes { id status"
+                       " assignedLocation { name location { id } } supportedActions { action }"
+                       " fulfillmentHolds { id } lineItems(first: 20) { nodes { id lineItem { id }"
+                       " } } } pageInfo { hasNextPage } } } }",
+                       NULL),
+             71);
+    CHECK_EQ(points_of("query V($query: String!) { productVariants(first: 10, query: $query) {"
+                       " nodes { id sku product { id vendor } inventoryItem { id tracked"
+                       " inventoryLevels(first: 10) { nodes { location { id } quantities(names:"
+                       " [\"available\", \"on_hand\"]) { name quantity } } } } }"
+                       " pageInfo { hasNextPage endCursor } } }",
+                       NULL),
+             70);
+}
+
+static void test_a_union_costs_its_dearest_member(void **state)
+{
+    (void)state;
+    CHECK_EQ(points_of("{ order(id: \"1\") { purchasingEntity { __typename"
+                       " ... on PurchasingCompany { company { id } contact { id } location { id } }"
+                       " ... on Customer { id } } } }",
+                       NULL),
+             5);
+}
+
+static void test_a_fragment_costs_where_it_is_used(void **state)
+{
+    (void)state;
+    CHECK_EQ(points_of("query { order(id: \"1\") { ...F } } "
+                       "fragment F on Order { id customer { id } }",
+                       NULL),
+             2);
+}
+
+static void test_a_mutation_costs_ten_and_its_payload_what_lies_deeper(void **state)
+{
+    (void)state;
+    CHECK_EQ(points_of("mutation($id: ID!, $tags: [String!]!) { tagsAdd(id: $id, tags: $tags) {"
+                       " node { id } userErrors { field message } } }",
+                       NULL),
+             10);
+    CHECK_EQ(points_of("mutation($f: FulfillmentInput!) { fulfillmentCreate(fulfillment: $f) {"
+                       " fulfillment { id trackingInfo(first: 5) { number } }"
+                       " userErrors { field message } } }",
+                       NULL),
+             11);
+    CHECK_EQ(points_of("mutation($input: I!, $key: String!) { inventorySetQuantities(input: $input)"
+                       " @idempotent(key: $key) { inventoryAdjustmentGroup { id changes { name"
+                       " item { id } location { id } } } userErrors { code } } }",
+                       NULL),
+             13);
+    CHECK_EQ(points_of("mutation($input: RefundInput!, $key: String!) { refundCreate(input: $input)"
+                       " @idempotent(key: $key) { refund { id totalRefundedSet { shopMoney { amount"
+                       " } } } order { id } userErrors { field } } }",
+                       NULL),
+             20);
+    CHECK_EQ(points_of("mutation { a: tagsAdd(id: \"1\", tags: [\"}\"]) { node { id } }"
+                       " b: tagsAdd(id: \"2\", tags: []) { node { id } } }",
+                       NULL),
+             20);
+}
+
+static void test_what_is_no_document_has_a_cost_and_an_end(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "{",
+        "}",
+        "query",
+        "{ a(",
+        "{ a { b",
+        "\"",
+        "\"\"\"",
+        "fragment",
+        "{ ...A } fragment A on",
+        "{ ...A } fragment A on X { ...A ...A ...A ...A b { ...A ...A } }",
+        "mutation {",
+        "{ a: }",
+        "mutation { a { b(first: 99999999999999999999) { nodes { id } } } }",
+        "# only words",
+    };
+    char *deep = malloc(100001);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        CHECK(points_of(texts[i], NULL) >= 1);
+    for (int i = 0; i < 50000; i++)
+        memcpy(deep + 2 * i, "{a", 2);
+    deep[100000] = '\0';
+    CHECK(points_of(deep, NULL) >= 1);
+    free(deep);
+}
+
+/* ---- what is learnt ---- */
+
+static void test_the_shop_knows_better(void **state)
+{
+    static const char document[] =
+        "mutation { fulfillmentCancel(id: \"1\") { fulfillment { id } } }";
+    static const char page[] = "query($n: Int) { orders(first: $n) { nodes { id } } }";
+    struct points p = { 0 };
+    json_t *ten = json_pack("{s:i}", "n", 10), *fifty = json_pack("{s:i}", "n", 50);
+
+    (void)state;
+    CHECK_EQ(points_predict(&p, document, NULL), 10);
+    points_learn(&p, document, NULL, 38);
+    CHECK_EQ(points_predict(&p, document, NULL), 38);
+    points_learn(&p, document, NULL, 12);
+    CHECK_EQ(points_predict(&p, document, NULL), 12);
+    points_learn(&p, document, NULL, -1); /* it did not say */
+    CHECK_EQ(points_predict(&p, document, NULL), 12);
+    points_learn(&p, page, ten, 8); /* two more than the rules say: of another length, too */
+    CHECK_EQ(points_predict(&p, page, fifty), 11);
+    CHECK_EQ(points_predict(&p, document, NULL), 12);
+    json_decref(ten);
+    json_decref(fifty);
+}
+
+static void test_nothing_is_expected_beyond_what_one_document_may_cost(void **state)
+{
+    struct points p = { 0 };
+
+    (void)state;
+    CHECK_EQ(points_predict(&p,
+                            "{ a(first: 250) { nodes { b(first: 250) { nodes { c(first: 250) {"
+                            " nodes { id } } } } } } }",
+                            NULL),
+             POINTS_MOST);
+}
+
+static void test_rows_are_as_many_as_fit_below_the_limit(void **state)
+{
+    (void)state;
+    CHECK_EQ(points_fit(0, 10, 250), 95);
+    CHECK_EQ(points_fit(10, 3, 250), 250);
+    CHECK_EQ(points_fit(0, 71, 100), 13);
+    CHECK_EQ(points_fit(990, 10, 100), 1); /* one at least, whatever it costs */
+    CHECK_EQ(points_fit(0, 0, 7), 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_page_costs_by_the_logarithm_of_its_length),
+        cmocka_unit_test(test_edges_cost_what_nodes_cost),
+        cmocka_unit_test(test_objects_cost_one_and_money_nothing),
+        cmocka_unit_test(test_a_nested_page_is_multiplied),
+        cmocka_unit_test(test_a_union_costs_its_dearest_member),
+        cmocka_unit_test(test_a_fragment_costs_where_it_is_used),
+        cmocka_unit_test(test_a_mutation_costs_ten_and_its_payload_what_lies_deeper),
+        cmocka_unit_test(test_what_is_no_document_has_a_cost_and_an_end),
+        cmocka_unit_test(test_the_shop_knows_better),
+        cmocka_unit_test(test_nothing_is_expected_beyond_what_one_document_may_cost),
+        cmocka_unit_test(test_rows_are_as_many_as_fit_below_the_limit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -251,12 +251,20 @@ static sl_status api_secret(const sl_values *v, const char *name, uint32_t index
     return SL_OK;
 }
 
+static uint32_t api_given(const sl_values *v, const char *name)
+{
+    const struct value *value = values_get(v, name);
+
+    return value && value->from == VALUE_GIVEN;
+}
+
 static const sl_values_api values_api = {
     .size = sizeof(sl_values_api),
     .str = api_str,
     .num = api_num,
     .json = api_json,
     .secret = api_secret,
+    .given = api_given,
 };
 
 const sl_values_api *config_values_api(void)

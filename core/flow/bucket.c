@@ -240,7 +240,7 @@ static void learn(struct bucket *b, const struct bucket_ticket *t, int64_t left,
 {
     uint64_t dt = now_ms - b->told_at;
     int64_t had = least(b->told_left + (int64_t)(dt * b->rate_milli / 1000), b->capacity);
-    int64_t ours = (int64_t)(t->spent - b->told_spent);
+    int64_t ours = (int64_t)(t->spent - b->told_spent) - (int64_t)(b->returned - b->told_returned);
 
     b->used_sum -= b->used_sum * (int64_t)(dt < LEARN_MS ? dt : LEARN_MS) / LEARN_MS;
     b->used_ms -= b->used_ms * (dt < LEARN_MS ? dt : LEARN_MS) / LEARN_MS;
@@ -269,6 +269,15 @@ struct bucket_ticket bucket_leave(struct bucket *b, uint32_t cost, uint64_t pend
 void bucket_heard(struct bucket *b, const struct bucket_ticket *t)
 {
     b->out -= t->cost < b->out ? t->cost : b->out;
+}
+
+void bucket_return(struct bucket *b, uint64_t milli, uint64_t now_ms)
+{
+    b->returned += milli;
+    if (!b->rate_milli || b->blocked_until)
+        return;
+    refill(b, now_ms);
+    b->level = least(b->level + (int64_t)milli, brim(b));
 }
 
 void bucket_refused(struct bucket *b, uint32_t cost)
@@ -362,4 +371,5 @@ void bucket_told(struct bucket *b, const struct bucket_ticket *t, int64_t left, 
     b->told = true;
     b->told_at = now_ms;
     b->told_spent = t->spent;
+    b->told_returned = b->returned;
 }

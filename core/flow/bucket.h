@@ -31,7 +31,8 @@ struct bucket {
     uint64_t remainder;     /* of the refill's division, so that nothing is lost by rounding */
     uint64_t blocked_until; /* emptied by the remote (429, Retry-After) until then; 0: not */
     int64_t margin;         /* thousandths that stay: arrivals are not as even as departures */
-    uint64_t spent;         /* thousandths, in all */
+    uint64_t spent;         /* thousandths, in all ... */
+    uint64_t returned;      /* ... of which the remote took less in the end */
     uint64_t out;           /* thousandths, of calls not answered yet */
     uint64_t jitter_ms;     /* two calls that leave so close may overtake each other */
     struct {
@@ -51,7 +52,7 @@ struct bucket {
     bool fed;              /* figures come, and are believed */
     bool told;             /* the newest figure: */
     uint64_t told_at;      /* when its answer came */
-    uint64_t told_spent;
+    uint64_t told_spent, told_returned;
     int64_t told_left; /* thousandths */
 };
 
@@ -95,6 +96,9 @@ struct bucket_ticket bucket_leave(struct bucket *b, uint32_t cost, uint64_t pend
                                   uint64_t now_ms);
 /** It was answered, or never will be. */
 void bucket_heard(struct bucket *b, const struct bucket_ticket *t);
+/** So many thousandths that were taken have not been spent, or were given back by the remote. Tell
+ *  it before bucket_told() of the same answer. */
+void bucket_return(struct bucket *b, uint64_t milli, uint64_t now_ms);
 /** A call was refused for pace: the remote did not count it, somebody else was quicker. */
 void bucket_refused(struct bucket *b, uint32_t cost);
 /** Its answer says that `left` thousandths were left. */

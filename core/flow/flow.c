@@ -261,8 +261,10 @@ void flow_drain(struct flow *f, uint64_t ms, void (*idle)(void *ctx), void *ctx)
     f->draining = true;
     f->idle = idle;
     f->idle_ctx = ctx;
-    for (size_t i = 0; i < f->n_all_lanes; i++)
+    for (size_t i = 0; i < f->n_all_lanes; i++) {
         lane_unsend(f->lanes[i], NULL, "the gateway was stopped");
+        lane_pump_soon(f->lanes[i]);
+    }
     /* By a timer even when all is idle: the callback never runs before this returns. */
     uv_timer_start(&f->drain_timer, on_drain_over, busy ? ms : 0, 0);
 }

@@ -403,6 +403,21 @@ void lane_leaves(struct lane *l, struct lane_ticket *ret);
 void lane_heard(struct lane *l, const struct lane_ticket *t);
 /** One was refused for pace (429): the lane is quiet for so long. @param after_ms  0: not said */
 void lane_refused(struct lane *l, int64_t after_ms);
+/** A call that waits for its tokens, in the caller's memory. */
+struct lane_call {
+    struct list node; /* lane.calling */
+    uint32_t cost;    /* tokens, at least 1 */
+    uint8_t priority;
+    uint32_t overtaken; /* by batches that are more urgent */
+    /** It leaves now: in a later turn, or in lane_call_now(). */
+    void (*go)(struct lane_call *c, const struct lane_ticket *ticket);
+};
+/** A call that costs more than one token, or waits for its one. True: it leaves now, with *ret.
+ *  False: its go() is called once it may; until then it must stay where it is. */
+bool lane_call_leaves(struct lane *l, struct lane_call *c, struct lane_ticket *ret);
+/** One that waits leaves at once, whatever is there. */
+void lane_call_now(struct lane *l, struct lane_call *c);
+struct flow *lane_flow(struct lane *l);
 /** An answer says how much is left. @param t  of the call that was answered; NULL: not known */
 void lane_budget(struct lane *l, const sl_budget *figures, const struct lane_ticket *t);
 /** What comes from the endpoint lags, or was refused: its sweeps that have an `every` are due in

@@ -38,6 +38,7 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
     list_init(&l->piles);
     list_init(&l->batches);
     list_init(&l->paced);
+    list_init(&l->calling);
     list_init(&l->confirming);
     uv_timer_init(f->loop, &l->timer);
     uv_handle_set_data((uv_handle_t *)&l->timer, f);
@@ -51,6 +52,7 @@ void lane_init(struct lane *l, struct flow *f, struct adapter *a)
 
 void lane_finish(struct lane *l)
 {
+    assert(list_empty(&l->calling)); /* the host has cancelled them */
     while (!list_empty(&l->piles)) {
         struct pile *p = list_entry(l->piles.next, struct pile, node);
         list_remove(&p->node);

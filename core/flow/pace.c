@@ -254,14 +254,22 @@ void pace_restore(struct lane *l, const struct json_t *saved)
 
 /* ---- calls ---- */
 
-void lane_leaves(struct lane *l, struct lane_ticket *ret)
+/** It was paid for `cost` tokens. */
+static void leave(struct lane *l, uint64_t cost, uint64_t now, struct lane_ticket *ret)
 {
     int64_t wall = clock_wall_ms();
-    uint64_t cost = 1, now = uv_now(l->flow->loop);
 
     l->calls++;
     quota_take(&l->day, 1, wall);
     quota_take(&l->window, 1, wall);
+    ret->bucket = bucket_leave(&l->bucket, (uint32_t)cost, l->prepaid_tokens * TOKEN, now);
+    ret->calls = l->calls;
+}
+
+void lane_leaves(struct lane *l, struct lane_ticket *ret)
+{
+    uint64_t cost = 1, now = uv_now(l->flow->loop);
+
     if (l->prepaid) {
         cost = l->prepaid_tokens / l->prepaid;
         l->prepaid--;
@@ -269,8 +277,94 @@ void lane_leaves(struct lane *l, struct lane_ticket *ret)
     } else {
         bucket_charge(&l->bucket, 1, now);
     }
-    ret->bucket = bucket_leave(&l->bucket, (uint32_t)cost, l->prepaid_tokens * TOKEN, now);
-    ret->calls = l->calls;
+    leave(l, cost, now, ret);
+}
+
+/** What batches have taken pays for it, in whole or in part; what is left when the last of their
+ *  calls has gone was not needed. */
+static void leave_prepaid(struct lane *l, uint32_t cost, uint64_t now, struct lane_ticket *ret)
+{
+    uint64_t paid = cost < l->prepaid_tokens ? cost : l->prepaid_tokens;
+
+    l->prepaid--;
+    l->prepaid_tokens -= paid;
+    if (paid < cost)
+        bucket_charge(&l->bucket, (uint32_t)(cost - paid), now);
+    if (!l->prepaid && l->prepaid_tokens) {
+        bucket_return(&l->bucket, l->prepaid_tokens * TOKEN, now);
+        l->prepaid_tokens = 0;
+    }
+    leave(l, cost, now, ret);
+}
+
+uint64_t pace_call(struct lane *l, const struct lane_call *c, uint64_t now, struct lane_ticket *ret)
+{
+    int64_t keep = reserved(l, c->priority, l->bucket.capacity);
+    uint64_t wait = quotas_gone(l);
+
+    wait = wait ? wait : bucket_wait_keep(&l->bucket, c->cost, 0, keep, now);
+    wait = wait ? wait : bucket_take(&l->bucket, c->cost, now);
+    if (wait)
+        return wait;
+    pace_mark(l);
+    leave(l, c->cost, now, ret);
+    return 0;
+}
+
+/** Nobody waits for tokens here any more, or not yet. */
+static bool is_unpaced(const struct lane *l)
+{
+    return !l->conf || l->removed || !l->flow->started;
+}
+
+bool lane_call_leaves(struct lane *l, struct lane_call *c, struct lane_ticket *ret)
+{
+    uint64_t now = uv_now(l->flow->loop);
+
+    if (l->prepaid) {
+        leave_prepaid(l, c->cost, now, ret);
+        return true;
+    }
+    if (is_unpaced(l)) {
+        bucket_charge(&l->bucket, c->cost, now);
+        leave(l, c->cost, now, ret);
+        return true;
+    }
+    if (list_empty(&l->calling) && list_empty(&l->paced) && pace_call(l, c, now, ret) == 0)
+        return true;
+    struct list *at = &l->calling;
+    while (at->prev != &l->calling &&
+           list_entry(at->prev, struct lane_call, node)->priority > c->priority)
+        at = at->prev;
+    list_insert_before(at, &c->node);
+    c->overtaken = 0;
+    l->promised += c->cost;
+    l->leaving++;
+    lane_pump_soon(l);
+    return false;
+}
+
+void pace_called(struct lane *l, struct lane_call *c)
+{
+    list_remove(&c->node);
+    l->promised -= c->cost;
+    l->leaving--;
+}
+
+void lane_call_now(struct lane *l, struct lane_call *c)
+{
+    struct lane_ticket ticket;
+    uint64_t now = uv_now(l->flow->loop);
+
+    pace_called(l, c);
+    bucket_charge(&l->bucket, c->cost, now);
+    leave(l, c->cost, now, &ticket);
+    c->go(c, &ticket);
+}
+
+struct flow *lane_flow(struct lane *l)
+{
+    return l->flow;
 }
 
 void lane_heard(struct lane *l, const struct lane_ticket *t)
@@ -320,6 +414,19 @@ static void told_bucket(struct lane *l, const sl_budget *f, const struct lane_ti
         bucket_told(&l->bucket, &t->bucket, f->remaining * TOKEN, flags, now);
 }
 
+/** What the call took in the end, of what it was said to cost. */
+static void give_back(struct lane *l, const sl_budget *f, const struct lane_ticket *t)
+{
+    uint64_t now = uv_now(l->flow->loop), taken = (uint64_t)f->taken * TOKEN;
+
+    if (!f->has_taken || f->taken < 0 || f->taken > SL_COST_MAX)
+        return;
+    if (taken < t->bucket.cost)
+        bucket_return(&l->bucket, t->bucket.cost - taken, now);
+    else if (taken > t->bucket.cost)
+        bucket_charge(&l->bucket, (uint32_t)((taken - t->bucket.cost) / TOKEN), now);
+}
+
 /** An answer that was overtaken does not know what others did since the newer one was written. */
 static void told_quota(struct quota *q, uint64_t *newest, const sl_budget *f,
                        const struct lane_ticket *t, int64_t since)
@@ -342,6 +449,8 @@ void lane_budget(struct lane *l, const sl_budget *f, const struct lane_ticket *t
     if (!l->conf || f->limit > SL_BUDGET_MAX || f->remaining > SL_BUDGET_MAX ||
         f->restore_milli > SL_BUDGET_MAX)
         return;
+    if (t && f->kind == SL_BUDGET_POINTS)
+        give_back(l, f, t);
     if (!t)
         t = &unknown;
     int64_t since = (int64_t)(l->calls - t->calls);

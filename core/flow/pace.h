@@ -22,6 +22,12 @@ uint64_t pace_take(struct lane *l, uint32_t cost, uint64_t now);
  *  milliseconds until it may ask again: each of many has a time of its own, and a token stays for
  *  the first, in turn with what the lane sends. */
 uint64_t pace_question(struct lane *l, uint64_t id, uint64_t now);
+/** A call that waits leaves, if its tokens are there: they are taken, *ret is its ticket. Or
+ *  milliseconds to wait. */
+uint64_t pace_call(struct lane *l, const struct lane_call *c, uint64_t now,
+                   struct lane_ticket *ret);
+/** It waits no more. */
+void pace_called(struct lane *l, struct lane_call *c);
 /** Something under way has ended: what it did not spend on calls is not spent by others' calls. */
 void pace_unused(struct lane *l);
 /** A batch is about to be written down as sent: what of the pace outlives the process is written

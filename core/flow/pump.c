@@ -233,24 +233,69 @@ static void put_off(struct lane *l, uint64_t wait)
     lane_unsend(l, NULL, why);
 }
 
-/** Batches that are ready to leave do so as they get their tokens. Returns the milliseconds until
- *  the next one can. */
+/** The call that leaves next, unless a batch is more urgent; NULL: none. Steps of what has begun go
+ *  before what begins. */
+static struct lane_call *next_call(struct lane *l, const struct batch *b)
+{
+    struct lane_call *c;
+
+    if (list_empty(&l->calling))
+        return NULL;
+    c = list_entry(l->calling.next, struct lane_call, node);
+    if (b && b->priority < c->priority && c->overtaken < OVERTAKEN_PACED) {
+        c->overtaken++;
+        return NULL;
+    }
+    return c;
+}
+
+/** It leaves, or milliseconds to wait. */
+static uint64_t serve_call(struct lane *l, struct lane_call *c, uint64_t now)
+{
+    struct lane_ticket ticket;
+    uint64_t wait = pace_call(l, c, now, &ticket);
+
+    if (wait)
+        return wait;
+    pace_called(l, c);
+    c->go(c, &ticket);
+    return 0;
+}
+
+/** Calls and batches that are ready to leave do so as they get their tokens. Returns the
+ *  milliseconds until the next one can. */
 static uint64_t serve_paced(struct lane *l)
 {
-    uint64_t now = uv_now(l->flow->loop);
+    uint64_t now = uv_now(l->flow->loop), wait;
 
-    while (!list_empty(&l->paced)) {
-        struct batch *b = list_entry(l->paced.next, struct batch, paced_node);
-        uint64_t wait = pace_take(l, b->cost, now);
+    while (!list_empty(&l->paced) || !list_empty(&l->calling)) {
+        struct batch *b = list_empty(&l->paced)
+                              ? NULL
+                              : list_entry(l->paced.next, struct batch, paced_node);
+        struct lane_call *c = next_call(l, b);
+        if (c) {
+            wait = serve_call(l, c, now);
+            if (wait)
+                return wait;
+            continue;
+        }
+        wait = pace_take(l, b->cost, now);
         if (wait > PACED_MOST_MS) {
             put_off(l, wait);
-            return NEVER;
+            return list_empty(&l->calling) ? NEVER : wait;
         }
         if (wait)
             return wait;
         batch_go(b);
     }
     return NEVER;
+}
+
+/** Nothing is paced here any more: what waited leaves. */
+static void let_calls_go(struct lane *l)
+{
+    while (!list_empty(&l->calling))
+        lane_call_now(l, list_entry(l->calling.next, struct lane_call, node));
 }
 
 void lane_unsend(struct lane *l, const char *route, const char *why)
@@ -340,8 +385,14 @@ static void on_timer(uv_timer_t *t)
 
 void lane_pump(struct lane *l)
 {
-    if (l->flow->draining)
+    if (!l->conf || l->removed || !l->flow->started)
+        let_calls_go(l);
+    if (l->flow->draining) { /* what has begun may end */
+        uint64_t wait = serve_paced(l);
+        if (wait != NEVER)
+            uv_timer_start(&l->timer, on_timer, wait, 0);
         return;
+    }
     if (!l->conf || l->removed || l->unread || !l->flow->started) {
         lane_refill(l);
         return;
@@ -367,6 +418,6 @@ void lane_pump(struct lane *l)
 
 void lane_pump_soon(struct lane *l)
 {
-    if (l->conf && l->flow->started && !l->flow->draining)
+    if (l->conf && l->flow->started && (!l->flow->draining || !list_empty(&l->calling)))
         uv_timer_start(&l->timer, on_timer, 0, 0);
 }

@@ -68,6 +68,7 @@ static void withdraw(struct lane *l)
     adapter_retire(l->adapter);
     l->adapter = NULL;
     lane_unsend(l, NULL, "its endpoint was removed from the configuration");
+    lane_pump_soon(l); /* calls that wait go now */
 }
 
 static struct lane *lane_added(struct flow *f, struct adapter *a)

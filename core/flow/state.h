@@ -98,6 +98,7 @@ struct lane {
     uint32_t promised;       /* tokens that some of them will take when they leave, and ... */
     uint32_t leaving;        /* ... how many these are */
     struct list paced;       /* batches that wait for theirs, their `sent` record durable */
+    struct list calling;     /* struct lane_call: these wait for theirs */
     uint64_t prepaid;        /* HTTP calls that batches under way took tokens for ... */
     uint64_t prepaid_tokens; /* ... and how many */
     uint64_t question;       /* the one that a token stays for; 0: none waits ... */

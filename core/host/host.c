@@ -1,77 +1,17 @@
-#include "host/host.h"
+#include "host/instance.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include "base/clock.h"
-#include "base/list.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "flow/flow.h"
 #include "flow/program.h"
-#include "net/http_client.h"
-#include "store/store.h"
 
-#define SLOW_US     5000
-#define MOST_LINKED 4096
-
-/** A jq program an instance has asked for; kept so that the workers keep it compiled. */
-struct kept_program {
-    UT_hash_handle hh;
-    struct map_program *program;
-    size_t len;
-    char text[];
-};
-
-struct host_timer {
-    UT_hash_handle hh; /* instance.timers, by id */
-    uint64_t id;
-    struct instance *instance;
-    uv_timer_t uv;
-    sl_timer_cb cb;
-    void *ctx;
-};
-
-/** One opened endpoint. `held` counts what must end before the plugin may be closed. */
-struct instance {
-    struct list node; /* host.instances */
-    struct host *host;
-    char *name;                /* own; the endpoint's */
-    char *ca_file;             /* own; NULL: the system's */
-    const sl_values *settings; /* share: the plugin reads them as long as it is open */
-    struct adapter adapter;
-    sl_host table;
-    struct http_client *client;
-    struct kept_program *programs;
-    struct host_timer *timers;
-    uint64_t next_timer;
-    const struct service_call *answered; /* whose answer is being told */
-    size_t held;
-    bool closing;
-    struct logger log;
-    struct host_stats stats;
-    uint64_t slow_logged_ms;
-};
-
-struct host {
-    uv_loop_t *loop;
-    struct mapper *mapper;
-    struct store *store;       /* NULL: no links are known */
-    struct adapter **adapters; /* own; one per endpoint */
-    size_t n;                  /* ... of these */
-    struct list instances;     /* own; those that end as well */
-    size_t open;
-    bool closing;
-    void (*cb)(void *ctx);
-    void *ctx;
-};
-
-static void instance_release(struct instance *in);
+#define SLOW_US 5000
 
 /* ---- what calls a plugin back from here is measured: answers, timers, jq results ---- */
 
-static void measured(void *ctx, uint64_t began_us, const char *what)
+void instance_measured(void *ctx, uint64_t began_us, const char *what)
 {
     struct instance *in = ctx;
     uint64_t us = clock_mono_us() - began_us;
@@ -114,108 +54,6 @@ static void service_random(void *ctx, void *out, size_t n)
     rng_system(out, n);
 }
 
-/* ---- HTTP ---- */
-
-struct service_call {
-    struct instance *instance;
-    struct lane *lane; /* it was accounted to; NULL: none */
-    struct lane_ticket ticket;
-    sl_http_cb cb;
-    void *ctx;
-};
-
-static int32_t status_of(int error)
-{
-    switch (error) {
-    case 0:
-        return SL_OK;
-    case UV_ETIMEDOUT:
-        return SL_E_TIMEOUT;
-    case UV_ECANCELED:
-        return SL_E_CANCELLED;
-    case UV_EPROTO:
-        return SL_E_PROTOCOL;
-    case UV_E2BIG:
-        return SL_E_LIMIT;
-    case UV_ENOMEM:
-        return SL_E_NO_MEMORY;
-    case HTTP_E_TLS:
-        return SL_E_TLS;
-    default:
-        return error <= UV_EAI_ADDRFAMILY && error >= UV_EAI_SOCKTYPE - 20 ? SL_E_DNS
-                                                                           : SL_E_NETWORK;
-    }
-}
-
-static void on_answer(void *ctx, const struct http_result *r)
-{
-    struct service_call *call = ctx;
-    struct instance *in = call->instance;
-    uint64_t began = clock_mono_us();
-    sl_http_answer a = {
-        .size = sizeof(a),
-        .error = status_of(r->error),
-        .sent = r->sent,
-        .status = r->error ? 0 : (uint32_t)r->status,
-        .headers = r->headers,
-        .n_headers = r->n_headers,
-        .body = r->body,
-        .why = str_of(r->why),
-        .retry_after_ms = r->error ? -1 : http_retry_after_ms(r, clock_wall_ms()),
-    };
-
-    if (call->lane)
-        lane_heard(call->lane, &call->ticket);
-    if (call->lane && a.status == 429) /* whatever was asked: all others would be refused, too */
-        lane_refused(call->lane, a.retry_after_ms);
-    in->answered = call;
-    call->cb(call->ctx, &a);
-    in->answered = NULL;
-    measured(in, began, "an HTTP answer");
-    free(call);
-}
-
-static sl_status service_http(void *ctx, const sl_http_request *req, sl_http_cb cb, void *cb_ctx)
-{
-    struct instance *in = ctx;
-    struct fail fail = { 0 };
-    struct http_call_conf conf = {
-        .method = req->method,
-        .url = req->url,
-        .headers = req->headers,
-        .n_headers = req->n_headers,
-        .body = req->body,
-        .total_ms = req->total_ms > 0 ? (uint32_t)req->total_ms : 0,
-        .max_answer = req->max_answer,
-    };
-
-    if (in->closing)
-        return SL_E_CANCELLED;
-    struct service_call *call = mem_zero(sizeof(*call));
-    *call = (struct service_call){ .instance = in, .cb = cb, .ctx = cb_ctx };
-    int r = http_client_call(in->client, &conf, on_answer, call, &fail);
-    if (r < 0) {
-        log_error(&in->log, "the adapter asked for an impossible request: %s", fail.text);
-        free(call);
-        return r == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_INVALID;
-    }
-    in->stats.calls++;
-    call->lane = in->adapter.lane;
-    if (call->lane)
-        lane_leaves(call->lane, &call->ticket);
-    return SL_OK;
-}
-
-static void service_budget(void *ctx, const sl_budget *budget)
-{
-    struct instance *in = ctx;
-    sl_budget b = { 0 };
-
-    memcpy(&b, budget, budget->size < sizeof(b) ? budget->size : sizeof(b));
-    if (in->adapter.lane)
-        lane_budget(in->adapter.lane, &b, in->answered ? &in->answered->ticket : NULL);
-}
-
 static void service_poll_soon(void *ctx, int64_t ms)
 {
     struct instance *in = ctx;
@@ -251,7 +89,7 @@ static void on_timer(uv_timer_t *uv)
 
     timer_end(t);
     cb(ctx);
-    measured(in, began, "a timer");
+    instance_measured(in, began, "a timer");
 }
 
 static uint64_t service_timer(void *ctx, int64_t ms, sl_timer_cb cb, void *cb_ctx)
@@ -309,7 +147,7 @@ static void on_transformed(void *ctx, const struct map_result *r, size_t n)
         t->cb(t->ctx, SL_E_INVALID, STR(""), STR("the program must give exactly one output"));
     else
         t->cb(t->ctx, SL_OK, r->outputs[0], STR(""));
-    measured(in, began, "a jq result");
+    instance_measured(in, began, "a jq result");
     free(t);
     instance_release(in);
 }
@@ -363,58 +201,6 @@ static sl_status service_transform(void *ctx, sl_str program, sl_str input, sl_s
     return SL_OK;
 }
 
-/* ---- links ---- */
-
-struct service_linked {
-    struct instance *instance;
-    sl_linked_cb cb;
-    void *ctx;
-};
-
-static void on_linked(void *ctx, int status, const sl_str *subjects, size_t n)
-{
-    struct service_linked *l = ctx;
-    struct instance *in = l->instance;
-    uint64_t began = clock_mono_us();
-
-    if (in->closing || status == UV_ECANCELED)
-        l->cb(l->ctx, SL_E_CANCELLED, NULL, 0);
-    else if (status < 0)
-        l->cb(l->ctx, status == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_INTERNAL, NULL, 0);
-    else
-        l->cb(l->ctx, SL_OK, subjects, n);
-    measured(in, began, "an answer about links");
-    free(l);
-    instance_release(in);
-}
-
-static sl_status service_linked(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb,
-                                void *cb_ctx)
-{
-    struct instance *in = ctx;
-    struct service_linked *l;
-    struct rec_ref *asked;
-    int r;
-
-    if (in->closing || !in->host->store)
-        return SL_E_CANCELLED;
-    if (n == 0 || n > MOST_LINKED)
-        return n == 0 ? SL_E_INVALID : SL_E_LIMIT;
-    asked = mem_array(n, sizeof(*asked));
-    for (size_t i = 0; i < n; i++)
-        asked[i] = (struct rec_ref){ str_of(in->name), refs[i].kind, refs[i].id };
-    l = mem_zero(sizeof(*l));
-    *l = (struct service_linked){ in, cb, cb_ctx };
-    r = store_links(in->host->store, asked, n, on_linked, l);
-    free(asked);
-    if (r < 0) {
-        free(l);
-        return r == UV_ENOMEM ? SL_E_NO_MEMORY : SL_E_CANCELLED;
-    }
-    in->held++;
-    return SL_OK;
-}
-
 /* ---- an instance's life ---- */
 
 static void client_conf(const struct conf_endpoint *e, struct http_client_conf *conf)
@@ -451,7 +237,7 @@ static void all_closed(struct host *h)
 }
 
 /** The client, the timers and the transforms are over: now the plugin can go. */
-static void instance_release(struct instance *in)
+void instance_release(struct instance *in)
 {
     struct kept_program *k, *tmp;
     struct host *h = in->host;
@@ -488,6 +274,7 @@ static void instance_close(struct instance *in)
     in->closing = true;
     HASH_ITER (hh, in->timers, t, tmp)
         timer_end(t);
+    instance_flush(in); /* they are cancelled with the others */
     http_client_close(in->client, on_client_closed, in);
 }
 
@@ -509,9 +296,12 @@ static struct instance *instance_new(struct host *h, const struct conf_endpoint 
     in->ca_file = e->ca_file ? mem_str(e->ca_file) : NULL;
     in->settings = config_values_ref(e->settings);
     in->log = (struct logger){ .room = e->plugin->name, .name = in->name };
-    in->adapter = (struct adapter){
-        .plugin = e->plugin, .conf = e, .measured = measured, .unused = on_unused, .host_ctx = in
-    };
+    in->adapter = (struct adapter){ .plugin = e->plugin,
+                                    .conf = e,
+                                    .measured = instance_measured,
+                                    .unused = on_unused,
+                                    .host_ctx = in };
+    list_init(&in->waiting);
     list_append(&h->instances, &in->node);
     return in;
 }
@@ -532,12 +322,14 @@ static int open_plugin(struct instance *in, struct fail *fail)
         .wall_ms = service_wall_ms,
         .mono_ms = service_mono_ms,
         .random = service_random,
-        .http = service_http,
+        .http = instance_http,
         .timer = service_timer,
         .timer_cancel = service_timer_cancel,
         .transform = service_transform,
-        .budget = service_budget,
-        .linked = service_linked,
+        .budget = instance_budget,
+        .linked = instance_linked,
+        .keep = instance_keep,
+        .kept = instance_kept,
         .poll_soon = service_poll_soon,
     };
     if (p->open(&in->table, &in->adapter.self, &why) < 0) {

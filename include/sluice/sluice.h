@@ -1,5 +1,5 @@
 /*
- * sluice/sluice.h - the Sluice plugin ABI, version 0.3
+ * sluice/sluice.h - the Sluice plugin ABI, version 0.4
  *
  * A plugin is a shared object that exports exactly one symbol, sl_plugin_v0(), and provides one
  * adapter: a type of remote system (a shop, a CRM, a supplier). The host opens it once for each
@@ -116,6 +116,9 @@ typedef struct sl_values_api {
     /** SECRET, or the index-th of SECRETS; SL_E_NOT_FOUND past the last. Not there during `check`
      *  without secrets: then SL_E_NOT_FOUND too. Never log it. */
     sl_status (*secret)(const sl_values *v, const char *name, uint32_t index, sl_str *ret);
+    /** 1: it stands in the configuration, a secret also where secrets are not read; 0: it has its
+     *  default, or no value. @since 0.4 */
+    uint32_t (*given)(const sl_values *v, const char *name);
 } sl_values_api;
 
 /* ---- events -------------------------------------------------------------------------------- */
@@ -573,6 +576,13 @@ typedef struct sl_http_request {
     sl_str body;         /* copied before http() returns */
     int64_t total_ms;    /* 0: the endpoint's timeout.total */
     uint64_t max_answer; /* bytes of body at most; 0: the endpoint's limit */
+    /** Tokens of the endpoint's rate that the call takes. It leaves at once with what its delivery
+     *  has paid (sl_plugin.cost); else it waits, after http() has returned, until they are there,
+     *  and is copied as a whole for that. 0: one, and it leaves at once in any case. @since 0.4 */
+    uint32_t cost;
+    /** SL_PRIORITY_*: of a call that waits; what is more urgent goes first, deliveries included.
+     *  @since 0.4 */
+    uint32_t priority;
 } sl_http_request;
 
 typedef struct sl_http_answer {
@@ -593,6 +603,8 @@ typedef void (*sl_transform_cb)(void *ctx, sl_status status, sl_str output, sl_s
 /** The answer of linked(): for each reference, in order, the subject that it was linked to, or an
  *  empty view. On an error there are none. Views borrowed for the call. @since 0.3 */
 typedef void (*sl_linked_cb)(void *ctx, sl_status status, const sl_str *subjects, size_t n);
+/** The answer of kept(): the value, empty if there is none. Borrowed for the call. @since 0.4 */
+typedef void (*sl_kept_cb)(void *ctx, sl_status status, sl_str value);
 
 #define SL_BUDGET_REQUESTS 1 /* calls in a window: X-RateLimit-*, RateLimit */
 #define SL_BUDGET_LEAKY    2 /* slots that leak: X-Shopify-Shop-Api-Call-Limit */
@@ -610,6 +622,11 @@ typedef struct sl_budget {
     int64_t remaining;     /* how much was left when it was said; -1: not said */
     int64_t restore_milli; /* thousandths that come back a second; 0: not said */
     int64_t reset_ms;      /* from now until there is all of it again; -1: not said */
+    /** 1: `taken` is what the answered call took in the end; the rest of its cost is given back.
+     *  @since 0.4 */
+    uint32_t has_taken;
+    uint32_t _reserved;
+    int64_t taken; /* tokens @since 0.4 */
 } sl_budget;
 
 #define SL_LOG_ERROR 0
@@ -667,6 +684,18 @@ typedef struct sl_host {
      *  not within a minute of their last beginning. May be called at any time, and often; does
      *  nothing where there is no such feed. @since 0.4 */
     void (*poll_soon)(void *ctx, int64_t ms);
+
+    /** Keep a small fact of this endpoint over restarts and reloads, such as a credential that
+     *  changes with each use. `name`: [a-z0-9._-], up to 64; `value`: UTF-8 text of up to 64 KiB,
+     *  empty: there is none any more; both are copied. `cb` runs once it is durable, or with an
+     *  error, and then it may be there or not; exactly once unless an error is returned here:
+     *  SL_E_INVALID, SL_E_LIMIT, SL_E_CANCELLED (closing, or still in open()), SL_E_UNSUPPORTED
+     *  (there is no store: a check). No listing shows it, but it stands in the store and its
+     *  backups as it was given: encrypt what is secret. @since 0.4 */
+    sl_status (*keep)(void *ctx, sl_str name, sl_str value, sl_durable_cb cb, void *cb_ctx);
+    /** What was kept under this name last, by whatever instance of this endpoint; what is durable is
+     *  found. Errors and callback as of keep(). @since 0.4 */
+    sl_status (*kept)(void *ctx, sl_str name, sl_kept_cb cb, void *cb_ctx);
 } sl_host;
 
 /* ---- asking whether it would work ---------------------------------------------------------- */

@@ -124,13 +124,14 @@ CHECK_OFFSET(sl_option, max, 32);
 CHECK_OFFSET(sl_option, choices, 40);
 CHECK_OFFSET(sl_option, help, 48);
 
-CHECK_SIZE(sl_values_api, 40);
+CHECK_SIZE(sl_values_api, 48);
 CHECK_OFFSET(sl_values_api, size, 0);
 CHECK_OFFSET(sl_values_api, _reserved, 4);
 CHECK_OFFSET(sl_values_api, str, 8);
 CHECK_OFFSET(sl_values_api, num, 16);
 CHECK_OFFSET(sl_values_api, json, 24);
 CHECK_OFFSET(sl_values_api, secret, 32);
+CHECK_OFFSET(sl_values_api, given, 40);
 
 CHECK_SIZE(sl_event, 104);
 CHECK_OFFSET(sl_event, size, 0);
@@ -341,7 +342,7 @@ CHECK_OFFSET(sl_comparing, size, 0);
 CHECK_OFFSET(sl_comparing, records, 4);
 CHECK_OFFSET(sl_comparing, bytes, 8);
 
-CHECK_SIZE(sl_http_request, 88);
+CHECK_SIZE(sl_http_request, 96);
 CHECK_OFFSET(sl_http_request, size, 0);
 CHECK_OFFSET(sl_http_request, _reserved, 4);
 CHECK_OFFSET(sl_http_request, method, 8);
@@ -351,6 +352,8 @@ CHECK_OFFSET(sl_http_request, n_headers, 48);
 CHECK_OFFSET(sl_http_request, body, 56);
 CHECK_OFFSET(sl_http_request, total_ms, 72);
 CHECK_OFFSET(sl_http_request, max_answer, 80);
+CHECK_OFFSET(sl_http_request, cost, 88);
+CHECK_OFFSET(sl_http_request, priority, 92);
 
 CHECK_SIZE(sl_http_answer, 72);
 CHECK_OFFSET(sl_http_answer, size, 0);
@@ -363,15 +366,18 @@ CHECK_OFFSET(sl_http_answer, body, 32);
 CHECK_OFFSET(sl_http_answer, why, 48);
 CHECK_OFFSET(sl_http_answer, retry_after_ms, 64);
 
-CHECK_SIZE(sl_budget, 40);
+CHECK_SIZE(sl_budget, 56);
 CHECK_OFFSET(sl_budget, size, 0);
 CHECK_OFFSET(sl_budget, kind, 4);
 CHECK_OFFSET(sl_budget, limit, 8);
 CHECK_OFFSET(sl_budget, remaining, 16);
 CHECK_OFFSET(sl_budget, restore_milli, 24);
 CHECK_OFFSET(sl_budget, reset_ms, 32);
+CHECK_OFFSET(sl_budget, has_taken, 40);
+CHECK_OFFSET(sl_budget, _reserved, 44);
+CHECK_OFFSET(sl_budget, taken, 48);
 
-CHECK_SIZE(sl_host, 136);
+CHECK_SIZE(sl_host, 152);
 CHECK_OFFSET(sl_host, size, 0);
 CHECK_OFFSET(sl_host, abi_minor, 4);
 CHECK_OFFSET(sl_host, ctx, 8);
@@ -389,6 +395,8 @@ CHECK_OFFSET(sl_host, transform, 104);
 CHECK_OFFSET(sl_host, budget, 112);
 CHECK_OFFSET(sl_host, linked, 120);
 CHECK_OFFSET(sl_host, poll_soon, 128);
+CHECK_OFFSET(sl_host, keep, 136);
+CHECK_OFFSET(sl_host, kept, 144);
 
 CHECK_SIZE(sl_probe_out, 32);
 CHECK_OFFSET(sl_probe_out, size, 0);

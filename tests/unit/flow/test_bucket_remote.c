@@ -27,12 +27,14 @@ struct plan {
     uint64_t foreign_from;  /* ... and from when on */
     enum figure figure;
     uint64_t assumed_milli; /* rate in our configuration; 0: the right one */
+    unsigned returns;       /* percent of a call's cost that the remote gives back at its end ... */
+    unsigned judged;        /* percent of the cost that we take it for; 0: as it is */
 };
 
 struct call {
     uint64_t enters, exits;
     bool entered, refused;
-    uint32_t cost;
+    uint32_t cost, judged;
     int64_t left; /* millionths, as it was told */
     struct bucket_ticket ticket;
 };
@@ -69,10 +71,22 @@ static void enter(struct minute *m, struct call *c)
 
 static void leave(struct minute *m, struct call *c, uint64_t now)
 {
-    int64_t left = (m->p.figure == FIGURE_AT_EXIT ? whole(m->level) : c->left) * 1000;
+    uint32_t back = c->refused ? c->cost : c->cost * m->p.returns / 100;
+    int64_t left;
 
+    if (!c->refused) {
+        m->level += (int64_t)back * 1000000;
+        m->level = m->level > m->most ? m->most : m->level;
+        m->used -= back;
+        m->ours -= back;
+    }
+    left = (m->p.figure == FIGURE_AT_EXIT ? whole(m->level) : c->left) * 1000;
     bucket_jitter(&m->b, m->p.way_ms);
     bucket_heard(&m->b, &c->ticket);
+    if ((m->p.returns || m->p.judged) && c->judged > c->cost - back)
+        bucket_return(&m->b, (uint64_t)(c->judged - (c->cost - back)) * 1000, now);
+    else if ((m->p.returns || m->p.judged) && c->judged < c->cost - back)
+        bucket_charge(&m->b, c->cost - back - c->judged, now);
     if (c->refused)
         bucket_refused(&m->b, c->cost);
     if (m->p.figure != FIGURE_NONE)
@@ -99,11 +113,14 @@ static void send(struct minute *m, uint64_t now)
     static uint32_t n;
     struct call *c = &m->calls[m->out];
     uint32_t cost = n++ % 3 ? (m->p.cost + 1) / 2 : m->p.cost;
+    uint32_t judged = m->p.judged ? (cost * m->p.judged + 99) / 100 : cost;
 
-    if (m->out == m->p.concurrency || bucket_take(&m->b, cost, now) != 0)
+    if (m->out == m->p.concurrency || bucket_take(&m->b, judged, now) != 0)
         return;
     m->out++;
-    *c = (struct call){ .cost = cost, .ticket = bucket_leave(&m->b, cost, 0, now) };
+    *c = (struct call){ .cost = cost,
+                        .judged = judged,
+                        .ticket = bucket_leave(&m->b, judged, 0, now) };
     c->enters = now + m->p.way_ms + rng_below(&m->rng, m->p.way_ms + 1);
     c->exits = c->enters + m->p.way_ms + rng_below(&m->rng, m->p.work_ms + 1);
 }
@@ -259,6 +276,33 @@ static void another_client_that_comes_later_costs_what_is_out_at_most(void **sta
                                                                          .foreign_from = 20000 });
 }
 
+static void points_that_are_given_back_are_spent_again(void **state)
+{
+    (void)state;
+    CHECK_RUN("points, 2000, 100/s, half given back", .kind = BUCKET_POINTS, .rate_milli = 100000,
+              .burst = 2000, .concurrency = 8, .cost = 20, .way_ms = 20, .work_ms = 200,
+              .figure = FIGURE_AT_EXIT, .returns = 50);
+    CHECK_RUN("points, 2000, 100/s, half back, half eaten", .kind = BUCKET_POINTS,
+              .rate_milli = 100000, .burst = 2000, .concurrency = 8, .cost = 20, .way_ms = 20,
+              .work_ms = 200, .figure = FIGURE_AT_EXIT, .returns = 50, .foreign = 50,
+              .foreign_burst = 1000);
+    CHECK_RUN("points, 20000, 1000/s, most given back", .kind = BUCKET_POINTS,
+              .rate_milli = 1000000, .burst = 20000, .concurrency = 32, .cost = 71, .way_ms = 20,
+              .work_ms = 300, .figure = FIGURE_AT_EXIT, .returns = 70);
+}
+
+static void a_cost_that_is_misjudged_is_set_right_by_the_answer(void **state)
+{
+    (void)state;
+    CHECK_RUN("points, 2000, 100/s, taken for dearer", .kind = BUCKET_POINTS, .rate_milli = 100000,
+              .burst = 2000, .concurrency = 8, .cost = 20, .way_ms = 20, .work_ms = 200,
+              .figure = FIGURE_AT_EXIT, .judged = 130);
+    CHECK_RUN("points, 2000, 100/s, dearer, half eaten", .kind = BUCKET_POINTS,
+              .rate_milli = 100000, .burst = 2000, .concurrency = 8, .cost = 20, .way_ms = 20,
+              .work_ms = 200, .figure = FIGURE_AT_EXIT, .judged = 130, .foreign = 50,
+              .foreign_burst = 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +310,8 @@ int main(void)
         cmocka_unit_test(a_leaky_bucket_alone_is_used_up_and_never_passed),
         cmocka_unit_test(points_alone_are_used_up_and_never_passed),
         cmocka_unit_test(another_client_that_eats_half_is_seen_and_left_room),
+        cmocka_unit_test(points_that_are_given_back_are_spent_again),
+        cmocka_unit_test(a_cost_that_is_misjudged_is_set_right_by_the_answer),
         cmocka_unit_test(another_client_that_comes_later_costs_what_is_out_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,9 +203,24 @@ static void never_linked(void *ctx, sl_status status, const sl_str *subjects, si
     fail_msg("called back although it was refused");
 }
 
+static void never_durable(void *ctx, sl_status status)
+{
+    (void)ctx;
+    (void)status;
+    fail_msg("called back although it was refused");
+}
+
+static void never_kept(void *ctx, sl_status status, sl_str value)
+{
+    (void)value;
+    never_durable(ctx, status);
+}
+
 static void what_cannot_be_asked_for_is_refused_and_never_called_back(void **state)
 {
     struct rig *r = rig_new(1);
+    const sl_host *h = all[0].host;
+    const sl_str name = { "tokens", 6 }, wrong = { "To kens", 7 };
     sl_ref ref = { .kind = { "po", 2 }, .id = { "1", 1 } };
 
     (void)state;
@@ -213,6 +228,9 @@ static void what_cannot_be_asked_for_is_refused_and_never_called_back(void **sta
     CHECK_EQ(call(&all[0], ""), SL_E_INVALID);
     /* no store yet, and so no links */
     CHECK_EQ(all[0].host->linked(all[0].host->ctx, &ref, 1, never_linked, NULL), SL_E_CANCELLED);
+    CHECK_EQ(h->kept(h->ctx, name, never_kept, NULL), SL_E_UNSUPPORTED);
+    CHECK_EQ(h->keep(h->ctx, name, name, never_durable, NULL), SL_E_UNSUPPORTED);
+    CHECK_EQ(h->keep(h->ctx, wrong, name, never_durable, NULL), SL_E_INVALID);
     turns(r);
     CHECK_EQ(all[0].answers, 0);
     struct host_stats stats;

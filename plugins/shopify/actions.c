@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/admin.h"
+#include "admin/points.h"
 #include "body_table.h"
 #include "drafts/draft.h"
 #include "fulfil/fulfil.h"
@@ -114,13 +116,12 @@ void shopify_unbind(void *handle)
 sl_status shopify_check_action(const sl_values *settings, const sl_values_api *values,
                                uint32_t action, sl_fail *fail)
 {
-    sl_str version;
-
     (void)action;
-    if (values->str(settings, "admin.version", &version) == SL_OK)
+    if (admin_is_set(settings, values))
         return SL_OK;
     return shopify_fail(fail, SL_E_INVALID,
-                        "it needs admin: { version: 2026-10, token: ... } to write to the shop");
+                        "it needs admin: { client_id: ..., client_secret: ... } to write to the "
+                        "shop");
 }
 
 void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx)
@@ -169,6 +170,18 @@ sl_str shopify_row_key(void *self, void *handle, sl_str body)
     const struct bound *b = handle;
 
     return b->action->row_key ? b->action->row_key(self, b->handle, body) : (sl_str){ 0 };
+}
+
+uint32_t shopify_cost(void *self, void *handle, const sl_record *record)
+{
+    const struct bound *b = handle;
+
+    return b->action->cost ? b->action->cost(self, b->handle, record) : POINTS_MUTATES;
+}
+
+const char *shopify_scopes(const void *handle)
+{
+    return ((const struct bound *)handle)->action->scopes;
 }
 
 void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,

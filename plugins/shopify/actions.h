@@ -26,6 +26,13 @@ struct shopify_action {
     /** NULL: it cannot be asked; a person decides. */
     void (*confirm)(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                     void *cb_ctx);
+    /** Access scopes that the app needs for it, with spaces between, "a|b" where either will do:
+     *  "write_orders read_products|write_products". What is missing is named by `sluice check
+     *  --online`. NULL: nobody checks. */
+    const char *scopes;
+    /** Points of its first question, by admin_points(): it sets out when they are there, and what
+     *  it asks later waits for its own. NULL: those of a mutation. */
+    uint32_t (*cost)(void *self, void *handle, const sl_record *record);
 };
 
 /** The table of sl_plugin.actions, and its calls. */
@@ -41,6 +48,9 @@ void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_d
 void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
                     const sl_done *done);
 sl_str shopify_row_key(void *self, void *handle, sl_str body);
+uint32_t shopify_cost(void *self, void *handle, const sl_record *record);
+/** Of what bind() made; NULL: it says none. */
+const char *shopify_scopes(const void *handle);
 void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx);
 void shopify_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                      void *cb_ctx);

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "actions.h"
+#include "admin/admin.h"
 #include "drafts/draft.h"
 #include "feeds/feeds.h"
 #include "orders/deed.h"
@@ -23,10 +24,16 @@ static const sl_option settings[] = {
       "the shop's permanent domain, such as acme.myshopify.com" },
     { "webhook_secret", SL_OPT_SECRETS, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
       "the app's client secret; several while one is being rotated, or for webhooks made by hand" },
-    { "admin.version", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-      "an order that did not come can be looked up: the Admin API's version, such as 2026-10" },
+    { "admin.client_id", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
+      "the Admin API, of which the shop is asked and to which is written: the app's client id" },
+    { "admin.client_secret", SL_OPT_SECRETS, 0, NULL, 0, 0, NULL,
+      "the app's client secret; while it is being rotated the new one first, then the old one" },
+    { "admin.refresh_token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+      "of an app whose tokens are refreshed: the first one; those that follow are stored" },
     { "admin.token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
-      "its access token; scopes: read_orders, and for draft orders write_draft_orders, read_products" },
+      "an access token that does not end, instead of these" },
+    { "admin.version", SL_OPT_STRING, 0, ADMIN_VERSION, 0, 0, NULL,
+      "the Admin API's version; that it is served is checked" },
     { "admin.url", SL_OPT_URL, 0, NULL, 0, 0, NULL, "where it is, if not at the shop's domain" },
     { "admin.settle", SL_OPT_DURATION, 0, "2m", 0, 3600000, NULL,
       "how long its search may lag: a draft order that is not found by then is not there" },
@@ -78,20 +85,9 @@ static int shop_is_sane(sl_str shop)
     return 1;
 }
 
-/* "2026-10", "unstable" */
-static int version_is_sane(sl_str v)
-{
-    if (v.len == 8 && memcmp(v.ptr, "unstable", 8) == 0)
-        return 1;
-    for (size_t i = 0; i < v.len; i++)
-        if (i == 4 ? v.ptr[i] != '-' : v.ptr[i] < '0' || v.ptr[i] > '9')
-            return 0;
-    return v.len == 7;
-}
-
 static sl_status check(const sl_values *values, const sl_values_api *api, sl_fail *fail)
 {
-    sl_str shop, version;
+    sl_str shop;
     sl_status r = api->str(values, "shop", &shop);
 
     if (r < 0)
@@ -103,10 +99,7 @@ static sl_status check(const sl_values *values, const sl_values_api *api, sl_fai
                             ", in lower case, without https:// and not the "
                             "shop's own domain",
                             (int)(shop.len < 200 ? shop.len : 200), shop.ptr);
-    if (api->str(values, "admin.version", &version) == SL_OK && !version_is_sane(version))
-        return shopify_fail(fail, SL_E_INVALID,
-                            "admin.version: a version of the Admin API reads 2026-10");
-    return SL_OK;
+    return admin_check(values, api, fail);
 }
 
 static void shopify_close(void *self)
@@ -116,6 +109,7 @@ static void shopify_close(void *self)
         stock_close(self);
         deeds_close(self);
         feed_close(self);
+        admin_close(self);
     }
     free(self);
 }
@@ -152,11 +146,8 @@ static sl_status shopify_open(const sl_host *host, void **ret_self, sl_fail *fai
     host->values->str(host->settings, "shop", &s->shop);
     host->values->str(host->settings, "admin.url", &s->admin_url);
     host->values->num(host->settings, "admin.settle", &s->settle_ms);
-    if (host->values->str(host->settings, "admin.version", &s->version) == SL_OK &&
-        host->values->secret(host->settings, "admin.token", 0, &s->token) < 0) {
-        r = shopify_fail(fail, SL_E_INVALID, "admin.token is missing beside admin.version");
+    if ((r = admin_open(s, fail)) < 0)
         goto out;
-    }
     *ret_self = s;
     return SL_OK;
 out:
@@ -204,6 +195,8 @@ static const sl_plugin plugin = {
     .lookup = shopify_lookup,
     .resolve = shopify_resolve,
     .body_schema = shopify_body_schema,
+    .cost = shopify_cost,
+    .probe = shopify_probe,
     .owns = shopify_owns,
     .feeds = shopify_feeds,
     .bind_feed = feed_bind,

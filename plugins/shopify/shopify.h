@@ -8,20 +8,23 @@
 
 #include "iso_time.h"
 
+struct admin;
+
 struct shopify {
     const sl_host *host;
     sl_str shop; /* "acme.myshopify.com"; view into the settings */
     sl_str secrets[SL_VERIFY_MAX_SECRETS];
-    size_t n_secrets;        /* at least 1; none of them empty */
-    sl_str version;          /* of the Admin API; empty: it is not asked */
-    sl_str token, admin_url; /* admin_url empty: https://<shop> */
-    int64_t settle_ms;       /* until then a draft order that is not found may be there */
-    json_t *items;           /* own: {"SKU": inventory item}; stock/items.c */
-    json_t *places;          /* own: {"location's name": GID}, asked for at places_ms; places.c */
-    int64_t places_ms;       /* monotonic */
-    struct push *pushes;     /* under way: stock/set.c */
-    struct draft *drafts;    /* under way: draft.c */
-    struct deed *deeds;      /* under way: orders/deed.c */
+    size_t n_secrets;     /* at least 1; none of them empty */
+    struct admin *admin;  /* own: the Admin API's client; NULL: no credentials, it is not asked */
+    sl_str version;       /* of the Admin API; empty: it is not asked */
+    sl_str admin_url;     /* empty: https://<shop> */
+    int64_t settle_ms;    /* until then a draft order that is not found may be there */
+    json_t *items;        /* own: {"SKU": inventory item}; stock/items.c */
+    json_t *places;       /* own: {"location's name": GID}, asked for at places_ms; places.c */
+    int64_t places_ms;    /* monotonic */
+    struct push *pushes;  /* under way: stock/set.c */
+    struct draft *drafts; /* under way: draft.c */
+    struct deed *deeds;   /* under way: orders/deed.c */
     struct feed_poll *polls; /* under way: feeds/feed.c */
     int64_t lag_told_ms;     /* webhooks lag: the host was told so last */
 };

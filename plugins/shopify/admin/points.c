@@ -337,7 +337,7 @@ static uint64_t read_mutations(struct reader *r)
     return all;
 }
 
-static uint32_t model(const char *document, const json_t *variables)
+uint32_t points_of(const char *document, const json_t *variables)
 {
     struct reader r = { .document = document, .at = document, .variables = variables };
     char name[NAME_SIZE], c;
@@ -369,11 +369,6 @@ static uint32_t model(const char *document, const json_t *variables)
     return all > UINT32_MAX / 2 ? UINT32_MAX / 2 : all ? (uint32_t)all : 1;
 }
 
-uint32_t points_of(const char *document, const json_t *variables)
-{
-    return model(document, variables);
-}
-
 /* ---- what was learnt ----------------------------------------------------------------------- */
 
 static uint64_t hash_of(const char *document)
@@ -385,25 +380,25 @@ static uint64_t hash_of(const char *document)
     return h ? h : 1;
 }
 
-uint32_t points_predict(const struct points *p, const char *document, const json_t *variables)
+struct points_guess points_predict(const struct points *p, const char *document,
+                                   const json_t *variables)
 {
-    uint64_t h = hash_of(document);
-    int64_t all = model(document, variables);
+    struct points_guess g = { hash_of(document), points_of(document, variables), 1 };
+    int64_t all = g.model;
 
-    if (p->known[h % POINTS_KNOWN].document == h)
-        all += p->known[h % POINTS_KNOWN].beyond;
-    return all < 1 ? 1 : all > POINTS_MOST ? POINTS_MOST : (uint32_t)all;
+    if (p->known[g.document % POINTS_KNOWN].document == g.document)
+        all += p->known[g.document % POINTS_KNOWN].beyond;
+    if (all > 1)
+        g.cost = all > POINTS_MOST ? POINTS_MOST : (uint32_t)all;
+    return g;
 }
 
-void points_learn(struct points *p, const char *document, const json_t *variables,
-                  int64_t requested)
+void points_learn(struct points *p, const struct points_guess *guess, int64_t requested)
 {
-    uint64_t h = hash_of(document);
-
     if (requested < 0 || requested > POINTS_MOST)
         return;
-    p->known[h % POINTS_KNOWN].document = h;
-    p->known[h % POINTS_KNOWN].beyond = (int32_t)(requested - (int64_t)model(document, variables));
+    p->known[guess->document % POINTS_KNOWN].document = guess->document;
+    p->known[guess->document % POINTS_KNOWN].beyond = (int32_t)(requested - (int64_t)guess->model);
 }
 
 uint32_t points_fit(uint32_t fixed, uint32_t each, uint32_t most)

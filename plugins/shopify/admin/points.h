@@ -29,11 +29,17 @@ struct points {
     } known[POINTS_KNOWN];
 };
 
-/** By the model and what was learnt; 1 to POINTS_MOST. */
-uint32_t points_predict(const struct points *p, const char *document, const json_t *variables);
-/** The shop debited `requested` for a document. */
-void points_learn(struct points *p, const char *document, const json_t *variables,
-                  int64_t requested);
+/** What is expected of one question. */
+struct points_guess {
+    uint64_t document; /* its hash */
+    uint32_t model;
+    uint32_t cost; /* by the model and what was learnt; 1 to POINTS_MOST */
+};
+
+struct points_guess points_predict(const struct points *p, const char *document,
+                                   const json_t *variables);
+/** The shop debited `requested` for it; negative: it did not say. */
+void points_learn(struct points *p, const struct points_guess *guess, int64_t requested);
 
 /** How many rows or aliases of `each` fit into one document that costs `fixed` without them: at
  *  least 1, at most `most`. A twentieth stays free, for the model is only nearly right. */

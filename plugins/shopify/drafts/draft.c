@@ -499,4 +499,5 @@ const struct shopify_action draft_action = {
     .unbind = draft_unbind,
     .deliver = draft_deliver,
     .confirm = draft_confirm,
+    .scopes = "write_draft_orders read_products",
 };

@@ -328,7 +328,7 @@ static void on_page(void *ctx, const struct admin_answer *a)
 
 static void ask(struct feed_poll *p, const char *document, json_t *variables, admin_cb cb)
 {
-    sl_status r = admin_ask(p->s, document, variables, cb, p);
+    sl_status r = admin_ask_as(p->s, SL_PRIORITY_LOW, document, variables, cb, p);
 
     if (r < 0)
         finish(p, r, "the question could not be asked", 0);

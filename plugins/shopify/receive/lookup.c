@@ -1,20 +1,20 @@
 /*
- * lookup.c - an order whose webhook has not come: asked of the Admin API, of which admin.version
- * and admin.token must be set. Its REST form is the form of the webhooks, so the order in the
+ * lookup.c - an order whose webhook has not come: asked of the Admin API, whose credentials must be
+ * set. Its REST form is the form of the webhooks, so the order in the
  * answer is the event's body, byte for byte: no number is printed anew.
  *
  * Only what happens once can be looked up, orders/create: what is found says that it has happened,
  * and its event key is the order's id, so the webhook that comes later is the same event.
  */
-#include "shopify.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/admin.h"
+#include "shopify.h"
+
 #define TOPIC      "orders/create"
 #define KIND       "order:"
-#define URL_SIZE   512
 #define ID_SIZE    24 /* digits of an id at most */
 #define WHY_SIZE   160
 #define LITERAL(s) ((sl_str){ (s), sizeof(s) - 1 })
@@ -27,13 +27,12 @@ struct question {
 sl_status shopify_can_look_up(const sl_values *values, const sl_values_api *api, sl_str topic,
                               sl_fail *fail)
 {
-    sl_str version;
-
     if (topic.len != strlen(TOPIC) || memcmp(topic.ptr, TOPIC, topic.len) != 0)
         return shopify_fail(fail, SL_E_UNSUPPORTED, "of a shop " TOPIC " alone can be looked up");
-    if (api->str(values, "admin.version", &version) < 0)
+    if (!admin_is_set(values, api))
         return shopify_fail(fail, SL_E_INVALID,
-                            "it needs \"admin\": { version: 2026-10, token: ... } to ask the shop");
+                            "it needs \"admin\": { client_id: ..., client_secret: ... } to ask the "
+                            "shop");
     return SL_OK;
 }
 
@@ -118,31 +117,19 @@ static int id_of(const struct shopify *s, sl_str subject, char ret[ID_SIZE])
 void shopify_lookup(void *self, const sl_lookup *what, sl_lookup_cb cb, void *cb_ctx)
 {
     struct shopify *s = self;
-    sl_header headers[] = { { LITERAL("Accept"), LITERAL("application/json") },
-                            { LITERAL("X-Shopify-Access-Token"), s->token } };
+    char path[ID_SIZE + 16], id[ID_SIZE];
     struct question *q;
-    char url[URL_SIZE], id[ID_SIZE];
     sl_status r = SL_E_NO_MEMORY;
-    int n;
 
-    if (!s->version.len || !id_of(s, what->subject, id)) {
+    if (!s->admin || !id_of(s, what->subject, id)) {
         tell(cb, cb_ctx, SL_LOOKUP_NONE, "it is no order of this shop that could be asked for", 0);
         return;
     }
-    n = snprintf(url, sizeof(url), "%s%.*s/admin/api/%.*s/orders/%s.json",
-                 s->admin_url.len ? "" : "https://",
-                 (int)(s->admin_url.len ? s->admin_url.len : s->shop.len),
-                 s->admin_url.len ? s->admin_url.ptr : s->shop.ptr, (int)s->version.len,
-                 s->version.ptr, id);
-    sl_http_request request = { .size = sizeof(request),
-                                .method = LITERAL("GET"),
-                                .url = { url, (size_t)n },
-                                .headers = headers,
-                                .n_headers = 2 };
-    q = n < URL_SIZE ? malloc(sizeof(*q)) : NULL;
+    snprintf(path, sizeof(path), "orders/%s.json", id);
+    q = malloc(sizeof(*q));
     if (q) {
         *q = (struct question){ cb, cb_ctx };
-        r = s->host->http(s->host->ctx, &request, on_answer, q);
+        r = admin_get(s, path, on_answer, q);
     }
     if (r == SL_OK)
         return;

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "fake_host_parts.h"
+#include "fake_keep.h"
 #include "fake_links.h"
 #include "fake_values.h"
 
@@ -18,7 +19,7 @@
 #define MAX_TURNS   100000 /* of one run(): a plugin that polls for ever fails instead of hanging */
 #define MAX_HEADERS 16
 
-enum job_kind { JOB_HTTP, JOB_TIMER, JOB_TRANSFORM, JOB_DURABLE, JOB_LINKED };
+enum job_kind { JOB_HTTP, JOB_TIMER, JOB_TRANSFORM, JOB_DURABLE, JOB_LINKED, JOB_KEPT };
 
 struct job {
     enum job_kind kind;
@@ -30,6 +31,7 @@ struct job {
         sl_transform_cb transform;
         sl_durable_cb durable;
         sl_linked_cb linked;
+        sl_kept_cb kept;
     } cb;
     void *cb_ctx;
     struct fake_exchange exchange;
@@ -53,6 +55,9 @@ struct fake_host {
     const char *transform_output, *transform_why;
     char *program, *input, *vars;
     struct fake_links *links;
+    struct fake_keep *kept;
+    sl_status keep_answers;
+    uint32_t last_cost;
 };
 
 /* ---- small things -------------------------------------------------------------------------- */
@@ -189,6 +194,7 @@ static sl_status host_http(void *ctx, const sl_http_request *req, sl_http_cb cb,
     fake_replace(&f->last_url, req->url);
     fake_replace(&f->last_body, req->body);
     f->last_body_len = req->body.len;
+    f->last_cost = req->cost;
     if (f->used == f->n_script)
         fail_msg("request not in the script: %.*s %.*s", (int)req->method.len, req->method.ptr,
                  (int)req->url.len, req->url.ptr);
@@ -283,6 +289,47 @@ static sl_status host_linked(void *ctx, const sl_ref *refs, size_t n, sl_linked_
     return SL_OK;
 }
 
+static sl_status host_keep(void *ctx, sl_str name, sl_str value, sl_durable_cb cb, void *cb_ctx)
+{
+    struct fake_host *f = ctx;
+
+    CHECK(name.len > 0 && name.len <= 64);
+    if (f->keep_answers == SL_OK)
+        fake_keep_put(&f->kept, name, value);
+    fake_host_durable(f, cb, cb_ctx, f->keep_answers);
+    return SL_OK;
+}
+
+static sl_status host_kept(void *ctx, sl_str name, sl_kept_cb cb, void *cb_ctx)
+{
+    struct fake_host *f = ctx;
+    struct job *j = job_add(f, JOB_KEPT, f->now, cb_ctx);
+
+    j->cb.kept = cb;
+    j->output = strdup(fake_keep_get(f->kept, name));
+    return SL_OK;
+}
+
+void fake_host_keep_answers(struct fake_host *f, sl_status status)
+{
+    f->keep_answers = status;
+}
+
+const char *fake_host_kept(const struct fake_host *f, const char *name)
+{
+    return fake_keep_get(f->kept, fake_str(name));
+}
+
+void fake_host_keep(struct fake_host *f, const char *name, const char *value)
+{
+    fake_keep_put(&f->kept, fake_str(name), fake_str(value));
+}
+
+uint32_t fake_host_last_cost(const struct fake_host *f)
+{
+    return f->last_cost;
+}
+
 static void answer_http(const struct job *j, int32_t error)
 {
     const struct fake_exchange *x = &j->exchange;
@@ -328,6 +375,9 @@ static void job_run(struct fake_host *f, struct job *slot)
         break;
     case JOB_LINKED:
         fake_links_answer(f->links, strdup(j.output), SL_OK, j.cb.linked, j.cb_ctx);
+        break;
+    case JOB_KEPT:
+        j.cb.kept(j.cb_ctx, SL_OK, fake_str(j.output));
         break;
     }
     free(j.output);
@@ -423,6 +473,8 @@ struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
         .transform = host_transform,
         .linked = host_linked,
         .poll_soon = host_poll_soon,
+        .keep = host_keep,
+        .kept = host_kept,
         .budget = host_budget,
     };
     return f;
@@ -443,6 +495,7 @@ void fake_host_destroy(struct fake_host *f)
     free(f->input);
     free(f->vars);
     fake_links_free(f->links);
+    fake_keep_free(f->kept);
     free(f);
 }
 
@@ -480,6 +533,8 @@ void fake_host_close(struct fake_host *f, const sl_plugin *plugin, void *self)
             j.cb.transform(j.cb_ctx, SL_E_CANCELLED, fake_str(NULL), fake_str("closing"));
         else if (j.kind == JOB_LINKED)
             fake_links_answer(NULL, strdup(""), SL_E_CANCELLED, j.cb.linked, j.cb_ctx);
+        else if (j.kind == JOB_KEPT)
+            j.cb.kept(j.cb_ctx, SL_E_CANCELLED, fake_str(NULL));
         free(j.output);
         free(j.why);
     }

@@ -86,6 +86,16 @@ size_t fake_host_polls_soon(const struct fake_host *f, int64_t *ret_ms);
 /** What linked() finds from now on. */
 void fake_host_link(struct fake_host *f, const char *kind, const char *id, const char *subject);
 
+/** What keep() answers from now on: an error, and nothing is kept; SL_OK. */
+void fake_host_keep_answers(struct fake_host *f, sl_status status);
+/** What is kept under a name; "" if nothing is. What an adapter kept stays when it is closed and
+ *  opened again. */
+const char *fake_host_kept(const struct fake_host *f, const char *name);
+/** Keep it, as an instance before would have. */
+void fake_host_keep(struct fake_host *f, const char *name, const char *value);
+/** Tokens that the last request said it costs; 0: it said nothing. */
+uint32_t fake_host_last_cost(const struct fake_host *f);
+
 /** What transform() answers from now on. Output NULL: the input itself. */
 void fake_host_transform(struct fake_host *f, sl_status status, const char *output,
                          const char *why);

@@ -158,10 +158,20 @@ static sl_status get_secret(const sl_values *v, const char *name, uint32_t index
     return SL_E_NOT_FOUND;
 }
 
+static uint32_t get_given(const sl_values *v, const char *name)
+{
+    option_of(v, name);
+    for (const struct fake_setting *s = v->settings; s && s->name; s++)
+        if (strcmp(s->name, name) == 0)
+            return 1;
+    return 0;
+}
+
 const sl_values_api fake_values_api = {
     .size = sizeof(sl_values_api),
     .str = get_str,
     .num = get_num,
     .json = get_json,
     .secret = get_secret,
+    .given = get_given,
 };

@@ -13,7 +13,7 @@
 
 #include "body_table.h"
 
-extern const struct body_shape shipment_shape;
+extern const struct body_shape shipment_shape, tracking_shape;
 
 enum shipment_next {
     SHIPMENT_DONE,     /* all of it stands in the shop */

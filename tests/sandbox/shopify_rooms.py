@@ -2,10 +2,11 @@
 
 from sandbox import (shopify_base, shopify_cancel, shopify_catalogue, shopify_drafts, shopify_fulfil,
                      shopify_fulfil_moves, shopify_fulfil_requests, shopify_orders, shopify_orderview,
-                     shopify_refunds, shopify_ship, shopify_stock)
+                     shopify_refunds, shopify_returns, shopify_ship, shopify_stock)
 
 ROOMS = (shopify_base, shopify_catalogue, shopify_orders, shopify_orderview, shopify_drafts, shopify_fulfil,
-         shopify_fulfil_moves, shopify_fulfil_requests, shopify_ship, shopify_stock, shopify_refunds, shopify_cancel)
+         shopify_fulfil_moves, shopify_fulfil_requests, shopify_ship, shopify_stock, shopify_refunds, shopify_cancel,
+         shopify_returns)
 
 
 def furnish(engine):

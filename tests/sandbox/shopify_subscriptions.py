@@ -48,6 +48,7 @@ class Subscription:
         self.format, self.filter, self.name = "JSON", None, None
         self.fields, self.namespaces, self.metafields = [], [], []
         self.failures_in_row = self.worst_row = 0
+        self.latest = -1  # number of the newest delivery that arrived
         self.set(asked)
 
     def set(self, asked):

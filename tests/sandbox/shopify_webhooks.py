@@ -149,6 +149,8 @@ class Webhooks:
     def just_sent(self, own, document):
         """The same body again, shortly after: dropped."""
         key = (own.id, hashlib.sha256(json.dumps(document, sort_keys=True).encode()).digest())
+        if len(self.recent) > 10_000:
+            self.recent.clear()
         before, self.recent[key] = self.recent.get(key), time.monotonic()
         return before is not None and self.recent[key] - before < DEBOUNCE_S
 
@@ -194,10 +196,7 @@ class Webhooks:
     async def overtaken(self, made):
         """Waits until a later one of the same subscription has gone, or for so long."""
         end = time.monotonic() + self.switches["reorder_ms"] / 1000
-        while time.monotonic() < end:
-            if any(one.subscription is made.subscription and one.final == "delivered"
-                   for one in self.log[made.number + 1:]):
-                return
+        while time.monotonic() < end and made.subscription.latest <= made.number:
             await asyncio.sleep(0.01)
 
     async def tries(self, made):
@@ -221,6 +220,7 @@ class Webhooks:
         entry = await post_once(self.session, self.where(made.url), made.body, headers)
         made.attempts.append(entry)
         own, good = made.subscription, entry["status"] is not None and 200 <= entry["status"] < 300
+        own.latest = max(own.latest, made.number) if good else own.latest
         own.failures_in_row = 0 if good else own.failures_in_row + 1
         own.worst_row = max(own.worst_row, own.failures_in_row)
         if own.failures_in_row >= REMOVED_AFTER and own.made_by == "api" and own.id in self.subscriptions.all:

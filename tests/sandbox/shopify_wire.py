@@ -23,6 +23,7 @@ from sandbox.shopify_tokens import Access
 from sandbox.shopify_webhooks import Happening, Webhooks
 
 SHOP_ID = 70000000001
+HOUR_MS = 3_600_000
 # What a whole shop answers on a bad day: action -> (status, body, headers). None of them has done anything.
 DAYS = {
     "frozen": (402, {"errors": "Payment Required"}, {}),
@@ -114,6 +115,16 @@ class Wire:
         for text in self.hooked:  # TOPIC=https://...: declared by the app's configuration
             topic, _, uri = text.partition("=")
             self.declare({"topic": topic, "uri": uri})
+        self.shop.later(HOUR_MS, self.hourly)
+
+    def hourly(self):
+        """Services are asked for their stock and their numbers, as far as they said that they have such."""
+        self.shop.later(HOUR_MS, self.hourly)
+        for service in self.shop.all("FulfillmentService") if self.access.installed else []:
+            if service.callbackUrl and service.inventoryManagement:
+                self.admin.spawn(self.callbacks.fetch_stock(service))
+            if service.callbackUrl and service.trackingSupport and unfinished(self.shop, service):
+                self.admin.spawn(self.callbacks.fetch_tracking_numbers(service, unfinished(self.shop, service)))
 
     # ---- what changes in the shop ----
 

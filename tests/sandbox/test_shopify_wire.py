@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 
 import pytest
 
@@ -222,6 +223,25 @@ def test_a_service_is_asked_for_its_stock_and_the_number_is_on_hand(shop, hooks,
     hooks.replies = {"/fetch_stock" + suffix: "<html>"}
     assert shop.call("POST", "services", {"what": "stock", "sku": "A B#1"})["error"] == "not JSON"
     assert "sku=A%20B%231" in hooks.got[-1][0]
+
+
+def test_a_service_is_asked_every_hour(shop, hooks):
+    nord = service(shop)
+    hooks.replies = {"/fetch_stock": "{}"}
+    shop.call("POST", "clock", {"advance_s": 3500})
+    shop.call("POST", "orders", {"lines": [{"sku": "A", "service": "supplier-nord"}]})
+    assert shop.books()["callbacks"] == []
+    part, = ask(shop, """{ assignedFulfillmentOrders(first: 5) { nodes { id assignedLocation { location { id } } } } }""")[
+        "data"]["assignedFulfillmentOrders"]["nodes"]
+    assert part["assignedLocation"]["location"] == nord["location"]
+    ask(shop, """mutation($id: ID!) { fulfillmentCreate(fulfillment: {lineItemsByFulfillmentOrder: [
+        {fulfillmentOrderId: $id}]}) { fulfillment { id } userErrors { message } } }""", id=part["id"])
+    for times in (1, 2):
+        shop.call("POST", "clock", {"advance_s": 3700})
+        end = time.monotonic() + 30
+        while len(shop.books()["callbacks"]) < 2 * times and time.monotonic() < end:
+            time.sleep(0.01)
+        assert [one["what"] for one in shop.books()["callbacks"]] == ["fetch_stock", "fetch_tracking_numbers"] * times
 
 
 def test_a_service_hears_of_a_request_by_a_signed_call_without_an_order(shop, hooks):

@@ -24,10 +24,6 @@ def identified(thing):
 
 # ---- orders ----
 
-def order(shop, thing, change):
-    return thing.document
-
-
 def edited(shop, thing, change):
     """Only what changed: additions and removals of lines."""
     said = change.extra
@@ -113,11 +109,29 @@ def place(shop, thing, change):
             "legacy": thing.isFulfillmentService, "active": thing.isActive}
 
 
+def product(shop, thing, change):
+    mine = [one for one in shop.all("ProductVariant") if one.product == thing["id"]]
+    return {
+        **identified(thing), "title": thing.title, "body_html": None, "vendor": thing.vendor, "product_type": "",
+        "created_at": thing.createdAt, "handle": thing.handle, "updated_at": thing.updatedAt,
+        "published_at": thing.createdAt, "template_suffix": None, "published_scope": "global", "status": "active",
+        "tags": ", ".join(thing.get("tags") or []), "variants": [
+            {**identified(one), "product_id": number(thing["id"]), "title": one.title, "price": one.price, "sku": one.sku,
+             "barcode": one.barcode, "taxable": one.taxable, "inventory_item_id": number(one.inventoryItem),
+             "created_at": one.createdAt, "updated_at": one.updatedAt} for one in mine],
+        "options": [], "images": [], "image": None, "media": [], "variant_gids": [
+            {"admin_graphql_api_id": one["id"], "updated_at": one.updatedAt} for one in mine]}
+
+
+def document(shop, thing, change):
+    return thing.document
+
+
 # ---- the table ----
 
 BODIES = {
-    "orders": order, "orders/edited": edited, "order_transactions": transaction, "draft_orders": draft,
-    "inventory_levels": level, "inventory_levels/disconnect": unlevelled, "locations": place,
+    "orders": document, "refunds": document, "orders/edited": edited, "order_transactions": transaction, "draft_orders": draft,
+    "inventory_levels": level, "inventory_levels/disconnect": unlevelled, "locations": place, "products": product,
     **shopify_bodies_fulfil.BODIES,
 }
 

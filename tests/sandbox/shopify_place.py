@@ -61,7 +61,13 @@ def order_document(shop, lines, currency=None, paid=True, email=None, customer=N
         "billing_address": billing_address, "customer": customer, "discount_applications": [], "fulfillments": [],
         "line_items": lines, "payment_terms": payment_terms, "refunds": [], "shipping_address": shipping_address,
         "shipping_lines": [shipping_line(shop, shipping, currency)] if shipping else [], "returns": [],
-        "line_item_groups": [], "total_shipping_price_set": plain_set(shipping, currency),
+        "line_item_groups": [], "landing_site": None, "landing_site_ref": None, "referring_site": None, "reference": None,
+        "source_url": None, "merchant_business_entity_id": "MTU0ODM4MDAwOQ", "merchant_of_record_app_id": None,
+        "current_total_additional_fees_set": None, "current_total_duties_set": None,
+        "original_total_additional_fees_set": None, "original_total_duties_set": None,
+        "total_cash_rounding_payment_adjustment_set": plain_set(0, currency),
+        "total_cash_rounding_refund_adjustment_set": plain_set(0, currency),
+        "total_shipping_price_set": plain_set(shipping, currency),
         "current_shipping_price_set": plain_set(shipping, currency)}
     for name, amount in amounts.items():
         document[name], document[name + "_set"] = str(cents(amount)), plain_set(amount, currency)

@@ -11,6 +11,7 @@ from sandbox.shopify_catalogue import variant_of
 from sandbox.shopify_fulfil import ENDED, changed, count_shipped, left, lines_of, remaining
 from sandbox.shopify_graphql import Wrong
 from sandbox.shopify_orders import add_transaction, local, received, refunded, touch, transactions
+from sandbox.shopify_ship import EXTRA_LINE
 from sandbox.shopify_shop import gid, number_of
 from sandbox.shopify_view import bag, bag_of, cents, money_set, shipping_lines
 
@@ -129,7 +130,8 @@ def write(shop, order, made, lines, shipping):
         row = {"id": int(number_of(shop.new_id("RefundLineItem"))), "quantity": count, "line_item_id": line.line["id"],
                "location_id": location and int(number_of(location)), "restock_type": kind.lower(),
                "subtotal": float(subtotal), "total_tax": float(tax), "subtotal_set": money_set(order.document, subtotal),
-               "total_tax_set": money_set(order.document, tax), "line_item": dict(line.line)}
+               "total_tax_set": money_set(order.document, tax), "line_item": {
+                   key: value for key, value in line.line.items() if key not in EXTRA_LINE}}
         made.document["refund_line_items"].append(row)
         made.lines.append({"row": row, "line": line["id"], "location": location, "kind": kind})
     if any(shipping):

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ from sandbox.shopify_desk import ADDRESS, operations
 from sandbox.shopify_schema import DATA
 
 TOKEN, MAIN = "sandbox-admin-token", "gid://shopify/Location/70000000101"
-SOURCES = ("ORDERS_", "ORDER_TRANSACTIONS_", "FULFILLMENT", "INVENTORY_LEVELS_UPDATE")
+SOURCES = ("ORDERS_", "REFUNDS_", "ORDER_TRANSACTIONS_", "FULFILLMENT", "DRAFT_ORDERS_", "INVENTORY_LEVELS_UPDATE")
 ASKED = """query($id: ID!) { order(id: $id) { id name email updatedAt createdAt cancelledAt displayFinancialStatus
   displayFulfillmentStatus tags note totalPriceSet { shopMoney { amount currencyCode } }
   currentTotalPriceSet { shopMoney { amount } }
@@ -260,9 +261,58 @@ def test_holds_splits_moves_and_progress_are_told_as_published(shop, hooks):
     assert news["fulfillment_orders/manually_reported_progress_stopped"]["fulfillment_order"]["status"] == "open"
 
 
+def test_a_refund_and_a_cancellation_are_told(shop, hooks):
+    shop.call("POST", "variants", [{"sku": "GEAR", "stock": {MAIN: 10}}])
+    gid, other = (shop.call("POST", "orders", {"lines": [{"sku": "GEAR", "quantity": 4, "price": "10.00"}]})["orders"][0]
+                  for _ in range(2))
+    told(shop, hooks)
+    order = ask(shop, ASKED, id=gid)
+    ask(shop, "RefundCreate", key="k-1", input={
+        "orderId": gid, "note": "damaged", "refundLineItems": [{
+            "lineItemId": order["lineItems"]["nodes"][0]["id"], "quantity": 1, "restockType": "CANCEL", "locationId": MAIN}],
+        "transactions": [{"orderId": gid, "gateway": "shopify_payments", "kind": "REFUND", "amount": "10.00",
+                          "parentId": order["transactions"][0]["id"]}]})
+    news = told(shop, hooks)
+    order = check(shop, news, gid)
+    refund, = [body for topic, body, _ in news if topic == "refunds/create"]
+    assert refund["order_id"] == int(gid.rpartition("/")[2]) and refund["restock"] is True
+    row, = refund["refund_line_items"]
+    assert (row["quantity"], row["restock_type"], row["subtotal"], row["location_id"]) == (1, "cancel", 10.0, 70000000101)
+    assert isinstance(row["total_tax"], float) and row["subtotal_set"]["shop_money"]["amount"] == "10.00"
+    assert "current_quantity" not in row["line_item"]
+    assert (order["displayFinancialStatus"], order["lineItems"]["nodes"][0]["currentQuantity"]) == ("PARTIALLY_REFUNDED", 3)
+    last = [body for topic, body, _ in news if topic == "orders/updated"][-1]
+    assert last["refunds"] == [refund] and last["current_total_price"] == "30.00" and last["total_price"] == "40.00"
+    money, = [body for topic, body, _ in news if topic == "order_transactions/create"]
+    assert (money["kind"], money["amount"], money["id"]) == ("refund", "10.00", refund["transactions"][0]["id"])
+
+    ask(shop, "OrderCancel", orderId=other, reason="INVENTORY", restock=True,
+        refundMethod={"originalPaymentMethodsRefund": True})
+    end = time.monotonic() + 30
+    while ask(shop, ASKED, id=other)["cancelledAt"] is None and time.monotonic() < end:
+        time.sleep(0.01)
+    news = told(shop, hooks)
+    check(shop, news, other)
+    body, = [body for topic, body, _ in news if topic == "orders/cancelled"]
+    assert body["cancelled_at"] and body["cancel_reason"] == "inventory" and body["financial_status"] == "refunded"
+    assert body["line_items"][0]["fulfillable_quantity"] == 0
+
+
+def test_an_order_is_told_whole(shop, hooks):
+    """All published keys of an order and of its lines, however it came in."""
+    sample = json.loads((DATA / "shopify-order.sample.json").read_text())
+    shop.call("POST", "orders", {"lines": [{"sku": "GEAR"}]})
+    shop.call("POST", "orders", {"seed": 6})
+    bodies = [body for topic, body, _ in told(shop, hooks) if topic == "orders/create"]
+    assert len(bodies) == 2 and len(sample) == 93
+    for body in bodies:
+        assert set(body) == set(sample) and set(body["line_items"][0]) == set(sample["line_items"][0])
+
+
 def test_each_body_has_the_published_keys(shop, hooks):
     """Whatever was told has no key that the samples lack, and lacks none of theirs."""
     nord = ask(shop, "FulfillmentServiceCreate", name="Nord", callbackUrl=None)["fulfillmentService"]
+    shop.call("POST", "variants", [{"sku": "GEAR", "stock": {nord["location"]["id"]: 9}}])
     gid, = shop.call("POST", "orders", {"lines": [{"sku": "GEAR", "quantity": 2, "service": nord["handle"]}]})["orders"]
     part, = ask(shop, "FulfillmentOrdersOfOrder", id=gid)["fulfillmentOrders"]["nodes"]
     ask(shop, "FulfillmentOrderHold", id=part["id"], fulfillmentHold={"reason": "OTHER", "handle": "h"})
@@ -273,9 +323,17 @@ def test_each_body_has_the_published_keys(shop, hooks):
     made = ask(shop, "FulfillmentCreate", fulfillment={"lineItemsByFulfillmentOrder": [
         {"fulfillmentOrderId": part["id"]}]})["fulfillment"]
     ask(shop, "FulfillmentEventCreate", fulfillmentEvent={"fulfillmentId": made["id"], "status": "IN_TRANSIT"})
+    line = ask(shop, ASKED, id=gid)["lineItems"]["nodes"][0]["id"]
+    ask(shop, "RefundCreate", key="k-2", input={"orderId": gid, "refundLineItems": [
+        {"lineItemId": line, "quantity": 1, "restockType": "NO_RESTOCK"}]})
+    ask(shop, "DraftOrderCreate", input={"email": "b@example.com", "lineItems": [{"title": "Setup", "quantity": 1}]})
     samples = json.loads((DATA / "shopify-webhook.samples.json").read_text())["samples"]
-    seen = {topic: body for topic, body, _ in told(shop, hooks) if topic in samples}
-    assert len(seen) >= 11
+    news = told(shop, hooks)
+    seen = {topic: body for topic, body, _ in news if topic in samples}
+    assert len(seen) >= 13 and {"refunds/create", "inventory_levels/update"} <= set(seen)
+    trimmed = samples["draft_orders/update"]
+    draft, = [body for topic, body, _ in news if topic == "draft_orders/create"]
+    assert trimmed.pop("_trimmed") and set(trimmed) <= set(draft)
     for topic, body in seen.items():
         assert shape(body) == shape(samples[topic]), topic
 

@@ -207,7 +207,7 @@ static const struct deed_kind update = {
     .read = read_update,
 };
 
-DEED_ACTION(draft_update, update, update_shape);
+DEED_ACTION(draft_update, update, update_shape, .scopes = "write_draft_orders");
 
 /* ---- draft_order.invoice ------------------------------------------------------------------- */
 
@@ -276,7 +276,7 @@ static const struct deed_kind invoice = {
     .judge = judge_invoice,
 };
 
-DEED_ACTION(draft_invoice, invoice, invoice_shape);
+DEED_ACTION(draft_invoice, invoice, invoice_shape, .scopes = "write_draft_orders");
 
 /* ---- draft_order.complete ------------------------------------------------------------------ */
 
@@ -372,4 +372,5 @@ static const struct deed_kind complete = {
     .after = after_complete,
 };
 
-DEED_ACTION(draft_complete, complete, complete_shape);
+DEED_ACTION(draft_complete, complete, complete_shape,
+            .scopes = "write_draft_orders read_payment_terms|write_payment_terms");

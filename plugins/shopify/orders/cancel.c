@@ -13,7 +13,7 @@
 #define AT_ONCE 1000
 
 static const struct body_member members[] = {
-    { "order_id", BODY_ID, BODY_REQUIRED, .of = "Order", .help = "the order" },
+    { "order_id", BODY_ID, .of = "Order", .help = "without it: the order that the event is about" },
     { "reason", BODY_ENUM, .of = "CUSTOMER|DECLINED|FRAUD|INVENTORY|OTHER|STAFF",
       .help = "why; the order shows it" },
     { "restock", BODY_BOOL, .help = "its unshipped quantities become available again" },
@@ -84,6 +84,8 @@ static sl_status read(struct deed *d)
     const char *refund = json_string_value(json_object_get(d->body, "refund"));
     json_t *restock = json_object_get(d->body, "restock");
 
+    if (deed_take_order(d) < 0)
+        return SL_E_INVALID;
     if (!refund)
         return deed_wrong(d, "refund: it is not given: original, store_credit or none");
     if (!restock)
@@ -188,4 +190,4 @@ static const struct deed_kind kind = {
     .resume = resume,
 };
 
-DEED_ACTION(order_cancel, kind, shape);
+DEED_ACTION(order_cancel, kind, shape, .scopes = "write_orders");

@@ -257,6 +257,30 @@ static void follow_failed(struct deed *d, const struct admin_answer *a)
     deed_later(d, a->after_ms > wait ? a->after_ms : wait, ask_again);
 }
 
+static void be_refused(struct deed *d, enum refusal why);
+
+/* A document that was not executed: what its errors mean is said like that of userErrors. */
+static void refused_whole(struct deed *d, const struct admin_answer *a)
+{
+    json_t *errors = json_array();
+    enum refusal why;
+
+    for (size_t i = 0; i < json_array_size(a->errors); i++) {
+        const json_t *one = json_array_get(a->errors, i);
+        json_t *code = json_object_get(json_object_get(one, "extensions"), "code");
+
+        json_array_append_new(errors, json_pack("{s:O*,s:O*}", "code", code, "message",
+                                                json_object_get(one, "message")));
+    }
+    why = refusal_of(errors, d->kind->refusals, d->why, sizeof(d->why));
+    json_decref(errors);
+    if (why == REFUSAL_NONE || why == REFUSAL_GOOD) {
+        deed_say(d, "%s", a->why); /* it has the shop's request id */
+        why = REFUSAL_GOOD;
+    }
+    be_refused(d, why);
+}
+
 static void no_data(struct deed *d, const struct admin_answer *a)
 {
     sl_outcome o = { .size = sizeof(o),
@@ -276,6 +300,8 @@ static void no_data(struct deed *d, const struct admin_answer *a)
         park(d);
     else if (a->verdict == ADMIN_THROTTLED)
         tell(d, &o, SL_CONFIRM_EARLY);
+    else if (a->verdict == ADMIN_REFUSED && d->stage == STAGE_DOING)
+        refused_whole(d, a);
     else if (a->verdict == ADMIN_REFUSED)
         deed_reject(d);
     else if (a->verdict == ADMIN_PERHAPS && d->stage == STAGE_DOING)
@@ -613,6 +639,16 @@ void deed_deliver(void *self, void *handle, const sl_batch *batch, const sl_done
         deed_look(d);
     else
         do_it(d);
+}
+
+/* Of the first question; what comes after it waits for its own points. */
+uint32_t deed_cost(void *self, void *handle, const sl_record *record)
+{
+    const struct deed_kind *k = ((const struct deed_handle *)handle)->kind;
+    int look = k->look && k->flags & DEED_LOOK_FIRST;
+
+    (void)record;
+    return look || k->document ? admin_points(self, look ? k->look : k->document, NULL) : 0;
 }
 
 void deed_prepare(void *self, void *handle, const sl_record *record, sl_prepare_cb cb, void *cb_ctx)

@@ -121,8 +121,9 @@ struct deed {
     char why[DEED_WHY];    /* the text of that, or what judge() says */
 };
 
-/** A struct shopify_action of a kind. */
-#define DEED_ACTION(name, kind_, shape_)                                                 \
+/** A struct shopify_action of a kind; what else there is to say of it comes last: .scopes = "...".
+ */
+#define DEED_ACTION(name, kind_, shape_, ...)                                            \
     static sl_status name##_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail) \
     {                                                                                    \
         return deed_bind(&(kind_), in, ret_handle, fail);                                \
@@ -133,7 +134,9 @@ struct deed {
                                                   .prepare = deed_prepare,               \
                                                   .deliver = deed_deliver,               \
                                                   .resume = deed_resume,                 \
-                                                  .confirm = deed_confirm }
+                                                  .confirm = deed_confirm,               \
+                                                  .cost = deed_cost,                     \
+                                                  ##__VA_ARGS__ }
 
 /** For an action's own bind(): the handle of `kind` with the parameters that are given. */
 sl_status deed_bind(const struct deed_kind *kind, const sl_bind_in *in, void **ret_handle,
@@ -146,6 +149,7 @@ void deed_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
                  const sl_done *done);
 void deed_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                   void *cb_ctx);
+uint32_t deed_cost(void *self, void *handle, const sl_record *record);
 
 /** At close, when no request is under way any more. */
 void deeds_close(struct shopify *s);
@@ -167,6 +171,8 @@ void deed_link(struct deed *d, const char *kind, const char *id);
 /** The GID of the order: of the body's `order_id`, or what the event is about. 0: neither. */
 #define DEED_GID 64
 int deed_order(const struct deed *d, char ret[DEED_GID]);
+/** Where the body has no order_id: what deed_order() says, as that. SL_E_INVALID with d->why. */
+sl_status deed_take_order(struct deed *d);
 /** A further page: d->cursor is its. */
 int deed_next_page(struct deed *d, const json_t *page_info);
 /** It was sent before: what is there may be of this very record. */

@@ -94,6 +94,19 @@ int deed_order(const struct deed *d, char ret[DEED_GID])
     return snprintf(ret, DEED_GID, "gid://shopify/Order/%s", d->subject + n) < DEED_GID;
 }
 
+sl_status deed_take_order(struct deed *d)
+{
+    char order[DEED_GID];
+
+    if (json_object_get(d->body, "order_id"))
+        return SL_OK;
+    if (!deed_order(d, order))
+        return deed_wrong(
+            d, "order_id: it is not given, and the event is about no order of this shop");
+    return json_object_set_new(d->body, "order_id", json_string(order)) < 0 ? SL_E_NO_MEMORY
+                                                                            : SL_OK;
+}
+
 int deed_next_page(struct deed *d, const json_t *page_info)
 {
     const char *cursor = json_string_value(json_object_get(page_info, "endCursor"));

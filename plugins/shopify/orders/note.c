@@ -10,7 +10,7 @@
 #include "orders/orders.h"
 
 static const struct body_member members[] = {
-    { "order_id", BODY_ID, BODY_REQUIRED, .of = "Order", .help = "the order" },
+    { "order_id", BODY_ID, .of = "Order", .help = "without it: the order that the event is about" },
     { "note", BODY_TEXT, BODY_REQUIRED, 1, 5000, .help = "lines of text" },
     { "mode", BODY_ENUM, .of = "append|replace",
       .help = "behind what is there, or in its place; without it: append" },
@@ -36,6 +36,8 @@ static const struct refusal_rule refusals[] = {
 
 static sl_status read(struct deed *d)
 {
+    if (deed_take_order(d) < 0)
+        return SL_E_INVALID;
     d->variables = json_pack("{s:{s:O}}", "input", "id", json_object_get(d->body, "order_id"));
     return SL_OK;
 }
@@ -92,4 +94,4 @@ static const struct deed_kind kind = {
     .judge = judge,
 };
 
-DEED_ACTION(order_note, kind, shape);
+DEED_ACTION(order_note, kind, shape, .scopes = "write_orders");

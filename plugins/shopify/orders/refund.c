@@ -36,7 +36,7 @@ static const struct body_member transaction_members[] = {
 };
 static const struct body_shape transaction = { .members = transaction_members };
 static const struct body_member members[] = {
-    { "order_id", BODY_ID, BODY_REQUIRED, .of = "Order", .help = "the order" },
+    { "order_id", BODY_ID, .of = "Order", .help = "without it: the order that the event is about" },
     { "lines", BODY_OBJECT, .shape = &line, .items = 250, .help = "what is taken back" },
     { "shipping", BODY_ENUM, .of = "full", .help = "all of the shipping that is left" },
     { "shipping_amount", BODY_AMOUNT, .help = "or so much of it" },
@@ -178,6 +178,8 @@ static sl_status read(struct deed *d)
     int given = json_object_get(d->body, "transactions") != NULL;
     int wants = strcmp(money_of(d), "given") == 0;
 
+    if (deed_take_order(d) < 0)
+        return SL_E_INVALID;
     if (given != wants)
         return deed_wrong(d, wants ? "transactions: money: given wants them"
                                    : "transactions: they want money: given");
@@ -340,4 +342,4 @@ static const struct deed_kind kind = {
     .judge = judge,
 };
 
-DEED_ACTION(refund_create, kind, shape);
+DEED_ACTION(refund_create, kind, shape, .scopes = "write_orders");

@@ -15,6 +15,10 @@ static const struct refusal_rule common[] = {
     { "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", NULL, REFUSAL_NEW_KEY, NULL },
     { "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", NULL, REFUSAL_HUMAN,
       "something else was sent under this delivery's key before: look in the shop what it was" },
+    /* of payloads without codes, such as refundCreate's */
+    { NULL, "previous attempt with this idempotency key", REFUSAL_NEW_KEY, NULL },
+    { NULL, "idempotency key", REFUSAL_HUMAN,
+      "something was sent under this delivery's key before: look in the shop what it was" },
     { "SERVICE_UNAVAILABLE", NULL, REFUSAL_LATER, NULL },
     { "INTERNAL_ERROR", NULL, REFUSAL_DOUBT, NULL },
     { "OPERATION_IN_PROGRESS", NULL, REFUSAL_LATER, NULL },

@@ -49,7 +49,7 @@ static const struct body_member fee_members[] = {
 };
 static const struct body_shape fee = { .members = fee_members };
 static const struct body_member create_members[] = {
-    { "order_id", BODY_ID, BODY_REQUIRED, .of = "Order", .help = "the order" },
+    { "order_id", BODY_ID, .of = "Order", .help = "without it: the order that the event is about" },
     { "lines", BODY_OBJECT, BODY_REQUIRED, .shape = &create_line, .items = 250,
       .help = "what comes back" },
     { "shipping_fee", BODY_OBJECT, .shape = &fee, .help = "that the customer pays" },
@@ -58,7 +58,7 @@ static const struct body_member create_members[] = {
 };
 static const struct body_shape create_shape = { .members = create_members };
 static const struct body_member request_members[] = {
-    { "order_id", BODY_ID, BODY_REQUIRED, .of = "Order", .help = "the order" },
+    { "order_id", BODY_ID, .of = "Order", .help = "without it: the order that the event is about" },
     { "lines", BODY_OBJECT, BODY_REQUIRED, .shape = &request_line, .items = 250,
       .help = "what is to come back" },
     { "shipping_fee", BODY_OBJECT, .shape = &fee, .help = "that the customer pays" },
@@ -222,8 +222,11 @@ static sl_status read(struct deed *d)
 {
     int create = strcmp(d->kind->root, "returnCreate") == 0;
     const json_t *paid = json_object_get(d->body, "shipping_fee");
-    json_t *input = json_pack("{s:O}", "orderId", json_object_get(d->body, "order_id"));
+    json_t *input;
 
+    if (deed_take_order(d) < 0)
+        return SL_E_INVALID;
+    input = json_pack("{s:O}", "orderId", json_object_get(d->body, "order_id"));
     d->own = json_array(); /* what can come back, as far as it was read */
     d->variables = json_pack("{s:o}", create ? "returnInput" : "input", input);
     if (!d->own || !d->variables || deed_take(d, input, "requested_at", "requestedAt") < 0)
@@ -294,7 +297,7 @@ static enum deed_seen judge(struct deed *d, const json_t *data)
                                                   .look = returnable,                      \
                                                   .look_variables = look_variables,        \
                                                   .judge = judge };                        \
-    DEED_ACTION(name, name##_kind, shape_)
+    DEED_ACTION(name, name##_kind, shape_, .scopes = "write_returns read_orders|write_orders")
 
 MAKE_KIND(return_create, "returnCreate", create_shape);
 MAKE_KIND(return_request, "returnRequest", request_shape);

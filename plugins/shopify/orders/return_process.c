@@ -545,4 +545,4 @@ static const struct deed_kind kind = {
     .resume = resume,
 };
 
-DEED_ACTION(return_process, kind, shape);
+DEED_ACTION(return_process, kind, shape, .scopes = "write_returns read_orders|write_orders");

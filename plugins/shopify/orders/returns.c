@@ -138,7 +138,7 @@ static enum deed_seen judge_cancelled(struct deed *d, const json_t *data)
                                                   .look = return_state,             \
                                                   .look_variables = look_variables, \
                                                   .judge = judge_ };                \
-    DEED_ACTION(name, name##_kind, shape_)
+    DEED_ACTION(name, name##_kind, shape_, .scopes = "write_returns")
 
 STATE_KIND(return_approve, approve_shape, "returnApproveRequest", read_input, judge_approved);
 STATE_KIND(return_decline, decline_shape, "returnDeclineRequest", read_input, judge_declined);

@@ -55,5 +55,7 @@ static const struct deed_kind remove_ = {
     .read = read,
 };
 
-DEED_ACTION(tags_add, add, shape);
-DEED_ACTION(tags_remove, remove_, shape);
+DEED_ACTION(tags_add, add, shape,
+            .scopes = "write_orders|write_draft_orders|write_customers|write_products");
+DEED_ACTION(tags_remove, remove_, shape,
+            .scopes = "write_orders|write_draft_orders|write_customers|write_products");

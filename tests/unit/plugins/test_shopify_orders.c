@@ -84,6 +84,17 @@ static void an_order_that_is_not_there_is_refused_by_its_field(void **state)
     CHECK_STR(o->why, "orderId: Order does not exist - order_id: the shop has no such order");
 }
 
+static void without_an_id_it_is_the_events_order(void **state)
+{
+    struct deed_rig *x = *state;
+
+    deed_take_action(x, "order.note", NULL);
+    deed_expect(x, DATA("\"order\":{\"id\":\"gid://shopify/Order/1\",\"note\":\"n\"}"));
+    CHECK_EQ(deed_run(x, "{\"note\":\"n\"}")->kind, SL_DELIVERED);
+    CHECK_STR(deed_variables(x),
+              "{\"id\":\"gid://shopify/Order/1\"}}"); /* of the record's subject */
+}
+
 static void what_becomes_of_money_and_stock_must_be_said(void **state)
 {
     struct deed_rig *x = *state;
@@ -347,6 +358,17 @@ static void a_spent_key_is_renewed_and_a_busy_one_waited_for(void **state)
     CHECK(strcmp(first, second) != 0);
     deed_expect(x, NOT_REFUNDED("IDEMPOTENCY_KEY_PARAMETER_MISMATCH"));
     CHECK_EQ(deed_run(x, GIVEN)->kind, SL_REVIEW);
+    /* its payload has no codes, so the text or an error of the whole says it */
+    deed_expect(x, NOT_REFUNDED("The idempotency key was used with other parameters."));
+    CHECK_EQ(deed_run(x, GIVEN)->kind, SL_REVIEW);
+    deed_expect(x,
+                "{\"errors\":[{\"message\":\"still running\",\"extensions\":{\"code\":"
+                "\"IDEMPOTENCY_CONCURRENT_REQUEST\"}}],\"data\":{\"refundCreate\":null}}");
+    CHECK_EQ(deed_run(x, GIVEN)->kind, SL_RETRY);
+    deed_expect(x,
+                "{\"errors\":[{\"message\":\"Invalid id: gid://shopify/Order/0\",\"extensions\":"
+                "{\"code\":\"RESOURCE_NOT_FOUND\"}}],\"data\":{\"refundCreate\":null}}");
+    CHECK_EQ(deed_run(x, GIVEN)->kind, SL_REJECTED);
 }
 
 #define REFUNDS(at)                                                         \
@@ -385,6 +407,7 @@ int main(void)
         TEST(what_is_asked_for_has_every_member_of_the_body),
         TEST(an_order_that_is_cancelled_already_is_done),
         TEST(an_order_that_is_not_there_is_refused_by_its_field),
+        TEST(without_an_id_it_is_the_events_order),
         TEST(what_becomes_of_money_and_stock_must_be_said),
         TEST(a_lost_answer_is_looked_up_and_believed_missing_only_later),
         TEST(a_restart_goes_on_with_the_job),

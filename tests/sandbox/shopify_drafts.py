@@ -3,8 +3,10 @@
 import decimal
 import re
 
+from sandbox import shopify_metafields as metafields
 from sandbox.shopify_graphql import Rows, Wrong
-from sandbox.shopify_orders import TAG_MAX, TAGS_MAX, add_order, clean
+from sandbox.shopify_orderedit import TAG_MAX, TAGS_MAX, clean
+from sandbox.shopify_orders import add_order
 from sandbox.shopify_orderview import customer as customer_view
 from sandbox.shopify_place import line_document, order_document
 from sandbox.shopify_search import Search, moment_of_field
@@ -61,6 +63,8 @@ def keep(shop, draft, given):
             draft[ours] = given[theirs] if given[theirs] is not None else FRESH[ours]
     draft.tags = clean(draft.tags)
     draft.currency = draft.currency or shop.currency
+    for one in metafields.of_input(given, draft["id"]):
+        metafields.write(shop, one)
 
 
 def create(shop, given):

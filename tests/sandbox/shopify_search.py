@@ -31,6 +31,8 @@ def unquoted(text):
 
 def instant(text):
     """A time as a moment, a day as its beginning in UTC; None for what is neither."""
+    if re.fullmatch(r"[^T]+T\d\d", text):  # what is left of a time that was cut at its first colon
+        return None
     try:
         moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

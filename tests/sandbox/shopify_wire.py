@@ -24,6 +24,7 @@ from sandbox.shopify_webhooks import Happening, Webhooks
 
 SHOP_ID = 70000000001
 HOUR_MS = 3_600_000
+REDACT_AFTER_MS = 48 * HOUR_MS  # from the end of the app
 # What a whole shop answers on a bad day: action -> (status, body, headers). None of them has done anything.
 DAYS = {
     "frozen": (402, {"errors": "Payment Required"}, {}),
@@ -270,7 +271,13 @@ class Wire:
             "myshopify_domain": self.shop.domain, "currency": self.shop.currency, "plan_name": "basic",
             "iana_timezone": "Europe/Berlin", "country_code": "DE", "primary_locale": "en"})
         self.admin.spawn(self.forget(told))
+        self.shop.later(REDACT_AFTER_MS, self.redact)
         return as_json({"deliveries": [one.to_json(True) for one in told]})
+
+    def redact(self):
+        """Two days after the app was removed, unless it is back."""
+        if not self.access.installed:
+            self.tell("shop/redact", {"shop_id": SHOP_ID, "shop_domain": self.shop.domain})
 
     async def forget(self, told):
         """What the API made is gone with the app, once that was told."""

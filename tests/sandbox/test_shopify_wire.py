@@ -190,8 +190,13 @@ def test_compliance_topics_name_the_customer_and_the_orders(shop, hooks):
 
 def test_a_removed_app_is_told_so_and_its_subscriptions_go(shop, hooks):
     subscribe(shop, "APP_UNINSTALLED", "ORDERS_CREATE")
+    shop.call("POST", "subscriptions", [{"topic": "shop/redact", "uri": URI}])
     shop.call("POST", "uninstall", {})
     settled(shop)
+    shop.call("POST", "clock", {"advance_s": 47 * 3600})
+    assert settled(shop) and hooks.topics() == ["app/uninstalled"]
+    shop.call("POST", "clock", {"advance_s": 3600})
+    assert settled(shop) and hooks.bodies("shop/redact")[0]["shop_domain"] == "example.myshopify.com"
     body, = hooks.bodies("app/uninstalled")
     assert body["myshopify_domain"] == "example.myshopify.com"
     assert {one["why"] for one in shop.books()["webhooks"]["subscriptions"]["deleted"]} == {"the app was removed"}

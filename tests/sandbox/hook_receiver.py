@@ -9,7 +9,8 @@ from aiohttp import web
 
 
 class Receiver:
-    """answers: what the next requests are answered with, 200 after them; "hang" is no answer. replies: {path ending: JSON}."""
+    """answers: what the next requests are answered with, 200 after them; "hang" is no answer.
+    replies: {ending of a path: JSON}."""
 
     def __init__(self, answers=(), replies=None):
         self.answers, self.replies = list(answers), replies or {}

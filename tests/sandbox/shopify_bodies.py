@@ -6,6 +6,7 @@ besides; a topic that nobody renders is not sent, and the books say so.
 
 from sandbox import shopify_bodies_fulfil
 from sandbox.shopify_drafts import buyer_document, price_of, total
+from sandbox.shopify_metafields import of_owner
 from sandbox.shopify_shop import number_of
 from sandbox.shopify_view import address_document, cents, plain_set
 
@@ -125,6 +126,15 @@ def product(shop, thing, change):
 
 def document(shop, thing, change):
     return thing.document
+
+
+def metafields(shop, owner, namespaces, named):
+    """Those of an owner that a subscription wants: of its namespaces, and those that it names."""
+    names = {(one.get("namespace"), one["key"]) for one in named}
+    return [{**identified(one), "namespace": one.namespace, "key": one.key, "value": one.value, "description": None,
+             "owner_id": number(owner), "owner_resource": one.ownerType.lower(), "type": one.type,
+             "created_at": one.createdAt, "updated_at": one.updatedAt}
+            for one in of_owner(shop, owner) if one.namespace in namespaces or (one.namespace, one.key) in names]
 
 
 # ---- the table ----

@@ -91,7 +91,8 @@ class Callbacks:
         return {"calls": self.log}
 
     async def steer(self, asked, service_of, names_of):
-        """{"what": "stock" or "tracking" or a kind of notification, "service", "sku", "names", "suffix", "bad_signature"}"""
+        """{"what": "stock", "tracking" or a kind of notification, "service", "sku", "names", "suffix",
+        "bad_signature"}"""
         self.suffix = asked.get("suffix", self.suffix)
         self.bad_signature = asked.get("bad_signature", self.bad_signature)
         if "what" not in asked:

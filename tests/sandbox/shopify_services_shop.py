@@ -45,7 +45,8 @@ def fulfilments(shop, service):
 
 def unfinished(shop, service):
     """Names of those without a number yet."""
-    return [name for name, one in fulfilments(shop, service) if not one.document["tracking_numbers"] and one.status != "CANCELLED"]
+    return [name for name, one in fulfilments(shop, service)
+            if not one.document["tracking_numbers"] and one.status != "CANCELLED"]
 
 
 def tracked(shop, service, numbers):

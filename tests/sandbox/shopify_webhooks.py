@@ -81,7 +81,8 @@ class Webhooks:
     """The sending half of a shop. `spawn` starts a task that reset and stop end.
 
     secrets: [current, previous]. clock: factor on retry waits and lateness. routes: {"https://host": "http://..."},
-    where a host of the subscriptions really is, as `curl --connect-to`; "*" is all the others.
+    where a host of the subscriptions really is, as `curl --connect-to`; "*" is all the others. metafields: those of an
+    owner that a subscription wants, for its body.
     """
 
     def __init__(self, subscriptions, spawn, shop="example.myshopify.com", secrets=("secret",), version="2026-10",
@@ -91,6 +92,7 @@ class Webhooks:
         self.verify, self.connect_s, self.total_s = verify, connect_s, total_s
         self.first_routes, self.concurrency = dict(routes or {}), concurrency
         self.session = None
+        self.metafields = lambda owner, namespaces, named: []
         self.reset()
 
     def reset(self):
@@ -123,8 +125,9 @@ class Webhooks:
 
     def deliver(self, own, topic, document, happening):
         chosen = included(document, own.fields)
-        if own.fields and "metafields" in document:
-            chosen = {**chosen, "metafields": document["metafields"]}
+        if own.namespaces or own.metafields:
+            chosen = {**chosen, "metafields": self.metafields(document.get("admin_graphql_api_id"), own.namespaces,
+                                                              own.metafields)}
         if not own.parsed.fits(chosen):
             self.filtered += 1
             return None

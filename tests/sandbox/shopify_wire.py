@@ -12,7 +12,7 @@ from aiohttp import web
 from sandbox import shopify_rest
 from sandbox.common import as_json
 from sandbox.orders import DATA
-from sandbox.shopify_bodies import body_of
+from sandbox.shopify_bodies import body_of, metafields
 from sandbox.shopify_bulk import Bulk
 from sandbox.shopify_graphql import Wrong, version_served
 from sandbox.shopify_scopes import guard
@@ -83,6 +83,7 @@ class Wire:
                                  [args.secret, *([args.previous_secret] if args.previous_secret else [])],
                                  args.webhook_version, args.clock, not args.insecure, args.connect_s, args.total_s,
                                  dict(one.split("=", 1) for one in args.route))
+        self.webhooks.metafields = lambda *asked: metafields(self.shop, *asked)
         self.callbacks = Callbacks(self.webhooks, lambda service, levels: stocked(self.shop, service, levels),
                                    lambda service, numbers: tracked(self.shop, service, numbers))
         self.bulk = Bulk(admin.engine, self.tell, lambda: admin.url)

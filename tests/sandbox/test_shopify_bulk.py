@@ -122,8 +122,8 @@ def test_a_search_and_its_first_are_taken_as_bulk_does(shop):
     ("{ orders { edges { node { nothing } } } }", "doesn't exist on type 'Order'"),
     ("{ orders { edges ", "syntax error"),
     ("{" + " ".join(f"a{n}: orders {{ edges {{ node {{ id }} }} }}" for n in range(6)) + "}", "more than 5"),
-    ("{ locations { edges { node { id inventoryLevels { edges { node { id item { id inventoryLevels { edges { node { id } } } } } } } } } } }",
-     "nesting depth"),
+    ("{ locations { edges { node { id inventoryLevels { edges { node { id item { id "
+     "inventoryLevels { edges { node { id } } } } } } } } } } }", "nesting depth"),
     ("{ orders { edges { node { id } } } } #" + "x" * 65_536, "too large"),
 ])
 def test_rules_of_the_query(shop, query, said):
@@ -159,7 +159,8 @@ def test_a_scope_that_is_missing_fails_it(shop):
 
 
 def test_it_can_be_cancelled_while_it_runs(shop):
-    cancel = """mutation($id: ID!) { bulkOperationCancel(id: $id) { bulkOperation { status } userErrors { field message } } }"""
+    cancel = """mutation($id: ID!) { bulkOperationCancel(id: $id) { bulkOperation { status }
+        userErrors { field message } } }"""
     shop.call("POST", "bulk", {"hold": True})
     made = run(shop, ORDERS)["bulkOperation"]
     ended(shop, made, ("RUNNING",))

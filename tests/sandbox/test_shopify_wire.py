@@ -76,7 +76,8 @@ def test_subscriptions_are_made_listed_changed_and_deleted(shop):
         webhookSubscription: $sub) { webhookSubscription { id uri filter } userErrors { field message } } }"""
     said = ask(shop, update, id=made["id"], sub={"uri": URI + "/2"})["data"]["webhookSubscriptionUpdate"]
     assert said == {"webhookSubscription": {"id": made["id"], "uri": URI + "/2", "filter": "id:>1"}, "userErrors": []}
-    delete = "mutation($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { field message } } }"
+    delete = """mutation($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId
+        userErrors { field message } } }"""
     assert ask(shop, delete, id=made["id"])["data"]["webhookSubscriptionDelete"] == {
         "deletedWebhookSubscriptionId": made["id"], "userErrors": []}
     gone = [{"field": ["id"], "message": "Webhook subscription does not exist"}]
@@ -109,7 +110,8 @@ def test_a_checkout_is_told_to_each_topic_with_one_event_id(shop, hooks):
     for headers, body in told:
         assert headers["X-Shopify-Hmac-Sha256"] == sign("new", body)
         document = json.loads(body)
-        assert document["admin_graphql_api_id"] == gid and document["id"] > 2**53 and f'"id":{document["id"]}'.encode() in body
+        assert document["admin_graphql_api_id"] == gid and document["id"] > 2**53
+        assert f'"id":{document["id"]}'.encode() in body
         assert document["total_price_set"]["shop_money"]["amount"] == document["total_price"]
         assert set(document) >= {"line_items", "customer", "shipping_lines", "discount_applications", "refunds"}
 
@@ -146,6 +148,26 @@ def test_eight_failures_delete_the_subscription_and_graphql_sees_it_gone(shop, h
     assert books["final"] == {"dropped": 1} and books["subscriptions"]["deleted"][0]["why"] == "8 failures in a row"
     listed = ask(shop, "{ webhookSubscriptions(first: 5) { nodes { id } } }")["data"]
     assert listed["webhookSubscriptions"]["nodes"] == []
+
+
+def test_metafields_come_with_a_body_as_they_were_asked_for(shop, hooks):
+    subscribe(shop, "ORDERS_UPDATED", includeFields=["id", "updated_at"], metafieldNamespaces=["erp"],
+              metafields=[{"namespace": "other", "key": "named"}])
+    subscribe(shop, "ORDERS_UPDATED", filter="id:>1")
+    gid = shop.call("POST", "orders", {"seed": 5})["orders"][0]
+    settled(shop)
+    hooks.got.clear()
+    made = ask(shop, """mutation($m: [MetafieldsSetInput!]!) { metafieldsSet(metafields: $m) { metafields { id }
+        userErrors { message } } }""", m=[
+            {"ownerId": gid, "namespace": namespace, "key": key, "type": "single_line_text_field", "value": "v-" + key}
+            for namespace, key in (("erp", "number"), ("other", "named"), ("other", "unnamed"))])
+    assert made["data"]["metafieldsSet"]["userErrors"] == []
+    settled(shop)
+    chosen, whole = sorted(hooks.bodies("orders/updated"), key=len)
+    assert set(chosen) == {"id", "updated_at", "metafields"} and "metafields" not in whole
+    assert [(one["namespace"], one["key"], one["value"]) for one in chosen["metafields"]] == [
+        ("erp", "number", "v-number"), ("other", "named", "v-named")]
+    assert {one["owner_id"] for one in chosen["metafields"]} == {chosen["id"]}
 
 
 def test_drafts_are_told_with_the_keys_that_end_in_a_question_mark(shop, hooks):
@@ -206,7 +228,8 @@ def test_a_removed_app_is_told_so_and_its_subscriptions_go(shop, hooks):
 
 def service(shop, **more):
     made = ask(shop, """mutation($name: String!, $url: URL) { fulfillmentServiceCreate(name: $name, callbackUrl: $url,
-        inventoryManagement: true, trackingSupport: true) { fulfillmentService { id location { id } } userErrors { message } } }""",
+        inventoryManagement: true, trackingSupport: true) { fulfillmentService { id location { id } }
+        userErrors { message } } }""",
                name="Supplier Nord", url="https://gw.example.com/in/nord/s3cret")
     return made["data"]["fulfillmentServiceCreate"]["fulfillmentService"]
 

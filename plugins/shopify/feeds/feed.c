@@ -52,6 +52,7 @@ struct feed_poll {
     size_t at;      /* of them */
     json_t *whole;  /* own: the order at `at`, asked for alone; NULL: it is as in the page */
     json_t *body;   /* own: its body; NULL: not rendered yet */
+    char *text;     /* own: that as text */
     size_t told;    /* of what happened to it */
     size_t emitted; /* since the last checkpoint */
     enum next next;
@@ -75,6 +76,7 @@ static void poll_free(struct feed_poll *p)
     json_decref(p->page);
     json_decref(p->whole);
     json_decref(p->body);
+    free(p->text);
     free(p->after);
     free(p);
 }
@@ -158,17 +160,24 @@ static int is_wanted(const struct feed *f, const char *topic)
     return !f->only || strstr(f->only, word);
 }
 
+static char *text_of(const json_t *body)
+{
+    return json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
+}
+
 static sl_status on_event(void *ctx, const struct order_event *e)
 {
     struct feed_poll *p = ctx;
-    char *body;
+    char *part = NULL;
+    const char *body = p->text; /* most are told with all of the order */
     sl_status r;
 
     if (!is_wanted(p->feed, e->topic)) {
         p->told++;
         return SL_OK;
     }
-    body = json_dumps(e->body, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (e->body != p->body)
+        body = part = text_of(e->body);
     if (!body)
         return SL_E_NO_MEMORY;
     sl_missed m = { .size = sizeof(m),
@@ -177,7 +186,7 @@ static sl_status on_event(void *ctx, const struct order_event *e)
                     .unless = { e->unless, strlen(e->unless) },
                     .since = { e->since, strlen(e->since) } };
     r = p->out->emit_missed(p->out->ctx, &m);
-    free(body);
+    free(part);
     p->told += r == SL_OK;
     p->emitted += r == SL_OK;
     return r;
@@ -187,7 +196,9 @@ static void next_order(struct feed_poll *p)
 {
     json_decref(p->whole);
     json_decref(p->body);
+    free(p->text);
     p->whole = p->body = NULL;
+    p->text = NULL;
     p->told = 0;
     p->at++;
 }
@@ -205,7 +216,7 @@ static void log_skipped(struct feed_poll *p, const json_t *order)
 
 static void ask_whole(struct feed_poll *p, const char *id);
 
-/* One turn's work: render an order, and say what must have happened to it. */
+/* A turn's work: render an order, or say what must have happened to it. */
 static void tell_order(struct feed_poll *p)
 {
     const json_t *order = p->whole ? p->whole : json_array_get(p->page, p->at);
@@ -223,9 +234,16 @@ static void tell_order(struct feed_poll *p)
         later(p, 0, on_turn);
         return;
     }
-    if (!p->body)
+    if (!p->text) { /* a turn's work by itself */
         p->body = order_render(order, p->offset_min);
-    r = p->body ? order_happened(order, p->body, p->from_ms, p->told, on_event, p) : SL_E_NO_MEMORY;
+        p->text = p->body ? text_of(p->body) : NULL;
+        if (p->text)
+            later(p, 0, on_turn);
+        else
+            finish(p, SL_E_NO_MEMORY, "no memory for an order's body", 0);
+        return;
+    }
+    r = order_happened(order, p->body, p->from_ms, p->told, on_event, p);
     if (r == SL_E_LIMIT && p->emitted > 0) {
         store(p, &p->mark, NEXT_GO_ON); /* and the rest of them after it */
         return;

@@ -49,6 +49,7 @@ int64_t feed_from(const struct feed *f, struct feed_mark *mark, int64_t now_ms)
 
     if (!mark->since_ms) {
         mark->since_ms = f->since_ms ? f->since_ms : now_ms;
+        mark->since_ms -= mark->since_ms % 1000; /* the shop's times have whole seconds */
         mark->upto_ms = mark->since_ms;
         if (!f->since_ms)
             return 0;

@@ -309,4 +309,4 @@ static const struct deed_kind kind = {
     .after = after,
 };
 
-DEED_ACTION(fulfillment_create, kind, shipment_shape);
+DEED_ACTION(fulfillment_create, kind, shipment_shape, .scopes = FULFIL_ANY);

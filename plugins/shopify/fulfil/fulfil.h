@@ -5,6 +5,12 @@
 
 #include "actions.h"
 
+/* access scopes: of fulfillment orders wherever they are, and of our own service's */
+#define FULFIL_ANY                                                        \
+    "read_orders|write_orders write_merchant_managed_fulfillment_orders|" \
+    "write_assigned_fulfillment_orders|write_third_party_fulfillment_orders"
+#define FULFIL_SERVICE "read_orders|write_orders write_assigned_fulfillment_orders"
+
 /* create.c */
 extern const sl_option fulfillment_create_params[];
 extern const struct shopify_action fulfillment_create_action;

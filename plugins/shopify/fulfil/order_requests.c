@@ -96,7 +96,7 @@ static const struct order_kind submit_kind = {
     .variables = submit_variables,
 };
 
-DEED_ACTION(fulfillment_order_submit_request, submit_kind.kind, submit_shape);
+DEED_ACTION(fulfillment_order_submit_request, submit_kind.kind, submit_shape, .scopes = FULFIL_ANY);
 
 /* The answer still says ACCEPTED: that it is requested shows a moment later. */
 static enum order_state take_back_state(struct deed *d, const json_t *fo)
@@ -118,7 +118,8 @@ static const struct order_kind take_back_kind = {
     .variables = plain_variables,
 };
 
-DEED_ACTION(fulfillment_order_submit_cancellation, take_back_kind.kind, plain_shape);
+DEED_ACTION(fulfillment_order_submit_cancellation, take_back_kind.kind, plain_shape,
+            .scopes = FULFIL_ANY);
 
 /* ---- the service answers ------------------------------------------------------------------- */
 
@@ -161,7 +162,8 @@ static const struct order_kind accept_kind = {
     .variables = accept_variables,
 };
 
-DEED_ACTION(fulfillment_order_accept_request, accept_kind.kind, accept_shape);
+DEED_ACTION(fulfillment_order_accept_request, accept_kind.kind, accept_shape,
+            .scopes = FULFIL_SERVICE);
 
 #define REJECTIONS                                                                               \
     "INCORRECT_ADDRESS|INCORRECT_PRODUCT_INFO|INELIGIBLE_PRODUCT|"                               \
@@ -213,7 +215,8 @@ static const struct order_kind reject_kind = {
     .variables = reject_variables,
 };
 
-DEED_ACTION(fulfillment_order_reject_request, reject_kind.kind, reject_shape);
+DEED_ACTION(fulfillment_order_reject_request, reject_kind.kind, reject_shape,
+            .scopes = FULFIL_SERVICE);
 
 /* One that is named may be asked for before its state shows the request. */
 static int may_be_asked(const struct deed *d, const json_t *fo)
@@ -238,7 +241,8 @@ static const struct order_kind let_go_kind = {
     .variables = plain_variables,
 };
 
-DEED_ACTION(fulfillment_order_accept_cancellation, let_go_kind.kind, plain_shape);
+DEED_ACTION(fulfillment_order_accept_cancellation, let_go_kind.kind, plain_shape,
+            .scopes = FULFIL_SERVICE);
 
 static enum order_state keep_state(struct deed *d, const json_t *fo)
 {
@@ -256,7 +260,8 @@ static const struct order_kind keep_kind = {
     .variables = plain_variables,
 };
 
-DEED_ACTION(fulfillment_order_reject_cancellation, keep_kind.kind, plain_shape);
+DEED_ACTION(fulfillment_order_reject_cancellation, keep_kind.kind, plain_shape,
+            .scopes = FULFIL_SERVICE);
 
 /* ---- the service's work -------------------------------------------------------------------- */
 
@@ -265,7 +270,8 @@ static enum order_state close_state(struct deed *d, const json_t *fo)
     (void)d;
     if (order_is(fo, "INCOMPLETE"))
         return ORDER_DONE;
-    return order_is(fo, "IN_PROGRESS") || order_is(fo, "OPEN") ? ORDER_CAN : ORDER_CANNOT;
+    return order_is(fo, "IN_PROGRESS") && !order_is_requested(fo, "UNSUBMITTED") ? ORDER_CAN
+                                                                                 : ORDER_CANNOT;
 }
 
 static const struct order_kind close_kind = {
@@ -276,7 +282,7 @@ static const struct order_kind close_kind = {
     .variables = plain_variables,
 };
 
-DEED_ACTION(fulfillment_order_close, close_kind.kind, plain_shape);
+DEED_ACTION(fulfillment_order_close, close_kind.kind, plain_shape, .scopes = FULFIL_SERVICE);
 
 static const struct body_member progress_body[] = {
     ORDER_WHICH,
@@ -312,4 +318,5 @@ static const struct order_kind progress_kind = {
     .variables = progress_variables,
 };
 
-DEED_ACTION(fulfillment_order_report_progress, progress_kind.kind, progress_shape);
+DEED_ACTION(fulfillment_order_report_progress, progress_kind.kind, progress_shape,
+            .scopes = FULFIL_ANY);

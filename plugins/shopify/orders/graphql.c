@@ -21,7 +21,7 @@ const sl_option graphql_params[] = {
       "of a mutation: the same again does no harm, so a lost answer is asked for again; false: a "
       "person decides then" },
     { "idempotent", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-      "the variable of @idempotent(key: $key), such as key: the delivery's own key fills it" },
+      "the variable of @idempotent(key: $key), such as key; the delivery's own key fills it" },
     { "done_when", SL_OPT_STRINGS, 0, NULL, 0, 0, NULL,
       "parts of messages of userErrors that mean: it is done already" },
     { "reference", SL_OPT_POINTER, 0, NULL, 0, 0, NULL,

@@ -231,7 +231,7 @@ static void check_request(struct deed_rig *x, const char *action, const char *fr
 
     deed_take_action(x, action, NULL);
     snprintf(state_of, sizeof(state_of),
-             ONE("{\"id\":\"" FO_ID("1") "\",\"status\":\"OPEN\",\"requestStatus\":\"%s\","
+             ONE("{\"id\":\"" FO_ID("1") "\",\"status\":\"IN_PROGRESS\",\"requestStatus\":\"%s\","
                                          "\"supportedActions\":[{\"action\":\"%s\"}]}"),
              from, can);
     snprintf(answer, sizeof(answer),
@@ -306,11 +306,12 @@ static void an_id_that_the_shop_does_not_know_is_refused_by_name(void **state)
         "the shop has no " FO_ID("1") ", or the app may not see it: is it another service's?");
     deed_expect(x, ONE(FO("1", "IN_PROGRESS", "ACCEPTED", "", "8", "", "")));
     deed_expect(x, "{\"errors\":[{\"message\":\"Invalid id: " FO_ID("1") "\",\"extensions\":{"
-                   "\"code\":\"RESOURCE_NOT_FOUND\"},\"path\":[\"fulfillmentOrderClose\"]}]}");
+                   "\"code\":\"RESOURCE_NOT_FOUND\"},\"path\":[\"fulfillmentOrderClose\"]}],"
+                   "\"data\":{\"fulfillmentOrderClose\":null}}");
     const struct fake_outcome *o = deed_run(x, "{\"fulfillment_order_id\":1}");
     CHECK_EQ(o->kind, SL_REJECTED);
     CHECK_HAS(o->why, "Invalid id: " FO_ID("1"));
-    deed_expect(x, ONE(FO("1", "OPEN", "UNSUBMITTED", "", "8", "", "")));
+    deed_expect(x, ONE(FO("1", "IN_PROGRESS", "ACCEPTED", "", "8", "", "")));
     deed_expect(x, REFUSED("fulfillmentOrderClose", "",
                            "The fulfillment order's assigned fulfillment service must be of api "
                            "type"));

@@ -88,6 +88,10 @@ def quantity(level, name):
     return sum(level.quantities[one] for one in ON_HAND) if name == "on_hand" else level.quantities[name]
 
 
+def id_of(value):
+    return value["id"] if isinstance(value, dict) else value
+
+
 def levels(shop, id):
     """Those of an item, or those at a location."""
     return sorted(shop.indexes["levels"].get(id, []), key=lambda one: one["id"])
@@ -106,16 +110,17 @@ def begun(shop, kind, search):
     """Who may be found: all, or, asked for SKUs alone, those of them. A shop has many, and is asked for a few."""
     if kind not in ("ProductVariant", "InventoryItem") or not search.alone("sku"):
         return shop.all(kind)
-    skus = shop.indexes["sorted skus"]
-    if len(skus.get("of", ())) != len(shop.indexes["sku"]):
-        skus["of"] = sorted((sku.lower(), id) for sku, id in shop.indexes["sku"].items() if sku)
+    kept, variants = shop.indexes["sorted skus"], shop.kinds["ProductVariant"]
+    if kept.get("count") != len(variants):
+        kept.update(count=len(variants), skus=sorted((one.sku.lower(), id) for id, one in variants.items() if one.sku))
+    skus = kept["skus"]
     out = {}
     for beginning in search.alone("sku"):
         beginning = beginning.lower().rstrip("*")
-        for at in range(bisect.bisect_left(skus["of"], (beginning,)), len(skus["of"])):
-            if not skus["of"][at][0].startswith(beginning):
+        for at in range(bisect.bisect_left(skus, (beginning,)), len(skus)):
+            if not skus[at][0].startswith(beginning):
                 break
-            found = shop.find(skus["of"][at][1])
+            found = shop.find(skus[at][1])
             found = found if kind == "ProductVariant" else shop.find(found.inventoryItem)
             out[found["id"]] = found
     return list(out.values())
@@ -159,11 +164,11 @@ def install(engine):
 
     @engine.field("ProductVariant", "inventoryQuantity")
     def in_all(source, args, call):
-        return sum(quantity(one, "available") for one in levels(shop, source.inventoryItem))
+        return sum(quantity(one, "available") for one in levels(shop, id_of(source["inventoryItem"])))
 
     @engine.field("InventoryItem", "variants")
     def variants(source, args, call):
-        return [shop.find(source.variant)]
+        return [source["variant"] if isinstance(source["variant"], dict) else shop.find(source["variant"])]
 
     @engine.field("InventoryItem", "locationsCount")
     def in_locations(source, args, call):

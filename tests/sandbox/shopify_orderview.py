@@ -131,6 +131,28 @@ def purchaser(order):
                          "name": company.get("name", "Company")}}
 
 
+def unlisted_product(shop, line):
+    """The product of a line that came with its order, and is not in the catalogue."""
+    number, now = line.get("product_id") or line["variant_id"], shop.stamp()
+    return {"__typename": "Product", "id": gid("Product", number), "legacyResourceId": str(number), "createdAt": now,
+            "updatedAt": now, "title": line["title"], "vendor": line["vendor"] or "", "handle": str(number)}
+
+
+def unlisted(shop, line):
+    """The variant of such a line."""
+    number, now = line["variant_id"], shop.stamp()
+    same = {"legacyResourceId": str(number), "sku": line["sku"], "createdAt": now, "updatedAt": now}
+    weight = {"value": float(line.get("grams") or 0), "unit": "GRAMS"}
+    variant = {**same, "__typename": "ProductVariant", "id": gid("ProductVariant", number), "barcode": None,
+               "title": line["variant_title"] or line["title"], "displayName": line["name"], "price": line["price"],
+               "taxable": line["taxable"], "product": unlisted_product(shop, line)}
+    variant["inventoryItem"] = {
+        **same, "__typename": "InventoryItem", "id": gid("InventoryItem", number), "variant": variant,
+        "tracked": line.get("variant_inventory_management") == "shopify", "requiresShipping": line["requires_shipping"],
+        "measurement": {"id": gid("InventoryItemMeasurement", number), "weight": weight}}
+    return variant
+
+
 def install(engine):
     shop = engine.shop
     for name, of in FIELDS.items():
@@ -169,13 +191,7 @@ def install(engine):
         number, found = source.line.get("variant_id"), variant_of(shop, source.line)
         if found is not None or not number or not source.line["product_exists"]:
             return found
-        weight = {"value": float(source.line.get("grams") or 0), "unit": "GRAMS"}  # it is not in the catalogue
-        return {"__typename": "ProductVariant", "id": gid("ProductVariant", number), "legacyResourceId": str(number),
-                "sku": source.line["sku"], "title": source.line["variant_title"] or source.line["title"],
-                "displayName": source.line["name"], "price": source.line["price"], "taxable": source.line["taxable"],
-                "inventoryItem": {"__typename": "InventoryItem", "id": gid("InventoryItem", number),
-                                  "tracked": source.line.get("variant_inventory_management") == "shopify",
-                                  "measurement": {"id": gid("InventoryItemMeasurement", number), "weight": weight}}}
+        return unlisted(shop, source.line)
 
     @line("fulfillmentService")
     def service(source, args, call):
@@ -199,11 +215,7 @@ def install(engine):
         number, variant = source.line.get("product_id"), variant_of(shop, source.line)
         if variant is not None:
             return shop.find(variant.product)
-        if not number or not source.line["product_exists"]:
-            return None
-        return {"__typename": "Product", "id": gid("Product", number), "legacyResourceId": str(number),
-                "title": source.line["title"], "vendor": source.line["vendor"] or "", "handle": str(number),
-                "createdAt": shop.stamp(), "updatedAt": shop.stamp()}
+        return unlisted_product(shop, source.line) if number and source.line["product_exists"] else None
 
     payment("amountSet")(lambda source, args, call: bag_of(shop.find(source.order).document, source.amount))
     payment("order")(lambda source, args, call: shop.find(source.order))

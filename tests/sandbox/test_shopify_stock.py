@@ -191,6 +191,13 @@ def test_variants_are_found_by_several_skus_at_once(desk):
     assert desk.ask(text, q="sku:none")["nodes"] == []
 
 
+def test_a_sku_may_be_that_of_two_variants_and_a_shop_may_have_none():
+    desk = Desk()
+    assert desk.ask("VariantsBySku", query="sku:GEAR")["nodes"] == []
+    two = [add_variant(desk.shop, "GEAR")["id"] for _ in range(2)]
+    assert [one["id"] for one in desk.ask("VariantsBySku", query="sku:gear")["nodes"]] == two
+
+
 def test_the_merchant_counts_as_well_and_the_ledger_says_who():
     with Process("shopify_admin") as process:
         process.call("POST", "variants", [{"sku": "GEAR", "stock": {MAIN_LOCATION: 5}}])

@@ -24,6 +24,8 @@ static void done_outcome(void *ctx, size_t index, const sl_outcome *o)
     extras_link(&b->extras, it->d, o->links, o->n_links);
     extras_emit(&b->extras, it->d, o->emits, o->n_emits,
                 SL_HAS(sl_outcome, o, found) && o->found == SL_FOUND_BY_RECONCILIATION);
+    if (SL_HAS(sl_outcome, o, facts))
+        extras_facts(&b->extras, it->d, o->facts);
     if (o->kind == SL_THROTTLED) /* at once: others of the lane must not leave meanwhile */
         pace_refused(b->lane, b->cost / (uint32_t)b->n, o->after_ms);
 }

@@ -2,6 +2,7 @@
  * fact.c - one small fact that outlives the process: an acknowledgement, how a replay stands.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/state.h"
@@ -37,4 +38,15 @@ void flow_fact(struct flow *f, const struct flow_fact *what,
     struct commit *c = commit_new(f, on_written, fact);
     rec_state_encode(&commit_record(c, REC_STATE)->payload, &rec);
     commit_go(c);
+}
+
+void flow_fact_space(struct buf *to, sl_str endpoint, sl_str space)
+{
+    bool aged = str_starts(space, STR(STORE_AGED));
+    size_t skip = aged ? strlen(STORE_AGED) : 0;
+
+    buf_cstr(to, aged ? STORE_AGED : "kept/");
+    buf_str(to, endpoint);
+    buf_char(to, '/');
+    buf_str(to, (sl_str){ space.ptr + skip, space.len - skip });
 }

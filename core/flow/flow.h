@@ -198,6 +198,8 @@ struct flow_fact {
     sl_str space, key, value; /* value: JSON; empty: there is none any more */
     sl_str who, why;
 };
+/** Where the facts of an endpoint's own space stand (sl_facts). */
+void flow_fact_space(struct buf *to, sl_str endpoint, sl_str space);
 void flow_fact(struct flow *f, const struct flow_fact *what,
                void (*cb)(struct flow *f, void *ctx, int status), void *ctx);
 

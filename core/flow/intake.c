@@ -8,8 +8,6 @@
  * encoded when it is there, the body's pieces behind it as they come, the log writes that buffer,
  * and the router's event takes it over. No memory for any of it is an answer, never an end.
  */
-#define HASH_NONFATAL_OOM 1 /* an entry that finds no memory is not added: see ring_of() */
-
 #include "flow/intake.h"
 
 #include <stdlib.h>
@@ -17,6 +15,7 @@
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/digest.h"
+#include "flow/key_ring.h"
 #include "flow/progress.h"
 #include "flow/state.h"
 #include "flow/unpack.h"
@@ -28,31 +27,15 @@
 /* Bodies that are not whole yet, all together: the large ones give way first. */
 #define ARRIVING_BYTES       (32u << 20)
 #define ARRIVING_LARGE_BYTES (24u << 20)
-#define SPARE_MACS           16 /* kept for each secret */
-
-/** A keyed HMAC per secret, made once; and more of it, for bodies that come in pieces. */
-struct key_ring {
-    UT_hash_handle hh; /* flow.rings, by secret; not once it is stale */
-    struct hmac *hmac;
-    struct hmac *spare[SPARE_MACS];
-    size_t n_spare;
-    size_t n_out; /* of bodies that are under way */
-    bool stale;   /* of before a reload: the last of those frees it */
-    size_t len;
-    char secret[];
-};
-
-struct mac { /* one under way */
-    struct key_ring *ring;
-    struct hmac *hmac; /* NULL: none */
-};
+#define SERVED_MOST          64 /* questions that adapters answer, at once */
 
 struct arrival {
     struct flow *flow;
     struct http_request *req; /* NULL once the peer is gone */
     struct lane *lane;
     struct adapter *adapter; /* share: the verdict may hold views into its settings */
-    bool asks;               /* no event: a question about one, see progress.h */
+    bool asks;               /* no event: a question about one, see progress.h ... */
+    bool serves;             /* ... or one that its adapter answers */
     bool committing;         /* or its question is under way */
     bool in_pieces;          /* the body: `macs` have what came of it */
     uint64_t arriving;       /* counted in flow.arriving_bytes */
@@ -63,80 +46,8 @@ struct arrival {
     struct store_key key;
     struct unpacked *unpacked; /* own: several events of one request, in place of `record` */
     sl_verdict verdict;
-    struct mac macs[SL_VERIFY_MAX_SECRETS];
+    struct key_mac macs[SL_VERIFY_MAX_SECRETS];
 };
-
-/* ---- keys ---- */
-
-static void ring_free(struct key_ring *k)
-{
-    for (size_t i = 0; i < k->n_spare; i++)
-        hmac_destroy(k->spare[i]);
-    hmac_destroy(k->hmac);
-    explicit_bzero(k->secret, k->len);
-    free(k);
-}
-
-void intake_forget_keys(struct flow *f)
-{
-    struct key_ring *k, *tmp;
-
-    HASH_ITER (hh, f->rings, k, tmp) {
-        HASH_DEL(f->rings, k);
-        k->stale = true;
-        if (!k->n_out)
-            ring_free(k);
-    }
-}
-
-/* NULL: no memory. */
-static struct key_ring *ring_of(struct flow *f, sl_str secret)
-{
-    struct key_ring *k;
-
-    HASH_FIND(hh, f->rings, secret.ptr, secret.len, k);
-    if (k)
-        return k;
-    k = calloc(1, sizeof(*k) + secret.len);
-    if (!k)
-        return NULL;
-    k->hmac = hmac_create(secret.ptr, secret.len);
-    k->len = secret.len;
-    memcpy(k->secret, secret.ptr, secret.len);
-    if (k->hmac)
-        HASH_ADD_KEYPTR(hh, f->rings, k->secret, k->len, k);
-    if (!k->hmac || !k->hh.tbl) { /* not in the hash: no memory for its place there */
-        ring_free(k);
-        return NULL;
-    }
-    return k;
-}
-
-static int mac_begin(struct mac *m, struct key_ring *ring)
-{
-    if (!ring)
-        return UV_ENOMEM;
-    m->ring = ring;
-    m->hmac = ring->n_spare ? ring->spare[--ring->n_spare] : hmac_fork(ring->hmac);
-    ring->n_out += m->hmac != NULL;
-    return m->hmac ? hmac_begin(m->hmac) : UV_ENOMEM;
-}
-
-static void mac_give_back(struct mac *m)
-{
-    struct key_ring *k = m->ring;
-
-    if (!m->hmac)
-        return;
-    k->n_out--;
-    if (k->n_spare < SPARE_MACS)
-        k->spare[k->n_spare++] = m->hmac;
-    else
-        hmac_destroy(m->hmac);
-    m->hmac = NULL;
-    if (k->stale && !k->n_out)
-        ring_free(k);
-}
 
 /* ---- an arrival's end ---- */
 
@@ -152,7 +63,7 @@ static void arrival_free(struct arrival *a)
         return;
     arriving(a, 0);
     for (size_t i = 0; a->in_pieces && i < SL_VERIFY_MAX_SECRETS; i++)
-        mac_give_back(&a->macs[i]);
+        key_mac_give_back(&a->macs[i]);
     adapter_unref(a->adapter);
     unpacked_free(a->unpacked);
     buf_finish(&a->record.payload);
@@ -384,6 +295,90 @@ static void ask_progress(struct arrival *a, struct http_request *r)
         reply_progress(r, 503, STR("{\"error\":\"not now, try again\"}"));
 }
 
+/* ---- a question that the adapter answers ---- */
+
+static bool is_served(const struct lane *l, const sl_head *head)
+{
+    return l->adapter->plugin->serve &&
+           (str_eq(head->method, STR("GET")) || str_eq(head->method, STR("HEAD")));
+}
+
+static void reply_served(struct http_request *r, const sl_served *s)
+{
+    static const sl_header headers[] = { { { "Cache-Control", 13 }, { "no-store", 8 } },
+                                         { { "Retry-After", 11 }, { "5", 1 } } };
+    int status = s->status >= 200 && s->status <= 599 ? (int)s->status : 500;
+
+    http_reply(r, &(struct http_reply){ .status = status,
+                                        .content_type = s->content_type ? s->content_type
+                                                                        : "application/json",
+                                        .body = s->body,
+                                        .headers = headers,
+                                        .n_headers = status == 503 ? 2 : 1 });
+}
+
+/* No webhook is lost by it, so nobody is told. */
+static void serve_later(struct arrival *a, struct http_request *r)
+{
+    arrival_free(a);
+    reply_served(r, &(sl_served){ .status = 503, .body = STR("{\"error\":\"not now\"}") });
+}
+
+static void serve_ends(struct flow *f)
+{
+    f->serving--;
+    f->appends--;
+    flow_check_idle(f);
+}
+
+static void on_served(void *ctx, const sl_served *s)
+{
+    struct arrival *a = ctx;
+    struct http_request *r = a->req;
+    struct flow *f = a->flow;
+
+    arrival_free(a);
+    if (r)
+        reply_served(r, s);
+    serve_ends(f);
+}
+
+/* The question is whole. */
+static void ask_adapter(struct arrival *a, struct http_request *r)
+{
+    struct flow *f = a->flow;
+    struct adapter *adapter = adapter_ref(a->adapter);
+    sl_head head = { .size = sizeof(head), .method = http_method(r), .query = http_query(r) };
+    sl_fail fail = { .size = sizeof(fail) };
+    sl_str endpoint;
+    sl_status status;
+    uint64_t began = clock_mono_us();
+
+    split_path(http_path(r), &endpoint, &head.rest);
+    head.headers = http_headers(r, &head.n_headers);
+    a->committing = true;
+    f->appends++; /* what the flow's end waits for */
+    f->serving++;
+    status = adapter->plugin->serve(adapter->self, &head, on_served, a, &fail); /* a may be gone */
+    adapter_measure(adapter, began, "serve");
+    adapter_unref(adapter);
+    if (status == SL_OK)
+        return;
+    if (status == SL_E_NO_MEMORY)
+        serve_later(a, r);
+    else
+        not_taken(f, a, r, status, &fail);
+    serve_ends(f);
+}
+
+static void begin_question(struct arrival *a, struct http_request *r, bool serves)
+{
+    a->asks = true;
+    a->serves = serves;
+    http_limit_body(r, 0);
+    http_set_data(r, a);
+}
+
 static void on_head(void *ctx, struct http_request *r)
 {
     struct flow *f = ctx;
@@ -409,10 +404,8 @@ static void on_head(void *ctx, struct http_request *r)
         return;
     }
     *a = (struct arrival){ .flow = f, .req = r, .lane = l, .adapter = adapter_ref(l->adapter) };
-    if (is_question(l, &head)) {
-        a->asks = true;
-        http_limit_body(r, 0);
-        http_set_data(r, a);
+    if (is_question(l, &head) || is_served(l, &head)) {
+        begin_question(a, r, !is_question(l, &head));
         return;
     }
     head.headers = http_headers(r, &head.n_headers);
@@ -450,7 +443,7 @@ static int begin_pieces(struct arrival *a)
 
     a->in_pieces = true;
     for (size_t i = 0; i < n_secrets(a) && err == 0; i++)
-        err = mac_begin(&a->macs[i], ring_of(a->flow, a->verdict.secrets[i]));
+        err = key_mac_begin(&a->macs[i], key_ring_of(a->flow, a->verdict.secrets[i]));
     return err;
 }
 
@@ -496,11 +489,12 @@ static int mac_end(struct arrival *a, size_t i, uint8_t out[DIGEST_SHA256])
         hmac_end(a->macs[i].hmac, out);
         return 0;
     }
-    ring = ring_of(a->flow, a->verdict.secrets[i]);
-    if (!ring || hmac_begin(ring->hmac) < 0)
+    ring = key_ring_of(a->flow, a->verdict.secrets[i]);
+    if (!ring || hmac_begin(key_ring_hmac(ring)) < 0)
         return UV_ENOMEM;
-    hmac_update(ring->hmac, payload->data + a->draft.body_at, payload->len - a->draft.body_at);
-    hmac_end(ring->hmac, out);
+    hmac_update(key_ring_hmac(ring), payload->data + a->draft.body_at,
+                payload->len - a->draft.body_at);
+    hmac_end(key_ring_hmac(ring), out);
     return 0;
 }
 
@@ -643,7 +637,12 @@ static void on_end(void *ctx, struct http_request *r)
     int fits, err;
 
     if (a->asks) {
-        ask_progress(a, r);
+        if (!a->serves)
+            ask_progress(a, r);
+        else if (f->serving < SERVED_MOST)
+            ask_adapter(a, r);
+        else
+            serve_later(a, r);
         return;
     }
     fits = signature_fits(a);

@@ -18,6 +18,12 @@
 
 #define STORE_AGAIN_MS 1000
 
+/* of what one outcome has its endpoint remember */
+#define FACTS_MAX      1000
+#define FACT_SPACE_MAX 128
+#define FACT_KEY_MAX   1024
+#define FACT_VALUE_MAX 4096
+
 /* ---- what an outcome brings beside its move ---- */
 
 static sl_str own(sl_str s)
@@ -68,6 +74,58 @@ void extras_emit(struct extras *x, const struct delivery *d, const sl_emit *emit
         };
 }
 
+static bool is_space(sl_str s)
+{
+    bool good = s.len > 0 && s.len <= FACT_SPACE_MAX;
+
+    for (size_t i = 0; good && i < s.len; i++)
+        good = (s.ptr[i] >= 'a' && s.ptr[i] <= 'z') || (s.ptr[i] >= '0' && s.ptr[i] <= '9') ||
+               strchr("_/-", s.ptr[i]);
+    return good;
+}
+
+/* Without a NUL: it is a text in the index. */
+static bool is_text(sl_str s)
+{
+    size_t n = 1;
+
+    for (; s.len && s.ptr[0] && n; s.ptr += n, s.len -= n)
+        n = str_utf8(s);
+    return !s.len;
+}
+
+static bool facts_are_sane(const sl_facts *f)
+{
+    bool sane = is_space(f->space) && f->n_facts <= FACTS_MAX;
+
+    for (size_t i = 0; sane && i < f->n_facts; i++) {
+        sl_str k = f->facts[i].key, v = f->facts[i].value;
+        sane = k.len > 0 && k.len <= FACT_KEY_MAX && v.len <= FACT_VALUE_MAX && is_text(k) &&
+               is_text(v);
+    }
+    return sane;
+}
+
+void extras_facts(struct extras *x, const struct delivery *d, const sl_facts *facts)
+{
+    struct buf space = { 0 };
+
+    if (!facts || !facts->n_facts)
+        return;
+    if (!facts_are_sane(facts)) {
+        log_error(&d->lane->log, "its adapter tells facts that cannot be kept: space=" STR_FMT,
+                  STR_ARG(facts->space));
+        return;
+    }
+    flow_fact_space(&space, str_of(d->lane->name), facts->space);
+    x->facts = mem_grow(x->facts, (x->n_facts + facts->n_facts) * sizeof(*x->facts));
+    for (size_t i = 0; i < facts->n_facts; i++)
+        x->facts[x->n_facts++] = (struct rec_state_item){ .space = own(buf_view(&space)),
+                                                          .key = own(facts->facts[i].key),
+                                                          .value = own(facts->facts[i].value) };
+    buf_finish(&space);
+}
+
 void extras_free(struct extras *x)
 {
     for (size_t i = 0; i < x->n_links; i++) {
@@ -82,6 +140,12 @@ void extras_free(struct extras *x)
         disown(&x->emits[i].subject);
         disown(&x->emits[i].body);
     }
+    for (size_t i = 0; i < x->n_facts; i++) {
+        disown(&x->facts[i].space);
+        disown(&x->facts[i].key);
+        disown(&x->facts[i].value);
+    }
+    free(x->facts);
     free(x->links);
     free(x->emits);
     *x = (struct extras){ 0 };
@@ -413,6 +477,12 @@ static void settle_commit(struct settle *s)
     rec_moves_encode(&commit_record(c, REC_OUTCOME)->payload, &rec);
     for (size_t i = 0; i < s->extras.n_emits; i++)
         rec_receipt_encode(&commit_record(c, REC_RECEIPT)->payload, &s->extras.emits[i]);
+    if (s->extras.n_facts)
+        rec_state_encode(&commit_record(c, REC_STATE)->payload,
+                         &(struct rec_state){ .at_ms = rec.at_ms,
+                                              .who = rec.who,
+                                              .items = s->extras.facts,
+                                              .n_items = s->extras.n_facts });
     begin_deadlines(s, c);
     commit_go(c);
 }

@@ -161,12 +161,14 @@ struct batch_item {
     uint32_t kind;        /* SL_* of the outcome, for the counters */
 };
 
-/** What an outcome brings beside its move: events to emit, links to write. Owned copies. */
+/** What an outcome brings beside its move: events to emit, links to write, facts. Owned copies. */
 struct extras {
     struct rec_receipt *emits; /* strings owned */
     size_t n_emits;
     struct rec_link *links; /* strings owned */
     size_t n_links;
+    struct rec_state_item *facts; /* strings owned */
+    size_t n_facts;
 };
 
 struct batch {
@@ -310,6 +312,7 @@ struct flow {
     struct flow_stats stats;
     struct key_ring *rings;  /* intake.c: keyed HMACs by secret */
     unsigned progress_asked; /* progress.c: questions under way */
+    size_t serving;          /* questions that adapters answer */
     int64_t refused_noticed_ms, malformed_noticed_ms;
     uint64_t arriving_bytes; /* memory of webhooks whose body is not whole yet */
     bool draining;
@@ -518,6 +521,8 @@ void fetch_batch(struct batch *b);
 void fetch_over(struct delivery *d); /* its body no longer counts as read ahead */
 
 /* settle.c: from an adapter's answer to durable moves */
+/** What its endpoint is to remember; a mistake of the adapter is logged and not kept. */
+void extras_facts(struct extras *x, const struct delivery *d, const sl_facts *facts);
 void extras_link(struct extras *x, const struct delivery *d, const sl_link *links, size_t n);
 /** `reconciled`: a sweep found them, so they are described like webhooks. */
 void extras_emit(struct extras *x, const struct delivery *d, const sl_emit *emits, size_t n,

@@ -331,6 +331,7 @@ static int open_plugin(struct instance *in, struct fail *fail)
         .keep = instance_keep,
         .kept = instance_kept,
         .poll_soon = service_poll_soon,
+        .recall = instance_recall,
     };
     if (p->open(&in->table, &in->adapter.self, &why) < 0) {
         why.text[sizeof(why.text) - 1] = 0;

@@ -81,3 +81,7 @@ void instance_flush(struct instance *in);
 sl_status instance_linked(void *ctx, const sl_ref *refs, size_t n, sl_linked_cb cb, void *cb_ctx);
 sl_status instance_keep(void *ctx, sl_str name, sl_str value, sl_durable_cb cb, void *cb_ctx);
 sl_status instance_kept(void *ctx, sl_str name, sl_kept_cb cb, void *cb_ctx);
+
+/* recall.c */
+sl_status instance_recall(void *ctx, sl_str space, sl_str prefix, sl_str after, sl_recall_cb cb,
+                          void *cb_ctx);

@@ -216,6 +216,9 @@ const char *const index_sql[IX__COUNT] = {
         " WHERE routed = 1 AND duplicate_of = 0"
         " AND id IN (" INDEX_EVENTS_ABOUT ") ORDER BY id DESC LIMIT ?2",
     [IX_STATE_LIST] = "SELECT key, value, at_ms, who, why FROM state WHERE space = ? ORDER BY key",
+    [IX_STATE_PAGE] =
+        "SELECT key, value, at_ms, who, why FROM state"
+        " WHERE space = ?1 AND key > ?2 AND key >= ?3 AND key < ?4 ORDER BY key LIMIT ?5",
     [IX_SIBLINGS] = "SELECT " DELIVERY_COLUMNS
                     " FROM deliveries WHERE num BETWEEN ?1 AND ?2 ORDER BY num",
     [IX_DEAD] = "SELECT " DELIVERY_COLUMNS

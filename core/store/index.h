@@ -133,8 +133,9 @@ struct query {
     uint8_t priority;
     bool waiting;
     sl_str endpoint;
-    sl_str space;    /* of states; CAME: the subject */
-    uint64_t *asked; /* DEADLINES */
+    sl_str space;        /* of states; CAME: the subject */
+    sl_str from, prefix; /* STATE, with a limit: keys beyond, and what they begin with */
+    uint64_t *asked;     /* DEADLINES */
     size_t n_asked;
     sl_str *about; /* ENDS: subjects; `id` is the cause */
     size_t n_about;

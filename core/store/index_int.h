@@ -74,6 +74,7 @@ enum index_stmt {
     IX_BATCH_GET,
     IX_BATCH_OPEN,
     IX_STATE_LIST,
+    IX_STATE_PAGE,
     IX_DUE_HELD,
     IX_DUE_DEADLINES,
     IX_HELD_ABOUT,
@@ -115,6 +116,7 @@ enum index_retain_stmt {
     RETAIN_LINK_GO,
     RETAIN_EDITS,
     RETAIN_ISSUES,
+    RETAIN_FACTS,
     RETAIN_ISSUE_STATES,
     RETAIN__COUNT
 };

@@ -337,12 +337,29 @@ static int answer_batch(struct index *ix, struct query *q)
 
 /* ---- state ---- */
 
+/* No UTF-8 text that begins with the prefix stands behind it and a byte of 255. */
+static void bind_page(struct query *q, sqlite3_stmt *st)
+{
+    struct buf end = { 0 };
+
+    buf_str(&end, q->prefix);
+    buf_char(&end, '\xff');
+    sql_bind_text(st, 2, q->from);
+    sql_bind_text(st, 3, q->prefix);
+    sql_bind_text(st, 4, arena_str(&q->arena, buf_view(&end)));
+    sql_bind_u64(st, 5, q->limit);
+    q->arena.failed |= end.failed;
+    buf_finish(&end);
+}
+
 static int answer_state(struct index *ix, struct query *q)
 {
-    sqlite3_stmt *st = ix->st[IX_STATE_LIST];
+    sqlite3_stmt *st = ix->st[q->limit ? IX_STATE_PAGE : IX_STATE_LIST];
     int r;
 
     sql_bind_text(st, 1, q->space);
+    if (q->limit)
+        bind_page(q, st);
     while ((r = sql_row(st)) > 0) {
         if ((r = index_grow((void **)&q->states, q->n, sizeof(*q->states))) < 0)
             break;

@@ -68,6 +68,9 @@ static const char *const retain_sql[RETAIN__COUNT] = {
         " WHERE num BETWEEN ? AND ? ORDER BY num LIMIT ?",
     [RETAIN_LINK_GO] = "DELETE FROM links WHERE hash = ?",
     [RETAIN_EDITS] = DELETE_SOME("edits", "num, seq", "num"),
+    [RETAIN_FACTS] =
+        "DELETE FROM state WHERE (space, key) IN (SELECT space, key FROM state"
+        " WHERE space >= 'aged/' AND space < 'aged0' AND at_ms < ? LIMIT ?)",
     [RETAIN_ISSUES] = "DELETE FROM issues WHERE id IN (" OLD_ISSUES("id") ")",
     [RETAIN_ISSUE_STATES] =
         "DELETE FROM state WHERE space = 'issue'"
@@ -610,13 +613,16 @@ static int look_at_links(struct slice *s, struct index_round *at)
     return r < 0 ? r : n == most;
 }
 
-/* At the end of a round: issues that were resolved long ago, and what was said of them. */
+/* At the end of a round: issues that were resolved long ago, what was said of them, and facts that
+ * nobody has told for as long. */
 static int delete_issues(struct slice *s)
 {
-    static const enum index_retain_stmt what[] = { RETAIN_ISSUE_STATES, RETAIN_ISSUES };
+    static const enum index_retain_stmt what[] = { RETAIN_ISSUE_STATES, RETAIN_ISSUES,
+                                                   RETAIN_FACTS };
     int r = 0;
 
-    for (size_t i = 0; r == 0 && s->ix->now.kept_from > 1 && i < 2; i++) {
+    for (size_t i = 0; r == 0 && s->ix->now.kept_from > 1 && i < sizeof(what) / sizeof(*what);
+         i++) {
         sqlite3_stmt *st = s->ix->retain[what[i]];
         sqlite3_bind_int64(st, 1, s->before_ms);
         sql_bind_u64(st, 2, SLICE_ROWS);

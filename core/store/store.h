@@ -236,6 +236,15 @@ int store_state_list(struct store *s, sl_str space,
                      void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
                      void *ctx);
 
+/** Of one space, by key, at most `limit` (not 0): those whose key begins with `prefix`, beyond
+ *  `after`. */
+int store_state_page(struct store *s, sl_str space, sl_str prefix, sl_str after, uint32_t limit,
+                     void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
+                     void *ctx);
+
+/** Spaces of facts that go `store.keep` after they were written last begin with this. */
+#define STORE_AGED "aged/"
+
 /* ---- what waits: see flow/due.h ---- */
 
 /** When the clock of a held delivery, or of a deadline, says that there is something to do. */

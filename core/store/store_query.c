@@ -150,6 +150,22 @@ int store_state_list(struct store *s, sl_str space,
     return store_query_submit(s, q);
 }
 
+int store_state_page(struct store *s, sl_str space, sl_str prefix, sl_str after, uint32_t limit,
+                     void (*cb)(void *ctx, int status, const struct store_state *states, size_t n),
+                     void *ctx)
+{
+    struct query *q = store_query_create(QUERY_STATE, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->space = arena_str(&q->arena, space);
+    q->prefix = arena_str(&q->arena, prefix);
+    q->from = arena_str(&q->arena, after);
+    q->limit = limit;
+    q->cb.states = cb;
+    return store_query_submit(s, q);
+}
+
 int store_siblings(struct store *s, uint64_t event,
                    void (*cb)(void *ctx, int status, const struct store_delivery *d, size_t n),
                    void *ctx)

@@ -204,6 +204,16 @@ typedef struct sl_ack {
     const char *body;         /* NULL: empty */
 } sl_ack;
 
+/** The answer to a question; borrowed for the call. @since 0.4 */
+typedef struct sl_served {
+    uint32_t size;
+    uint32_t status;          /* 200 to 599; 503 is told with a Retry-After */
+    const char *content_type; /* NULL: application/json */
+    sl_str body;
+} sl_served;
+
+typedef void (*sl_serve_cb)(void *ctx, const sl_served *answer);
+
 /** What unpack() makes of one request. Valid for its call. @since 0.3 */
 typedef struct sl_unpack_out {
     uint32_t size;
@@ -320,6 +330,24 @@ typedef struct sl_emit {
     sl_str body;  /* JSON; found by reconciliation: in the form of the webhook that did not come */
 } sl_emit;
 
+/** Something that an endpoint remembers. Stands in arrays, and so has no size. @since 0.4 */
+typedef struct sl_fact {
+    sl_str key;   /* not empty, at most 1,024 bytes of UTF-8 */
+    sl_str value; /* at most 4,096 bytes of UTF-8; empty: it is forgotten */
+} sl_fact;
+
+/** What an outcome has its endpoint remember, durable with the outcome: for recall(). The newest
+ *  value of a key holds; those of one route and subject are told in the order of their events.
+ *  @since 0.4 */
+typedef struct sl_facts {
+    uint32_t size;
+    uint32_t _reserved;
+    sl_str space; /* of keys of one kind: [a-z0-9_/-], at most 128 bytes. Those of one that begins
+                     with "aged/" are forgotten `store.keep` after they were told last */
+    const sl_fact *facts;
+    size_t n_facts; /* at most 1,000 */
+} sl_facts;
+
 /* How the emitted events of an outcome came to be known. */
 #define SL_FOUND_LIVE 0 /* as they happened; a poll for what is new is live as well */
 /** By a sweep, a back-fill, an audit: they should have come before. They are described like
@@ -359,6 +387,7 @@ typedef struct sl_outcome {
      *  @since 0.3 */
     uint32_t narrow;
     uint32_t _reserved2;
+    const sl_facts *facts; /* of any kind of outcome; NULL: none @since 0.4 */
 } sl_outcome;
 
 typedef void (*sl_durable_cb)(void *ctx, sl_status status);
@@ -606,6 +635,12 @@ typedef void (*sl_linked_cb)(void *ctx, sl_status status, const sl_str *subjects
 /** The answer of kept(): the value, empty if there is none. Borrowed for the call. @since 0.4 */
 typedef void (*sl_kept_cb)(void *ctx, sl_status status, sl_str value);
 
+#define SL_RECALL_MAX 1000 /* facts of one answer */
+
+/** The answer of recall(), by rising key. `n` below SL_RECALL_MAX: there are no more behind them.
+ *  On an error there are none. Views borrowed for the call. @since 0.4 */
+typedef void (*sl_recall_cb)(void *ctx, sl_status status, const sl_fact *facts, size_t n);
+
 #define SL_BUDGET_REQUESTS 1 /* calls in a window: X-RateLimit-*, RateLimit */
 #define SL_BUDGET_LEAKY    2 /* slots that leak: X-Shopify-Shop-Api-Call-Limit */
 #define SL_BUDGET_POINTS   3 /* points that are restored: GraphQL's throttleStatus */
@@ -693,9 +728,17 @@ typedef struct sl_host {
      *  (there is no store: a check). No listing shows it, but it stands in the store and its
      *  backups as it was given: encrypt what is secret. @since 0.4 */
     sl_status (*keep)(void *ctx, sl_str name, sl_str value, sl_durable_cb cb, void *cb_ctx);
-    /** What was kept under this name last, by whatever instance of this endpoint; what is durable is
-     *  found. Errors and callback as of keep(). @since 0.4 */
+    /** What was kept under this name last, by whatever instance of this endpoint; what is durable
+     * is found. Errors and callback as of keep(). @since 0.4 */
     sl_status (*kept)(void *ctx, sl_str name, sl_kept_cb cb, void *cb_ctx);
+
+    /** What outcomes of this endpoint have told to remember (sl_outcome.facts): the keys of a space
+     *  that begin with `prefix` (may be empty), beyond `after` (empty: from the first). The
+     *  callback runs exactly once unless an error is returned here: SL_E_INVALID, SL_E_NO_MEMORY,
+     *  SL_E_CANCELLED (closing, or still in open()). A fact is found once its outcome is durable.
+     *  @since 0.4 */
+    sl_status (*recall)(void *ctx, sl_str space, sl_str prefix, sl_str after, sl_recall_cb cb,
+                        void *cb_ctx);
 } sl_host;
 
 /* ---- asking whether it would work ---------------------------------------------------------- */
@@ -929,6 +972,16 @@ typedef struct sl_plugin {
      *  borrowed for the call; `cb` runs exactly once, perhaps at once. Reads only. NULL: such
      *  events wait for a link. @since 0.4 */
     void (*resolve)(void *self, const sl_ref *refs, size_t n, sl_resolve_cb cb, void *cb_ctx);
+
+    /* As a source that is asked. */
+    /** A question by GET or HEAD at /in/{endpoint}[/rest], not stored and no event: unsigned, so
+     *  something in its path or headers must show that it may be asked. `head` is borrowed for the
+     *  call. SL_OK: `cb` runs exactly once, perhaps at once, not after close(); within a second,
+     *  say, since 64 are answered at a time, of all endpoints. SL_E_NOT_FOUND (404),
+     *  SL_E_INVALID (400, `fail` says why), SL_E_UNSUPPORTED (405), SL_E_NO_MEMORY (503): it does
+     *  not run. Nothing is sent anywhere for it. NULL: no questions are taken. @since 0.4 */
+    sl_status (*serve)(void *self, const sl_head *head, sl_serve_cb cb, void *cb_ctx,
+                       sl_fail *fail);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -89,6 +89,7 @@ CHECK_VALUE(SL_PRIORITY_CRITICAL, 0);
 CHECK_VALUE(SL_PRIORITY_HIGH, 1);
 CHECK_VALUE(SL_PRIORITY_LOW, 3);
 CHECK_VALUE(SL_PRIORITY_NORMAL, 2);
+CHECK_VALUE(SL_RECALL_MAX, 1000);
 CHECK_VALUE(SL_REJECTED, 4);
 CHECK_VALUE(SL_RESOLVE_AGAIN, 2);
 CHECK_VALUE(SL_RESOLVE_DONE, 1);
@@ -182,6 +183,12 @@ CHECK_OFFSET(sl_ack, status, 4);
 CHECK_OFFSET(sl_ack, content_type, 8);
 CHECK_OFFSET(sl_ack, body, 16);
 
+CHECK_SIZE(sl_served, 32);
+CHECK_OFFSET(sl_served, size, 0);
+CHECK_OFFSET(sl_served, status, 4);
+CHECK_OFFSET(sl_served, content_type, 8);
+CHECK_OFFSET(sl_served, body, 16);
+
 CHECK_SIZE(sl_unpack_out, 40);
 CHECK_OFFSET(sl_unpack_out, size, 0);
 CHECK_OFFSET(sl_unpack_out, _reserved, 4);
@@ -238,7 +245,18 @@ CHECK_SIZE(sl_emit, 32);
 CHECK_OFFSET(sl_emit, topic, 0);
 CHECK_OFFSET(sl_emit, body, 16);
 
-CHECK_SIZE(sl_outcome, 152);
+CHECK_SIZE(sl_fact, 32);
+CHECK_OFFSET(sl_fact, key, 0);
+CHECK_OFFSET(sl_fact, value, 16);
+
+CHECK_SIZE(sl_facts, 40);
+CHECK_OFFSET(sl_facts, size, 0);
+CHECK_OFFSET(sl_facts, _reserved, 4);
+CHECK_OFFSET(sl_facts, space, 8);
+CHECK_OFFSET(sl_facts, facts, 24);
+CHECK_OFFSET(sl_facts, n_facts, 32);
+
+CHECK_SIZE(sl_outcome, 160);
 CHECK_OFFSET(sl_outcome, size, 0);
 CHECK_OFFSET(sl_outcome, kind, 4);
 CHECK_OFFSET(sl_outcome, after_ms, 8);
@@ -257,6 +275,7 @@ CHECK_OFFSET(sl_outcome, choices, 112);
 CHECK_OFFSET(sl_outcome, evidence, 128);
 CHECK_OFFSET(sl_outcome, narrow, 144);
 CHECK_OFFSET(sl_outcome, _reserved2, 148);
+CHECK_OFFSET(sl_outcome, facts, 152);
 
 CHECK_SIZE(sl_done, 56);
 CHECK_OFFSET(sl_done, size, 0);
@@ -377,7 +396,7 @@ CHECK_OFFSET(sl_budget, has_taken, 40);
 CHECK_OFFSET(sl_budget, _reserved, 44);
 CHECK_OFFSET(sl_budget, taken, 48);
 
-CHECK_SIZE(sl_host, 152);
+CHECK_SIZE(sl_host, 160);
 CHECK_OFFSET(sl_host, size, 0);
 CHECK_OFFSET(sl_host, abi_minor, 4);
 CHECK_OFFSET(sl_host, ctx, 8);
@@ -397,6 +416,7 @@ CHECK_OFFSET(sl_host, linked, 120);
 CHECK_OFFSET(sl_host, poll_soon, 128);
 CHECK_OFFSET(sl_host, keep, 136);
 CHECK_OFFSET(sl_host, kept, 144);
+CHECK_OFFSET(sl_host, recall, 152);
 
 CHECK_SIZE(sl_probe_out, 32);
 CHECK_OFFSET(sl_probe_out, size, 0);
@@ -432,7 +452,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 304);
+CHECK_SIZE(sl_plugin, 312);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -472,6 +492,7 @@ CHECK_OFFSET(sl_plugin, comparing, 272);
 CHECK_OFFSET(sl_plugin, body_schema, 280);
 CHECK_OFFSET(sl_plugin, owns, 288);
 CHECK_OFFSET(sl_plugin, resolve, 296);
+CHECK_OFFSET(sl_plugin, serve, 304);
 /* to here */
 /* clang-format on */
 #endif

@@ -66,6 +66,8 @@ static void on_outcome(void *ctx, size_t index, const sl_outcome *o)
     fake_host_check_no_secret(d->host, o->choices, "an outcome's choices");
     fake_host_check_no_secret(d->host, o->evidence, "an outcome's evidence");
     keep_links(to, o->links, o->n_links, o->emits, o->n_emits);
+    if (o->facts)
+        fake_host_tell_facts(d->host, o->facts);
 }
 
 static void on_checkpoint(void *ctx, sl_str token, uint32_t done, sl_durable_cb cb, void *cb_ctx)

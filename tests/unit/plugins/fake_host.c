@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fake_facts.h"
 #include "fake_host_parts.h"
 #include "fake_keep.h"
 #include "fake_links.h"
@@ -19,7 +20,7 @@
 #define MAX_TURNS   100000 /* of one run(): a plugin that polls for ever fails instead of hanging */
 #define MAX_HEADERS 16
 
-enum job_kind { JOB_HTTP, JOB_TIMER, JOB_TRANSFORM, JOB_DURABLE, JOB_LINKED, JOB_KEPT };
+enum job_kind { JOB_HTTP, JOB_TIMER, JOB_TRANSFORM, JOB_DURABLE, JOB_LINKED, JOB_KEPT, JOB_RECALL };
 
 struct job {
     enum job_kind kind;
@@ -32,6 +33,7 @@ struct job {
         sl_durable_cb durable;
         sl_linked_cb linked;
         sl_kept_cb kept;
+        sl_recall_cb recalled;
     } cb;
     void *cb_ctx;
     struct fake_exchange exchange;
@@ -58,6 +60,7 @@ struct fake_host {
     struct fake_keep *kept;
     sl_status keep_answers;
     uint32_t last_cost;
+    struct fake_facts *facts;
 };
 
 /* ---- small things -------------------------------------------------------------------------- */
@@ -330,6 +333,22 @@ uint32_t fake_host_last_cost(const struct fake_host *f)
     return f->last_cost;
 }
 
+static sl_status host_recall(void *ctx, sl_str space, sl_str prefix, sl_str after, sl_recall_cb cb,
+                             void *cb_ctx)
+{
+    struct fake_host *f = ctx;
+    struct job *j = job_add(f, JOB_RECALL, f->now, cb_ctx);
+
+    j->cb.recalled = cb;
+    j->output = fake_facts_ask(space, prefix, after);
+    return SL_OK;
+}
+
+void fake_host_tell_facts(struct fake_host *f, const sl_facts *facts)
+{
+    fake_facts_tell(&f->facts, facts);
+}
+
 static void answer_http(const struct job *j, int32_t error)
 {
     const struct fake_exchange *x = &j->exchange;
@@ -378,6 +397,9 @@ static void job_run(struct fake_host *f, struct job *slot)
         break;
     case JOB_KEPT:
         j.cb.kept(j.cb_ctx, SL_OK, fake_str(j.output));
+        break;
+    case JOB_RECALL:
+        fake_facts_answer(f->facts, strdup(j.output), SL_OK, j.cb.recalled, j.cb_ctx);
         break;
     }
     free(j.output);
@@ -472,6 +494,7 @@ struct fake_host *fake_host_create(const char *endpoint, const sl_option *table,
         .timer_cancel = host_timer_cancel,
         .transform = host_transform,
         .linked = host_linked,
+        .recall = host_recall,
         .poll_soon = host_poll_soon,
         .keep = host_keep,
         .kept = host_kept,
@@ -496,6 +519,7 @@ void fake_host_destroy(struct fake_host *f)
     free(f->vars);
     fake_links_free(f->links);
     fake_keep_free(f->kept);
+    fake_facts_free(f->facts);
     free(f);
 }
 
@@ -535,6 +559,8 @@ void fake_host_close(struct fake_host *f, const sl_plugin *plugin, void *self)
             fake_links_answer(NULL, strdup(""), SL_E_CANCELLED, j.cb.linked, j.cb_ctx);
         else if (j.kind == JOB_KEPT)
             j.cb.kept(j.cb_ctx, SL_E_CANCELLED, fake_str(NULL));
+        else if (j.kind == JOB_RECALL)
+            fake_facts_answer(NULL, strdup(""), SL_E_CANCELLED, j.cb.recalled, j.cb_ctx);
         free(j.output);
         free(j.why);
     }

@@ -3,6 +3,8 @@
 
 #include "fake_host.h"
 
+/** What an outcome has the endpoint remember, for recall(). */
+void fake_host_tell_facts(struct fake_host *f, const sl_facts *facts);
 /** Own: as a C string. */
 char *fake_copy(sl_str s);
 void fake_replace(char **field, sl_str s);

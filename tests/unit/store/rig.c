@@ -426,6 +426,14 @@ int rig_state(struct rig *rig, const char *space)
     return ask(rig, store_state_list(rig->s, str_of(space), on_states, rig));
 }
 
+int rig_state_page(struct rig *rig, const char *space, const char *prefix, const char *after,
+                   uint32_t limit)
+{
+    fresh(rig);
+    return ask(rig, store_state_page(rig->s, str_of(space), str_of(prefix), str_of(after), limit,
+                                     on_states, rig));
+}
+
 static void on_batch(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n)
 {
     struct rig *rig = ctx;

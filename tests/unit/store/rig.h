@@ -64,12 +64,14 @@ uint64_t rig_sent(struct rig *rig, const uint64_t *nums, size_t n, uint32_t atte
 uint64_t rig_move(struct rig *rig, struct rec_move m, uint64_t batch);
 
 int rig_claim(struct rig *rig, const char *endpoint, uint8_t priority, uint64_t after,
-              uint32_t limit);                          /* d, n */
-int rig_get(struct rig *rig, uint64_t num);             /* d[0], body, request */
-int rig_event(struct rig *rig, uint64_t id);            /* body, event_* */
-int rig_unrouted(struct rig *rig, bool waiting);        /* nums */
-int rig_link(struct rig *rig, struct rec_ref ref);      /* text */
-int rig_state(struct rig *rig, const char *space);      /* text: a line each; n */
+              uint32_t limit);                     /* d, n */
+int rig_get(struct rig *rig, uint64_t num);        /* d[0], body, request */
+int rig_event(struct rig *rig, uint64_t id);       /* body, event_* */
+int rig_unrouted(struct rig *rig, bool waiting);   /* nums */
+int rig_link(struct rig *rig, struct rec_ref ref); /* text */
+int rig_state(struct rig *rig, const char *space); /* text: a line each; n */
+int rig_state_page(struct rig *rig, const char *space, const char *prefix, const char *after,
+                   uint32_t limit);                     /* likewise */
 int rig_batch(struct rig *rig, uint64_t batch);         /* text: token; nums */
 int rig_select(struct rig *rig, struct store_filter f); /* nums */
 int rig_report(struct rig *rig, enum store_report what, struct store_filter f); /* text */

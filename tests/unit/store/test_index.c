@@ -519,6 +519,59 @@ static void the_newest_fact_of_a_key_holds_until_it_is_cleared(void **state)
     rig_finish(&rig);
 }
 
+static void a_page_of_facts_begins_with_a_prefix_behind_a_key(void **state)
+{
+    static const char *const keys[] = { "A\n", "A-1\n", "A\xf0\x9f\x98\x80\n", "B\n", "a\n" };
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        put_state(&rig, "kept/x", keys[i], "1");
+    put_state(&rig, "kept/y", "A\n", "2");
+    CHECK_EQ(rig_state_page(&rig, "kept/x", "", "", 10), 0);
+    CHECK_EQ(rig.n, 5);
+    CHECK_EQ(rig_state_page(&rig, "kept/x", "A", "", 10), 0);
+    CHECK_EQ(rig.n, 3);
+    CHECK_EQ(rig_state_page(&rig, "kept/x", "A\n", "", 10), 0);
+    CHECK_STR(rig.text.data, "A\n=1 at 5 by uid 0: stock\n");
+    CHECK_EQ(rig_state_page(&rig, "kept/x", "A", "A\n", 1), 0);
+    CHECK_STR(rig.text.data, "A-1\n=1 at 5 by uid 0: stock\n");
+    CHECK_EQ(rig_state_page(&rig, "kept/x", "", "A-1\n", 2), 0);
+    CHECK_STR(rig.text.data,
+              "A\xf0\x9f\x98\x80\n=1 at 5 by uid 0: stock\nB\n=1 at 5 by uid 0: stock\n");
+    CHECK_EQ(rig_state_page(&rig, "kept/x", "C", "", 10), 0);
+    CHECK_EQ(rig.n, 0);
+    rig_finish(&rig);
+}
+
+/* What an event tells of a link says nothing of the delivery that wrote it. */
+static void a_link_that_an_event_tells_keeps_its_delivery(void **state)
+{
+    struct rec_link link = { STR("byron"), STR("po"), STR("9"), STR("order:1"), .num = 77 };
+    struct rec_moves rec = { .at_ms = 1, .who = STR("adapter"), .links = &link, .n_links = 1 };
+    struct rec_ref ref = { STR("byron"), STR("po"), STR("9") };
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig);
+    rig_must_open(&rig);
+    rig_put(&rig, encoded(REC_OUTCOME, &rec));
+    link.subject = STR("order:2");
+    link.num = delivery_num(3, REC_LINK_LEARNT);
+    rig_put(&rig, encoded(REC_DECISION, &rec));
+    CHECK_EQ(rig_link(&rig, ref), 0);
+    CHECK_STR(rig.text.data, "order:2");
+    rig_put(&rig, encoded(REC_DECISION, &rec)); /* again, and of one that was never there */
+    link.id = STR("10");
+    rig_put(&rig, encoded(REC_DECISION, &rec));
+    ref.id = STR("10");
+    CHECK_EQ(rig_link(&rig, ref), 0);
+    CHECK_STR(rig.text.data, "order:2");
+    rig_finish(&rig);
+}
+
 static void a_move_may_change_priority_detail_and_body(void **state)
 {
     struct rec_delivery d;
@@ -608,6 +661,8 @@ int main(void)
         cmocka_unit_test(an_index_of_another_log_is_refused),
         cmocka_unit_test(a_record_that_cannot_be_understood_stops_the_opening),
         cmocka_unit_test(the_newest_fact_of_a_key_holds_until_it_is_cleared),
+        cmocka_unit_test(a_page_of_facts_begins_with_a_prefix_behind_a_key),
+        cmocka_unit_test(a_link_that_an_event_tells_keeps_its_delivery),
         cmocka_unit_test(a_move_may_change_priority_detail_and_body),
         cmocka_unit_test(at_another_endpoint_it_was_never_sent),
         cmocka_unit_test(a_query_sees_what_was_called_back_before_it),

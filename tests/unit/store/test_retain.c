@@ -530,6 +530,43 @@ static void a_slice_without_memory_is_tried_again_and_loses_nothing(void **state
     box_finish(&b);
 }
 
+static void put_fact(struct box *b, const char *space, const char *key, int64_t at_ms)
+{
+    struct rec_state_item item = { str_of(space), str_of(key), STR("1") };
+
+    box_put(b,
+            encoded(REC_STATE, &(struct rec_state){ .at_ms = at_ms, .items = &item, .n_items = 1 }),
+            NULL);
+}
+
+static void of_facts_that_age_the_old_go(void **state)
+{
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    box_order(&b, "one", DS_DELIVERED);
+    put_fact(&b, "aged/acme/x", "old", T0);
+    put_fact(&b, "aged/acme/x", "told again", T0);
+    put_fact(&b, "kept/acme/x", "old", T0);
+    put_fact(&b, "aged0", "old", T0); /* another space */
+    put_fact(&b, "aged", "old", T0);
+    box_fill(&b, 4);
+    put_fact(&b, "aged/acme/x", "told again", T0 + 2 * KEEP);
+    box_apply(&b);
+    b.wall = T0 + KEEP - HOUR;
+    box_pass(&b, HOUR / 2);
+    CHECK_EQ(box_count(&b, "SELECT count(*) FROM state WHERE space = 'aged/acme/x'"), 2);
+    b.wall = T0 + KEEP + b.step_ms;
+    box_pass(&b, 2 * HOUR);
+    CHECK_EQ(box_count(&b, "SELECT count(*) FROM state"), 4);
+    CHECK_EQ(box_count(&b,
+                       "SELECT count(*) FROM state WHERE space = 'aged/acme/x'"
+                       " AND key = 'told again'"),
+             1);
+    box_finish(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -538,6 +575,7 @@ int main(void)
         cmocka_unit_test(what_is_young_stays_whole),
         cmocka_unit_test(duplicates_go_with_the_rest_and_are_no_longer_refused),
         cmocka_unit_test(a_link_stays_as_long_as_the_record_that_wrote_it_last),
+        cmocka_unit_test(of_facts_that_age_the_old_go),
         cmocka_unit_test(what_stayed_goes_when_its_last_move_is_as_old),
         cmocka_unit_test(a_batch_that_was_under_way_goes_with_its_deliveries),
         cmocka_unit_test(what_was_dealt_with_late_stays_a_while_longer),

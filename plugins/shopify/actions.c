@@ -13,6 +13,8 @@
 #include "drafts/draft.h"
 #include "fulfil/fulfil.h"
 #include "orders/orders.h"
+#include "receive/callbacks.h"
+#include "receive/remember.h"
 #include "shopify.h"
 #include "stock/stock.h"
 
@@ -49,8 +51,7 @@ const sl_action shopify_actions[] = {
       "as a fulfillment service: it is too late to cancel" },
     { "fulfillment_order.close", 0, 1, 0, NULL,
       "as a fulfillment service: what is left could not be fulfilled" },
-    { "fulfillment_order.report_progress", 0, 1, 0, NULL,
-      "work on fulfillment orders has begun" },
+    { "fulfillment_order.report_progress", 0, 1, 0, NULL, "work on fulfillment orders has begun" },
     { "order.cancel", 0, 1, 0, order_cancel_params,
       "an order is cancelled, and its money goes where the body says" },
     { "refund.create", SL_ACTION_IDEMPOTENT, 1, 0, refund_create_params,
@@ -77,6 +78,10 @@ const sl_action shopify_actions[] = {
     { "metafields.set", SL_ACTION_IDEMPOTENT, METAFIELDS_AT_ONCE, METAFIELDS_BYTES, NULL,
       "metafields are written, those of several deliveries in one call" },
     { "graphql", 0, 1, 0, graphql_params, "a document of the operator's own" },
+    { "callback.stock", SL_ACTION_IDEMPOTENT | SL_ACTION_UPSERT, 20, 0, callback_params,
+      "what a fulfilment service tells Shopify of its stock when it is asked" },
+    { "callback.tracking", SL_ACTION_IDEMPOTENT, 20, 0, callback_params,
+      "tracking numbers that a fulfilment service tells Shopify when it is asked" },
     { 0 },
 };
 
@@ -120,6 +125,8 @@ static const struct shopify_action *const doers[] = {
     &draft_complete_action,
     &metafields_set_action,
     &graphql_action,
+    &callback_stock_action,
+    &callback_tracking_action,
 };
 /* clang-format on */
 
@@ -161,7 +168,12 @@ void shopify_unbind(void *handle)
 sl_status shopify_check_action(const sl_values *settings, const sl_values_api *values,
                                uint32_t action, sl_fail *fail)
 {
-    (void)action;
+    if (doers[action]->local) {
+        if (!SL_HAS(sl_values_api, values, given) || values->given(settings, CALLBACKS_SETTING))
+            return SL_OK;
+        return shopify_fail(fail, SL_E_INVALID,
+                            "it needs callbacks: { path_secret: ... }, or nobody can ask for it");
+    }
     if (admin_is_set(settings, values))
         return SL_OK;
     return shopify_fail(fail, SL_E_INVALID,
@@ -221,6 +233,8 @@ uint32_t shopify_cost(void *self, void *handle, const sl_record *record)
 {
     const struct bound *b = handle;
 
+    if (b->action->local)
+        return 1;
     return b->action->cost ? b->action->cost(self, b->handle, record) : POINTS_MUTATES;
 }
 

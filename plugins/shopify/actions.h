@@ -33,6 +33,7 @@ struct shopify_action {
     /** Points of its first question, by admin_points(): it sets out when they are there, and what
      *  it asks later waits for its own. NULL: those of a mutation. */
     uint32_t (*cost)(void *self, void *handle, const sl_record *record);
+    int local; /* nothing is asked of the shop for it */
 };
 
 /** The table of sl_plugin.actions, and its calls. */

@@ -14,6 +14,7 @@
 #include "drafts/draft.h"
 #include "feeds/feeds.h"
 #include "orders/deed.h"
+#include "receive/callbacks.h"
 #include "stock/stock.h"
 
 #define SHOP_SUFFIX ".myshopify.com"
@@ -37,6 +38,9 @@ static const sl_option settings[] = {
     { "admin.url", SL_OPT_URL, 0, NULL, 0, 0, NULL, "where it is, if not at the shop's domain" },
     { "admin.settle", SL_OPT_DURATION, 0, "2m", 0, 3600000, NULL,
       "how long its search may lag: a draft order that is not found by then is not there" },
+    { CALLBACKS_SETTING, SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
+      "Shopify asks fulfilment services at /in/ENDPOINT/callbacks/SECRET/SERVICE: at least 16 "
+      "letters, digits, '-' and '_'" },
     { 0 },
 };
 
@@ -141,7 +145,8 @@ static sl_status shopify_open(const sl_host *host, void **ret_self, sl_fail *fai
     if (!s)
         goto out;
     s->host = host;
-    if ((r = check(host->settings, host->values, fail)) < 0 || (r = read_secrets(s, fail)) < 0)
+    if ((r = check(host->settings, host->values, fail)) < 0 || (r = read_secrets(s, fail)) < 0 ||
+        (r = callbacks_open(s, fail)) < 0)
         goto out;
     host->values->str(host->settings, "shop", &s->shop);
     host->values->str(host->settings, "admin.url", &s->admin_url);
@@ -194,6 +199,7 @@ static const sl_plugin plugin = {
     .can_look_up = shopify_can_look_up,
     .lookup = shopify_lookup,
     .resolve = shopify_resolve,
+    .serve = shopify_serve,
     .body_schema = shopify_body_schema,
     .cost = shopify_cost,
     .probe = shopify_probe,

@@ -18,6 +18,7 @@ struct shopify {
     struct admin *admin;  /* own: the Admin API's client; NULL: no credentials, it is not asked */
     sl_str version;       /* of the Admin API; empty: it is not asked */
     sl_str admin_url;     /* empty: https://<shop> */
+    sl_str path_secret;   /* of callbacks; empty: there are none */
     int64_t settle_ms;    /* until then a draft order that is not found may be there */
     json_t *items;        /* own: {"SKU": inventory item}; stock/items.c */
     json_t *places;       /* own: {"location's name": GID}, asked for at places_ms; places.c */
@@ -77,7 +78,8 @@ struct topic_rule {
     const char *key;     /* list of paths that name the happening, "@version" among them; NULL: the
                             host's default (subject and version) */
     struct topic_ref refs[TOPIC_MAX_REFS];
-    int resolved; /* its subject stands in: the order of its first reference is, once known */
+    const char *name; /* path of the order's or the fulfilment's name; NULL: it is not read */
+    int resolved;     /* its subject stands in: the order of its first reference is, once known */
 };
 
 #define TOPIC_MAX_RULES 4

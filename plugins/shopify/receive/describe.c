@@ -1,6 +1,7 @@
 /*
  * describe.c - what an event is about, read from its body by the rules of topics.c.
  */
+#include "receive/callbacks.h"
 #include "shopify.h"
 
 #include <inttypes.h>
@@ -140,6 +141,43 @@ static int make_subject(const struct shopify *s, const struct topic_rule *rule, 
     return found == paths;
 }
 
+/* an event whose body has no id: its header names the resource */
+static const struct topic_rule by_header = { .topic = "" };
+
+/* "gid://shopify/ProductVariant/5" of the header: "variant:acme.myshopify.com/5". */
+static int subject_of_header(const struct shopify *s, const sl_event *event, struct text *ret)
+{
+    static const char prefix[] = "gid://shopify/";
+    size_t times, at = sizeof(prefix) - 1, end;
+    const sl_header *h = shopify_header(event->headers, event->n_headers, "shopify-resource-id",
+                                        &times);
+    struct value id = { .kind = VALUE_STRING };
+    char c;
+
+    if (!h || times != 1 || h->value.len <= at || memcmp(h->value.ptr, prefix, at) != 0)
+        return 0;
+    id.text = h->value;
+    start(ret);
+    for (end = at; end < h->value.len && (c = h->value.ptr[end]) != '/'; end++) {
+        if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
+            return 0;
+        if (c < 'a' && end > at)
+            put(ret, "_", 1);
+        c |= 0x20;
+        put(ret, &c, 1);
+    }
+    if (end == h->value.len)
+        return 0;
+    if (ret->len == 15 && memcmp(ret->bytes, "product_variant", 15) == 0) {
+        start(ret); /* as the webhooks' topics call it */
+        put_str(ret, "variant");
+    }
+    put(ret, ":", 1);
+    put(ret, s->shop.ptr, s->shop.len);
+    put(ret, "/", 1);
+    return ret->len > s->shop.len + 2 && put_id(ret, &id);
+}
+
 /* The version's text, or "" - and then a note, if something stands there that is no time. */
 static void make_version(const struct topic_rule *rule, const struct body *body,
                          const sl_describe_out *out, char ret[TIME_TEXT_SIZE])
@@ -265,6 +303,22 @@ static void tell_links(const struct refs *refs, const sl_describe_out *out)
 
 /* ---- notes --------------------------------------------------------------------------------- */
 
+/* The order's name leads from what a fulfilment service is asked to the order. */
+static void tell_name(const struct shopify *s, const struct topic_rule *rule, sl_str topic,
+                      const struct body *body, const sl_describe_out *out)
+{
+    struct value name;
+    sl_ref ref = { .kind = { CALLBACK_NAME_KIND, strlen(CALLBACK_NAME_KIND) } };
+
+    if (!rule->name || !s->path_secret.len || !SL_HAS(sl_describe_out, out, link) ||
+        body_find(body, (sl_str){ rule->name, strlen(rule->name) }, &name, 1) == 0 ||
+        name.kind != VALUE_STRING || name.text.len > CALLBACK_MAX_NAME)
+        return;
+    ref.id = topic.ptr[0] == 'f' ? callback_order_name(name.text) : name.text;
+    if (ref.id.len)
+        out->link(out->ctx, &ref);
+}
+
 static void note_tests(const sl_event *event, const struct body *body, const sl_describe_out *out)
 {
     struct value test;
@@ -297,6 +351,8 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
     for (size_t i = 0; i < n_rules && !rule; i++)
         if (make_subject(s, rules[i], event->topic, &body, &subject))
             rule = rules[i];
+    if (!rule && subject_of_header(s, event, &subject))
+        rule = &by_header;
     if (!rule) {
         r = shopify_fail(fail, SL_E_INVALID, "the body of %.*s has no id at %s",
                          (int)(event->topic.len < 100 ? event->topic.len : 100), event->topic.ptr,
@@ -319,6 +375,7 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
     } else if (!rule->resolved) {
         tell_links(&refs, out);
     }
+    tell_name(s, rule, event->topic, &body, out);
     out->subject(out->ctx, view(&subject), (sl_str){ version, strlen(version) }, view(&key),
                  refs.list, refs.n);
 out:

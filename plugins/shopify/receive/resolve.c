@@ -28,7 +28,7 @@ struct resolving {
 
 int shopify_resolves(const struct shopify *s)
 {
-    return s->version.len > 0 && s->host->abi_minor >= 4; /* an older host asks nobody */
+    return s->admin && s->host->abi_minor >= 4; /* an older host asks nobody */
 }
 
 /* "gid://shopify/Order/450789469?x=1" -> "450789469". 0: not of this form. */

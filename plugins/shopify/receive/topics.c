@@ -23,13 +23,14 @@
     {                                                                         \
         "return", "Return", "return.admin_graphql_api_id|return.id|return_id" \
     }
-#define RESOLVED 1
+#define RESOLVED    .resolved = 1
+#define NAMED(path) .name = (path)
 #define FULFILLMENT_ORDER(path)                         \
     {                                                   \
         "fulfillment_order", "FulfillmentOrder", (path) \
     }
 
-/* topic, kind, id, version, key, refs, resolved */
+/* topic, kind, id, version, key, refs; and what few have */
 static const struct topic_rule rules[] = {
     /* orders and what belongs to one: the order is the subject */
     { "orders/edited", "order", "order_edit.order_id",
@@ -37,13 +38,15 @@ static const struct topic_rule rules[] = {
     { "orders/delete", "order", ANY_ID, NULL, "id" },
     { "orders/risk_assessment_changed", "order", "order_id", "created_at",
       "order_id provider_id risk_level @version" },
-    { "orders/create", "order", ANY_ID, "updated_at", "id|admin_graphql_api_id" }, /* once */
+    { "orders/create", "order", ANY_ID, "updated_at", "id|admin_graphql_api_id",
+      NAMED("name") }, /* once */
     { "orders/", "order", ANY_ID "|order_id", "updated_at", NULL },
     /* a pending transaction comes again under its id when it succeeds or fails */
     { "order_transactions/", "order", "order_id", "processed_at|created_at", "id status" },
     { "refunds/", "order", "order_id", "processed_at|created_at", "id" },
-    { "fulfillments/create", "order", "order_id", "updated_at|created_at", "id" }, /* once */
-    { "fulfillments/", "order", "order_id", "updated_at|created_at", "id @version" },
+    { "fulfillments/create", "order", "order_id", "updated_at|created_at", "id",
+      NAMED("name") }, /* once */
+    { "fulfillments/", "order", "order_id", "updated_at|created_at", "id @version", NAMED("name") },
     { "fulfillment_events/", "order", "order_id", "updated_at|happened_at|created_at",
       "id @version" },
     { "returns/",
@@ -126,6 +129,15 @@ static const struct topic_rule rules[] = {
       NULL,
       { FULFILLMENT_ORDER("fulfillment_order.id") },
       RESOLVED },
+
+    /* what a fulfilment service is told, and what it then asks for (requests.c) */
+    { "fulfillment_service/notification", "fulfillment_service", NULL, NULL, NULL },
+    { "fulfillment_service/",
+      "order",
+      "fulfillment_order.orderId",
+      "fulfillment_order.updatedAt",
+      "fulfillment_order.id request.id|request.sentAt",
+      { FULFILLMENT_ORDER("fulfillment_order.id") } },
 
     /* goods */
     { "products/delete", "product", ANY_ID, NULL, "id" },
@@ -240,6 +252,7 @@ void topic_names(const struct topic_rule *const *fit, size_t n, struct topic_nam
         add_list(ret, fit[i]->id);
         add_list(ret, fit[i]->version);
         add_list(ret, fit[i]->key);
+        add_list(ret, fit[i]->name);
         for (size_t k = 0; k < TOPIC_MAX_REFS; k++)
             add_list(ret, fit[i]->refs[k].path);
     }

@@ -74,6 +74,44 @@ static void the_unprefixed_names_are_read_when_the_signature_has_one(void **stat
     CHECK_EQ(v.signature_len, 32);
 }
 
+static void an_event_of_the_newer_kind_has_a_topic_of_what_was_done(void **state)
+{
+    static const struct {
+        const char *topic, *action, *is;
+    } rows[] = {
+        { "Product", "update", "product/update" },
+        { "ProductVariant", "create", "product_variant/create" },
+        { "order", "DELETE", "order/delete" },
+        { "product", "published", "product" }, /* none of ours: as it is spelt */
+        { "SomethingNew", "update", "SomethingNew" },
+        { "orders/create", "update", "orders/create" },
+    };
+    static const char *const wrong[] = { "a b", "Product1", "a/b/c", "\xc3\x84", "" };
+    struct fixture *x = *state;
+    char topic[64], action[64];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(topic, sizeof(topic), "shopify-topic: %s", rows[i].topic);
+        snprintf(action, sizeof(action), "shopify-action: %s", rows[i].action);
+        sl_verdict v = verify_ok(x->self, LINES("shopify-hmac-sha256: " HMAC_OF_EMPTY, topic,
+                                                action, "shopify-handle: product-changes",
+                                                "shopify-resource-id: gid://shopify/Product/1"));
+
+        CHECK_VIEW(v.topic, rows[i].is);
+    }
+    CHECK_VIEW(
+        verify_ok(x->self, LINES("shopify-hmac-sha256: " HMAC_OF_EMPTY, "shopify-topic: Product"))
+            .topic,
+        "Product");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(topic, sizeof(topic), "shopify-topic: %s", wrong[i]);
+        verify_refused(x->self, "shopify-topic", LINES("shopify-hmac-sha256: x", topic));
+    }
+    /* webhooks' topics have a slash as before */
+    verify_refused(x->self, "orders/create",
+                   LINES("X-Shopify-Topic: Product", "shopify-action: update"));
+}
+
 static void only_post_is_taken(void **state)
 {
     struct fixture *x = *state;
@@ -372,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_gives_topic_id_and_signature_whatever_the_case_of_its_names),
         cmocka_unit_test(the_unprefixed_names_are_read_when_the_signature_has_one),
+        cmocka_unit_test(an_event_of_the_newer_kind_has_a_topic_of_what_was_done),
         cmocka_unit_test(only_post_is_taken),
         cmocka_unit_test(a_malformed_signature_counts_as_none),
         cmocka_unit_test(a_missing_double_or_odd_topic_is_malformed),

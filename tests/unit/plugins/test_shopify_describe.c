@@ -456,6 +456,113 @@ static void a_test_notification_is_noted(void **state)
     CHECK_EQ(describe(x->self, "orders/create", "{\"id\":1,\"test\":false}").notes, 0);
 }
 
+/* Its body is what the subscription's own query selects: no id need be in it. */
+static void an_event_of_the_newer_kind_is_about_its_resource(void **state)
+{
+    static const struct {
+        const char *id, *subject;
+    } rows[] = {
+        { "gid://shopify/Product/9007199254740993", "product:" SHOP "/9007199254740993" },
+        { "gid://shopify/ProductVariant/5?x=1", "variant:" SHOP "/5" },
+        { "gid://shopify/DraftOrder/5", "draft_order:" SHOP "/5" },
+        { "gid://shopify/Order/5", "order:" SHOP "/5" },
+    };
+    static const char *const wrong[] = { "5",
+                                         "gid://shopify/Product",
+                                         "gid://shopify/Product/",
+                                         "gid://shopify//5",
+                                         "gid://shopify/Pro duct/5",
+                                         "gid://other/Product/5",
+                                         "gid://shopify/Product/a b" };
+    struct fixture *x = *state;
+    struct described d;
+    char line[100];
+    sl_fail fail;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(line, sizeof(line), "Shopify-Resource-Id: %s", rows[i].id);
+        CHECK_EQ(describe_with(x->self, "product/update",
+                               fake_str("{\"product\":{\"title\":\"x\"}}"), LINES(line), &d, &fail),
+                 SL_OK);
+        CHECK_STR(d.subject, rows[i].subject);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(line, sizeof(line), "shopify-resource-id: %s", wrong[i]);
+        CHECK_EQ(describe_with(x->self, "product/update", fake_str("{\"product\":{}}"), LINES(line),
+                               &d, &fail),
+                 SL_E_INVALID);
+    }
+    /* what stands in the signed body goes before */
+    CHECK_EQ(describe_with(x->self, "product/update", fake_str("{\"id\":7}"),
+                           LINES("shopify-resource-id: gid://shopify/Product/5"), &d, &fail),
+             SL_OK);
+    CHECK_STR(d.subject, "product:" SHOP "/7");
+}
+
+/* Topics without a sample: bodies as the reference has them, with absent and null members. */
+static void topics_without_a_sample_are_about_what_their_ids_say(void **state)
+{
+    static const struct {
+        const char *topic, *body, *subject, *version, *key;
+    } rows[] = {
+        { "orders/link_requested", "{\"id\":8,\"updated_at\":null}", "order:" SHOP "/8", "", "" },
+        { "checkouts/update",
+          "{\"token\":\"a1\",\"id\":null,\"updated_at\":\"2026-11-20T09:15:32Z\"}",
+          "checkout:" SHOP "/a1", T32, "+" },
+        { "checkouts/delete", "{\"id\":7}", "checkout:" SHOP "/7", "", "" },
+        { "inventory_levels/disconnect",
+          "{\"inventory_item_id\":9007199254740993,\"location_id\":3}",
+          "inventory_level:" SHOP "/9007199254740993/3", "", "" },
+        { "inventory_transfers/updated",
+          "{\"admin_graphql_api_id\":\"gid://shopify/InventoryTransfer/4\"}",
+          "inventory_transfer:" SHOP "/4", "", "" },
+        { "inventory_items/delete", "{\"id\":4}", "inventory_item:" SHOP "/4", "",
+          "inventory_items/delete:" SHOP "/4" },
+        { "variants/out_of_stock", "{\"id\":4,\"updated_at\":\"2026-11-20T09:15:32Z\"}",
+          "variant:" SHOP "/4", T32, "" },
+        { "company_locations/create",
+          "{\"admin_graphql_api_id\":\"gid://shopify/CompanyLocation/4\",\"company\":{\"id\":1}}",
+          "company_location:" SHOP "/4", "", "" },
+        { "companies/delete", "{\"admin_graphql_api_id\":\"gid://shopify/Company/4\"}",
+          "company:" SHOP "/4", "", "companies/delete:" SHOP "/4" },
+        { "company_contact_roles/assign",
+          "{\"admin_graphql_api_id\":\"gid://shopify/CompanyContactRoleAssignment/4\"}",
+          "company_contact_role:" SHOP "/4", "", "" },
+        { "disputes/create", "{\"id\":4,\"order_id\":null,\"amount\":11.50}", "dispute:" SHOP "/4",
+          "", "" },
+        { "disputes/update", "{\"id\":4,\"order_id\":5}", "order:" SHOP "/5", "", "" },
+        { "fulfillment_events/delete", "{\"id\":1,\"fulfillment_id\":2,\"order_id\":3}",
+          "order:" SHOP "/3", "", "fulfillment_events/delete:" SHOP "/1/-" },
+        { "draft_orders/create",
+          "{\"id\":5,\"b2b?\":true,\"allow_discount_codes_in_checkout?\":false,"
+          "\"order_id\":null,\"updated_at\":\"2026-11-20T09:15:32Z\"}",
+          "draft_order:" SHOP "/5", T32, "" },
+        { "refunds/create",
+          "{\"id\":5,\"order_id\":6,\"refund_line_items\":[{\"id\":1,\"subtotal\":89.99,"
+          "\"total_tax\":1.7e1}],\"processed_at\":null,\"created_at\":\"2026-11-20T09:15:32Z\"}",
+          "order:" SHOP "/6", T32, "refunds/create:" SHOP "/5" },
+        { "reverse_fulfillment_orders/dispose", "{\"id\":3,\"order\":{\"id\":7}}",
+          "order:" SHOP "/7", "", "" },
+        { "app/scopes_update", "{\"id\":null,\"previous\":[],\"current\":[]}", "shop:" SHOP, "",
+          "" },
+        { "fulfillment_service/notification", "{\"kind\":\"FULFILLMENT_REQUEST\"}",
+          "fulfillment_service:" SHOP, "", "" },
+    };
+    struct fixture *x = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct described d = describe(x->self, rows[i].topic, rows[i].body);
+
+        CHECK_STR(d.subject, rows[i].subject);
+        CHECK_STR(d.version, rows[i].version);
+        if (rows[i].key[0] == '+')
+            CHECK(is_change_key(d.key, rows[i].version));
+        else
+            CHECK_STR(d.key, rows[i].key);
+        CHECK_EQ(d.notes, 0);
+    }
+}
+
 static void an_order_is_created_once_whatever_its_state_when_it_is_looked_up(void **state)
 {
     struct fixture *x = *state;
@@ -490,6 +597,8 @@ int main(void)
         cmocka_unit_test(versions_are_utc_with_milliseconds_and_sort_as_text),
         cmocka_unit_test(two_changes_of_one_second_are_two_events_and_a_replay_is_none),
         cmocka_unit_test(a_test_notification_is_noted),
+        cmocka_unit_test(an_event_of_the_newer_kind_is_about_its_resource),
+        cmocka_unit_test(topics_without_a_sample_are_about_what_their_ids_say),
     };
 
     return cmocka_run_group_tests(tests, shopify_setup, shopify_teardown);

@@ -20,10 +20,12 @@ from sandbox.common import as_json
 from sandbox.orders import OrderFactory
 from sandbox.shopify_cost import Bucket, Spent
 from sandbox.shopify_drafts import ready, total
-from sandbox.shopify_graphql import Engine, version_served
+from sandbox.shopify_graphql import Engine, Wrong, version_served
 from sandbox.shopify_place import bought
 from sandbox.shopify_rooms import furnish
+from sandbox.shopify_schema import operations
 from sandbox.shopify_shop import Shop
+from sandbox.shopify_values import Refused
 from sandbox.shopify_view import bag, plain_set
 
 APP = "app"  # who asks: one app, and its bucket
@@ -34,6 +36,8 @@ class ShopifyAdmin(common.StandIn):
 
     name = "shopify-admin"
     answer_actions = shopify_wire.ANSWERS
+    data_actions = ("user_error", "field_error")
+    rule_keys = ("code", "message", "field")
 
     def __init__(self, args):
         super().__init__(args.books)
@@ -41,6 +45,7 @@ class ShopifyAdmin(common.StandIn):
         self.points = (args.points, args.restore)
         self.engine = Engine(self.shop, Bucket(args.points, args.restore))
         furnish(self.engine)
+        self.engine.faults.append(self.spoilt)
         self.wire = shopify_wire.Wire(self, args)
         self.reset()
 
@@ -55,8 +60,7 @@ class ShopifyAdmin(common.StandIn):
                    "ready": ready(self.shop, one)} for one in self.shop.all("DraftOrder")]
         return {"drafts": drafts, "variants": len(self.shop.kinds["ProductVariant"]),
                 "orders": len(self.shop.kinds["Order"]), "changes": dict(self.shop.counts),
-                "points": {**self.engine.spent.to_json(), "taken_by_other": round(self.engine.bucket.taken_by_other),
-                           **self.engine.bucket.status()},
+                "points": {**self.engine.spent.to_json(), **self.engine.bucket.books(), **self.engine.bucket.status()},
                 "crashes": list(self.engine.crashes), **self.wire.books()}
 
     def steps_of(self, request):
@@ -66,6 +70,16 @@ class ShopifyAdmin(common.StandIn):
         response.headers["X-Request-Id"] = str(uuid.uuid4())
         if "served" in request:
             response.headers["X-Shopify-API-Version"] = request["served"]
+
+    def spoilt(self, field):
+        """A fault rule whose `at` is this root field: it answers an error, and nothing is done."""
+        rule = self.faults.strike(("user_error", "field_error"), [field])
+        if rule is None:
+            return
+        message = rule.get("message", f"Made to fail: {rule.get('code')}")
+        if rule.action == "user_error":
+            raise Wrong(rule.get("field"), message, rule.get("code"))
+        raise Refused(message, rule.get("code"))
 
     # ---- one document ----
 
@@ -129,6 +143,23 @@ class ShopifyAdmin(common.StandIn):
         made = [shopify_orders.add_order(self.shop, document)["id"] for document in documents]
         return as_json({"orders": made})
 
+    async def on_do(self, request):
+        """{"operation": name of data/shopify-operations.graphql, or "query"; "variables"}: the merchant does it, who
+        spends no points of the app."""
+        asked = await request.json()
+        text = asked.get("query") or operations()[asked["operation"]]
+        return as_json(self.engine.unpaid(text, asked.get("variables") or {}, "merchant"))
+
+    async def on_edit(self, request):
+        """{"order", "set": {...}, "topics": [...], "risk"}: the merchant changes an order's body in these places."""
+        asked = await request.json()
+        order = self.shop.find(asked["order"], "Order")
+        with self.shop.action():
+            order.document.update(asked.get("set") or {})
+            order.risk = asked.get("risk") or order.risk
+            shopify_orders.touch(self.shop, order, *asked.get("topics", []))
+        return as_json({"updated_at": order.document["updated_at"]})
+
     async def on_documents(self, request):
         """The bodies of all orders, as a webhook would have them now."""
         self.shop.run_due()
@@ -159,6 +190,7 @@ class ShopifyAdmin(common.StandIn):
         return [web.post("/_control/variants", self.on_variants), web.post("/_control/locations", self.on_locations),
                 web.route("*", "/_control/stock", self.on_stock),
                 web.post("/_control/orders", self.on_orders), web.get("/_control/orders", self.on_documents),
+                web.post("/_control/do", self.on_do), web.post("/_control/edit", self.on_edit),
                 web.post("/_control/clock", self.on_clock), web.route("*", "/_control/settings", self.on_settings),
                 web.route("*", "/_control/points", self.on_points), *self.wire.control_routes()]
 

@@ -171,15 +171,21 @@ class Bucket:
         self.clock = clock
         self.maximum, self.restore, self.other = maximum, restore, 0.0
         self.left, self.at = float(maximum), clock()
-        self.taken_by_other = 0.0
+        self.taken_by_other = self.restored = self.spilled = 0.0
 
     def settle(self):
         now = self.clock()
         passed, self.at = max(0.0, now - self.at), now
+        self.restored += passed * self.restore
         left = self.left + passed * self.restore
         taken = min(left, passed * self.other)
         self.taken_by_other += taken
-        self.left = min(self.maximum, left - taken)
+        self.fill(left - taken)
+
+    def fill(self, left):
+        """What does not fit is lost, and counted: a client that leaves the bucket full wastes it."""
+        self.spilled += max(0.0, left - self.maximum)
+        self.left = min(self.maximum, left)
 
     def status(self):
         self.settle()
@@ -195,7 +201,11 @@ class Bucket:
         return True
 
     def give_back(self, points):
-        self.left = min(self.maximum, self.left + points)
+        self.fill(self.left + points)
+
+    def books(self):
+        self.settle()
+        return {name: round(getattr(self, name), 1) for name in ("restored", "spilled", "taken_by_other")}
 
     def set(self, plan=None, maximum=None, restore=None, left=None, other=None):
         self.settle()
@@ -210,16 +220,18 @@ class Bucket:
 class Spent:
     """The books: calls, points and refusals, in all and by the name of the operation."""
 
+    COUNTED = ("calls", "refused", "too_dear", "requested", "used", "errors", "user_errors")
+
     def __init__(self):
         self.by_name = {}
 
     def of(self, name):
-        return self.by_name.setdefault(name, {"calls": 0, "refused": 0, "too_dear": 0, "requested": 0, "used": 0,
-                                              "errors": 0, "user_errors": 0})
+        return self.by_name.setdefault(name, dict.fromkeys(self.COUNTED, 0))
 
     def to_json(self):
-        total = {}
+        """All of them together, and by name."""
+        total = dict.fromkeys(self.COUNTED, 0)
         for counts in self.by_name.values():
             for key, value in counts.items():
-                total[key] = total.get(key, 0) + value
+                total[key] += value
         return {**total, "by_operation": self.by_name}

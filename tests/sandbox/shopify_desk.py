@@ -5,18 +5,12 @@ from sandbox.shopify_graphql import Engine
 from sandbox.shopify_orders import add_order
 from sandbox.shopify_place import bought
 from sandbox.shopify_rooms import furnish
-from sandbox.shopify_schema import DATA, parser
+from sandbox.shopify_schema import operations
 from sandbox.shopify_shop import Shop
 
 ADDRESS = {"first_name": "Ada", "last_name": "Byron", "name": "Ada Byron", "company": None, "address1": "12 Mill Lane",
            "address2": None, "city": "Leeds", "zip": "LS1 4AP", "province": "England", "province_code": "ENG",
            "country": "United Kingdom", "country_code": "GB", "phone": None, "latitude": None, "longitude": None}
-
-
-def operations():
-    """{name: text} of our own documents of what the Admin API is asked."""
-    text = (DATA / "shopify-operations.graphql").read_text()
-    return {one.name.value: text[one.loc.start:one.loc.end] for one in parser.parse(text).definitions}
 
 
 class Desk:

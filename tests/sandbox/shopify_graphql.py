@@ -191,7 +191,8 @@ class Engine:
     def __init__(self, shop, bucket=None, texts=None):
         self.shop, self.bucket, self.spent = shop, bucket or Bucket(), Spent()
         self.schema = published(texts)
-        self.resolvers, self.before, self.read_before = {}, [], {}
+        self.resolvers, self.read_before = {}, {}
+        self.faults = []  # functions of a root field's name that may raise Refused, or Wrong for a mutation
         self.crashes = []  # tracebacks of our own mistakes; an honest answer has none
         for kind in list(self.schema.get_type_map().values()):
             if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
@@ -226,6 +227,8 @@ class Engine:
                 own = self.resolvers.get((kind, name))
                 if kind == "Mutation":
                     return self.mutate(own, name, args, call, node)
+                for fault in self.faults if kind == "QueryRoot" else ():
+                    fault(name)
                 value = own(source, args, call) if own else plain(source, name, kind)
                 return call.page(value, args) if connection and value is not None else value
             except Refused as wrong:
@@ -234,16 +237,12 @@ class Engine:
 
     def mutate(self, own, name, args, call, node):
         """One mutation: asked for its key, done once, its user errors where the payload has them."""
-        for hook in self.before:  # faults
-            made = hook(name, args, call)
-            if made is not None:
-                return made
-        if own is None:
-            raise Refused(f"the stand-in has no {name}", "INTERNAL_SERVER_ERROR")
         key = call.key(node)
         if key is None and name in KEYED and call.since(KEYED_SINCE):
             raise Refused("The @idempotent directive is required for this mutation but was not provided.", "BAD_REQUEST")
         try:
+            for fault in self.faults:
+                fault(name)
             if key is None:
                 with self.shop.action():
                     return {"userErrors": [], **own(None, args, call)}
@@ -301,18 +300,28 @@ class Engine:
 
     def answer(self, text, variables=None, operation_name=None, version=STABLE[-1], app="app", debug=False):
         """What a POST to graphql.json is answered with."""
+        call, wrong = self.begin(text, variables, operation_name, version, app)
+        if wrong:
+            self.spent.of(call.name if call else "unread")["errors"] += 1
+            return {"errors": wrong}
+        return self.charge(call, debug)
+
+    def unpaid(self, text, variables, app, version=STABLE[-1]):
+        """An answer that costs no points: what somebody does who is no client of this app."""
+        call, wrong = self.begin(text, variables, None, version, app)
+        return {"errors": wrong} if wrong else self.run(call)
+
+    def begin(self, text, variables, operation_name, version, app):
+        """(the call, or None if it could not even be read; its errors)."""
+        call = None
         try:
             call = Call(self, version, app, text, operation_name, variables or {})
             wrong = self.check(call)
             if not wrong:
                 call.variables = variables_of(self.schema, call.operation, call.given)
+            return call, wrong
         except Refused as refused:
-            self.spent.of("unread")["errors"] += 1
-            return {"errors": [refused.to_json()]}
-        if wrong:
-            self.spent.of(call.name)["errors"] += 1
-            return {"errors": wrong}
-        return self.charge(call, debug)
+            return call, [refused.to_json()]
 
     def charge(self, call, debug):
         """Takes the points, or says that there are too few."""

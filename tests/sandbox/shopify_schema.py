@@ -91,3 +91,9 @@ def published(texts=None):
 
 
 NOT_SCHEMA = {"shopify-operations.graphql"}
+
+
+def operations():
+    """{name: text} of our own documents of what the Admin API is asked."""
+    text = (DATA / "shopify-operations.graphql").read_text()
+    return {one.name.value: text[one.loc.start:one.loc.end] for one in parser.parse(text).definitions}

@@ -6,6 +6,7 @@ without case.
 """
 
 import datetime
+import functools
 import re
 
 TOKEN = re.compile(r'\s*(?:(?P<bracket>[()])|(?P<minus>-(?=\S))?(?P<field>\w+):(?P<op>>=|<=|>|<|)'
@@ -29,6 +30,7 @@ def unquoted(text):
     return re.sub(r"\\(.)", r"\1", text)
 
 
+@functools.lru_cache(100_000)
 def instant(text):
     """A time as a moment, a day as its beginning in UTC; None for what is neither."""
     if re.fullmatch(r"[^T]+T\d\d", text):  # what is left of a time that was cut at its first colon
@@ -95,7 +97,10 @@ class Search:
         return lambda thing: any(word in str(of(thing) or "").lower() for of in every)
 
     def term(self, token):
-        of, value, op = self.fields.get(token["field"]), unquoted(token["value"]), token["op"]
+        name, value, op = token["field"], unquoted(token["value"]), token["op"]
+        if name == "tag_not":
+            name, token["minus"] = "tag", not token["minus"]
+        of = self.fields.get(name)
         if of is None:
             return lambda thing: True
 

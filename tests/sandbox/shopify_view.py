@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import functools
 
 from sandbox.shopify_shop import gid, stamp
 
@@ -21,6 +22,7 @@ def utc(text):
     return text and stamp(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")))
 
 
+@functools.lru_cache(100_000)
 def moment_of(text):
     return text and datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 

@@ -108,3 +108,45 @@ def test_points_are_spent_and_come_back(shop):
 def test_the_token_and_the_version_must_be_right(shop):
     assert ask(shop, BY_TAG, token="other", q="")[0] == 401
     assert ask(shop, BY_TAG, version="last", q="")[0] == 404
+
+
+# ---- faults of a field, and the merchant ----
+
+STOCK = "mutation($input: InventorySetQuantitiesInput!, $key: String!) { inventorySetQuantities(input: $input) " \
+        "@idempotent(key: $key) { userErrors { code field message } } }"
+MAIN = "gid://shopify/Location/70000000101"
+
+
+def test_a_root_field_fails_as_often_as_it_is_told_to_and_does_nothing(shop):
+    shop.call("POST", "stock", [{"sku": "A-1", "location": MAIN, "available": 5}])
+    item = shop.call("GET", "stock")["levels"][0]["item"]
+    given = {"name": "available", "reason": "other", "quantities": [
+        {"inventoryItemId": item, "locationId": MAIN, "quantity": 9, "changeFromQuantity": 5}]}
+    shop.fault(action="user_error", at="inventorySetQuantities", code="IDEMPOTENCY_CONCURRENT_REQUEST", count=1)
+    shop.fault(action="field_error", at="productVariants", code="INTERNAL_SERVER_ERROR", message="oops", count=1)
+    answer = ask(shop, STOCK, input=given, key="k")[1]["data"]["inventorySetQuantities"]
+    assert answer["userErrors"][0]["code"] == "IDEMPOTENCY_CONCURRENT_REQUEST"
+    assert shop.call("GET", "stock")["levels"][0]["available"] == 5
+    assert ask(shop, STOCK, input=given, key="k")[1]["data"]["inventorySetQuantities"]["userErrors"] == []
+    assert shop.call("GET", "stock")["levels"][0]["available"] == 9
+    errors = ask(shop, BY_SKU, q="sku:A-1")[1]["errors"]
+    assert (errors[0]["message"], errors[0]["extensions"]["code"]) == ("oops", "INTERNAL_SERVER_ERROR")
+    assert "errors" not in ask(shop, BY_SKU, q="sku:A-1")[1] and shop.books()["crashes"] == []
+
+
+def test_the_merchant_works_at_the_shops_own_desk_and_spends_no_points(shop):
+    order, = shop.call("POST", "orders", {"lines": [{"sku": "A-1", "quantity": 2}]})["orders"]
+    before = shop.books()["points"]["used"]
+    parts = shop.call("POST", "do", {"operation": "FulfillmentOrdersOfOrder", "variables": {"id": order}})
+    part = parts["data"]["order"]["fulfillmentOrders"]["nodes"][0]["id"]
+    done = shop.call("POST", "do", {"operation": "FulfillmentCreate", "variables": {"fulfillment": {
+        "lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": part}]}}})
+    assert done["data"]["fulfillmentCreate"]["userErrors"] == []
+    shop.call("POST", "edit", {"order": order, "set": {"note": "by hand"}, "topics": ["orders/edited"], "risk": {
+        "recommendation": "INVESTIGATE", "assessments": []}})
+    document, = shop.call("GET", "orders")["orders"]
+    assert (document["fulfillment_status"], document["note"]) == ("fulfilled", "by hand")
+    books = shop.books()
+    assert books["points"]["used"] == before and books["changes"]["orders/edited"] == 1
+    risk = ask(shop, "query($id: ID!) { order(id: $id) { risk { recommendation } } }", id=order)[1]
+    assert risk["data"]["order"]["risk"]["recommendation"] == "INVESTIGATE"

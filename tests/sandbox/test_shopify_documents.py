@@ -8,9 +8,9 @@ from graphql.type import GraphQLInterfaceType, GraphQLNonNull, GraphQLObjectType
 from sandbox.client import Process, request
 from sandbox.orders import OrderFactory
 from sandbox.shopify_catalogue import MAIN_LOCATION, add_service, add_variant
-from sandbox.shopify_desk import Desk, operations
+from sandbox.shopify_desk import Desk
 from sandbox.shopify_orders import add_order
-from sandbox.shopify_schema import bare
+from sandbox.shopify_schema import bare, operations
 
 
 

@@ -20,7 +20,7 @@ def operations():
 
 @pytest.fixture
 def engine():
-    made = Engine(Shop())
+    made = Engine(Shop(), Bucket(clock=lambda: 0.0))  # whose points do not come back
     furnish(made)
     return made
 
@@ -88,6 +88,9 @@ def test_another_client_takes_points_from_the_same_bucket():
     bucket.set(left=0, other=150)
     now[0] = 20
     assert bucket.status()["currentlyAvailable"] == 0 and bucket.taken_by_other == 1500
+    bucket.set(left=1900, other=0)
+    now[0] = 23
+    assert bucket.books() == {"restored": 2300.0, "spilled": 200.0, "taken_by_other": 1500.0}
 
 
 def test_nothing_may_cost_more_than_a_thousand(engine):

@@ -61,6 +61,7 @@ def test_orders_are_found_by_what_they_are(desk):
     desk.do("OrderCancel", orderId=order, reason="OTHER", restock=True)
     desk.shop.advance(1)
     assert names(desk, "status:cancelled") == ["#1001"] and names(desk, "status:not_closed") == ["#1002", "#1001"]
+    assert names(desk, "tag_not:b2b") == ["#1002"]
     assert desk.ask("query { ordersCount(query: \"tag:b2b\") { count precision } }") == {"count": 1, "precision": "EXACT"}
 
 

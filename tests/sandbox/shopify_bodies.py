@@ -89,6 +89,22 @@ def draft(shop, thing, change):
             "payment_terms_name": "Net 30", "payment_terms_type": "net", "due_in_days": 30}, "customer": customer}
 
 
+# ---- returns ----
+
+def declined(shop, thing, change):
+    return {name: thing.document[name] for name in ("id", "admin_graphql_api_id", "status", "order", "decline")}
+
+
+def ended(shop, thing, change):
+    """Closed, reopened, cancelled: the order is a plain number here."""
+    return {**identified(thing), "order_id": thing.document["order"]["id"], "status": thing.document["status"]}
+
+
+def processed(shop, thing, change):
+    """Ours: nobody has published this one."""
+    return {name: thing.document[name] for name in ("id", "admin_graphql_api_id", "name", "status", "order")}
+
+
 # ---- stock and places ----
 
 def level(shop, thing, change):
@@ -141,6 +157,8 @@ def metafields(shop, owner, namespaces, named):
 
 BODIES = {
     "orders": document, "refunds": document, "orders/edited": edited, "order_transactions": transaction, "draft_orders": draft,
+    "returns/request": document, "returns/approve": document, "returns/decline": declined, "returns/close": ended,
+    "returns/reopen": ended, "returns/cancel": ended, "returns/process": processed,
     "inventory_levels": level, "inventory_levels/disconnect": unlevelled, "locations": place, "products": product,
     **shopify_bodies_fulfil.BODIES,
 }

@@ -12,7 +12,7 @@ from sandbox.shopify_desk import ADDRESS, operations
 from sandbox.shopify_schema import DATA
 
 TOKEN, MAIN = "sandbox-admin-token", "gid://shopify/Location/70000000101"
-SOURCES = ("ORDERS_", "REFUNDS_", "ORDER_TRANSACTIONS_", "FULFILLMENT", "DRAFT_ORDERS_", "INVENTORY_LEVELS_UPDATE")
+SOURCES = ("ORDERS_", "REFUNDS_", "RETURNS_", "ORDER_TRANSACTIONS_", "FULFILLMENT", "DRAFT_ORDERS_", "INVENTORY_LEVELS_UPDATE")
 ASKED = """query($id: ID!) { order(id: $id) { id name email updatedAt createdAt cancelledAt displayFinancialStatus
   displayFulfillmentStatus tags note totalPriceSet { shopMoney { amount currencyCode } }
   currentTotalPriceSet { shopMoney { amount } }
@@ -296,6 +296,48 @@ def test_a_refund_and_a_cancellation_are_told(shop, hooks):
     body, = [body for topic, body, _ in news if topic == "orders/cancelled"]
     assert body["cancelled_at"] and body["cancel_reason"] == "inventory" and body["financial_status"] == "refunded"
     assert body["line_items"][0]["fulfillable_quantity"] == 0
+
+
+def test_returns_are_told_with_the_order_here_an_object_and_there_a_number(shop, hooks):
+    gid, = shop.call("POST", "orders", {"lines": [{"sku": "GEAR", "quantity": 2, "price": "10.00"}]})["orders"]
+    part, = ask(shop, "FulfillmentOrdersOfOrder", id=gid)["fulfillmentOrders"]["nodes"]
+    ask(shop, "FulfillmentCreate", fulfillment={"lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": part["id"]}]})
+    item, = ask(shop, "ReturnableFulfillments", orderId=gid)["nodes"][0]["returnableFulfillmentLineItems"]["nodes"]
+    told(shop, hooks)
+    samples = json.loads((DATA / "shopify-webhook.samples.json").read_text())["samples"]
+    number = int(gid.rpartition("/")[2])
+
+    def happens(topic, document, **variables):
+        said = ask(shop, document, **variables)["return"]
+        news = told(shop, hooks)
+        check(shop, news, gid)
+        body, = [body for name, body, _ in news if name == topic]
+        assert body["admin_graphql_api_id"] == said["id"] and body["status"] == said["status"].lower()
+        assert (body.get("order") or {"id": body.get("order_id")})["id"] == number
+        if topic in samples:
+            assert set(body) == set(samples[topic])
+        return said["id"], body
+
+    def asked():
+        return happens("returns/request", "ReturnRequest", input={"orderId": gid, "returnLineItems": [{
+            "fulfillmentLineItemId": item["fulfillmentLineItem"]["id"], "quantity": 1, "returnReason": "DEFECTIVE",
+            "customerNote": "chipped"}]})
+
+    made, body = asked()
+    line, = body["return_line_items"]
+    assert (line["return_reason"], line["customer_note"], body["status"]) == ("defective", "chipped", "requested")
+    assert line["fulfillment_line_item"]["admin_graphql_api_id"] == item["fulfillmentLineItem"]["id"]
+    _, body = happens("returns/decline", "ReturnDeclineRequest", input={"id": made, "declineReason": "RETURN_PERIOD_ENDED",
+                                                                        "declineNote": "30 days passed"})
+    assert body["decline"] == samples["returns/decline"]["decline"]
+    made, _ = asked()
+    _, body = happens("returns/approve", "ReturnApproveRequest", input={"id": made})
+    assert body["status"] == "open" and body["order"]["admin_graphql_api_id"] == gid
+    happens("returns/close", "ReturnClose", id=made)
+    _, body = happens("returns/reopen", "ReturnReopen", id=made)
+    assert body["order_id"] == number and "order" not in body
+    _, body = happens("returns/cancel", "ReturnCancel", id=made)
+    assert body["status"] == "canceled"
 
 
 def test_an_order_is_told_whole(shop, hooks):

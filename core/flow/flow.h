@@ -408,7 +408,8 @@ void lane_refused(struct lane *l, int64_t after_ms);
 /** A call that waits for its tokens, in the caller's memory. */
 struct lane_call {
     struct list node; /* lane.calling */
-    uint32_t cost;    /* tokens, at least 1 */
+    uint32_t cost;    /* tokens, at least 1 ... */
+    uint32_t paid;    /* ... of which its delivery has taken so many */
     uint8_t priority;
     uint32_t overtaken; /* by batches that are more urgent */
     /** It leaves now: in a later turn, or in lane_call_now(). */

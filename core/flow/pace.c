@@ -280,21 +280,26 @@ void lane_leaves(struct lane *l, struct lane_ticket *ret)
     leave(l, cost, now, ret);
 }
 
-/** What batches have taken pays for it, in whole or in part; what is left when the last of their
- *  calls has gone was not needed. */
-static void leave_prepaid(struct lane *l, uint32_t cost, uint64_t now, struct lane_ticket *ret)
+/** What a batch has taken pays for it, in whole or in part; what is left when the last of their
+ * calls has gone was not needed. */
+static void pay(struct lane *l, struct lane_call *c, uint64_t now)
 {
-    uint64_t paid = cost < l->prepaid_tokens ? cost : l->prepaid_tokens;
+    uint64_t share = l->prepaid ? l->prepaid_tokens / l->prepaid : 0;
 
+    if (!l->prepaid)
+        return;
+    c->paid = share < c->cost ? (uint32_t)share : c->cost;
     l->prepaid--;
-    l->prepaid_tokens -= paid;
-    if (paid < cost)
-        bucket_charge(&l->bucket, (uint32_t)(cost - paid), now);
+    l->prepaid_tokens -= c->paid;
     if (!l->prepaid && l->prepaid_tokens) {
         bucket_return(&l->bucket, l->prepaid_tokens * TOKEN, now);
         l->prepaid_tokens = 0;
     }
-    leave(l, cost, now, ret);
+}
+
+static uint32_t unpaid(const struct lane_call *c)
+{
+    return c->cost - c->paid;
 }
 
 uint64_t pace_call(struct lane *l, const struct lane_call *c, uint64_t now, struct lane_ticket *ret)
@@ -302,8 +307,8 @@ uint64_t pace_call(struct lane *l, const struct lane_call *c, uint64_t now, stru
     int64_t keep = reserved(l, c->priority, l->bucket.capacity);
     uint64_t wait = quotas_gone(l);
 
-    wait = wait ? wait : bucket_wait_keep(&l->bucket, c->cost, 0, keep, now);
-    wait = wait ? wait : bucket_take(&l->bucket, c->cost, now);
+    wait = wait ? wait : bucket_wait_keep(&l->bucket, unpaid(c), 0, keep, now);
+    wait = wait ? wait : bucket_take(&l->bucket, unpaid(c), now);
     if (wait)
         return wait;
     pace_mark(l);
@@ -321,12 +326,10 @@ bool lane_call_leaves(struct lane *l, struct lane_call *c, struct lane_ticket *r
 {
     uint64_t now = uv_now(l->flow->loop);
 
-    if (l->prepaid) {
-        leave_prepaid(l, c->cost, now, ret);
-        return true;
-    }
-    if (is_unpaced(l)) {
-        bucket_charge(&l->bucket, c->cost, now);
+    c->paid = 0;
+    pay(l, c, now);
+    if (!unpaid(c) || is_unpaced(l)) {
+        bucket_charge(&l->bucket, unpaid(c), now);
         leave(l, c->cost, now, ret);
         return true;
     }
@@ -338,7 +341,7 @@ bool lane_call_leaves(struct lane *l, struct lane_call *c, struct lane_ticket *r
         at = at->prev;
     list_insert_before(at, &c->node);
     c->overtaken = 0;
-    l->promised += c->cost;
+    l->promised += unpaid(c);
     l->leaving++;
     lane_pump_soon(l);
     return false;
@@ -347,7 +350,7 @@ bool lane_call_leaves(struct lane *l, struct lane_call *c, struct lane_ticket *r
 void pace_called(struct lane *l, struct lane_call *c)
 {
     list_remove(&c->node);
-    l->promised -= c->cost;
+    l->promised -= unpaid(c);
     l->leaving--;
 }
 
@@ -357,7 +360,7 @@ void lane_call_now(struct lane *l, struct lane_call *c)
     uint64_t now = uv_now(l->flow->loop);
 
     pace_called(l, c);
-    bucket_charge(&l->bucket, c->cost, now);
+    bucket_charge(&l->bucket, unpaid(c), now);
     leave(l, c->cost, now, &ticket);
     c->go(c, &ticket);
 }

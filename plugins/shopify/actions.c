@@ -137,7 +137,8 @@ static_assert(sizeof(doers) / sizeof(*doers) + 1 ==
 /** What bind() makes. */
 struct bound {
     const struct shopify_action *action;
-    void *handle; /* the action's own */
+    void *handle;    /* the action's own */
+    uint32_t points; /* of the first question of its last delivery; 0: it had none yet */
 };
 
 sl_status shopify_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
@@ -206,9 +207,11 @@ void shopify_prepare(void *self, void *handle, const sl_record *record, sl_prepa
 
 void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_done *done)
 {
-    const struct bound *b = handle;
+    struct bound *b = handle;
 
+    admin_note_first(self, &b->points);
     b->action->deliver(self, b->handle, batch, done);
+    admin_note_first(self, NULL);
 }
 
 void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
@@ -235,7 +238,9 @@ uint32_t shopify_cost(void *self, void *handle, const sl_record *record)
 
     if (b->action->local)
         return 1;
-    return b->action->cost ? b->action->cost(self, b->handle, record) : POINTS_MUTATES;
+    if (b->action->cost)
+        return b->action->cost(self, b->handle, record);
+    return b->points ? b->points : POINTS_MUTATES;
 }
 
 const char *shopify_scopes(const void *handle)

@@ -31,7 +31,7 @@ struct shopify_action {
      *  --online`. NULL: nobody checks. */
     const char *scopes;
     /** Points of its first question, by admin_points(): it sets out when they are there, and what
-     *  it asks later waits for its own. NULL: those of a mutation. */
+     *  it asks later waits for its own. NULL: those of the first question of its last delivery. */
     uint32_t (*cost)(void *self, void *handle, const sl_record *record);
     int local; /* nothing is asked of the shop for it */
 };

@@ -54,9 +54,9 @@ class Watched:
                 "calls": now.get("calls", 0) - self.first.get("calls", 0), "left": now["currentlyAvailable"]}
 
 
-def press(shop, lane, seconds, share=0.98):
-    """Always something to send for so long; what the shop's books say then. `lane()`: the gateway's, of the shop."""
-    watched = Watched(shop)
+def press(watched, lane, seconds, share=0.98):
+    """Always something to send until so long after `watched` began; what the shop's books say then. `lane()`: the
+    gateway's, of the shop."""
     wait_until(lambda: watched.books()["calls"] > 0, "the first question")
     while watched.books()["seconds"] < seconds:
         time.sleep(0.1)

@@ -53,3 +53,10 @@ def test_a_crm_is_measured_in_calls_and_memory(folder):
     calls = [result[f"calls_per_1000_{pace}"] for pace in ("slow", "mid", "fast")]
     assert calls == sorted(calls, reverse=True), "the faster they come, the fewer calls an order takes"
     assert 0 < calls[-1] and result["refused"] == 0
+
+
+@pytest.mark.slow
+def test_the_points_of_a_shop_are_measured(folder):
+    result = bench(folder, "shopify", "--seconds", "6", "--only", "shared")
+    assert result["refused"] == result["refused_shared"] == 0
+    assert 0.8 < result["points_used_share"] == result["points_used_share_shared"] <= 1

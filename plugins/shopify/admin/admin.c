@@ -245,6 +245,9 @@ sl_status admin_ask_as(struct shopify *s, uint32_t priority, const char *documen
     q->cb = cb;
     q->ctx = ctx;
     q->priority = priority;
+    if (s->admin->first)
+        *s->admin->first = q->guess.cost;
+    s->admin->first = NULL;
     return begin(q);
 }
 
@@ -274,6 +277,12 @@ sl_status admin_ask(struct shopify *s, const char *document, json_t *variables, 
 uint32_t admin_points(const struct shopify *s, const char *document, const json_t *variables)
 {
     return s->admin ? points_predict(&s->admin->points, document, variables).cost : 1;
+}
+
+void admin_note_first(struct shopify *s, uint32_t *ret_points)
+{
+    if (s->admin)
+        s->admin->first = ret_points;
 }
 
 /* ---- an endpoint ---- */

@@ -51,6 +51,9 @@ sl_status admin_get(struct shopify *s, const char *path, sl_http_cb cb, void *ct
 /** What a document will cost: for an action's `cost`. `variables`: borrowed; NULL: none. */
 uint32_t admin_points(const struct shopify *s, const char *document, const json_t *variables);
 
+/** From now on the points of the next question are written there, once; NULL: of none. */
+void admin_note_first(struct shopify *s, uint32_t *ret_points);
+
 /* ---- an endpoint ---- */
 
 /** Do these settings have credentials of the Admin API? Also where secrets are not read. */

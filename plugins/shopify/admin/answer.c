@@ -380,7 +380,8 @@ static void of_body(const json_t *root, int writes, const struct admin_cost *cos
         of_errors(errors, writes, cost, to);
     } else if (json_is_string(errors) || json_object_size(errors) > 0) {
         text_of(root, text); /* in the manner of REST: the request as such was refused */
-        say(to, writes && has_data(to->data) ? ADMIN_PERHAPS : ADMIN_REFUSED, "%s", text);
+        say(to, writes && has_data(to->data) ? ADMIN_PERHAPS : ADMIN_REFUSED, "%s",
+            *text ? text : "errors");
     } else if (json_is_object(to->data)) {
         to->verdict = ADMIN_OK;
     } else {

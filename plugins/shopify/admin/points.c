@@ -8,14 +8,15 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_DEPTH  32
-#define MAX_FIELDS 20000 /* of one document, fragments as often as they are used */
-#define NAME_SIZE  64
+#define MAX_DEPTH   32
+#define MAX_FIELDS  5000 /* of one document, fragments as often as they are used */
+#define MAX_SPREADS 100  /* named ones: each is looked for from the beginning */
+#define NAME_SIZE   64
 
 struct reader {
     const char *document, *at;
     const json_t *variables;
-    unsigned fields, depth;
+    unsigned fields, depth, spreads;
 };
 
 /** Of a selection set. */
@@ -188,10 +189,13 @@ static int is_free(const char *name)
 /* The set of a fragment of this name, from anywhere in the document. */
 static struct cost read_fragment(struct reader *r, const char *wanted)
 {
-    struct reader there = *r;
+    struct reader there;
     char name[NAME_SIZE], c;
     struct cost none = { 0 }, found;
 
+    if (++r->spreads > MAX_SPREADS)
+        return none;
+    there = *r;
     there.at = r->document;
     while ((c = next(&there, name))) {
         if (c == '{' || c == '(') {
@@ -204,6 +208,7 @@ static struct cost read_fragment(struct reader *r, const char *wanted)
         there.at += strcspn(there.at, "{");
         found = read_selection(&there);
         r->fields = there.fields;
+        r->spreads = there.spreads;
         return found;
     }
     return none;

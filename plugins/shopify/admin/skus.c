@@ -29,7 +29,7 @@ struct search {
     json_t *skus; /* borrowed */
     json_t *page; /* own: the SKUs of this question, and whether one was found: {"SKU": true} */
     enum sku_names what;
-    char *cursor; /* own: of the question's further pages */
+    char *cursor;     /* own: of the question's further pages */
     const char *next; /* the first SKU of the next question ... */
     int all;          /* ... of which there is none */
     skus_cb cb;

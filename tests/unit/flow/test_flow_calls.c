@@ -98,6 +98,26 @@ static void a_deliverys_first_call_has_paid_and_the_rest_is_given_back(void **st
     rig_destroy(rig);
 }
 
+/** A delivery set out with less than its first call costs: it may not go on credit. */
+static void a_first_call_that_costs_more_waits_for_the_rest(void **state)
+{
+    struct flow_rig *rig = rig_new();
+    struct lane *l = up(rig, 100000);
+    struct waiting first, dear;
+
+    (void)state;
+    CHECK(leaves(l, &first, BURST, PRIORITY_NORMAL)); /* nothing is left */
+    UNTIL(rig, pace_take(l, 1, uv_now(&rig->loop)) == 0);
+    CHECK(!leaves(l, &dear, 15, PRIORITY_NORMAL));
+    CHECK_EQ(dear.call.paid, 1);
+    CHECK(l->promised >= 14);
+    UNTIL(rig, dear.gone);
+    CHECK_EQ(dear.ticket.bucket.cost, 15000);
+    CHECK_EQ(l->promised, 0);
+    CHECK(l->bucket.level >= 0);
+    rig_destroy(rig);
+}
+
 static void what_a_call_took_in_the_end_is_what_it_cost(void **state)
 {
     struct flow_rig *rig = rig_new();
@@ -141,6 +161,7 @@ int main(void)
         cmocka_unit_test(calls_wait_for_their_tokens_in_the_order_of_their_urgency),
         cmocka_unit_test(what_a_waiting_call_was_promised_is_not_given_to_a_batch),
         cmocka_unit_test(a_deliverys_first_call_has_paid_and_the_rest_is_given_back),
+        cmocka_unit_test(a_first_call_that_costs_more_waits_for_the_rest),
         cmocka_unit_test(what_a_call_took_in_the_end_is_what_it_cost),
         cmocka_unit_test(a_lane_that_is_stopped_lets_what_has_begun_end),
     };

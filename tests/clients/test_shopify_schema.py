@@ -4,12 +4,18 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 import shopify_schemas
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.dirname(HERE))
+
+from sandbox.shopify_desk import Desk  # noqa: E402
+from sandbox.shopify_graphql import Call  # noqa: E402
+
 DATA = os.path.join(TOP, "tests", "sandbox", "data")
 PLUGIN = os.path.join(TOP, "plugins", "shopify")
 
@@ -111,6 +117,17 @@ def test_no_document_is_overlooked(seen):
 
 def test_the_stand_ins_schema_is_a_true_excerpt(seen):
     assert seen["2026-10"]["excerpt"] == []
+
+
+def test_the_stand_in_has_what_the_plugin_asks_for():
+    """Else no test from end to end could show what comes of it."""
+    engine = Desk().engine
+    wrong = {}
+    for name, text in plugin_documents().items():
+        said = engine.check(Call(engine, "2026-10", "app", text, None, {}))
+        if said:
+            wrong[name] = [one["message"] for one in said]
+    assert not wrong, wrong
 
 
 def test_what_is_not_there_is_found(node, schemas):

@@ -136,7 +136,7 @@ def install(engine):
                 shop.changed("DraftOrder", owner, "draft_orders/update")
         return {"metafields": made}
 
-    for kind in ("Order", "DraftOrder"):
+    for kind in ("Order", "DraftOrder", "Product", "ProductVariant", "Location"):
         engine.field(kind, "metafield")(
             lambda source, args, call: find(shop, source["id"], args.get("namespace") or APP_NAMESPACE, args["key"]))
     engine.field("Order", "metafields")(

@@ -259,3 +259,18 @@ def test_an_invoice_wants_an_address(desk):
     made = draft(desk, email=None)
     assert desk.wrong("DraftOrderInvoiceSend", id=made["id"])[:2] == (None, "To can't be blank")
     desk.do("DraftOrderInvoiceSend", id=made["id"], email={"to": "x@example.com"})
+
+
+def test_payment_terms_and_any_owners_metafields_are_asked_for(desk):
+    desk.do("MetafieldsSet", metafields=[{"ownerId": MAIN_LOCATION, "namespace": "erp", "key": "code", "value": "L1",
+                                          "type": "single_line_text_field"}])
+    found = desk.ask("""query($id: ID!) { node(id: $id) { id ... on HasMetafields { metafield(namespace: "erp", key: "code")
+        { value } } } }""", id=MAIN_LOCATION)
+    assert found == {"id": MAIN_LOCATION, "metafield": {"value": "L1"}}
+    terms = "query($id: ID!) { draftOrder(id: $id) { paymentTerms { dueInDays paymentTermsType } order { paymentTerms { id } } } }"
+    for given, shown in (({}, None), ({"paymentTerms": {"paymentTermsTemplateId": "gid://shopify/PaymentTermsTemplate/4"}},
+                                      {"dueInDays": 30, "paymentTermsType": "NET"})):
+        made = desk.do("DraftOrderCreate", input={"lineItems": [{"title": "Setup", "quantity": 1}], **given})["draftOrder"]
+        desk.do("DraftOrderComplete", id=made["id"])
+        said = desk.ask(terms, id=made["id"])
+        assert said["paymentTerms"] == shown and (said["order"]["paymentTerms"] is None) == (shown is None)

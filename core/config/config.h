@@ -83,6 +83,8 @@ struct conf_feed {
     int at_minute;        /* ... this minute of the day, UTC; -1: not given */
     char *owner;          /* may be NULL */
     uint32_t alert_after; /* failures in a row: 3 */
+    char **on;            /* topics: an event of the endpoint has it polled at once, besides */
+    size_t n_on;
     sl_values *params;
     void *handle; /* what bind_feed() made; = params when the plugin has none */
     bool bound;

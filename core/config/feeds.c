@@ -46,6 +46,17 @@ static void read_times(struct load *l, struct conf_feed *f, const sl_values *v,
                   "\"at\" wants a time of day in UTC, such as \"02:00\"");
 }
 
+static void read_on(struct conf_feed *f, const sl_values *v)
+{
+    const struct value *on = values_get(v, "on");
+
+    if (!on || !on->n_items)
+        return;
+    f->on = mem_array(on->n_items, sizeof(*f->on));
+    for (; f->n_on < on->n_items; f->n_on++)
+        f->on[f->n_on] = mem_str(on->items[f->n_on].data);
+}
+
 /* ---- the kind ---- */
 
 static const sl_feed *feeds_of(const sl_plugin *p)
@@ -156,6 +167,7 @@ static void load_feed(struct load *l, struct conf_endpoint *e, struct conf_feed 
     fields_store(v, f);
     if (!v->bad)
         read_times(l, f, v, item);
+    read_on(f, v);
     values_destroy(v);
     if (kind < 0)
         return;
@@ -193,6 +205,9 @@ void feeds_finish(struct conf_endpoint *e)
         if (f->bound && e->plugin->unbind_feed)
             e->plugin->unbind_feed(f->handle);
         values_destroy(f->params);
+        for (size_t k = 0; k < f->n_on; k++)
+            free(f->on[k]);
+        free(f->on);
         free(f->name);
         free(f->owner);
     }

@@ -232,6 +232,9 @@ const struct field options_feed[] = {
     { { "alert_after", SL_OPT_INT, 0, "3", 1, 1000, NULL,
         "he is told after so many failures in a row" },
       MEMBER(struct conf_feed, alert_after) },
+    { { "on", SL_OPT_STRINGS, 0, NULL, 0, 0, NULL,
+        "polled at once, besides, when an event of these topics of the endpoint comes: exact, or a beginning such as orders/*" },
+      BY_HAND },
     { { NULL }, BY_HAND },
 };
 

@@ -18,6 +18,7 @@
 #define WRITTEN_MS MINUTE_MS      /* that a poll found nothing is written so often */
 #define FIRST_MS   INT64_C(10000) /* after the first failure; doubles */
 #define LONGEST_MS (10 * MINUTE_MS)
+#define HEARD_MS   1000                /* from one poll that an event asks for to the next */
 #define QUESTIONS  (UINT64_C(1) << 62) /* above the numbers of deliveries */
 #define HURRY_MS   MINUTE_MS           /* a sweep begins no sooner after its last beginning */
 
@@ -158,6 +159,28 @@ void lane_poll_soon(struct lane *l, int64_t ms)
     }
     if (sooner)
         tick_soon(l->flow);
+}
+
+/** An event of their endpoint: those that listen for it are polled, but no more than once a second;
+ *  one that is being polled may have looked before, and is polled again. */
+void feeds_hear(struct flow *f, sl_str endpoint, sl_str topic)
+{
+    struct feed *d, *tmp;
+    int64_t now = clock_wall_ms(), at;
+
+    if (!f->feeds_listen)
+        return;
+    HASH_ITER (hh, f->feeds, d, tmp) {
+        if (!d->conf || d->failures || !conf_topic_matches(d->conf->on, d->conf->n_on, topic) ||
+            !str_eq(str_of(d->lane->name), endpoint))
+            continue;
+        at = d->began_ms + HEARD_MS > now ? d->began_ms + HEARD_MS : now;
+        if (d->poll)
+            d->hurry_ms = d->hurry_ms && d->hurry_ms < at ? d->hurry_ms : at;
+        else if (d->read && d->next_ms > at)
+            d->next_ms = at;
+    }
+    tick_soon(f);
 }
 
 /* ---- what is written down ---- */
@@ -381,9 +404,13 @@ void feeds_change(struct flow *f)
     for (size_t i = 0; i < f->n_lanes; i++)
         for (size_t k = 0; k < f->lanes[i]->conf->n_feeds; k++)
             add(f, f->lanes[i], &f->lanes[i]->conf->feeds[k]);
-    HASH_ITER (hh, f->feeds, d, tmp)
+    f->feeds_listen = false;
+    HASH_ITER (hh, f->feeds, d, tmp) {
         if (!d->conf && !d->poll)
             feed_free(d);
+        else if (d->conf)
+            f->feeds_listen |= d->conf->n_on > 0;
+    }
     feeds_read(f);
     tick_soon(f);
 }

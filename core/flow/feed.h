@@ -48,6 +48,8 @@ void feeds_open(struct flow *f);
 void feeds_read(struct flow *f);
 /** The configuration is another one. */
 void feeds_change(struct flow *f);
+/** An event of this endpoint has been routed. */
+void feeds_hear(struct flow *f, sl_str endpoint, sl_str topic);
 /** At the end: nothing is told any more. */
 void feeds_close(struct flow *f);
 

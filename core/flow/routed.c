@@ -11,6 +11,7 @@
 #include "flow/dead_event.h"
 #include "flow/due.h"
 #include "flow/failover.h"
+#include "flow/feed.h"
 #include "flow/missed.h"
 #include "flow/order.h"
 #include "flow/routing.h"
@@ -390,6 +391,8 @@ static void on_routed(struct flow *f, struct commit *c, int status)
         routed_apply(f, rc, rec);
         dead_event_recorded(f, c);
         links_recorded(rt);
+        if (!rt->event->again)
+            feeds_hear(f, rt->event->endpoint, rt->event->topic);
         if (rt->waits)
             links_stored(rt);
     } else if (status == UV_ENOSPC || status == UV_ENOBUFS || status == UV_ENOMEM) {

@@ -295,6 +295,36 @@ static void test_one_poll_at_a_time(void **state)
     rig_destroy(p.rig);
 }
 
+static void test_an_event_that_it_listens_for_has_it_polled_at_once(void **state)
+{
+    struct poll_rig p = setup(LIVE);
+    char *on[] = { (char *)"stoc*" };
+    uint64_t runs;
+
+    (void)state;
+    p.feed.every_ms = INT64_C(3600) * 1000;
+    p.feed.on = on;
+    p.feed.n_on = 1;
+    rig_route(p.rig, "other", "other", CRM, ACT_SEND);
+    up(&p);
+    rig_polled(rig_call(p.rig, SHOP), SL_OK, 0);
+    UNTIL(p.rig, feed_of(&p)->runs == 1);
+    rig_event(p.rig, "other", "a 1");
+    UNTIL(p.rig, p.rig->fakes[CRM].records == 1);
+    CHECK(feed_of(&p)->next_ms > feed_of(&p)->began_ms + 1000);
+
+    rig_event(p.rig, "stock", "a 1");
+    struct call *c = rig_call(p.rig, SHOP);
+    runs = feed_of(&p)->runs;
+    rig_event(p.rig, "stock", "b 1"); /* it may have looked there before: once more */
+    UNTIL(p.rig, p.rig->fakes[CRM].records == 3);
+    rig_polled(c, SL_OK, 0);
+    rig_polled(rig_call(p.rig, SHOP), SL_OK, 0);
+    UNTIL(p.rig, feed_of(&p)->runs == runs + 2);
+    CHECK(feed_of(&p)->next_ms > feed_of(&p)->began_ms + 1000);
+    rig_destroy(p.rig);
+}
+
 static void test_failures_put_it_off_and_are_told_once(void **state)
 {
     struct poll_rig p = setup(LIVE);
@@ -379,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_what_is_in_memory_is_bounded),
         cmocka_unit_test(test_a_cursor_beyond_the_limit_is_refused_with_what_was_found),
         cmocka_unit_test(test_one_poll_at_a_time),
+        cmocka_unit_test(test_an_event_that_it_listens_for_has_it_polled_at_once),
         cmocka_unit_test(test_failures_put_it_off_and_are_told_once),
         cmocka_unit_test(test_a_paused_or_parked_endpoint_is_not_asked),
         cmocka_unit_test(test_a_reload_keeps_the_cursor_and_forgets_a_feed_that_is_gone),

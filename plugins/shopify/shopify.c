@@ -12,9 +12,11 @@
 #include "actions.h"
 #include "admin/admin.h"
 #include "drafts/draft.h"
+#include "feed_kinds.h"
 #include "feeds/feeds.h"
 #include "orders/deed.h"
 #include "receive/callbacks.h"
+#include "receive/requests.h"
 #include "stock/stock.h"
 
 #define SHOP_SUFFIX ".myshopify.com"
@@ -113,6 +115,7 @@ static void shopify_close(void *self)
         stock_close(self);
         deeds_close(self);
         feed_close(self);
+        requests_close(self);
         admin_close(self);
     }
     free(self);
@@ -205,9 +208,9 @@ static const sl_plugin plugin = {
     .probe = shopify_probe,
     .owns = shopify_owns,
     .feeds = shopify_feeds,
-    .bind_feed = feed_bind,
-    .unbind_feed = feed_unbind,
-    .poll = feed_start,
+    .bind_feed = shopify_bind_feed,
+    .unbind_feed = shopify_unbind_feed,
+    .poll = shopify_poll,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -26,8 +26,9 @@ struct shopify {
     struct push *pushes;  /* under way: stock/set.c */
     struct draft *drafts; /* under way: draft.c */
     struct deed *deeds;   /* under way: orders/deed.c */
-    struct feed_poll *polls; /* under way: feeds/feed.c */
-    int64_t lag_told_ms;     /* webhooks lag: the host was told so last */
+    struct requests *requests; /* under way: receive/requests.c */
+    struct feed_poll *polls;   /* under way: feeds/feed.c */
+    int64_t lag_told_ms;       /* webhooks lag: the host was told so last */
 };
 
 /** Fill fail->text, printf-like, and return `status`. NULL `fail` is fine. */

@@ -25,7 +25,7 @@ class Shop:
     """The Admin API, as far as `nodes` goes; it knows nothing of ids that are not in `orders`."""
 
     def __init__(self):
-        self.orders, self.down, self.questions = {}, False, []
+        self.orders, self.down, self.questions, self.requests, self.looks = {}, False, [], {}, 0
         shop = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -33,7 +33,7 @@ class Shop:
 
             def do_POST(self):
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                good = self.headers["X-Shopify-Access-Token"] == TOKEN and "nodes(ids:" in asked["query"]
+                good = self.headers["X-Shopify-Access-Token"] == TOKEN
                 status, answer = (503, b"") if shop.down else (200, shop.answer(asked)) if good else (401, b"")
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
@@ -51,6 +51,15 @@ class Shop:
         return f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, asked):
+        if "assignedFulfillmentOrders" in asked["query"]:
+            self.looks += 1
+            kind = asked["variables"]["kind"]
+            nodes = [{"id": fulfilment_order(one), "orderId": f"gid://shopify/Order/{ORDER}", "orderName": "#1042",
+                      "updatedAt": "2026-11-20T09:15:32Z", "merchantRequests": {"nodes": [
+                          {"id": f"gid://shopify/FulfillmentOrderMerchantRequest/{one}", "kind": kind}]}}
+                     for one in self.requests.get(kind, [])]
+            return json.dumps({"data": {"assignedFulfillmentOrders": {
+                "nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}}}).encode()
         ids = asked["variables"]["ids"]
         self.questions.append(ids)
         nodes = [{"__typename": "FulfillmentOrder", "id": one, "orderId": f"gid://shopify/Order/{self.orders[one]}"}
@@ -178,3 +187,40 @@ def test_a_return_that_names_its_order_once_is_known_by_itself(gateway, shop, de
     post(gateway, "returns/update", {"admin_graphql_api_id": "gid://shopify/Return/22", "tags": "updated"})
     wait_until(lambda: told(desk) == ["requested", "updated"])
     assert timeline(gateway, ORDER) == ["returns/request", "returns/update"] and shop.questions == []
+
+
+def test_a_notification_leads_to_what_the_merchant_requests_once(make_gateway, shop, desk):
+    prefix = "k3ep-this-between-us"
+    config = {"endpoints": {"acme-shop": shop_config(shop), "desk": http_endpoint(desk, concurrency=1)},
+              "routes": [{"name": "tell", "from": {"endpoint": "acme-shop", "topic": [
+                  "fulfillment_service/fulfillment_request", "fulfillment_service/cancellation_request"]},
+                  "to": {"endpoint": "desk", "action": "request.send", "path": "/told"}}]}
+    config["endpoints"]["acme-shop"].update({
+        "callbacks": {"path_secret": {"env": "CALLBACK_PREFIX"}},
+        "feeds": {"requests": {"kind": "fulfillment-requests", "every": "1h",
+                               "on": ["fulfillment_service/notification"]}}})
+    gateway = make_gateway(config, {"SHOPIFY_ADMIN_TOKEN": TOKEN, "CALLBACK_PREFIX": prefix})
+    path = f"/in/acme-shop/callbacks/{prefix}/byron/fulfillment_order_notification"
+
+    def requested():
+        return [(one["kind"], one["fulfillment_order"]["id"]) for one in messages(desk)]
+
+    wait_until(lambda: gateway.get("/v1/feeds")[0]["runs"] == 1)
+    shop.requests["FULFILLMENT_REQUEST"] = [61, 62]
+    assert gateway.post(b'{"kind":"FULFILLMENT_REQUEST"}', path=path) == 200
+    wait_until(lambda: len(requested()) == 2)
+    shop.requests["CANCELLATION_REQUEST"] = [61]
+    assert gateway.post(b'{"kind":"CANCELLATION_REQUEST"}', path=path) == 200
+    wait_until(lambda: len(requested()) == 3)
+    assert requested() == [("FULFILLMENT_REQUEST", fulfilment_order(61)), ("FULFILLMENT_REQUEST", fulfilment_order(62)),
+                           ("CANCELLATION_REQUEST", fulfilment_order(61))]
+    looks = shop.looks
+    gateway.restart()
+    gateway.cli("poll", "acme-shop", "requests")
+    assert shop.looks > looks and len(requested()) == 3
+    assert timeline(gateway, ORDER) == ["fulfillment_service/fulfillment_request"] * 2 + [
+        "fulfillment_service/cancellation_request"]
+    # and the link of what was told is there
+    post(gateway, "fulfillment_orders/cancellation_request_submitted", step(62, "open"))
+    wait_until(lambda: len(timeline(gateway, ORDER)) == 4)
+    assert shop.questions == []

@@ -1,5 +1,5 @@
 /*
- * feed_bind.c - the kinds of feeds, and their parameters when a configuration is checked.
+ * feed_bind.c - the parameters of a feed of orders, when a configuration is checked.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
     "orders/cancelled orders/updated fulfillments/create fulfillments/update " \
     "refunds/create "
 
-static const sl_option orders_params[] = {
+const sl_option feed_orders_params[] = {
     { "overlap", SL_OPT_DURATION, 0, "10m", 1000, DAY_MS, NULL,
       "read so far back again: the shop's search lags behind" },
     { "look_back", SL_OPT_DURATION, 0, NULL, 60000, 6 * DAY_MS, NULL,
@@ -33,13 +33,6 @@ static const sl_option orders_params[] = {
     { "points", SL_OPT_INT, 0, "25", 1, 100, NULL,
       "percent of the points that come back to the shop that it may use; half of the bucket is left "
       "in any case" },
-    { 0 },
-};
-
-const sl_feed shopify_feeds[] = {
-    { "orders", orders_params,
-      "orders that have changed: what their webhooks should have said and did not", SL_FEED_SWEEP,
-      0 },
     { 0 },
 };
 

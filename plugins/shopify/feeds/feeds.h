@@ -14,7 +14,7 @@
 struct shopify;
 struct feed_poll;
 
-extern const sl_feed shopify_feeds[];
+extern const sl_option feed_orders_params[];
 
 /* as sluice.h documents them */
 sl_status feed_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail);

@@ -139,7 +139,7 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* With a NUL behind it, and none in it. 0: it is no such text, or too long. */
+/* With a NUL behind it. 0: an escape that is none, a control character, or too long. */
 static int decode(sl_str s, char *ret, size_t size)
 {
     size_t n = 0;
@@ -156,7 +156,7 @@ static int decode(sl_str s, char *ret, size_t size)
             c = (char)(high << 4 | low);
             i += 2;
         }
-        if (!c || n + 1 >= size)
+        if ((unsigned char)c < ' ' || n + 1 >= size)
             return 0;
         ret[n++] = c;
     }

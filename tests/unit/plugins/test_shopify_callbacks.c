@@ -217,6 +217,7 @@ static void a_query_is_read_as_browsers_write_it(void **state)
     CHECK(!callback_query_read(fake_str("sku=%4"), &q));
     CHECK(!callback_query_read(fake_str("sku=%4g"), &q));
     CHECK(!callback_query_read(fake_str("sku=%00"), &q));
+    CHECK(!callback_query_read(fake_str("order_names[]=%0a"), &q));
     snprintf(longer, sizeof(longer), "sku=%0*d", CALLBACK_MAX_SKU, 1);
     CHECK(callback_query_read(fake_str(longer), &q));
     snprintf(longer, sizeof(longer), "sku=%0*d", CALLBACK_MAX_SKU + 1, 1);

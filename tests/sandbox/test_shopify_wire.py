@@ -224,6 +224,22 @@ def test_a_removed_app_is_told_so_and_its_subscriptions_go(shop, hooks):
     assert {one["why"] for one in shop.books()["webhooks"]["subscriptions"]["deleted"]} == {"the app was removed"}
 
 
+def test_each_shop_is_a_process_with_its_own_name_secret_and_declared_hooks(hooks):
+    names = ("a.myshopify.com", "b.myshopify.com")
+    for name in names:
+        with Process("shopify_admin", "--shop", name, "--secret", "secret of " + name, "--connect-s", 30, "--total-s", 60,
+                     "--hook", "orders/create=https://gw.example.com/in/" + name[0], "--route", "*=" + hooks.url) as one:
+            one.call("POST", "orders", {"seed": 1})
+            assert settled(one)["final"] == {"delivered": 1}
+            one.reset()
+            assert [alive["made_by"] for alive in one.books()["webhooks"]["subscriptions"]["alive"]] == ["app"]
+            assert ask(one, "{ shop { myshopifyDomain } }")["data"]["shop"]["myshopifyDomain"] == name
+    assert [(path, headers["X-Shopify-Shop-Domain"]) for path, headers, _ in hooks.got] == [
+        ("/in/a", names[0]), ("/in/b", names[1])]
+    for (_, headers, body), name in zip(hooks.got, names):
+        assert headers["X-Shopify-Hmac-Sha256"] == sign("secret of " + name, body)
+
+
 # ---- services ----
 
 def service(shop, **more):

@@ -16,12 +16,11 @@
 
 const sl_option graphql_params[] = {
     { "document", SL_OPT_STRING, SL_OPT_REQUIRED, NULL, 0, 0, NULL,
-      "one query or one mutation; the body's members are its variables" },
+      "one query or one mutation, such as query{shop{name}}; the body's members are its variables, "
+      "and that of @idempotent(key: $key) is filled by the delivery" },
     { "repeatable", SL_OPT_BOOL, 0, NULL, 0, 0, NULL,
       "of a mutation: the same again does no harm, so a lost answer is asked for again; false: a "
       "person decides then" },
-    { "idempotent", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-      "the variable of @idempotent(key: $key), such as key; the delivery's own key fills it" },
     { "done_when", SL_OPT_STRINGS, 0, NULL, 0, 0, NULL,
       "parts of messages of userErrors that mean: it is done already" },
     { "reference", SL_OPT_POINTER, 0, NULL, 0, 0, NULL,
@@ -36,9 +35,9 @@ struct graphql {
     struct deed_handle handle; /* first: the engine's view of it */
     struct deed_kind kind;
     struct document document;
-    char *text, *key; /* own: the document; the variable of the key, or NULL */
-    char *emit;       /* own, or NULL */
-    char *reference;  /* own, or NULL */
+    char *text;                                  /* own: the document */
+    char *emit;                                  /* own, or NULL */
+    char *reference;                             /* own, or NULL */
     struct refusal_rule done[MAX_DONE_WHEN + 1]; /* texts own */
 };
 
@@ -77,11 +76,13 @@ static sl_status read(struct deed *d)
 
     if (check_declared(d, &g->document) < 0)
         return SL_E_INVALID;
+    if (g->document.key[0] && json_object_get(d->body, g->document.key))
+        return deed_wrong(d, "%s: the delivery's own key fills it: leave it out", g->document.key);
     for (size_t i = 0; i < g->document.n_variables; i++) {
         const struct document_variable *v = &g->document.variables[i];
         const json_t *value = json_object_getn(d->body, v->name.ptr, v->name.len);
 
-        if (v->required && (!value || json_is_null(value)) && !(g->key && is_variable(v, g->key)))
+        if (v->required && (!value || json_is_null(value)) && !is_variable(v, g->document.key))
             return deed_wrong(d, "%.*s: it is not given, and the document wants it",
                               (int)(v->name.len < 60 ? v->name.len : 60), v->name.ptr);
     }
@@ -126,7 +127,6 @@ static void graphql_unbind(void *handle)
     for (size_t i = 0; i < MAX_DONE_WHEN; i++)
         free((char *)g->done[i].text);
     free(g->text);
-    free(g->key);
     free(g->emit);
     free(g->reference);
     free(g);
@@ -138,25 +138,6 @@ static char *param(const sl_bind_in *in, const char *name)
     sl_str s;
 
     return in->values->str(in->params, name, &s) == SL_OK ? strndup(s.ptr, s.len) : NULL;
-}
-
-static sl_status take_key(struct graphql *g, sl_fail *fail)
-{
-    const struct document *d = &g->document;
-
-    for (size_t i = 0; g->key && i < d->n_variables; i++)
-        if (is_variable(&d->variables[i], g->key) && d->idempotent)
-            return SL_OK;
-    if (g->key)
-        return shopify_fail(fail, SL_E_INVALID,
-                            "idempotent: the document wants $%s: String! declared, and "
-                            "@idempotent(key: $%s) behind the mutation's arguments",
-                            g->key, g->key);
-    if (d->idempotent)
-        return shopify_fail(fail, SL_E_INVALID,
-                            "idempotent: the document says @idempotent: name the variable of its "
-                            "key, or two deliveries would be one");
-    return SL_OK;
 }
 
 static sl_status take_done_when(struct graphql *g, const sl_bind_in *in, sl_fail *fail)
@@ -190,12 +171,12 @@ static void make_kind(struct graphql *g, int repeatable)
     const struct document *d = &g->document;
 
     g->kind = (struct deed_kind){
-        .flags = repeatable || g->key || !d->mutation ? DEED_REPEATABLE : 0,
+        .flags = repeatable || d->key[0] || !d->mutation ? DEED_REPEATABLE : 0,
         .document = g->text,
         .root = d->mutation ? d->root : NULL,
         .errors = d->mutation ? d->errors : NULL,
-        .step = g->key ? "graphql" : NULL,
-        .key = g->key,
+        .step = d->key[0] ? "graphql" : NULL,
+        .key = d->key,
         .refusals = g->done,
         .read = read,
         .after = after,
@@ -214,16 +195,15 @@ static sl_status graphql_bind(const sl_bind_in *in, void **ret_handle, sl_fail *
         graphql_unbind(g);
         return shopify_fail(fail, SL_E_NO_MEMORY, "out of memory");
     }
-    g->key = param(in, "idempotent");
     g->emit = param(in, "emit");
     g->reference = param(in, "reference");
     in->values->num(in->params, "repeatable", &repeatable);
     r = document_read((sl_str){ g->text, strlen(g->text) }, &g->document, why, sizeof(why));
     if (r < 0)
         shopify_fail(fail, r, "%s", why);
-    else if ((r = take_key(g, fail)) == SL_OK)
+    else
         r = take_done_when(g, in, fail);
-    if (r == SL_OK && g->document.mutation && repeatable < 0 && !g->key)
+    if (r == SL_OK && g->document.mutation && repeatable < 0 && !g->document.key[0])
         r = shopify_fail(fail, SL_E_INVALID,
                          "repeatable: what is to follow a lost answer must be said of a mutation: "
                          "true if the same again does no harm, else false");

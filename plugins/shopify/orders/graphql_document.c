@@ -18,6 +18,7 @@ struct reading {
     enum token token;
     sl_str text; /* of it */
     unsigned line, depth;
+    int of_key; /* it is in the arguments of @idempotent */
     size_t operations, roots;
     char *why;
     size_t why_size;
@@ -196,6 +197,12 @@ static sl_status use_variable(struct reading *r)
         return wrong(r, "$%.*s is used and not declared; fragments stand behind the operation",
                      (int)(name.len < 60 ? name.len : 60), name.ptr);
     v->used = 1;
+    if (!r->of_key)
+        return SL_OK;
+    if (name.len >= DOCUMENT_NAME)
+        return wrong(r, "a name is longer than %d characters", DOCUMENT_NAME - 1);
+    memcpy(r->to->key, name.ptr, name.len);
+    r->to->key[name.len] = '\0';
     return SL_OK;
 }
 
@@ -252,10 +259,14 @@ static sl_status take_directives(struct reading *r)
     while (s == SL_OK && is(r, "@")) {
         next(r);
         s = take_name(r, &name);
-        if (s == SL_OK && name.len == 10 && memcmp(name.ptr, "idempotent", 10) == 0)
-            r->to->idempotent = 1;
+        r->of_key = s == SL_OK && name.len == 10 && memcmp(name.ptr, "idempotent", 10) == 0;
         if (s == SL_OK && is(r, "("))
             s = take_pairs(r, ")");
+        if (s == SL_OK && r->of_key && !r->to->key[0])
+            s = wrong(r,
+                      "@idempotent wants (key: $key), a variable: by a fixed key two deliveries "
+                      "were one");
+        r->of_key = 0;
     }
     return s;
 }

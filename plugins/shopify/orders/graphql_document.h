@@ -20,7 +20,7 @@ struct document {
     int mutation;               /* else a query */
     char root[DOCUMENT_NAME];   /* of a mutation: the name of its field in the answer */
     char errors[DOCUMENT_NAME]; /* likewise: its member with the errors, such as userErrors */
-    int idempotent;             /* it says @idempotent somewhere */
+    char key[DOCUMENT_NAME];    /* the variable of @idempotent(key: $...); "": there is none */
     struct document_variable variables[DOCUMENT_VARIABLES];
     size_t n_variables;
 };

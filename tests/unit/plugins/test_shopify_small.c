@@ -289,8 +289,7 @@ static void a_completed_draft_order_is_done(void **state)
     " userErrors { field message } } }"
 
 /* What a route with these parameters is told; "" if it may. */
-static const char *refused(struct deed_rig *x, const char *document, const char *repeatable,
-                           const char *idempotent)
+static const char *refused(struct deed_rig *x, const char *document, const char *repeatable)
 {
     static sl_fail fail;
     struct fake_setting params[4] = { { "document", document } };
@@ -301,8 +300,6 @@ static const char *refused(struct deed_rig *x, const char *document, const char 
 
     if (repeatable)
         params[n++] = (struct fake_setting){ "repeatable", repeatable };
-    if (idempotent)
-        params[n++] = (struct fake_setting){ "idempotent", idempotent };
     while (strcmp(x->plugin->actions[in.action].name, "graphql") != 0)
         in.action++;
     in.params = values = fake_values_create(x->plugin->actions[in.action].params, params);
@@ -317,43 +314,40 @@ static void a_document_is_checked_before_it_is_sent(void **state)
 {
     struct deed_rig *x = *state;
     static const struct {
-        const char *document, *repeatable, *idempotent, *why;
+        const char *document, *repeatable, *why;
     } rows[] = {
-        { CLOSE, "false", NULL, "" },
-        { "{ shop { name } }", NULL, NULL, "" },
-        { CLOSE, NULL, NULL, "repeatable: what is to follow a lost answer must be said" },
-        { "mutation { a { userErrors { message } } } mutation { b { id } }", "true", NULL,
+        { CLOSE, "false", "" },
+        { "{ shop { name } }", NULL, "" },
+        { CLOSE, NULL, "repeatable: what is to follow a lost answer must be said" },
+        { "mutation { a { userErrors { message } } } mutation { b { id } }", "true",
           "document: line 1: it has several operations" },
-        { "mutation { a { userErrors { message } } b { id } }", "true", NULL,
+        { "mutation { a { userErrors { message } } b { id } }", "true",
           "document: line 1: a mutation wants one field" },
-        { "mutation M {\n a {\n id } }", "true", NULL,
+        { "mutation M {\n a {\n id } }", "true",
           "document: line 3: a { ... } wants userErrors { field message } in it" },
-        { "mutation M($a: ID!, $b: [Int!]!) { c(id: $a) { userErrors { field } } }", "true", NULL,
+        { "mutation M($a: ID!, $b: [Int!]!) { c(id: $a) { userErrors { field } } }", "true",
           "document: line 1: $b is declared and not used" },
-        { "query Q($a: ID!) { node(id: $x) { id } }", NULL, NULL,
+        { "query Q($a: ID!) { node(id: $x) { id } }", NULL,
           "document: line 1: $x is used and not declared" },
-        { "query Q($a: ID!, $a: ID) { node(id: $a) { id } }", NULL, NULL,
+        { "query Q($a: ID!, $a: ID) { node(id: $a) { id } }", NULL,
           "document: line 1: $a is declared twice" },
-        { "subscription { a }", NULL, NULL,
-          "document: line 1: the Admin API has no subscriptions" },
-        { "query { shop { name }", NULL, NULL, "document: line 1: it ends where a name is wanted" },
-        { "query { shop { } }", NULL, NULL, "document: line 1: a selection is empty" },
-        { "query { shop(a: \"x\ny\") { id } }", NULL, NULL, "document: line 1: \"\"x\" stands" },
-        { "fragment F on Shop { id }", NULL, NULL, "document: line 1: it has no operation" },
-        { "", NULL, NULL, "document: line 1: it has no operation" },
-        { "mutation M($k: String!) { r @idempotent(key: $k) { userErrors { field } } }", NULL, "k",
-          "" },
-        { "mutation M($k: String!) { r @idempotent(key: $k) { userErrors { field } } }", "true",
-          NULL, "idempotent: the document says @idempotent" },
-        { CLOSE, "true", "key", "idempotent: the document wants $key: String! declared" },
+        { "subscription { a }", NULL, "document: line 1: the Admin API has no subscriptions" },
+        { "query { shop { name }", NULL, "document: line 1: it ends where a name is wanted" },
+        { "query { shop { } }", NULL, "document: line 1: a selection is empty" },
+        { "query { shop(a: \"x\ny\") { id } }", NULL, "document: line 1: \"\"x\" stands" },
+        { "fragment F on Shop { id }", NULL, "document: line 1: it has no operation" },
+        { "", NULL, "document: line 1: it has no operation" },
+        { "mutation M($k: String!) { r @idempotent(key: $k) { userErrors { field } } }", NULL, "" },
+        { "mutation { r @idempotent(key: \"k\") { userErrors { field } } }", "true",
+          "document: line 1: @idempotent wants (key: $key), a variable" },
         { "# c\nquery Q($a: [ID!]! = [\"\"\"b \\\"\"\" \"\"\"] @d(x: -1.5e3)) { x: nodes(ids: $a, "
           "o: {a: [E, true]}) { ... on Order @include(if: true) { id } ...F } } "
           "fragment F on Node { id }",
-          NULL, NULL, "" },
+          NULL, "" },
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        const char *why = refused(x, rows[i].document, rows[i].repeatable, rows[i].idempotent);
+        const char *why = refused(x, rows[i].document, rows[i].repeatable);
 
         CHECK(strncmp(why, rows[i].why, strlen(rows[i].why)) == 0 && (*rows[i].why || !*why));
     }
@@ -406,7 +400,6 @@ static void what_may_be_repeated_or_has_a_key_goes_again(void **state)
     static const struct fake_setting keyed[] = {
         { "document",
           "mutation M($k: String!) { r @idempotent(key: $k) { userErrors { field } } }" },
-        { "idempotent", "k" },
         { 0 }
     };
 
@@ -418,6 +411,8 @@ static void what_may_be_repeated_or_has_a_key_goes_again(void **state)
     CHECK_EQ(deed_run(x, "{}")->kind, SL_DELIVERED);
     CHECK(strncmp(deed_variables(x), "{\"k\":\"", 6) == 0);
     CHECK_EQ(strlen(deed_variables(x)), 6 + 36 + 3);
+    CHECK_STR(deed_run(x, "{\"k\":\"mine\"}")->why,
+              "k: the delivery's own key fills it: leave it out");
     CHECK_EQ(deed_asked(x, "{}", 3600000)->verdict, SL_CONFIRM_AGAIN);
     /* the shop has forgotten the key, and there is nothing to look at */
     CHECK_EQ(deed_asked(x, "{}", 25 * 3600000)->verdict, SL_CONFIRM_UNSURE);

@@ -98,7 +98,7 @@ class Webhooks:
     def reset(self):
         self.secrets, self.routes = list(self.first_secrets), dict(self.first_routes)
         self.switches = dict(SWITCHES)
-        self.log, self.waiting, self.held = [], 0, []
+        self.log, self.under_way, self.held = [], set(), []
         self.unheard = {}  # topic: happenings that nobody had subscribed to
         self.filtered = self.debounced = 0
         self.recent = {}
@@ -176,8 +176,11 @@ class Webhooks:
         elif "hold" in made.switches:
             self.held.append(made)
         else:
-            self.waiting += 1
-            self.spawn(self.live(made))
+            self.go(made)
+
+    def go(self, made):
+        self.under_way.add(made)
+        self.spawn(self.live(made))
 
     def end(self, made, final):
         made.final = final
@@ -194,7 +197,7 @@ class Webhooks:
                 await self.attempt(made)
         finally:
             made.done.set()
-            self.waiting -= 1
+            self.under_way.discard(made)
 
     async def overtaken(self, made):
         """Waits until a later one of the same subscription has gone, or for so long."""
@@ -255,16 +258,15 @@ class Webhooks:
         if not self.switches["outage"]:
             held, self.held = self.held, []
             for one in held:
-                self.waiting += 1
-                self.spawn(self.live(one))
+                self.go(one)
         return {**self.switches, "routes": self.routes}
 
     async def settle(self, timeout_s):
         """Waits until nothing is under way; false if something still is."""
         end = time.monotonic() + timeout_s
-        while self.waiting and time.monotonic() < end:
+        while self.under_way and time.monotonic() < end:
             await asyncio.sleep(0.01)
-        return not self.waiting
+        return not self.under_way
 
     def books(self):
         finals, struck, topics, statuses = {}, {}, {}, {}
@@ -277,6 +279,6 @@ class Webhooks:
                 word = str(entry["status"] or entry["error"])
                 statuses[word] = statuses.get(word, 0) + 1
         return {"deliveries": len(self.log), "attempts": sum(len(one.attempts) for one in self.log), "final": finals,
-                "by_topic": topics, "by_status": statuses, "switches": struck, "waiting": self.waiting,
+                "by_topic": topics, "by_status": statuses, "switches": struck, "waiting": len(self.under_way),
                 "held": len(self.held), "filtered": self.filtered, "debounced": self.debounced, "unheard": self.unheard,
                 "subscriptions": self.subscriptions.books()}

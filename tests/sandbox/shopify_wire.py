@@ -3,8 +3,10 @@
 A Wire belongs to a ShopifyAdmin, which asks it about each request.
 """
 
+import asyncio
 import json
 import os
+import time
 import uuid
 
 from aiohttp import web
@@ -88,7 +90,7 @@ class Wire:
                                    lambda service, numbers: tracked(self.shop, service, numbers))
         self.bulk = Bulk(admin.engine, self.tell, lambda: admin.url)
         self.bulk.first_ms = args.bulk_ms
-        self.hooked = args.hook
+        self.hooked, self.calling = args.hook, set()
         self.install()
         self.shop.listeners.append(self.on_change)
 
@@ -124,9 +126,15 @@ class Wire:
         self.shop.later(HOUR_MS, self.hourly)
         for service in self.shop.all("FulfillmentService") if self.access.installed else []:
             if service.callbackUrl and service.inventoryManagement:
-                self.admin.spawn(self.callbacks.fetch_stock(service))
+                self.call_out(self.callbacks.fetch_stock(service))
             if service.callbackUrl and service.trackingSupport and unfinished(self.shop, service):
-                self.admin.spawn(self.callbacks.fetch_tracking_numbers(service, unfinished(self.shop, service)))
+                self.call_out(self.callbacks.fetch_tracking_numbers(service, unfinished(self.shop, service)))
+
+    def call_out(self, call):
+        """A call to a service, which settle() waits for."""
+        task = self.admin.spawn(call)
+        self.calling.add(task)
+        task.add_done_callback(self.calling.discard)
 
     # ---- what changes in the shop ----
 
@@ -137,7 +145,7 @@ class Wire:
             if body is not None:
                 self.webhooks.tell(change.topic, body, Happening(change.event_id, change.at))
         for service, kind in requests_of(self.shop, change):
-            self.admin.spawn(self.callbacks.notify(service, kind))
+            self.call_out(self.callbacks.notify(service, kind))
 
     def tell(self, topic, body, happening=None):
         return self.webhooks.tell(topic, body, happening or Happening(at=self.shop.now()))
@@ -238,8 +246,13 @@ class Wire:
         return as_json({"deliveries": [one.to_json(bodies) for one in self.webhooks.log[since:]]})
 
     async def on_settle(self, request):
+        """{"timeout_s"}: waits until no delivery and no call to a service is under way."""
         asked = await request.json() if request.can_read_body else {}
-        return as_json({"settled": await self.webhooks.settle(asked.get("timeout_s", 30))})
+        end = time.monotonic() + asked.get("timeout_s", 30)
+        settled = await self.webhooks.settle(end - time.monotonic())
+        while self.calling and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        return as_json({"settled": settled and not self.calling})
 
     async def on_tell(self, request):
         """{"topic", "body"}: something happens that the stand-in does not play; without a body, the published sample."""

@@ -48,6 +48,7 @@ const struct api_route api_routes[] = {
     { "POST", "/v1/endpoints/{}/drain", api_drain },
     { "POST", "/v1/endpoints/{}/resume", api_resume },
     { "GET", "/v1/feeds", api_feeds },
+    { "GET", "/v1/webhooks", api_webhooks },
     { "GET", "/v1/reconcile", api_reconcile_show },
     { "POST", "/v1/reconcile", api_reconcile },
     { "POST", "/v1/endpoints/{}/poll", api_poll },

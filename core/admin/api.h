@@ -157,6 +157,7 @@ void api_pause(struct call *c);
 void api_drain(struct call *c);
 void api_route_list(struct call *c);
 void api_feeds(struct call *c);
+void api_webhooks(struct call *c);
 void api_reconcile(struct call *c);
 void api_reconcile_show(struct call *c);
 void api_poll(struct call *c);

@@ -62,6 +62,12 @@ void api_deadlines(struct call *c)
              ASK_LIMIT);
 }
 
+/** How events came, by endpoint and day. */
+void api_webhooks(struct call *c)
+{
+    list(c, REPORT_CAME, ASK_ENDPOINT | ASK_SINCE | ASK_UNTIL);
+}
+
 /* ---- one ---- */
 
 static void on_one(void *ctx, int status, sl_str json)

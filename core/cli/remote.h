@@ -46,6 +46,7 @@ int command_endpoints_drain(struct cli *cli);
 int command_endpoints_resume(struct cli *cli);
 int command_report_duplicates(struct cli *cli);
 int command_report_reconcile(struct cli *cli);
+int command_report_webhooks(struct cli *cli);
 int command_feeds(struct cli *cli);
 int command_poll(struct cli *cli);
 int command_routes_list(struct cli *cli);

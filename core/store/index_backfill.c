@@ -24,9 +24,8 @@ static int event_from(sqlite3_stmt *st, uint64_t id, uint64_t *ret_id, int64_t *
     return r;
 }
 
-/* The first id from *ret on that may be of this time, by halves: ids rise with the time, all but.
- */
-static int first_since(struct index *ix, int64_t since_ms, uint64_t *ret)
+/* By halves: ids rise with the time, all but. */
+int index_first_since(struct index *ix, int64_t since_ms, uint64_t *ret)
 {
     uint64_t low = *ret, high = ix->now.watermark + 1, id;
     sqlite3_stmt *st = NULL;
@@ -109,7 +108,7 @@ int index_backfill(struct index *ix, struct query *q)
     uint64_t from = q->backfill.after + 1, to;
     int r = 0;
 
-    if (q->backfill.since_ms && (r = first_since(ix, q->backfill.since_ms, &from)) < 0)
+    if (q->backfill.since_ms && (r = index_first_since(ix, q->backfill.since_ms, &from)) < 0)
         return r;
     to = from + PART_IDS - 1;
     r = part(ix, q, from, to);

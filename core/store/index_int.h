@@ -257,6 +257,9 @@ int index_report(struct index *ix, struct query *q);
 /** All rows' first column into the answer's nums; resets the statement. */
 int index_collect_nums(struct query *q, sqlite3_stmt *st);
 int index_backfill(struct index *ix, struct query *q); /* index_backfill.c */
+/** The first id from *ret on that may be of this time. 0 or a code. */
+int index_first_since(struct index *ix, int64_t since_ms, uint64_t *ret);
+int report_came(struct index *ix, struct query *q); /* index_came.c */
 
 /* ---- index_twin.c ---- */
 

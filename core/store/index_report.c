@@ -605,6 +605,8 @@ int index_report(struct index *ix, struct query *q)
         return report_replayable(ix, q);
     case REPORT_PLACES:
         return report_places(ix, q);
+    case REPORT_CAME:
+        return report_came(ix, q);
     }
     return UV_EINVAL;
 }

@@ -328,8 +328,11 @@ enum store_report {
     REPORT_REPLAY, /* what became of a replay (id): replayed, delivered, dead_again[] by issue */
     REPORT_REPLAYABLE, /* what a filter of deliveries matches: list of issue, route, endpoint,
                           count, the most first */
-    REPORT_PLACES,     /* how many deliveries stand where: list of endpoint, route, state,
-                          deliveries; cheap, however many they are */
+    REPORT_CAME,   /* how events came (endpoint, since_ms: 7 days ago, until_ms, by when they were
+                      received): list of endpoint, day, came (by webhook), repaired (found by
+                      reconciliation), late (of these, came after all), missed (the others) */
+    REPORT_PLACES, /* how many deliveries stand where: list of endpoint, route, state,
+                      deliveries; cheap, however many they are */
 };
 
 struct store_filter {

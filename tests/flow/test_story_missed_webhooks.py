@@ -222,6 +222,12 @@ def settle(shop):
     assert shop.call("POST", "settle", {"timeout_s": 60})["settled"]
 
 
+def report(gateway):
+    """What `sluice report webhooks` says of the days of the test: sums."""
+    days = sluice("report", "webhooks", "--endpoint", "acme-shop", "--since", "2d", "--json", "-c", gateway.file).json
+    return {name: sum(one[name] for one in days) for name in ("came", "repaired", "late", "missed")}
+
+
 # ---- the stories ----
 
 def test_what_is_lost_doubled_or_out_of_order_is_whole_after_the_sweep(gateway, shop, desk):
@@ -237,6 +243,9 @@ def test_what_is_lost_doubled_or_out_of_order_is_whole_after_the_sweep(gateway, 
     assert doubles(desk) == []
     repaired = the_feed(gateway)["rows"]
     assert repaired > 0
+    day = report(gateway)
+    assert day["repaired"] == day["missed"] > 0 and day["late"] == 0 and day["came"] > day["repaired"]
+    assert gateway.metrics()["sluice_events_missed_total"] == day["repaired"]
     sweep(gateway)  # and once more: all is known
     assert the_feed(gateway)["rows"] == repaired
     assert doubles(desk) == []
@@ -265,5 +274,7 @@ def test_after_an_outage_the_gateway_sweeps_by_itself_and_late_webhooks_do_nothi
     # of changes that the sweep jumped over an older state may come; what happens once does not
     late = [topic for topic, _ in told(desk)[n:]]
     assert set(late) <= {"orders/updated", "orders/partially_fulfilled"}, late
+    day = report(gateway)
+    assert 0 < day["late"] <= day["repaired"] == day["missed"] + day["late"]
     sweep(gateway)
     assert doubles(desk) == [] and differences(shop, desk) == {}

@@ -82,6 +82,15 @@ json_t *order_make_service(const json_t *from, const struct render *r)
     return json_string(*handle ? handle : "manual");
 }
 
+/* 0: there is no such sum of money. */
+static int add_product(int64_t *sum, int64_t amount, int64_t n)
+{
+    int64_t product;
+
+    return !__builtin_mul_overflow(amount, n, &product) &&
+           !__builtin_add_overflow(*sum, product, sum);
+}
+
 static json_t *make_total_lines(const json_t *order, const struct render *r, int as_set)
 {
     const json_t *list = graph_list(order, "lineItems");
@@ -96,12 +105,11 @@ static json_t *make_total_lines(const json_t *order, const struct render *r, int
     {
         int64_t n = json_integer_value(json_object_get(line, "quantity"));
 
-        if (n < 0 || n > 1000000)
+        if ((money_read(graph_text(line, "originalUnitPriceSet.shopMoney.amount"), &one) &&
+             !add_product(&shop, one, n)) ||
+            (money_read(graph_text(line, "originalUnitPriceSet.presentmentMoney.amount"), &one) &&
+             !add_product(&paid, one, n)))
             return json_null();
-        if (money_read(graph_text(line, "originalUnitPriceSet.shopMoney.amount"), &one))
-            shop += one / 1000000000 > 1000000 ? 0 : one * n;
-        if (money_read(graph_text(line, "originalUnitPriceSet.presentmentMoney.amount"), &one))
-            paid += one / 1000000000 > 1000000 ? 0 : one * n;
     }
     return as_set ? money_set(shop, currency, paid, buyers) : money_text(shop, currency);
 }
@@ -133,8 +141,10 @@ json_t *order_make_id(const json_t *from, const struct render *r)
 
 static json_t *make_order_number(const json_t *order, const struct render *r)
 {
+    json_int_t number = json_integer_value(json_object_get(order, "number"));
+
     (void)r;
-    return json_integer(json_integer_value(json_object_get(order, "number")) + 1000);
+    return json_integer(number < 1 || number > 1000000000000 ? 0 : number + 1000);
 }
 
 /* ---- discounts ---- */
@@ -197,7 +207,7 @@ static int64_t taken_off(const json_t *order, const char *lists, size_t index)
 
         if (json_is_integer(at) && json_integer_value(at) == (json_int_t)index &&
             money_read(graph_text(one, "allocatedAmountSet.shopMoney.amount"), &amount))
-            sum += amount;
+            add_product(&sum, amount, 1);
     }
     return sum;
 }

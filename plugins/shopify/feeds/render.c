@@ -63,7 +63,7 @@ int money_read(const char *text, int64_t *ret)
     for (const char *p = text + negative; *p; p++) {
         if (*p == '.' && places < 0 && digits > 0) {
             places = 0;
-        } else if (*p < '0' || *p > '9' || digits > 14) {
+        } else if (*p < '0' || *p > '9' || digits > 12) {
             return 0;
         } else if (places < 4) { /* what is finer is cut: no currency has it */
             n = n * 10 + (*p - '0');

@@ -17,18 +17,19 @@
     " orders/create orders/paid orders/fulfilled orders/partially_fulfilled "  \
     "orders/cancelled orders/updated fulfillments/create fulfillments/update " \
     "refunds/create "
+#define ALL_TOPICS                                                            \
+    "[\"orders/create\",\"orders/paid\",\"orders/fulfilled\","                \
+    "\"orders/partially_fulfilled\",\"orders/cancelled\",\"orders/updated\"," \
+    "\"fulfillments/create\",\"fulfillments/update\",\"refunds/create\"]"
 
 const sl_option feed_orders_params[] = {
     { "overlap", SL_OPT_DURATION, 0, "10m", 1000, DAY_MS, NULL,
       "read so far back again: the shop's search lags behind" },
     { "look_back", SL_OPT_DURATION, 0, NULL, 60000, 6 * DAY_MS, NULL,
       "each poll looks back so far, such as 2d for a nightly one, instead of going on from the last" },
-    { "since", SL_OPT_STRING, 0, NULL, 0, 0, NULL,
-      "what happened before is none of the gateway's: 2026-11-01T00:00:00Z; without it the time of "
-      "the first poll" },
-    { "topics", SL_OPT_STRINGS, 0, NULL, 0, 0, NULL,
-      "only these are made up for, such as [orders/create, orders/paid]; without it all that an "
-      "order tells" },
+    { "since", SL_OPT_STRING, 0, "now", 0, 0, NULL,
+      "what happened before is none of the gateway's: 2026-11-01T00:00:00Z, or now: the first poll" },
+    { "topics", SL_OPT_STRINGS, 0, ALL_TOPICS, 0, 0, NULL, "what is made up for" },
     { "page", SL_OPT_INT, 0, "10", 1, 50, NULL, "orders of one question" },
     { "points", SL_OPT_INT, 0, "25", 1, 100, NULL,
       "percent of the points that come back to the shop that it may use; half of the bucket is left "
@@ -85,10 +86,11 @@ static sl_status read_since(const sl_bind_in *in, struct feed *f, sl_fail *fail)
 {
     sl_str text;
 
-    if (in->values->str(in->params, "since", &text) < 0 || time_ms(text, &f->since_ms) == SL_OK)
+    if (in->values->str(in->params, "since", &text) < 0 ||
+        (text.len == 3 && memcmp(text.ptr, "now", 3) == 0) || time_ms(text, &f->since_ms) == SL_OK)
         return SL_OK;
     return shopify_fail(fail, SL_E_INVALID,
-                        "since: \"%.*s\" is no time; it reads 2026-11-01T00:00:00Z",
+                        "since: \"%.*s\" is no time; it reads 2026-11-01T00:00:00Z, or now",
                         (int)(text.len < 80 ? text.len : 80), text.len ? text.ptr : "");
 }
 

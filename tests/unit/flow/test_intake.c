@@ -4,6 +4,9 @@
  */
 #include "intake_rig.h"
 
+#include "base/clock.h"
+#include "flow/feed.h"
+
 #include "torture.h"
 
 /* ---- tests ---- */
@@ -350,6 +353,47 @@ static int post_without_memory(struct in *in, unsigned number, unsigned n, bool 
     return status;
 }
 
+/* What was refused is lost if it does not come again: it is looked for soon. */
+static void a_refusal_brings_the_next_sweep_nearer(void **state)
+{
+    struct conf_feed sweep = {
+        .name = (char *)"orders", .kind = 1, .every_ms = 900000, .at_minute = -1, .alert_after = 3
+    };
+    struct in *in = calloc(1, sizeof(*in));
+    int waiting[17];
+    struct feed *feed;
+
+    (void)state;
+    gate_open(0);
+    rig_init(&in->rig);
+    in->rig.max_queue_bytes = 8192;
+    in->rig.endpoints[SHOP].feeds = &sweep;
+    in->rig.endpoints[SHOP].n_feeds = 1;
+    rig_up(&in->rig);
+    listen_up(in);
+    feed = in->rig.flow->feeds;
+    rig_polled(rig_call(&in->rig, SHOP), SL_OK, 0); /* that of the start */
+    UNTIL(&in->rig, feed->runs == 1);
+    feed->began_ms -= 300000;
+    CHECK(feed->next_ms > clock_wall_ms() + 500000);
+    gate_close();
+    for (int i = 0; i < 17; i++) {
+        char body[600], id[16];
+        snprintf(id, sizeof(id), "id-%d", i);
+        snprintf(body, sizeof(body), "order:1 - %*s", 500, "");
+        waiting[i] = dial(in);
+        post(waiting[i], id, RIG_SECRET, body);
+    }
+    UNTIL(&in->rig, in->rig.flow->stats.refused > 0);
+    CHECK(feed->next_ms <= clock_wall_ms() + 10000);
+    gate_open(0);
+    for (int i = 0; i < 17; i++) {
+        answer(in, waiting[i]);
+        close(waiting[i]);
+    }
+    teardown(in);
+}
+
 /* 503 or a closed connection, and what was answered 200 is there. The router rests: what it does is
  * not a sender's doing. */
 static void each_allocation_may_fail_while_webhooks_come_in(void **state)
@@ -397,6 +441,7 @@ int main(void)
         cmocka_unit_test(bodies_in_pieces_do_not_mix),
         cmocka_unit_test(one_bit_of_the_body_or_of_the_signature_is_a_401),
         cmocka_unit_test(a_full_queue_is_a_503_before_the_body_is_read_and_one_alert),
+        cmocka_unit_test(a_refusal_brings_the_next_sweep_nearer),
         cmocka_unit_test(who_goes_away_before_the_answer_has_sent_it_all_the_same),
         cmocka_unit_test(a_flood_is_routed_once_it_calms),
         cmocka_unit_test(each_allocation_may_fail_while_webhooks_come_in),

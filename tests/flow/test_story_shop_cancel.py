@@ -141,7 +141,7 @@ def test_an_order_that_somebody_has_cancelled_is_done(gateway, shop, byron):
 
 
 def test_the_shops_job_is_followed_over_a_restart(gateway, shop, byron):
-    shop.call("POST", "settings", {"job_ms": 2500})
+    shop.call("POST", "settings", {"job_ms": 3600000})
     refuse(byron)
     post(gateway, "orders/create", bought(shop))
     wait_until(lambda: gateway.states("acme-shop") == {"inflight": 1}, "the shop is asked")
@@ -149,6 +149,7 @@ def test_the_shops_job_is_followed_over_a_restart(gateway, shop, byron):
     gateway.kill9()
     gateway.start()
     assert not now(shop)["cancelled_at"], "the job runs still"
+    shop.call("POST", "clock", {"advance_s": 3600})
     wait_until(lambda: settled(gateway, "refused-by-the-supplier"), "the job was followed to its end")
     assert now(shop)["cancelled_at"] and paid_back(now(shop)) == ["120.00"]
 

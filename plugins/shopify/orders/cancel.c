@@ -7,6 +7,7 @@
 #include "body_table.h"
 #include "orders/deed.h"
 #include "orders/orders.h"
+#include "shopify.h"
 
 #define TURNS   24
 #define CAP_MS  30000
@@ -44,6 +45,16 @@ static const char order_cancel[] =
     " orderCancel(orderId: $orderId, reason: $reason, restock: $restock,"
     " refundMethod: $refundMethod, notifyCustomer: $notifyCustomer, staffNote: $staffNote) {"
     " job { id done } orderCancelUserErrors { code field message } } }";
+/* since 2026-10 the job's result says why it has failed */
+static const char order_cancel_told[] =
+    "mutation OrderCancelTold($orderId: ID!, $reason: OrderCancelReason!, $restock: Boolean!,"
+    " $refundMethod: OrderCancelRefundMethodInput, $notifyCustomer: Boolean, $staffNote: String) {"
+    " orderCancel(orderId: $orderId, reason: $reason, restock: $restock,"
+    " refundMethod: $refundMethod, notifyCustomer: $notifyCustomer, staffNote: $staffNote) {"
+    " job { id done } jobResult { id } orderCancelUserErrors { code field message } } }";
+static const char job_result[] =
+    "query OrderCancelResult($id: ID!) { node(id: $id) { id ... on OrderCancelJobResult {"
+    " status errors { code field message } } } }";
 static const char order_state[] =
     "query OrderCancelled($id: ID!) { order(id: $id) { id cancelledAt } }";
 static const char job_state[] =
@@ -79,11 +90,21 @@ static json_t *refund_method(const struct deed *d, const char *refund)
     return json_pack("{s:{s:O*}}", "storeCreditRefund", "expiresAt", expires);
 }
 
+/* "unstable" is newer than all. */
+static int tells_result(const struct deed *d)
+{
+    static const char since[] = "2026-10";
+    sl_str v = d->s->version;
+
+    return v.len >= sizeof(since) - 1 && memcmp(v.ptr, since, sizeof(since) - 1) >= 0;
+}
+
 static sl_status read(struct deed *d)
 {
     const char *refund = json_string_value(json_object_get(d->body, "refund"));
     json_t *restock = json_object_get(d->body, "restock");
 
+    d->mutation = tells_result(d) ? order_cancel_told : order_cancel;
     if (deed_take_order(d) < 0)
         return SL_E_INVALID;
     if (!refund)
@@ -131,6 +152,26 @@ static enum deed_seen judge(struct deed *d, const json_t *data)
 
 static void ask_job(struct deed *d);
 
+static void on_why(struct deed *d, const json_t *data)
+{
+    char why[300];
+
+    refusal_of(json_object_get(json_object_get(data, "node"), "errors"), NULL, why, sizeof(why));
+    deed_say(d, "the shop's job ended and the order is not cancelled: %s",
+             why[0] ? why : "its timeline says why");
+    deed_review(d);
+}
+
+static void ask_why(struct deed *d)
+{
+    json_t *result = json_object_get(d->own, "result");
+
+    if (json_is_string(result))
+        deed_ask(d, job_result, json_pack("{s:O}", "id", result), on_why);
+    else
+        on_why(d, NULL);
+}
+
 /* A job that is not known any more has ended. */
 static void on_job(struct deed *d, const json_t *data)
 {
@@ -141,8 +182,7 @@ static void on_job(struct deed *d, const json_t *data)
     if (ended && is_cancelled(d, data)) {
         deed_done(d);
     } else if (ended && d->turns > 3) {
-        deed_say(d, "the shop's job ended and the order is not cancelled: its timeline says why");
-        deed_review(d);
+        ask_why(d);
     } else if (d->turns++ < TURNS) {
         deed_later(d, wait > CAP_MS ? CAP_MS : wait, ask_job);
     } else {
@@ -161,22 +201,23 @@ static void ask_job(struct deed *d)
 
 static void resume(struct deed *d, const json_t *token)
 {
-    d->own = json_pack("{s:O}", "job", json_object_get(token, "job"));
+    d->own = json_pack("{s:O*,s:O*}", "job", json_object_get(token, "job"), "result",
+                       json_object_get(token, "result"));
     ask_job(d);
 }
 
 static void after(struct deed *d, const json_t *payload)
 {
     json_t *job = json_object_get(json_object_get(payload, "job"), "id");
+    json_t *result = json_object_get(json_object_get(payload, "jobResult"), "id");
 
-    d->own = json_pack("{s:O}", "job", job);
-    deed_checkpoint(d, json_pack("{s:i,s:O}", "v", 1, "job", job), ask_job);
+    d->own = json_pack("{s:O,s:O*}", "job", job, "result", result);
+    deed_checkpoint(d, json_pack("{s:i,s:O,s:O*}", "v", 1, "job", job, "result", result), ask_job);
 }
 
 static const struct deed_kind kind = {
     .shape = &shape,
     .params = order_cancel_params,
-    .document = order_cancel,
     .root = "orderCancel",
     .errors = "orderCancelUserErrors",
     .object = "job",

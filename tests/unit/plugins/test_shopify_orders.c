@@ -154,16 +154,30 @@ static void a_restart_goes_on_with_the_job(void **state)
 static void a_job_that_ends_without_a_cancellation_is_a_persons(void **state)
 {
     struct deed_rig *x = *state;
+    const struct fake_outcome *o;
 
     deed_take_action(x, "order.cancel", NULL);
     deed_expect(x, TAKEN);
     for (int i = 0; i < 5; i++)
         deed_expect(x, DATA(JOB("true") "," STATE("null")));
-    const struct fake_outcome *o = deed_run(x, CANCEL);
-
+    o = deed_run(x, CANCEL);
     CHECK_EQ(o->kind, SL_REVIEW);
     CHECK_EQ(o->not_sent, 0);
     CHECK_STR(o->why, "the shop's job ended and the order is not cancelled: its timeline says why");
+    /* where the job has a result, that says it */
+    deed_expect(
+        x, DATA("\"orderCancel\":{" JOB("false") ",\"jobResult\":{\"id\":\"gid://shopify/R/1\"},"
+                                                 "\"orderCancelUserErrors\":[]}"));
+    for (int i = 0; i < 5; i++)
+        deed_expect(x, DATA(JOB("true") "," STATE("null")));
+    deed_expect(
+        x, DATA("\"node\":{\"id\":\"gid://shopify/R/1\",\"status\":\"FAILED\",\"errors\":["
+                "{\"code\":\"INTERNAL_ERROR\",\"field\":null,\"message\":\"refund failed\"}]}"));
+    o = deed_run(x, CANCEL);
+    CHECK_EQ(o->kind, SL_REVIEW);
+    CHECK_STR(o->why, "the shop's job ended and the order is not cancelled: refund failed");
+    CHECK_STR(x->done.token,
+              "{\"v\":1,\"job\":\"gid://shopify/Job/j1\",\"result\":\"gid://shopify/R/1\"}");
 }
 
 static void an_internal_error_is_looked_at_and_tried_later(void **state)

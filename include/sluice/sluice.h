@@ -874,8 +874,8 @@ typedef struct sl_plugin {
      *  The view stays valid until the next call. */
     sl_str (*row_key)(void *self, void *handle, sl_str body);
     /** Tokens of the endpoint's rate that sending this record takes: points of a query, calls of a
-     *  job. Pure and quick; asked for once its request is frozen. NULL: 1 for a batch. @since 0.2
-     */
+     *  job. Pure and quick; asked for once its request is frozen. NULL, or 0 for all of them: 1 for
+     *  a batch. @since 0.2 */
     uint32_t (*cost)(void *self, void *handle, const sl_record *record);
 
     /* Plugin level as well. */

@@ -139,6 +139,7 @@ struct bound {
     const struct shopify_action *action;
     void *handle;    /* the action's own */
     uint32_t points; /* of the first question of its last delivery; 0: it had none yet */
+    int batches;     /* several records are one question */
 };
 
 sl_status shopify_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
@@ -149,6 +150,7 @@ sl_status shopify_bind(const sl_bind_in *in, void **ret_handle, sl_fail *fail)
     if (!b)
         return shopify_fail(fail, SL_E_NO_MEMORY, "out of memory");
     b->action = doers[in->action];
+    b->batches = shopify_actions[in->action].batch_records > 1;
     r = b->action->bind(in, &b->handle, fail);
     if (r < 0) {
         free(b);
@@ -236,8 +238,8 @@ uint32_t shopify_cost(void *self, void *handle, const sl_record *record)
 {
     const struct bound *b = handle;
 
-    if (b->action->local)
-        return 1;
+    if (b->action->local || b->batches)
+        return 0; /* it is not asked for, or a batch's call waits for what it costs */
     if (b->action->cost)
         return b->action->cost(self, b->handle, record);
     return b->points ? b->points : POINTS_MUTATES;

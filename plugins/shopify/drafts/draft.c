@@ -264,7 +264,7 @@ static void tell_no_data(struct draft *d, const struct admin_answer *a, int wrot
     if (a->verdict == ADMIN_PARK && d->done && !d->gid) {
         const sl_done *done = d->done;
 
-        done->park(done->ctx, view(a->why), 0);
+        done->park(done->ctx, view(a->why), a->after_ms);
         draft_free(d);
         done->finish(done->ctx);
     } else if (!d->done) {

@@ -235,11 +235,11 @@ static void tell_not_there(struct deed *d, enum deed_seen seen)
 
 static void ask_again(struct deed *d);
 
-static void park(struct deed *d)
+static void park(struct deed *d, int64_t after_ms)
 {
     const sl_done *done = d->done;
 
-    done->park(done->ctx, view(d->why), 0);
+    done->park(done->ctx, view(d->why), after_ms);
     deed_free(d);
     done->finish(done->ctx);
 }
@@ -297,7 +297,7 @@ static void no_data(struct deed *d, const struct admin_answer *a)
     else if (d->stage == STAGE_FOLLOWING)
         follow_failed(d, a);
     else if (a->verdict == ADMIN_PARK && d->done)
-        park(d);
+        park(d, a->after_ms);
     else if (a->verdict == ADMIN_THROTTLED)
         tell(d, &o, SL_CONFIRM_EARLY);
     else if (a->verdict == ADMIN_REFUSED && d->stage == STAGE_DOING)

@@ -130,7 +130,7 @@ static void no_data(struct setting *w, const struct admin_answer *a, int wrote)
     sl_outcome o = { .after_ms = a->after_ms, .status = a->status, .why = view(a->why) };
 
     if (a->verdict == ADMIN_PARK) {
-        w->done->park(w->done->ctx, view(a->why), 0);
+        w->done->park(w->done->ctx, view(a->why), a->after_ms);
         finish(w);
         return;
     }

@@ -222,4 +222,4 @@ static const struct deed_kind kind = {
     .judge = judge,
 };
 
-DEED_ACTION(stock_adjust, kind, shape);
+DEED_ACTION(stock_adjust, kind, shape, .scopes = "write_inventory read_products read_locations");

@@ -159,7 +159,7 @@ static void finish_failed(struct push *p, const struct admin_answer *a)
     for (size_t i = 0; i < p->n; i++)
         open += p->rows[i].state != STOCK_TOLD;
     if (a->verdict == ADMIN_PARK) {
-        p->done->park(p->done->ctx, view(a->why), 0);
+        p->done->park(p->done->ctx, view(a->why), a->after_ms);
         finish(p);
         return;
     }
@@ -637,4 +637,5 @@ const struct shopify_action stock_set_action = {
     .resume = set_resume,
     .row_key = set_row_key,
     .confirm = set_confirm,
+    .scopes = "write_inventory read_products read_locations",
 };

@@ -28,12 +28,12 @@ def config_for(shop, priority="normal", **endpoint):
 
 
 def furnish(shop, others=0.0):
-    """Its variants; and of its points another client takes so large a share, from the beginning on."""
+    """Its variants; and of its points another client takes so large a share, from the beginning on. Half of the bucket is
+    there: of a full one what comes back until the first question is lost, whoever asks."""
     shop.reset()
     shop.call("POST", "variants", [{"sku": f"SKU-{n}"} for n in range(SKUS)])
     points = shop.call("GET", "points")
-    shop.call("POST", "points", {"left": points["maximumAvailable"] * (1 - others),
-                                 "other": points["restoreRate"] * others})
+    shop.call("POST", "points", {"left": points["maximumAvailable"] / 2, "other": points["restoreRate"] * others})
 
 
 class Watched:

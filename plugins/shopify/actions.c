@@ -234,6 +234,13 @@ sl_str shopify_row_key(void *self, void *handle, sl_str body)
     return b->action->row_key ? b->action->row_key(self, b->handle, body) : (sl_str){ 0 };
 }
 
+sl_str shopify_parent_key(void *self, void *handle, sl_str body)
+{
+    const struct bound *b = handle;
+
+    return b->action->parent_key ? b->action->parent_key(self, b->handle, body) : (sl_str){ 0 };
+}
+
 uint32_t shopify_cost(void *self, void *handle, const sl_record *record)
 {
     const struct bound *b = handle;

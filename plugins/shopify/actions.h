@@ -23,6 +23,9 @@ struct shopify_action {
                    const sl_done *done);
     /** NULL: any two records may share a batch. */
     sl_str (*row_key)(void *self, void *handle, sl_str body);
+    /** What may not be worked on twice at a time, such as an order whose state is read and then
+     *  written. NULL: nothing. */
+    sl_str (*parent_key)(void *self, void *handle, sl_str body);
     /** NULL: it cannot be asked; a person decides. */
     void (*confirm)(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                     void *cb_ctx);
@@ -49,6 +52,7 @@ void shopify_deliver(void *self, void *handle, const sl_batch *batch, const sl_d
 void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
                     const sl_done *done);
 sl_str shopify_row_key(void *self, void *handle, sl_str body);
+sl_str shopify_parent_key(void *self, void *handle, sl_str body);
 uint32_t shopify_cost(void *self, void *handle, const sl_record *record);
 /** Of what bind() made; NULL: it says none. */
 const char *shopify_scopes(const void *handle);

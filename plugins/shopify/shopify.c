@@ -197,6 +197,7 @@ static const sl_plugin plugin = {
     .deliver = shopify_deliver,
     .resume = shopify_resume,
     .row_key = shopify_row_key,
+    .parent_key = shopify_parent_key,
     .confirm = shopify_confirm,
     .check_action = shopify_check_action,
     .can_look_up = shopify_can_look_up,

@@ -29,6 +29,7 @@ struct shopify {
     struct requests *requests; /* under way: receive/requests.c */
     struct feed_poll *polls;   /* under way: feeds/feed.c */
     int64_t lag_told_ms;       /* webhooks lag: the host was told so last */
+    char parent[80];           /* what deed_parent_key() said last */
 };
 
 /** Fill fail->text, printf-like, and return `status`. NULL `fail` is fine. */

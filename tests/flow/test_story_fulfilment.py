@@ -161,6 +161,16 @@ def test_a_torn_answer_makes_no_second_parcel(gateway, shop, byron, action):
     assert state(shop, order)["displayFulfillmentStatus"] == "PARTIALLY_FULFILLED"
 
 
+def test_two_suppliers_events_of_one_parcel_at_once_make_one_of_it(gateway, shop, byron):
+    """They are about different things of the supplier's, so nothing but the shop's order keeps them apart."""
+    order, told = buy(gateway, shop, byron, GEAR=20)
+    shop.fault(action="slow", at="graphql", ms=100)
+    for n in range(6):
+        tell(gateway, {**told, "our_id": f"batch-{n}"}, f"e{n}", **parcel("JD01", GEAR=2))
+    done(gateway, 6)
+    assert parcels(shop, order) == [("JD01", {"GEAR": 2})]
+
+
 def test_a_kill_in_the_middle_makes_no_second_parcel(gateway, shop, byron):
     order, told = buy(gateway, shop, byron, GEAR=4)
     shop.fault(action="hang_after", at="graphql", body_match="fulfillmentCreate", count=1)

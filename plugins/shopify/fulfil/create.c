@@ -309,4 +309,5 @@ static const struct deed_kind kind = {
     .after = after,
 };
 
-DEED_ACTION(fulfillment_create, kind, shipment_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_create, kind, shipment_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);

@@ -273,7 +273,8 @@ static const struct deed_kind tracking_kind = {
     .judge = judge_tracking,
 };
 
-DEED_ACTION(fulfillment_tracking, tracking_kind, tracking_update_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_tracking, tracking_kind, tracking_update_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);
 
 /* ---- fulfillment.cancel -------------------------------------------------------------------- */
 
@@ -310,7 +311,8 @@ static const struct deed_kind cancel_kind = {
     .judge = judge_cancel,
 };
 
-DEED_ACTION(fulfillment_cancel, cancel_kind, cancel_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_cancel, cancel_kind, cancel_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);
 
 /* ---- fulfillment.event --------------------------------------------------------------------- */
 
@@ -410,4 +412,5 @@ static const struct deed_kind event_kind = {
     .judge = judge_event,
 };
 
-DEED_ACTION(fulfillment_event, event_kind, event_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_event, event_kind, event_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);

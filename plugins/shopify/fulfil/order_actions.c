@@ -140,7 +140,8 @@ static const struct order_kind hold_kind = {
     .variables = hold_variables,
 };
 
-DEED_ACTION(fulfillment_order_hold, hold_kind.kind, hold_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_order_hold, hold_kind.kind, hold_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);
 
 /* ---- release ------------------------------------------------------------------------------- */
 
@@ -206,7 +207,8 @@ static const struct order_kind release_kind = {
     .variables = release_variables,
 };
 
-DEED_ACTION(fulfillment_order_release, release_kind.kind, release_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_order_release, release_kind.kind, release_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);
 
 /* ---- move and split ------------------------------------------------------------------------ */
 
@@ -263,7 +265,8 @@ static const struct order_kind move_kind = {
     .variables = move_variables,
 };
 
-DEED_ACTION(fulfillment_order_move, move_kind.kind, move_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_order_move, move_kind.kind, move_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);
 
 static const struct body_member split_body[] = {
     ORDER_WHICH,
@@ -300,4 +303,5 @@ static const struct order_kind split_kind = {
     .variables = split_variables,
 };
 
-DEED_ACTION(fulfillment_order_split, split_kind.kind, split_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_order_split, split_kind.kind, split_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);

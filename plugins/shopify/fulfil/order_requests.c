@@ -96,7 +96,8 @@ static const struct order_kind submit_kind = {
     .variables = submit_variables,
 };
 
-DEED_ACTION(fulfillment_order_submit_request, submit_kind.kind, submit_shape, .scopes = FULFIL_ANY);
+DEED_ACTION(fulfillment_order_submit_request, submit_kind.kind, submit_shape, .scopes = FULFIL_ANY,
+            .parent_key = deed_parent_key);
 
 /* The answer still says ACCEPTED: that it is requested shows a moment later. */
 static enum order_state take_back_state(struct deed *d, const json_t *fo)
@@ -119,7 +120,7 @@ static const struct order_kind take_back_kind = {
 };
 
 DEED_ACTION(fulfillment_order_submit_cancellation, take_back_kind.kind, plain_shape,
-            .scopes = FULFIL_ANY);
+            .scopes = FULFIL_ANY, .parent_key = deed_parent_key);
 
 /* ---- the service answers ------------------------------------------------------------------- */
 
@@ -163,7 +164,7 @@ static const struct order_kind accept_kind = {
 };
 
 DEED_ACTION(fulfillment_order_accept_request, accept_kind.kind, accept_shape,
-            .scopes = FULFIL_SERVICE);
+            .scopes = FULFIL_SERVICE, .parent_key = deed_parent_key);
 
 #define REJECTIONS                                                                               \
     "INCORRECT_ADDRESS|INCORRECT_PRODUCT_INFO|INELIGIBLE_PRODUCT|"                               \
@@ -216,7 +217,7 @@ static const struct order_kind reject_kind = {
 };
 
 DEED_ACTION(fulfillment_order_reject_request, reject_kind.kind, reject_shape,
-            .scopes = FULFIL_SERVICE);
+            .scopes = FULFIL_SERVICE, .parent_key = deed_parent_key);
 
 /* One that is named may be asked for before its state shows the request. */
 static int may_be_asked(const struct deed *d, const json_t *fo)
@@ -242,7 +243,7 @@ static const struct order_kind let_go_kind = {
 };
 
 DEED_ACTION(fulfillment_order_accept_cancellation, let_go_kind.kind, plain_shape,
-            .scopes = FULFIL_SERVICE);
+            .scopes = FULFIL_SERVICE, .parent_key = deed_parent_key);
 
 static enum order_state keep_state(struct deed *d, const json_t *fo)
 {
@@ -261,7 +262,7 @@ static const struct order_kind keep_kind = {
 };
 
 DEED_ACTION(fulfillment_order_reject_cancellation, keep_kind.kind, plain_shape,
-            .scopes = FULFIL_SERVICE);
+            .scopes = FULFIL_SERVICE, .parent_key = deed_parent_key);
 
 /* ---- the service's work -------------------------------------------------------------------- */
 
@@ -282,7 +283,8 @@ static const struct order_kind close_kind = {
     .variables = plain_variables,
 };
 
-DEED_ACTION(fulfillment_order_close, close_kind.kind, plain_shape, .scopes = FULFIL_SERVICE);
+DEED_ACTION(fulfillment_order_close, close_kind.kind, plain_shape, .scopes = FULFIL_SERVICE,
+            .parent_key = deed_parent_key);
 
 static const struct body_member progress_body[] = {
     ORDER_WHICH,
@@ -319,4 +321,4 @@ static const struct order_kind progress_kind = {
 };
 
 DEED_ACTION(fulfillment_order_report_progress, progress_kind.kind, progress_shape,
-            .scopes = FULFIL_ANY);
+            .scopes = FULFIL_ANY, .parent_key = deed_parent_key);

@@ -150,6 +150,8 @@ void deed_resume(void *self, void *handle, const sl_batch *batch, sl_str token,
 void deed_confirm(void *self, void *handle, const sl_record *record, sl_confirm_cb cb,
                   void *cb_ctx);
 uint32_t deed_cost(void *self, void *handle, const sl_record *record);
+/** The order that the body names: its state is read and then written, one at a time. */
+sl_str deed_parent_key(void *self, void *handle, sl_str body);
 
 /** At close, when no request is under way any more. */
 void deeds_close(struct shopify *s);

@@ -107,6 +107,24 @@ sl_status deed_take_order(struct deed *d)
                                                                             : SL_OK;
 }
 
+sl_str deed_parent_key(void *self, void *handle, sl_str body)
+{
+    struct shopify *s = self;
+    json_t *read = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
+    const json_t *id = json_object_get(read, "order_id");
+    const char *text = json_string_value(id), *digits = text ? strrchr(text, '/') : NULL;
+    int n = 0;
+
+    (void)handle;
+    if (json_is_integer(id))
+        n = snprintf(s->parent, sizeof(s->parent), "order/%" JSON_INTEGER_FORMAT,
+                     json_integer_value(id));
+    else if (text)
+        n = snprintf(s->parent, sizeof(s->parent), "order/%.40s", digits ? digits + 1 : text);
+    json_decref(read);
+    return (sl_str){ s->parent, n > 0 ? (size_t)n : 0 };
+}
+
 int deed_next_page(struct deed *d, const json_t *page_info)
 {
     const char *cursor = json_string_value(json_object_get(page_info, "endCursor"));

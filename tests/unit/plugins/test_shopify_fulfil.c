@@ -241,6 +241,22 @@ static void a_person_chooses_whether_a_parcel_gets_the_number(void **state)
     x->choice = (sl_str){ 0 };
 }
 
+/* Two that read the state at the same time would both do what is left. */
+static void of_one_order_one_is_under_way_at_a_time(void **state)
+{
+    struct deed_rig *x = *state;
+    sl_str key = x->plugin->parent_key(x->self, x->handle, fake_str("{\"order_id\":\"7\"}"));
+
+    CHECK_VIEW(key, "order/7");
+    key = x->plugin->parent_key(x->self, x->handle,
+                                fake_str("{\"order_id\":\"gid://shopify/Order/7\"}"));
+    CHECK_VIEW(key, "order/7");
+    key = x->plugin->parent_key(x->self, x->handle, fake_str("{\"order_id\":9007199254740993}"));
+    CHECK_VIEW(key, "order/9007199254740993");
+    CHECK_EQ(x->plugin->parent_key(x->self, x->handle, fake_str("{}")).len, 0);
+    CHECK_EQ(x->plugin->parent_key(x->self, x->handle, fake_str("[")).len, 0);
+}
+
 static void many_fulfillment_orders_and_long_ones_are_read_whole(void **state)
 {
     struct deed_rig *x = *state;
@@ -280,6 +296,7 @@ int main(void)
         TEST(what_the_shop_refuses_is_read_anew_or_given_up),
         TEST(routing_holds_and_cancellation_have_outcomes_of_their_own),
         TEST(a_person_chooses_whether_a_parcel_gets_the_number),
+        TEST(of_one_order_one_is_under_way_at_a_time),
         TEST(many_fulfillment_orders_and_long_ones_are_read_whole),
     };
 

@@ -44,7 +44,8 @@ def map_of(name):
 def gateway(make_gateway, shop, byron, tmp_path):
     gateway = make_gateway({
         "endpoints": {
-            "acme-shop": {"adapter": "shopify", "shop": SHOP, "webhook_secret": {"env": "DEMO_SHOPIFY_SECRET"}, **copy.deepcopy(QUICK),
+            "acme-shop": {"adapter": "shopify", "shop": SHOP, "webhook_secret": {"env": "DEMO_SHOPIFY_SECRET"},
+                          **copy.deepcopy(QUICK),
                           "admin": {"version": "2026-10", "token": {"env": "SHOPIFY_ADMIN_TOKEN"}, "url": shop.url,
                                     "settle": "500ms"}},
             "hello": {"adapter": "hello-supplier", "base_url": byron.url, "token": {"env": "HELLO_TOKEN"},
@@ -243,3 +244,41 @@ def test_a_cancelled_order_and_an_unknown_sku_are_dead_letters_with_their_reason
     reasons = [gateway.get(f"/v1/deliveries/{one['id']}")["reason"] for one in gateway.deliveries(endpoint="acme-shop")]
     assert sum(one.startswith("the order was cancelled at ") for one in reasons) == 1
     assert parcels(shop, order) == []
+
+
+def test_fulfillment_orders_are_held_moved_and_released_once_each(gateway, shop, byron):
+    """What fraud checks and suppliers say, for all fulfillment orders of an order; told twice, done once."""
+    second, = shop.call("POST", "locations", [{"name": "Second"}])["locations"]
+    body = 'del(.external_id, .reference) + {order_id: .reference}'
+    gateway.config["routes"] = [gateway.config["routes"][0]] + [
+        {"name": action.replace("_", "-"), "from": {"endpoint": "hello", "topic": f"do/{action}"}, "map": body,
+         "to": {"endpoint": "acme-shop", "action": f"fulfillment_order.{action}"}}
+        for action in ("hold", "release", "move", "split", "report_progress")]
+    gateway.write()
+    gateway.restart()
+    order, told = buy(gateway, shop, byron, GEAR=2, PLATE=1)
+
+    def parts():
+        return [one for one in state(shop, order)["fulfillmentOrders"]["nodes"] if one["status"] != "CLOSED"]
+
+    shop.fault(action="torn", at="graphql", body_match="mutation FulfillmentOrderHold", count=1)
+    for event in ("h1", "h2"):
+        tell(gateway, told, event, topic="do/hold", handle="fraud", reason="HIGH_RISK_OF_FRAUD")
+    done(gateway, 2)
+    part, = parts()
+    assert part["status"] == "ON_HOLD" and [one["handle"] for one in part["fulfillmentHolds"]] == ["fraud"]
+    for event in ("r1", "r2"):
+        tell(gateway, told, event, topic="do/release", handle="fraud")
+    done(gateway, 4)
+    assert [one["status"] for one in parts()] == ["OPEN"]
+    tell(gateway, told, "s1", topic="do/split", lines=[{"sku": "PLATE", "quantity": 1}])
+    done(gateway, 5)
+    assert len(parts()) == 2
+    shop.fault(action="cut_after", at="graphql", body_match="mutation FulfillmentOrderMove", count=1)
+    for event in ("m1", "m2"):
+        tell(gateway, told, event, topic="do/move", new_location_id=second)
+    done(gateway, 7)
+    assert {one["assignedLocation"]["location"]["id"] for one in parts()} == {second}
+    tell(gateway, told, "p1", topic="do/report_progress", notes="packed")
+    done(gateway, 8)
+    assert {one["status"] for one in parts()} == {"IN_PROGRESS"}

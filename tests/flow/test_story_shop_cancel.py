@@ -200,7 +200,8 @@ def test_a_return_is_approved_put_away_paid_back_and_closed_once(gateway, shop, 
     ask(shop, "mutation($input: ReturnRequestInput!) { returnRequest(input: $input) { return { id }"
               " userErrors { message } } }",
         input={"orderId": order["admin_graphql_api_id"], "returnLineItems": [
-            {"fulfillmentLineItemId": piece, "quantity": 2, "customerNote": "chipped"}]})
+            {"fulfillmentLineItemId": piece, "quantity": 2, "returnReason": "DEFECTIVE",
+             "customerNote": "chipped"}]})
 
     strike = lose(gateway, shop, "mutation ReturnApproveRequest", how)
     post(gateway, "returns/request", now(shop)["returns"][0])

@@ -1,7 +1,7 @@
 """orderCancel: checked at once, done by a job later, and never undone."""
 
 from sandbox import shopify_stock_moves as stock
-from sandbox.shopify_fulfil import ENDED, changed, everything
+from sandbox.shopify_fulfil import ENDED, changed, everything, take
 from sandbox.shopify_graphql import Wrong
 from sandbox.shopify_orders import add_transaction, local, touch, transactions
 from sandbox.shopify_refunds import NONE, STORE_CREDIT, net, refund
@@ -26,9 +26,9 @@ def check(shop, args):
     if any(shop.find(one).status not in ("CANCELED", "DECLINED") for one in order.returnIds):
         refuse("Cannot cancel an order that has returns")
     if len(args.get("staffNote") or "") > NOTE_MAX:
-        refuse(f"Staff note is too long (maximum is {NOTE_MAX} characters)", field="staffNote")
+        refuse(f"Staff note is too long. Maximum length is {NOTE_MAX} characters.", field="staffNote")
     if args.get("refund") is not None and args.get("refundMethod") is not None:
-        refuse("Only one of refund and refundMethod can be given", field="refundMethod")
+        refuse("Only one of the arguments `refund` or `refund_method` is allowed.", field="refund")
     credit = (args.get("refundMethod") or {}).get("storeCreditRefund")
     if credit is not None:
         if order.document.get("company"):
@@ -51,8 +51,10 @@ def finish(shop, order, args, job, result):
     result.status = "SUCCEEDED"
     document = order.document
     money = payments(shop, order, args)
-    unsend(shop, order, args["restock"])
-    if money:
+    parts = unsend(shop, order, args["restock"])
+    if money:  # what is refunded is out of the order, and out of what it had to send
+        for fo, asked in parts:
+            take(shop, fo, asked, keep=True)
         lines = [(shop.find(one), shop.find(one).line["current_quantity"], "CANCEL" if args["restock"] else "NO_RESTOCK",
                   None) for one in order.lineIds if shop.find(one).line["current_quantity"]]
         refund(shop, order, lines, money, (NONE, NONE), "Order canceled")
@@ -84,14 +86,17 @@ def payments(shop, order, args):
 
 
 def unsend(shop, order, restock):
-    """Its fulfillment orders are closed, with all that they still had to send."""
+    """Its fulfillment orders are closed, with all that they still had to send: [(fulfillment order, that)]."""
+    out = []
     for fo in [one for one in map(shop.find, order.fulfillmentOrderIds) if one.status not in ENDED]:
-        for line, count in everything(shop, fo):
+        out.append((fo, everything(shop, fo)))
+        for line, count in out[-1][1]:
             (stock.release if restock else stock.drop)(shop, shop.find(line.lineItem).line, fo.location, count)
         fo.update({"status": "CLOSED", "progress": False, "holdIds": []})
         changed(shop, fo, "cancelled", replacement=None)
     for line in order.document["line_items"]:
         line["fulfillable_quantity"] = 0
+    return out
 
 
 def install(engine):

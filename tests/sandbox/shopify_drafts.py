@@ -9,7 +9,7 @@ from sandbox.shopify_orderedit import TAG_MAX, TAGS_MAX, clean
 from sandbox.shopify_orders import add_order
 from sandbox.shopify_orderview import customer as customer_view
 from sandbox.shopify_place import line_document, order_document
-from sandbox.shopify_search import Search, moment_of_field
+from sandbox.shopify_search import Search, instant, moment_of_field
 from sandbox.shopify_shop import gid, number_of
 from sandbox.shopify_view import address, address_document, attributes, bag, plain_set
 
@@ -31,16 +31,22 @@ def errors_of(shop, given):
         yield {"field": ["tags"], "message": f"Tags is too long (maximum is {TAG_MAX} characters)"}
     if given.get("email") and not MAIL.fullmatch(given["email"]):
         yield {"field": ["email"], "message": "Email is invalid"}
+    if given.get("paymentTerms") and not given["paymentTerms"].get("paymentTermsTemplateId"):
+        yield {"field": None, "message": "Payment terms template id can not be empty."}
+    if given.get("reserveInventoryUntil") and instant(given["reserveInventoryUntil"]) < shop.now():
+        yield {"field": None, "message": "Reserve until can't be in the past"}
     for at, line in enumerate(given.get("lineItems") or []):
         where = ["lineItems", str(at)]
         if line["quantity"] < 1:
             yield {"field": [*where, "quantity"], "message": "Quantity must be greater than or equal to 1"}
         if line.get("variantId"):
             if shop.find(line["variantId"], "ProductVariant") is None:
-                yield {"field": [*where, "variantId"], "message": f"Product with ID {number_of(line['variantId'])} is no "
+                yield {"field": None, "message": f"Product with ID {number_of(line['variantId'])} is no "
                                                                    "longer available."}
         elif not line.get("title"):
-            yield {"field": [*where, "title"], "message": "Merchandise title is empty."}
+            yield {"field": None, "message": "Merchandise title is empty."}
+        elif (line.get("originalUnitPriceWithCurrency") or {}).get("amount") and price_of(shop, line) < 0:
+            yield {"field": None, "message": "Cannot send negative price for line_item"}
 
 
 def price_of(shop, line):
@@ -177,11 +183,11 @@ def install(engine):
 
     @engine.mutation("draftOrderInvoiceSend")
     def send(source, args, call):
-        draft = found(args["id"], ["id"])
+        draft = found(args["id"], None)
         if not (args.get("email") or {}).get("to") and not draft.email:
             raise Wrong(None, "To can't be blank")
         if draft.status == "COMPLETED":
-            raise Wrong(None, "This order has been paid")
+            raise Wrong(None, "Draft order Invoice can't be sent. This draft order is already paid.")
         draft.update({"status": "INVOICE_SENT", "invoiceSentAt": shop.stamp()})
         changed(shop, draft)
         return {"draftOrder": draft}

@@ -44,7 +44,7 @@ ROUTING.append(route)
 def make(shop, order, location, lines, **fields):
     """lines: [(LineItem id, quantity)]."""
     made = shop.add("FulfillmentOrder", order=order["id"], status="OPEN", requestStatus="UNSUBMITTED", location=location,
-                    fulfillAt=None, fulfillBy=None, lineIds=[], holdIds=[], requestIds=[], progress=False,
+                    fulfillAt=shop.now().strftime("%Y-%m-%dT%H:00:00Z"), fulfillBy=None, lineIds=[], holdIds=[], requestIds=[], progress=False,
                     rest=None, fulfillmentIds=[], **fields)
     for id, count in lines:
         add_line(shop, made, id, count)
@@ -84,13 +84,15 @@ def changed(shop, fo, topic=None, **extra):
 
 # ---- taking lines out ----
 
-def take(shop, fo, asked):
-    """Moves quantities of its lines out of a fulfillment order: [(line, count)] becomes [(LineItem id, count)]."""
+def take(shop, fo, asked, keep=False):
+    """Moves quantities of its lines out of a fulfillment order: [(line, count)] becomes [(LineItem id, count)].
+
+    A line that is empty then is gone, or with `keep` stands there with nothing in it."""
     out = []
     for line, count in asked:
         line.totalQuantity -= count
         line.remainingQuantity -= count
-        if line.totalQuantity == 0:
+        if line.totalQuantity == 0 and not keep:
             fo.lineIds.remove(line["id"])
         out.append((line.lineItem, count))
     return out
@@ -250,6 +252,8 @@ def install(engine):
 
     @engine.query("assignedFulfillmentOrders")
     def assigned(source, args, call):
+        if not shop.kinds["FulfillmentService"]:
+            raise Refused('["The api_client is not associated with any fulfillment service."]')
         status, places = ASSIGNED.get(args.get("assignmentStatus")), args.get("locationIds")
         return Rows([one for one in shop.all("FulfillmentOrder")
                      if service_of(shop, one) and (status or one.status not in ENDED)

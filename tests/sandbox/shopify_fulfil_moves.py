@@ -4,27 +4,30 @@ from sandbox import shopify_stock_moves as stock
 from sandbox.shopify_base import APP
 from sandbox.shopify_fulfil import (ENDED, HOLDS_MAX, actions, changed, everything, lines_of, make, order_of, put, remaining,
                                     service_of, take, wanted)
-from sandbox.shopify_graphql import Wrong
+from sandbox.shopify_graphql import Refused, Wrong
 from sandbox.shopify_orders import touch
-from sandbox.shopify_shop import number_of
 
 HANDLE_MAX = 64
 
 
+TOO_MANY = "Invalid fulfillment order line item quantity requested."
+
+
 def asked_lines(shop, fo, given, path, codes):
-    """[(line, count)] of what was asked; codes: what a count of none, too many, and twice the same are called."""
+    """[(line, count)] of what was asked; codes: what a count of none, too many, and twice the same are called, and
+    what the items are to be selected for."""
     out, seen = [], set()
     for at, one in enumerate(given):
         where = [*path, str(at)]
         line = shop.find(one["id"], "FulfillmentOrderLineItem")
         if line is None or line.fulfillmentOrder != fo["id"]:
-            raise Wrong([*where, "id"], "Fulfillment order line item does not exist.", codes["many"])
+            raise Wrong(None, "Fulfillment order line item does not exist.")
         if line["id"] in seen:
-            raise Wrong(path, "The fulfillment order line items are not unique.", codes["twice"])
+            raise Wrong(path, "must contain unique line item ids", codes["twice"])
         if one["quantity"] <= 0:
-            raise Wrong([*where, "quantity"], "You must select at least one item.", codes["none"])
+            raise Wrong([*where, "quantity"], f"You must select at least one item to {codes['verb']}.", codes["none"])
         if one["quantity"] > line.remainingQuantity:
-            raise Wrong([*where, "quantity"], "The fulfillment order line item quantity is invalid.", codes["many"])
+            raise Wrong(None if codes["many"] is None else [*where, "quantity"], TOO_MANY, codes["many"])
         seen.add(line["id"])
         out.append((line, one["quantity"]))
     return out
@@ -36,7 +39,7 @@ def is_all(shop, fo, asked):
 
 # ---- holds ----
 
-HOLD_CODES = {"none": "GREATER_THAN_ZERO", "many": "INVALID_LINE_ITEM_QUANTITY",
+HOLD_CODES = {"verb": "place on partial hold", "none": "GREATER_THAN_ZERO", "many": "INVALID_LINE_ITEM_QUANTITY",
               "twice": "DUPLICATED_FULFILLMENT_ORDER_LINE_ITEMS"}
 
 
@@ -53,11 +56,12 @@ def hold(shop, fo, given, app):
         raise Wrong([*field, "handle"], "The handle provided for the fulfillment hold is already in use by this app for "
                                         "another hold on this fulfillment order.", "DUPLICATE_FULFILLMENT_HOLD_HANDLE")
     if len(mine) >= HOLDS_MAX:
-        raise Wrong(["id"], "The maximum number of fulfillment holds for this fulfillment order has been reached for this "
-                            "app.", "FULFILLMENT_ORDER_HOLD_LIMIT_REACHED")
+        raise Wrong(["id"], "The maximum number of fulfillment holds for this fulfillment order has been reached for "
+                            f"this app. An app can only have up to {HOLDS_MAX} holds on a single fulfillment order at "
+                            "any one time.", "FULFILLMENT_ORDER_HOLD_LIMIT_REACHED")
     items = given.get("fulfillmentOrderLineItems") or []
     if items and fo.status == "ON_HOLD":
-        raise Wrong([*field, "fulfillmentOrderLineItems"], "The fulfillment order is not splittable.",
+        raise Wrong([*field, "fulfillmentOrderLineItems"], "The fulfillment order is not in a splittable state.",
                     "FULFILLMENT_ORDER_NOT_SPLITTABLE")
     asked = asked_lines(shop, fo, items, [*field, "fulfillmentOrderLineItems"], HOLD_CODES)
     rest = None
@@ -104,27 +108,27 @@ def give_back(shop, fo):
     rest = shop.find(fo.rest) if fo.rest else None
     fo.rest = None
     if rest is not None and rest.status == "OPEN" and rest.location == fo.location:
-        put(shop, fo, take(shop, rest, everything(shop, rest)))
+        put(shop, fo, take(shop, rest, everything(shop, rest), keep=True))
         rest.status = "CLOSED"
         changed(shop, rest)
 
 
 # ---- splits and moves ----
 
-SPLIT_CODES = {"none": "GREATER_THAN", "many": "INVALID_LINE_ITEM_QUANTITY", "twice": "INVALID_LINE_ITEM_QUANTITY"}
-MOVE_CODES = {"none": None, "many": None, "twice": None}
+SPLIT_CODES = {"verb": "split into a new fulfillment order", "none": "GREATER_THAN", "many": None, "twice": None}
+MOVE_CODES = {"verb": "move to a new location", "none": None, "many": None, "twice": None}
 
 
 def split(shop, given, path):
     fo = shop.find(given["fulfillmentOrderId"], "FulfillmentOrder")
     if fo is None:
-        raise Wrong([*path, "fulfillmentOrderId"], "Fulfillment order does not exist.", "FULFILLMENT_ORDER_NOT_FOUND")
+        raise Wrong(None, "Fulfillment order does not exist.", "FULFILLMENT_ORDER_NOT_FOUND")
     where = [*path, "fulfillmentOrderLineItems"]
     if not given["fulfillmentOrderLineItems"]:
-        raise Wrong(where, "At least one line item must be provided to split.", "NO_LINE_ITEMS_PROVIDED_TO_SPLIT")
+        raise Wrong(where, "There must be at least one item selected in this fulfillment to split it.", "NO_LINE_ITEMS_PROVIDED_TO_SPLIT")
     asked = asked_lines(shop, fo, given["fulfillmentOrderLineItems"], where, SPLIT_CODES)
     if "SPLIT" not in actions(shop, fo) or is_all(shop, fo, asked):
-        raise Wrong(where, "The fulfillment order line item quantity is invalid.", "INVALID_LINE_ITEM_QUANTITY")
+        raise Wrong(None, TOO_MANY)
     return fo, asked
 
 
@@ -139,16 +143,17 @@ def do_split(shop, fo, asked):
 def move(shop, fo, args):
     place = shop.find(args["newLocationId"], "Location")
     if place is None or not place.isActive:
-        raise Wrong(["newLocationId"], "Location not found.")
+        raise Wrong(["id"], "Location not found.")
     if fo.progress:
-        raise Wrong(["id"], "Cannot move fulfillment order that has had progress reported. Mark as unfulfilled first.",
-                    "CANNOT_MOVE_FULFILLMENT_ORDER_WITH_REPORTED_PROGRESS")
+        raise Wrong(["id"], "Cannot move a fulfillment order that has had progress reported. To move a fulfillment order "
+                            "that has had progress reported, the fulfillment order must first be marked as open "
+                            "resolving the ongoing progress state.", "CANNOT_MOVE_FULFILLMENT_ORDER_WITH_REPORTED_PROGRESS")
     if service_of(shop, fo) and fo.requestStatus in ("SUBMITTED", "ACCEPTED", "CANCELLATION_REQUESTED"):
-        raise Wrong(["id"], "Cannot move submitted fulfillment order that is at a 3PL fulfillment service.")
+        raise Wrong(None, "Cannot move submitted fulfillment order that is at a 3PL fulfillment service.")
     if fo.status in ENDED:
-        raise Wrong(["id"], f"Cannot move {fo.status.lower()} fulfillment order.")
+        raise Wrong(None, "Cannot change location.")
     if fo.location == place["id"]:
-        raise Wrong(["newLocationId"], "The fulfillment order is already assigned to this location.")
+        raise Wrong(None, "Cannot change location.")
     asked = asked_lines(shop, fo, args.get("fulfillmentOrderLineItems") or [], ["fulfillmentOrderLineItems"], MOVE_CODES)
     source, whole = fo.location, is_all(shop, fo, asked)
     moved, asked = fo, asked or everything(shop, fo)
@@ -168,9 +173,9 @@ def move(shop, fo, args):
 
 # ---- cancel, open, progress ----
 
-def replace(shop, fo, **fields):
+def replace(shop, fo, keep=False, **fields):
     """Closes it, empty, and puts what it held into a new one that is open."""
-    lines = take(shop, fo, everything(shop, fo))
+    lines = take(shop, fo, everything(shop, fo), keep)
     fo.update({"status": "CLOSED", **fields})
     made = make(shop, order_of(shop, fo), fo.location, lines)
     changed(shop, made)
@@ -182,7 +187,7 @@ def cancel(shop, fo):
         raise Wrong(["id"], "Cannot cancel fulfillment order that has had progress reported. Mark as unfulfilled first.",
                     "FULFILLMENT_ORDER_HAS_MANUALLY_REPORTED_PROGRESS")
     if fo.status != "OPEN" or fo.requestStatus not in ("UNSUBMITTED", "SUBMITTED", "REJECTED"):
-        raise Wrong(["id"], "Fulfillment order is not in cancelable request state and can't be canceled.")
+        raise Wrong(None, "Fulfillment order is not in cancelable request state and can't be canceled.")
     made = replace(shop, fo)
     changed(shop, fo, "cancelled", replacement=made["id"])
     return made
@@ -193,7 +198,8 @@ def progress(shop, fo, notes):
         raise Wrong(["id"], "Cannot report progress on a fulfillment order that is assigned to a fulfillment service.",
                     "FULFILLMENT_ORDER_INVALID_FULFILLMENT_SERVICE_OWNERSHIP")
     if "REPORT_PROGRESS" not in actions(shop, fo):
-        raise Wrong(["id"], "The fulfillment order status is invalid.", "FULFILLMENT_ORDER_STATUS_INVALID")
+        raise Wrong(None, "Cannot report progress on a fulfillment order in this state.",
+                    "FULFILLMENT_ORDER_STATUS_INVALID")
     before, fo.status, fo.progress = fo.status, "IN_PROGRESS", True
     changed(shop, fo, "progress_reported", notes=notes, before=before)
     touch(shop, order_of(shop, fo))
@@ -201,7 +207,7 @@ def progress(shop, fo, notes):
 
 def reopen(shop, fo):
     if "MARK_AS_OPEN" not in actions(shop, fo):
-        raise Wrong(["id"], f"Fulfillment order {number_of(fo['id'])} is not in a state that can be marked as open.")
+        raise Wrong(None, f"Expected fulfillment order status to be valid but it was {fo.status.lower()}.")
     stopped, fo.status, fo.progress = fo.progress, "OPEN", False
     changed(shop, fo, *(["manually_reported_progress_stopped"] if stopped else ["scheduled_fulfillment_order_ready"]))
     touch(shop, order_of(shop, fo))
@@ -209,7 +215,15 @@ def reopen(shop, fo):
 
 def install(engine):
     shop = engine.shop
-    engine.field("FulfillmentHold", "heldByApp")(lambda source, args, call: APP)
+
+    @engine.field("FulfillmentHold", "heldByApp")
+    def holder(source, args, call):
+        if "read_apps" not in engine.scopes:
+            needed = "`read_apps` access scope"
+            raise Refused(f"Access denied for heldByApp field. Required access: {needed}.", "ACCESS_DENIED",
+                          documentation="https://shopify.dev/api/usage/access-scopes", requiredAccess=f"{needed}.")
+        return APP
+
     engine.field("FulfillmentHold", "heldByRequestingApp")(lambda source, args, call: source.app == call.app)
 
     @engine.mutation("fulfillmentOrderHold")
@@ -239,9 +253,7 @@ def install(engine):
 
     @engine.mutation("fulfillmentOrderReportProgress")
     def report_progress(source, args, call):
-        fo = shop.find(args["id"], "FulfillmentOrder")
-        if fo is None:
-            raise Wrong(["id"], "Fulfillment order does not exist.", "FULFILLMENT_ORDER_NOT_FOUND")
+        fo = wanted(shop, args["id"])
         progress(shop, fo, (args.get("progressReport") or {}).get("reasonNotes"))
         return {"fulfillmentOrder": fo}
 

@@ -10,7 +10,7 @@ NO_SERVICE = "The fulfillment order's assigned fulfillment service must be of ap
 def at_service(shop, id):
     fo = wanted(shop, id)
     if service_of(shop, fo) is None:
-        raise Wrong(["id"], NO_SERVICE)
+        raise Wrong(None, NO_SERVICE)
     return fo
 
 
@@ -82,7 +82,7 @@ def install(engine):
     def let_go(source, args, call):
         fo = at_service(shop, args["id"])
         in_request(fo, ("CANCELLATION_REQUESTED",), "accept cancellation request")
-        replace(shop, fo)
+        replace(shop, fo, keep=True)
         return answered(fo, "cancellation_request_accepted", args.get("message"), requestStatus="CANCELLATION_ACCEPTED")
 
     @engine.mutation("fulfillmentOrderRejectCancellationRequest")

@@ -61,7 +61,7 @@ def errors_of(shop, at, given):
     kind = kind or (known and known.type)
     owner = shop.find(given["ownerId"])
     if owner is None or owner["__typename"] not in OWNERS:
-        yield "ownerId", "Owner does not exist.", "INVALID"
+        yield "ownerId", "Owner does not exist.", "INVALID_VALUE"
     for name, least, most in (("key", 2, 64), ("namespace", 3, 255)):
         text = given.get(name)
         if text is None and name == "namespace":
@@ -81,7 +81,7 @@ def errors_of(shop, at, given):
     elif known is not None and kind != known.type:
         yield "type", f"Type can't be changed from {known.type} to {kind}", "INVALID_TYPE"
     elif not given["value"]:
-        yield "value", "Value can't be blank", "BLANK"
+        yield "value", "Value can't be blank.", "INVALID_VALUE"
     elif len(given["value"].encode()) > VALUE_BYTES:
         yield "value", f"Value is too long (maximum is {VALUE_BYTES} bytes)", "TOO_LONG"
     elif not (is_json(given["value"]) if inner != kind else TYPES[kind](given["value"])):

@@ -3,6 +3,7 @@
 from sandbox import shopify_metafields as metafields
 from sandbox.shopify_graphql import Wrong
 from sandbox.shopify_orders import add_transaction, local, received, touch
+from sandbox.shopify_shop import kind_of
 from sandbox.shopify_view import address_document, cents, labels
 
 TAGS_MAX, TAG_MAX = 250, 40
@@ -45,6 +46,8 @@ def update(shop, args):
     order = shop.find(given["id"], "Order")
     if order is None:
         raise Wrong(["id"], "Order does not exist")
+    if set(given) == {"id"}:
+        raise Wrong(None, "No valid update parameters have been provided")
     tags = clean(given.get("tags") or [])
     wrong = too_long(tags)
     if wrong:
@@ -99,7 +102,7 @@ def install(engine):
         def mutate(source, args, call):
             thing = shop.find(args["id"])
             if thing is None or thing["__typename"] not in ("Order", *TAGGED):
-                raise Wrong(["id"], f"{thing['__typename'] if thing else 'Node'} does not exist")
+                raise Wrong(["id"], f"{kind_of(args['id'])} does not exist")
             asked = clean(args["tags"])
             wrong = too_long(asked)
             if wrong:

@@ -68,11 +68,11 @@ def asked_money(shop, order, given):
     out = []
     for at, one in enumerate(given.get("transactions") or []):
         path = ["transactions", str(at)]
+        if one["kind"] != "REFUND":
+            raise Wrong(None, f"Kind {one['kind'].lower()} is not a valid transaction")
         parent = shop.find(one["parentId"], "OrderTransaction") if one.get("parentId") else None
         if parent is None or parent.order != order["id"]:
-            raise Wrong([*path, "parentId"], "Transactions require a parent_id associated with the order")
-        if one["kind"] != "REFUND":
-            raise Wrong([*path, "kind"], "Kind must be refund")
+            raise Wrong(["transactions"], "Transactions require a parent_id associated with the order")
         if cents(one["amount"]) <= 0:
             raise Wrong([*path, "amount"], "Amount must be greater than zero")
         out.append((parent, one["gateway"], cents(one["amount"])))

@@ -36,15 +36,28 @@ def asked_lines(shop, order, given, path):
         part = shop.find(one["fulfillmentLineItemId"], "FulfillmentLineItem")
         fulfillment = part and shop.find(part.fulfillment)
         if part is None or fulfillment.order != order["id"] or fulfillment.status == "CANCELLED":
-            raise Wrong([*where, "fulfillmentLineItemId"], "Fulfillment line item not found.", "NOT_FOUND")
+            raise Wrong([*where, "fulfillmentLineItemId"], "Fulfillment Line Item was not found.", "NOT_FOUND")
         taken[part["id"]] = taken.get(part["id"], 0) + one["quantity"]
         if one["quantity"] <= 0 or taken[part["id"]] > returnable(shop, part):
             raise Wrong([*where, "quantity"], "Return line item has an invalid quantity.", "INVALID")
+        reasoned(one, path, where)
         if len(one.get("returnReasonNote") or "") > NOTE_MAX:
             raise Wrong([*where, "returnReasonNote"], f"Return reason note is too long (maximum is {NOTE_MAX} characters)",
                         "TOO_LONG")
         out.append((part, one))
     return out
+
+
+def reasoned(one, path, where):
+    """A reason, or the definition of one; Other wants a note of the merchant."""
+    if not one.get("returnReason") and not one.get("returnReasonDefinitionId"):
+        if path[0] == "input":
+            raise Wrong([*where, "returnReason"], "Return reason can't be blank", "BLANK")
+        raise Wrong(where, "Return line items Either return reason or return reason definition must be provided",
+                    "NOT_FOUND")
+    if path[0] == "returnInput" and one.get("returnReason") == "OTHER" and not one.get("returnReasonNote"):
+        raise Wrong([*where, "returnReasonNote"], 'Return line items return reason note The note is required when the '
+                                                  'return reason is "Other"', "BLANK")
 
 
 def make(shop, given, status, field):
@@ -118,7 +131,7 @@ def dispositions_of(shop, made, line, asked, path):
             raise Wrong([*where, "reverseFulfillmentOrderLineItemId"], "Reverse fulfillment order line item not found.",
                         "NOT_FOUND")
         if one["dispositionType"] == "RESTOCKED" and shop.find(one.get("locationId"), "Location") is None:
-            raise Wrong([*where, "locationId"], "Location can't be blank", "BLANK")
+            raise Wrong([*where, "locationId"], "Location not found.", "NOT_FOUND")
         done = sum(of["quantity"] for of in reverse.dispositions)
         if one["quantity"] <= 0 or done + one["quantity"] > reverse.totalQuantity:
             raise Wrong([*where, "quantity"], "Disposition has an invalid quantity.", "INVALID")
@@ -153,7 +166,7 @@ def process(shop, made, given):
     for at, asked in enumerate(given.get("returnLineItems") or []):
         path, line = ["input", "returnLineItems", str(at)], shop.find(asked["id"], "ReturnLineItem")
         if line is None or line.of != made["id"]:
-            raise Wrong([*path, "id"], "Return line item not found.", "NOT_FOUND")
+            raise Wrong([*path, "id"], "Return line item was not found.", "NOT_FOUND")
         if not 0 < asked["quantity"] <= line.quantity - line.processedQuantity:
             raise Wrong([*path, "quantity"], "Return line item has an invalid quantity.", "INVALID")
         work.append((line, asked["quantity"], dispositions_of(shop, made, line, asked, path)))
@@ -216,6 +229,7 @@ def install(engine):
     def decline(source, args, call):
         given = args["input"]
         made = found(given["id"], ["input", "id"])
+        must(made.status != "DECLINED", ["input", "id"], "The return is already declined.")
         must(made.status == "REQUESTED", ["input", "id"],
              "Return is not declinable. Only non-refunded returns with status REQUESTED can be declined.")
         made.document["decline"] = {"reason": given["declineReason"].lower(), "note": given.get("declineNote")}
@@ -233,9 +247,9 @@ def install(engine):
                                        ("returnCancel", ("OPEN", "REQUESTED"), "CANCELED", "cancel")):
         def change(source, args, call, before=before, after=after, topic=topic):
             made = found(args["id"], ["id"])
-            must(made.status in before, ["id"])
-            if after == "CANCELED":
-                must(not any(shop.find(one).processedQuantity for one in made.lineIds), ["id"])
+            gone = after == "CANCELED" and any(shop.find(one).processedQuantity for one in made.lineIds)
+            must(made.status in before and not gone, ["id"],
+                 "Return is not cancelable." if after == "CANCELED" else "Return status is invalid.")
             return moved(shop, made, topic, status=after, closedAt=shop.stamp() if after == "CLOSED" else None)
         engine.mutation(name)(change)
 

@@ -65,8 +65,10 @@ def chosen(shop, args):
     if len(orders) > 1:
         raise Wrong(field, "All fulfillment orders must belong to the same order. Multiple orders with ids "
                            f"[{', '.join(map(number_of, orders))}] were found.")
-    if len({fo.location for fo, _ in out}) > 1:
-        raise Wrong(field, "All fulfillment orders must be assigned to the same location.")
+    places = list(dict.fromkeys(fo.location for fo, _ in out))
+    if len(places) > 1:
+        raise Wrong(field, "All fulfillment orders must be assigned to a single location. Multiple locations with ids "
+                           f"[{', '.join(map(number_of, places))}] were found.")
     return out
 
 

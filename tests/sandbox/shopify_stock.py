@@ -3,6 +3,7 @@
 `shop.indexes["ledger"]["all"]` has every change of a quantity in order, and who made it.
 """
 
+import collections
 import urllib.parse
 
 from sandbox.shopify_catalogue import level_id, level_of, quantity, variant_by_sku
@@ -15,6 +16,10 @@ SET, ADJUSTED = ("available", "on_hand"), ("available", "damaged", "incoming", "
 REASONS = ("correction", "cycle_count_available", "damaged", "movement_canceled", "movement_created", "movement_received",
            "movement_updated", "other", "promotion", "quality_control", "received", "reservation_created",
            "reservation_deleted", "reservation_updated", "restock", "safety_stock", "shrinkage")
+
+
+WRONG_NAME = {"INVALID_NAME": "The quantity name must be either 'available' or 'on_hand'.", "INVALID_QUANTITY_NAME":
+              f"The specified quantity name is invalid. Valid values are: {', '.join(ADJUSTED)}."}
 
 
 def is_uri(text):
@@ -32,7 +37,7 @@ def checked(given, names, name_code):
     """The errors of what stands over the rows."""
     document = given.get("referenceDocumentUri")
     if given["name"] not in names:
-        yield ["input", "name"], f"The quantity name must be one of: {', '.join(names)}.", name_code
+        yield ["input", "name"], WRONG_NAME[name_code], name_code
     if given["reason"] not in REASONS:
         yield ["input", "reason"], f"The specified reason is invalid. Valid values are: {', '.join(REASONS)}.", "INVALID_REASON"
     if document is not None and (not is_uri(document) or is_internal(document)):
@@ -85,14 +90,14 @@ def stop(errors):
 # ---- set ----
 
 def set_errors(shop, call, given):
-    seen, name = set(), given["name"]
+    name, pairs = given["name"], [(one["inventoryItemId"], one["locationId"]) for one in given["quantities"]]
+    seen = collections.Counter(pairs)
     yield from checked(given, SET, "INVALID_NAME")
     for at, row in enumerate(given["quantities"]):
-        path, pair = ["input", "quantities", str(at)], (row["inventoryItemId"], row["locationId"])
-        if pair in seen:
-            yield path, "The combination of inventoryItemId and locationId must be unique.", (
+        path = ["input", "quantities", str(at)]
+        if seen[pairs[at]] > 1:
+            yield [*path, "locationId"], "The combination of inventoryItemId and locationId must be unique.", (
                 "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR")
-        seen.add(pair)
         yield from size_error(row["quantity"], [*path, "quantity"], signed=False)
         yield from row_errors(shop, call, row, path, name if name in SET else "available")
 
@@ -210,10 +215,13 @@ def install(engine):
             raise Wrong(["locationId"], "The product couldn't be stocked because the location wasn't found.")
         known = shop.find(level_id(args["inventoryItemId"], args["locationId"]))
         names = [name for name in ("available", "onHand") if args.get(name) is not None]
+        where = shop.find(args["locationId"]).name
         if len(names) > 1:
-            raise Wrong(["onHand"], "Not allowed to set both on hand and available quantities.")
+            raise Wrong.many([{"field": [name], "message": f"The product couldn't be stocked at {where} because not allowed "
+                               "to set available and on_hand quantities at the same time."} for name in names])
         if known is not None and known.isActive and names:
-            raise Wrong([names[0]], "Not allowed to set quantity when the item is already active at the location.")
+            words = {"available": "available", "onHand": "an on_hand"}[names[0]]
+            raise Wrong(names, f"Not allowed to set {words} quantity when the item is already active at the location.")
         level = level_of(shop, args["inventoryItemId"], args["locationId"], make=True)
         level.isActive = True
         if known is None:

@@ -33,7 +33,7 @@ def lived(desk):
     desk.do("FulfillmentOrderHold", id=own["id"], fulfillmentHold={"reason": "OTHER"})
     part = desk.ask("ReturnableFulfillments", orderId=order)["nodes"][0]["returnableFulfillmentLineItems"]["nodes"][0]
     back = desk.do("ReturnCreate", returnInput={"orderId": order, "returnLineItems": [
-        {"fulfillmentLineItemId": part["fulfillmentLineItem"]["id"], "quantity": 1}]})["return"]
+        {"fulfillmentLineItemId": part["fulfillmentLineItem"]["id"], "quantity": 1, "returnReason": "UNWANTED"}]})["return"]
     shown = desk.ask("ReturnById", id=back["id"])
     desk.do("ReturnProcess", input={"returnId": back["id"], "returnLineItems": [{
         "id": shown["returnLineItems"]["nodes"][0]["id"], "quantity": 1, "dispositions": [{
@@ -60,6 +60,7 @@ def lived(desk):
 @pytest.fixture(scope="module")
 def desk():
     desk = Desk()
+    desk.engine.scopes.append("read_apps")
     desk.order = lived(desk)
     return desk
 
@@ -122,6 +123,7 @@ def test_each_document_is_answered_over_the_wire(desk):
     refused = {}
     with Process("shopify_admin", "--points", 100_000) as process:
         process.call("POST", "orders", {"count": 2})
+        process.call("POST", "do", {"operation": "FulfillmentServiceCreate", "variables": {"name": "Supplier North"}})
         for name, text in operations().items():
             status, _, body = request(process.url, "POST", "/admin/api/2026-10/graphql.json", {
                 "query": text, "variables": asked(text, variables(desk, name))},

@@ -198,7 +198,7 @@ def test_a_hold_of_a_part_leaves_the_rest_in_a_new_one_and_the_release_joins_the
         "FULFILLMENT_ORDER_NOT_SPLITTABLE")
     desk.do("FulfillmentOrderReleaseHold", id=part["id"])
     whole, empty = desk.parts(order)
-    assert (whole["status"], counts(whole), empty["status"], counts(empty)) == ("OPEN", [(3, 3)], "CLOSED", [])
+    assert (whole["status"], counts(whole), empty["status"], counts(empty)) == ("OPEN", [(3, 3)], "CLOSED", [(0, 0)])
 
 
 def test_a_handle_is_used_once_by_an_app_and_ten_holds_are_the_most(desk):
@@ -233,7 +233,8 @@ def test_a_split_of_n_leaves_the_rest_where_it_was(desk):
                     "remainingFulfillmentOrder": {"id": new["id"], "status": "OPEN"}}
     assert (counts(old), counts(new)) == ([(3, 3)], [(2, 2)])
     assert actions(new) == [*OPEN, "SPLIT", "MERGE"]
-    assert desk.wrong("FulfillmentOrderSplit", splits=[some(new, 3)])[2] == "INVALID_LINE_ITEM_QUANTITY"
+    assert desk.wrong("FulfillmentOrderSplit", splits=[some(new, 3)])[1] == (
+        "Invalid fulfillment order line item quantity requested.")
     assert desk.wrong("FulfillmentOrderSplit", splits=[some(new, 0)])[2] == "GREATER_THAN"
     assert desk.wrong("FulfillmentOrderSplit", splits=[{"fulfillmentOrderId": new["id"], "fulfillmentOrderLineItems": []}])[
         2] == "NO_LINE_ITEMS_PROVIDED_TO_SPLIT"
@@ -248,7 +249,8 @@ def test_a_move_takes_all_or_makes_a_new_one_at_the_other_place(desk):
     assert moved["movedFulfillmentOrder"]["id"] == new["id"] and moved["originalFulfillmentOrder"]["id"] == part["id"]
     assert (counts(old), counts(new), new["assignedLocation"]["location"]["id"]) == ([(2, 2)], [(1, 1)], place)
     assert desk.wrong("FulfillmentCreate", fulfillment={"lineItemsByFulfillmentOrder": [
-        {"fulfillmentOrderId": old["id"]}, {"fulfillmentOrderId": new["id"]}]})[1].endswith("same location.")
+        {"fulfillmentOrderId": old["id"]}, {"fulfillmentOrderId": new["id"]}]})[1].startswith(
+            "All fulfillment orders must be assigned to a single location. Multiple locations with ids [")
     whole = desk.do("FulfillmentOrderMove", id=part["id"], newLocationId=place, lines=None)
     assert whole["movedFulfillmentOrder"]["id"] == part["id"] and whole["remainingFulfillmentOrder"] is None
 
@@ -377,6 +379,22 @@ def test_a_service_gives_up_and_a_manual_place_has_nobody_to_do_so(desk, dropshi
     own = next(one["id"] for one in desk.parts(order) if one["assignedLocation"]["name"] == "Mill Yard")
     assert desk.wrong("FulfillmentOrderClose", id=own)[1] == (
         "The fulfillment order's assigned fulfillment service must be of api type")
+
+
+def test_an_app_without_a_service_has_nothing_assigned(desk):
+    answer = desk.answer("AssignedFulfillmentOrders")
+    assert answer["data"] is None and answer["errors"][0]["message"] == (
+        '["The api_client is not associated with any fulfillment service."]')
+
+
+def test_who_holds_is_told_to_who_may_read_apps(desk):
+    part, = desk.parts(desk.buy(("GEAR", 2)))
+    desk.do("FulfillmentOrderHold", id=part["id"], fulfillmentHold={"reason": "OTHER"})
+    text = "query($id: ID!) { fulfillmentOrder(id: $id) { status fulfillmentHolds { reason heldByApp { id } } } }"
+    answer = desk.answer(text, id=part["id"])
+    assert answer["data"]["fulfillmentOrder"]["fulfillmentHolds"] == [{"reason": "OTHER", "heldByApp": None}]
+    assert answer["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
+    assert answer["errors"][0]["path"] == ["fulfillmentOrder", "fulfillmentHolds", 0, "heldByApp"]
 
 
 def test_a_fulfillment_order_knows_its_order(desk, dropship):

@@ -28,7 +28,7 @@ def lines(desk, count, **more):
 
 def requested(desk, count=1):
     return desk.do("ReturnRequest", input={"orderId": desk.order, "returnLineItems": lines(
-        desk, count, customerNote="chipped")})["return"]
+        desk, count, returnReason="DEFECTIVE", customerNote="chipped")})["return"]
 
 
 def opened(desk, count=2):
@@ -61,13 +61,15 @@ def test_a_request_is_declined(desk):
     gone = desk.do("ReturnDeclineRequest", input={"id": made["id"], "declineReason": "RETURN_PERIOD_ENDED",
                                                   "declineNote": "too late"})["return"]
     assert gone == {"id": made["id"], "status": "DECLINED", "decline": {"reason": "RETURN_PERIOD_ENDED", "note": "too late"}}
-    assert desk.wrong("ReturnDeclineRequest", input={"id": made["id"], "declineReason": "OTHER"})[2] == "INVALID_STATE"
+    assert desk.wrong("ReturnDeclineRequest", input={"id": made["id"], "declineReason": "OTHER"})[1] == (
+        "The return is already declined.")
     assert status(desk) == "NO_RETURN" and desk.shop.find(made["id"]).document["decline"]["reason"] == "return_period_ended"
 
 
 def test_only_what_was_sent_can_come_back_and_only_once(desk):
     opened(desk, 2)
-    wrong = desk.wrong("ReturnCreate", returnInput={"orderId": desk.order, "returnLineItems": lines(desk, 2)})
+    wrong = desk.wrong("ReturnCreate", returnInput={"orderId": desk.order, "returnLineItems": lines(
+        desk, 2, returnReason="UNWANTED")})
     assert wrong == (["returnInput", "returnLineItems", "0", "quantity"], "Return line item has an invalid quantity.",
                      "INVALID")
     line = desk.shop.find(desk.order).lineIds[0]
@@ -103,7 +105,7 @@ def test_what_came_back_is_processed_paid_and_the_return_stays_open_until_it_is_
     assert [one["restock_type"] for one in refund["refund_line_items"]] == ["return", "no_restock"]
     assert desk.wrong("ReturnProcess", input={"returnId": made["id"], "returnLineItems": [
         {"id": line["id"], "quantity": 1}]})[2] == "INVALID"
-    assert desk.wrong("ReturnCancel", id=made["id"])[1] == "Return status is invalid."
+    assert desk.wrong("ReturnCancel", id=made["id"])[1] == "Return is not cancelable."
     closed = desk.do("ReturnClose", id=made["id"])["return"]
     assert closed["status"] == "CLOSED" and closed["closedAt"] and status(desk) == "RETURNED"
     assert desk.wrong("ReturnClose", id=made["id"])[2] == "INVALID_STATE"

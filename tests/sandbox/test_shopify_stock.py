@@ -126,8 +126,6 @@ def test_a_key_is_good_for_one_thing_and_for_24_hours(desk):
      ["input", "quantities", "0", "quantity"]),
     (lambda one: one["quantities"][0].update(quantity=1_000_000_001), "INVALID_QUANTITY_TOO_HIGH",
      ["input", "quantities", "0", "quantity"]),
-    (lambda one: one["quantities"].append(dict(one["quantities"][0])), "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR",
-     ["input", "quantities", "1"]),
 ])
 def test_what_cannot_be_set(desk, change, code, field):
     given = rows(row(desk.items[0], 1))
@@ -153,6 +151,13 @@ def test_other_quantities_are_adjusted_with_a_document_and_count_as_on_hand(desk
     item = desk.items[0]
     desk.do("InventoryAdjustQuantities", key="k", input=delta(item, 2, "damaged", ledgerDocumentUri="erp://count/1"))
     assert has(desk, item, "available", "damaged", "on_hand") == [10, 2, 12]
+
+
+def test_a_level_stands_in_a_call_once(desk):
+    one = row(desk.items[0], 1)
+    errors = desk.ask("InventorySetQuantities", key="k", input=rows(one, one))["userErrors"]
+    assert [(of["field"][2:], of["code"]) for of in errors] == [
+        ([at, "locationId"], "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR") for at in "01"]
 
 
 def test_250_rows_are_the_most(desk):

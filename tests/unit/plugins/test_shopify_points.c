@@ -156,7 +156,6 @@ static void learn(struct points *p, const char *document, const json_t *v, int64
     points_learn(p, &g, requested);
 }
 
-
 static void test_the_shop_knows_better(void **state)
 {
     static const char document[] =
@@ -186,9 +185,9 @@ static void test_nothing_is_expected_beyond_what_one_document_may_cost(void **st
 
     (void)state;
     CHECK_EQ(predicted(&p,
-                            "{ a(first: 250) { nodes { b(first: 250) { nodes { c(first: 250) {"
-                            " nodes { id } } } } } } }",
-                            NULL),
+                       "{ a(first: 250) { nodes { b(first: 250) { nodes { c(first: 250) {"
+                       " nodes { id } } } } } } }",
+                       NULL),
              POINTS_MOST);
 }
 

@@ -58,6 +58,7 @@ const char *const index_sql[IX__COUNT] = {
         " duplicate_of = ?5, note = ?6, subject = ?7, version = ?8 WHERE id = ?1",
     [IX_ABOUT_ADD] = "INSERT OR REPLACE INTO abouts(event, n, subject, version) VALUES(?, ?, ?, ?)",
     [IX_ABOUT_CLEAR] = "DELETE FROM abouts WHERE event = ? AND n >= 0",
+    [IX_ABOUT_FORGET] = "DELETE FROM abouts WHERE event = ?",
     [IX_WAIT_ADD] = "INSERT INTO waits(event, n, endpoint, kind, id) VALUES(?, ?, ?, ?, ?)",
     [IX_WAIT_CLEAR] = "DELETE FROM waits WHERE event = ?",
     [IX_DELIVERY_ADD] =
@@ -176,6 +177,38 @@ const char *const index_sql[IX__COUNT] = {
         "INSERT INTO counts(endpoint, route, state, n) VALUES(?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET n = n + excluded.n",
 
+    [IX_PRIVACY_ASK] =
+        "INSERT OR IGNORE INTO privacy(event, kind, state, endpoint, topic, asked, asked_ms,"
+        " due_ms, last) VALUES(?, ?, 0, ?, ?, ?, ?, ?, ?)",
+    [IX_PRIVACY_ERASED] =
+        "UPDATE privacy SET events = events + ?2, deliveries = deliveries + ?3, last = ?4"
+        " WHERE event = ?1",
+    [IX_PRIVACY_DONE] =
+        "UPDATE privacy SET state = CASE ?2 WHEN 0 THEN 3 ELSE 2 END, log_due_ms = ?2,"
+        " done_ms = ?3, ended_ms = CASE ?2 WHEN 0 THEN ?3 ELSE 0 END, who = ?4, why = ?5,"
+        " last = ?6 WHERE event = ?1 AND state = 0",
+    [IX_PRIVACY_ENDED] = "UPDATE privacy SET state = 3, ended_ms = ?2 WHERE event = ?1",
+    [IX_ERASE_EVENT] =
+        "UPDATE events SET erased = 1, routed = 1, subject = '', version = '', sender_id = '', body_bytes = 0,"
+        " note = 'erased' WHERE id = ? AND erased = 0",
+    [IX_ERASE_RECEIPT] = "UPDATE receipts SET payload = x'' WHERE event = ?",
+    [IX_ERASE_DELIVERIES] =
+        "UPDATE deliveries SET subject = '', version = '', detail = '', reference = '',"
+        " reason = '', hold_type = '" HOLD_ERASED "', body_bytes = 0 WHERE num BETWEEN ? AND ?",
+    [IX_ERASE_BODIES] = "DELETE FROM bodies WHERE num BETWEEN ? AND ?",
+    [IX_ERASE_EDITS] = "DELETE FROM edits WHERE num BETWEEN ? AND ?",
+    [IX_ERASE_LINKS] =
+        "DELETE FROM links WHERE hash IN (SELECT hash FROM links INDEXED BY links_num"
+        " WHERE num BETWEEN ? AND ?)",
+    [IX_ERASE_MOVES] = "UPDATE moves SET reason = '' WHERE num BETWEEN ? AND ?",
+    [IX_ERASE_ATTEMPTS] = "UPDATE attempts SET reason = '' WHERE num BETWEEN ? AND ?",
+    [IX_ERASE_DEADLINES] = "UPDATE deadlines SET subject = '' WHERE num BETWEEN ? AND ?",
+    [IX_ERASE_EXAMPLES] = "UPDATE issues SET example = '' WHERE example_num BETWEEN ? AND ?",
+    /* that of several says no more of one than of another */
+    [IX_ERASE_ISSUES] =
+        "UPDATE issues SET reason = 'erased', example = '' WHERE dead + live = 0"
+        " AND id IN (SELECT issue FROM deliveries WHERE num BETWEEN ? AND ? AND issue <> 0)",
+
     [IX_READ] = "BEGIN",
     [IX_CLAIM] = "SELECT " DELIVERY_COLUMNS
                  " FROM deliveries WHERE endpoint = ? AND priority = ?"
@@ -186,8 +219,10 @@ const char *const index_sql[IX__COUNT] = {
         " EXISTS (SELECT 1 FROM edits e WHERE e.num = b.num)"
         " FROM bodies b JOIN deliveries d ON d.num = b.num WHERE b.num = ?",
     [IX_EVENT_DELIVERIES] = "SELECT n_deliveries FROM events WHERE id = ?",
-    [IX_EVENT_POS] = "SELECT pos FROM events WHERE id = ?",
-    [IX_RECEIPT_GET] = "SELECT payload FROM receipts WHERE event = ?",
+    [IX_EVENT_POS] = "SELECT pos FROM events WHERE id = ? AND erased = 0",
+    [IX_RECEIPT_GET] =
+        "SELECT payload FROM receipts WHERE event = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM events WHERE id = ?1 AND erased = 1)",
     [IX_UNROUTED] =
         "SELECT id FROM events WHERE routed = 0 AND routed <> 1 AND id > ?"
         " ORDER BY id LIMIT ?",
@@ -237,6 +272,22 @@ const char *const index_sql[IX__COUNT] = {
                  " FROM deliveries INDEXED BY deliveries_subject"
                  " WHERE num >> 28 = ?1 AND subject = ?2 AND num >= ?3 AND (NOT ?4 OR num < ?4)"
                  " AND route = ?5 AND piece = ?6 AND state < 6 ORDER BY num LIMIT ?7",
+    [IX_PRIVACY_LIST] =
+        "SELECT event, kind, state, endpoint, topic, asked, asked_ms, due_ms, events, deliveries,"
+        " last, log_due_ms, done_ms, ended_ms, who, why FROM privacy WHERE event > ?"
+        " AND (NOT ?2 OR state < 3) ORDER BY event LIMIT ?3",
+    [IX_PRIVACY_LOG] =
+        "SELECT max(CASE WHEN log_due_ms <= ?1 THEN last END), min(log_due_ms) FROM privacy"
+        " WHERE kind = 1 AND state = 2",
+    [IX_PRIVACY_EVENTS] =
+        "SELECT id, endpoint, subject, cause, origin, routed FROM events"
+        " WHERE id BETWEEN ? AND ? AND erased = 0 ORDER BY id",
+    [IX_PRIVACY_ABOUTS] = "SELECT subject FROM abouts WHERE event = ?",
+    [IX_PRIVACY_BODIES] =
+        "SELECT b.body, b.request, d.reason, d.reference, d.detail FROM deliveries d"
+        " LEFT JOIN bodies b ON b.num = d.num WHERE d.num BETWEEN ? AND ?",
+    [IX_PRIVACY_EDITS] = "SELECT body FROM edits WHERE num BETWEEN ? AND ?",
+    [IX_PRIVACY_CAUSE] = "SELECT erased, endpoint FROM events WHERE id = ?",
     [IX_BATCH_OPEN] = "SELECT 1 FROM deliveries WHERE num = ? AND state = 1 AND batch = ?",
 };
 
@@ -349,7 +400,7 @@ int index_open(struct index **ret, const char *dir, struct reclog_reader *log,
             fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
             goto out;
         }
-    if ((r = index_issues_count(ix)) < 0) {
+    if ((r = index_privacy_open(ix)) < 0 || (r = index_issues_count(ix)) < 0) {
         fail_set(fail, r, "%s: %s", path, sqlite3_errmsg(ix->db));
         goto out;
     }

@@ -92,6 +92,15 @@ struct index_round {
  *  was written of them since `before_ms`. */
 int index_retain_round(struct index *ix, struct index_round *at, int64_t before_ms);
 
+/** The log must have nothing any more of what was erased: records up to this one, from now on; 0:
+ * of none. *ret_next_ms: the earliest time, past ones too, from which on there are such; 0: none. 0
+ * or a code. */
+int index_erased_upto(struct index *ix, int64_t wall_ms, uint64_t *ret_last, int64_t *ret_next_ms);
+/** Was anything ever to be erased? */
+bool index_erases(const struct index *ix);
+/** Rises with what index_erased_upto() and index_erases() may say anew. */
+uint64_t index_erasures(const struct index *ix);
+
 /** An index that has applied nothing begins with record `first`: what was before is lost to it. */
 int index_start_at(struct index *ix, uint64_t first);
 
@@ -117,6 +126,9 @@ enum query_type {
     QUERY_ABOUT,
     QUERY_CHAIN,
     QUERY_BACKFILL,
+    QUERY_PRIVACY,
+    QUERY_PRIVATE,
+    QUERY_WIPE,
 };
 
 /** A question on its way to the index thread and its answer on the way back. Everything it points
@@ -149,6 +161,7 @@ struct query {
     enum store_report what;
     struct store_filter filter;
     struct store_backfill backfill;
+    struct store_private private; /* subjects sorted */
 
     /* the answer; arrays and json owned */
     int status;
@@ -166,6 +179,9 @@ struct query {
     sl_str body, request, token;
     struct store_event event;
     sl_str *subjects; /* n_refs */
+    struct store_privacy *privacies;
+    struct store_found *found;
+    size_t n_found;
     char *json;
     size_t json_len;
 
@@ -187,8 +203,15 @@ struct query {
         void (*ends)(void *ctx, int status, const struct store_ends *e);
         void (*came)(void *ctx, int status, const struct store_came *c, size_t n);
         void (*states)(void *ctx, int status, const struct store_state *states, size_t n);
+        void (*privacies)(void *ctx, int status, const struct store_privacy *p, size_t n);
+        void (*found)(void *ctx, int status, const struct store_found *found, size_t n,
+                      const uint64_t *stopped, size_t n_stopped, uint64_t next);
+        void (*wiped)(void *ctx, int status, bool again);
     } cb;
 };
+
+/** As memcmp, the shorter of two that begin alike first. */
+int index_text_order(sl_str a, sl_str b);
 
 /** Answer: sets the status and the parts its type has. What people ask for is given up after two
  *  seconds (UV_ETIMEDOUT), since nothing else is answered or applied meanwhile. */

@@ -634,6 +634,9 @@ int index_apply(struct index *ix, const struct reclog_record *rec)
     case REC_DEADLINE:
         r = index_apply_deadlines(ix, payload);
         break;
+    case REC_PRIVACY:
+        r = index_apply_privacy(ix, seq, payload);
+        break;
     case REC_VOID:
         r = 0;
         break;

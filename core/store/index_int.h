@@ -18,6 +18,7 @@ enum index_stmt {
     IX_EVENT_ROUTED,
     IX_ABOUT_ADD,
     IX_ABOUT_CLEAR,
+    IX_ABOUT_FORGET,
     IX_WAIT_ADD,
     IX_WAIT_CLEAR,
     IX_DELIVERY_ADD,
@@ -60,6 +61,21 @@ enum index_stmt {
     IX_BODY_THAW,
     IX_BODY_EDIT,
     IX_COUNT,
+    IX_PRIVACY_ASK,
+    IX_PRIVACY_ERASED,
+    IX_PRIVACY_DONE,
+    IX_PRIVACY_ENDED,
+    IX_ERASE_EVENT,
+    IX_ERASE_RECEIPT,
+    IX_ERASE_DELIVERIES,
+    IX_ERASE_BODIES,
+    IX_ERASE_EDITS,
+    IX_ERASE_LINKS,
+    IX_ERASE_MOVES,
+    IX_ERASE_ATTEMPTS,
+    IX_ERASE_DEADLINES,
+    IX_ERASE_EXAMPLES,
+    IX_ERASE_ISSUES,
     /* query */
     IX_READ,
     IX_CLAIM,
@@ -89,6 +105,13 @@ enum index_stmt {
     IX_SPANS,
     IX_ABOUT_ROUTE,
     IX_CHAIN,
+    IX_PRIVACY_LIST,
+    IX_PRIVACY_LOG,
+    IX_PRIVACY_EVENTS,
+    IX_PRIVACY_ABOUTS,
+    IX_PRIVACY_BODIES,
+    IX_PRIVACY_EDITS,
+    IX_PRIVACY_CAUSE,
     IX__COUNT
 };
 
@@ -178,7 +201,10 @@ struct index {
     struct index_issues issues; /* as committed */
     bool issues_changed;        /* since they were counted */
     int wal_pages;
-    bool failed; /* as the log's */
+    uint64_t erasures; /* index_erasures() */
+    bool erases;       /* a request to erase was applied, or was there at the opening */
+    bool wiped;        /* all free pages have been written over: see index_privacy_wipe() */
+    bool failed;       /* as the log's */
 
     /* ---- of the transaction under way ---- */
     struct buf scratch;        /* of index_apply.c */
@@ -310,6 +336,15 @@ int report_replayable(struct index *ix, struct query *q);
 /* index_query.c: growing answers. Room for one more in an owned array of `n`; powers of two. */
 int index_grow(void **array, size_t n, size_t size);
 int index_push_delivery(struct query *q, sqlite3_stmt *st);
+
+/* index_privacy.c: what is asked about persons */
+int index_privacy_open(struct index *ix); /* 0 or a code */
+int index_apply_privacy(struct index *ix, uint64_t seq, sl_str payload);
+int index_privacy_list(struct index *ix, struct query *q);
+int index_privacy_find(struct index *ix, struct query *q);
+int index_privacy_wipe(struct index *ix, struct query *q);
+/* Does it stand there as a word, whatever its case? An address within a longer one does not. */
+bool index_has_word(sl_str text, sl_str word);
 
 /* index_wait.c: what waits for something */
 int index_apply_deadlines(struct index *ix, sl_str payload);

@@ -20,6 +20,8 @@ void query_destroy(struct query *q)
     free(q->dues);
     free(q->deadlines);
     free(q->came);
+    free(q->privacies);
+    free(q->found);
     free(q->json);
     arena_finish(&q->arena);
     free(q);
@@ -601,6 +603,9 @@ void index_answer(struct index *ix, struct query *q)
         [QUERY_ABOUT] = index_about,
         [QUERY_CHAIN] = index_chain,
         [QUERY_BACKFILL] = index_backfill,
+        [QUERY_PRIVACY] = index_privacy_list,
+        [QUERY_PRIVATE] = index_privacy_find,
+        [QUERY_WIPE] = index_privacy_wipe,
     };
 
     if (q->type == QUERY_BACKFILL || q->type == QUERY_REPORT || q->type == QUERY_SELECT)
@@ -610,5 +615,5 @@ void index_answer(struct index *ix, struct query *q)
     if (q->status == 0 && q->arena.failed)
         q->status = UV_ENOMEM;
     if (q->status < 0)
-        q->n = q->n_deadlines = 0;
+        q->n = q->n_deadlines = q->n_found = 0;
 }

@@ -32,7 +32,7 @@ static const struct logger logger = { .room = "store" };
 
 static const char *const retain_sql[RETAIN__COUNT] = {
     [RETAIN_EVENTS] =
-        "SELECT id, routed, routed_ms, origin, duplicate_of, n_deliveries FROM events"
+        "SELECT id, routed, routed_ms, origin, duplicate_of, n_deliveries, erased FROM events"
         " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
     [RETAIN_WANTED] =
         "SELECT 1 FROM deliveries NOT INDEXED WHERE num BETWEEN ?1 AND ?2"
@@ -171,7 +171,7 @@ static int has_wanted(struct slice *s, uint64_t event, int64_t since_ms)
 struct old_event {
     uint64_t id, n_deliveries;
     uint8_t routed, origin;
-    bool repeats;
+    bool repeats, erased;
     int64_t routed_ms;
 };
 
@@ -182,7 +182,8 @@ static struct old_event as_row(sqlite3_stmt *st)
                                .routed_ms = sqlite3_column_int64(st, 2),
                                .origin = (uint8_t)sqlite3_column_int(st, 3),
                                .repeats = sql_u64(st, 4) != 0,
-                               .n_deliveries = sql_u64(st, 5) };
+                               .n_deliveries = sql_u64(st, 5),
+                               .erased = sqlite3_column_int(st, 6) != 0 };
 }
 
 /* Unrouted, or it waits for a link, or its deliveries want it: 1, 0 or a code. */
@@ -190,6 +191,8 @@ static int wanted(struct slice *s, const struct old_event *e, int64_t since_ms)
 {
     if (e->routed != 1)
         return 1;
+    if (e->erased)
+        return 0; /* there is nothing to keep of it, and nothing under way */
     return e->n_deliveries ? has_wanted(s, e->id, since_ms) : 0;
 }
 

@@ -412,6 +412,7 @@ int log_begin_segment(struct reclog *l)
     l->begun_ms = seg.begun_ms;
     l->end = SEGMENT_HEAD;
     l->keys_sealed = false;
+    atomic_store(&l->turns, false);
     log_push_segment(l, &seg);
     return 0;
 }
@@ -435,6 +436,8 @@ static bool is_full(const struct reclog *l, const struct need *n)
         return true;
     if (l->end == SEGMENT_HEAD)
         return false; /* a group larger than a segment has one for itself */
+    if (atomic_load(&l->turns))
+        return true;
     if (l->segment_ms && clock_wall_ms() - l->begun_ms > l->segment_ms)
         return true; /* old events go by the segment: what little comes must not keep them */
     return l->end + n->bytes > l->segment_bytes || keys_newest(l->keys) >= LOG_KEYS_MOST;

@@ -72,6 +72,11 @@ bool reclog_oldest(struct reclog *l, int64_t now_ms, struct reclog_span *ret);
 /** Segments whose records are all below `first_kept` may go; the keeper does it (wake it).
  *  @thread any */
 void reclog_retire(struct reclog *l, uint64_t first_kept);
+/** From now on the file of a segment that goes is removed, and not used for another; so are those
+ *  that wait to be. @thread any */
+void reclog_shred(struct reclog *l);
+/** The newest segment takes no more: the next record begins another. @thread any */
+void reclog_turn(struct reclog *l);
 /** While anybody holds (calls count), no segment goes: a backup copies them. @thread any */
 void reclog_hold(struct reclog *l, bool on);
 

@@ -74,6 +74,7 @@ struct reclog {
 
     /* ---- @thread any ---- */
     atomic_uint_fast64_t last; /* newest durable record */
+    atomic_bool turns;         /* the newest segment is to be followed by another */
     atomic_bool failed;        /* a sync or a write was lost: nothing is written any more */
 
     /* ---- under the lock; held for moments ---- */
@@ -89,6 +90,8 @@ struct reclog {
     uint64_t first_kept;
     struct log_segment going; /* out of the list, its file still there: number 0: none */
     unsigned holds;
+    bool shreds;        /* files are not used again ... */
+    bool shred_left;    /* ... and those of before are to be removed */
     uint32_t in_memory; /* number of the oldest segment written since opening that the page cache
                            was not told to forget */
     struct reclog_damage damages[LOG_DAMAGES_MOST];

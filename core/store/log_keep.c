@@ -164,7 +164,7 @@ static bool drop_oldest(struct reclog *l, struct log_segment *ret, uint32_t *ret
     }
     if (due) {
         *ret = l->going;
-        *ret_spare = l->n_spares < LOG_SPARES_MOST ? l->next_spare++ : 0;
+        *ret_spare = l->n_spares < LOG_SPARES_MOST && !l->shreds ? l->next_spare++ : 0;
     }
     uv_mutex_unlock(&l->lock);
     return due;
@@ -231,6 +231,62 @@ void reclog_hold(struct reclog *l, bool on)
     uv_mutex_unlock(&l->lock);
 }
 
+/* ---- files that say what is to be forgotten ---- */
+
+void reclog_shred(struct reclog *l)
+{
+    uv_mutex_lock(&l->lock);
+    l->shred_left |= !l->shreds;
+    l->shreds = true;
+    uv_mutex_unlock(&l->lock);
+}
+
+void reclog_turn(struct reclog *l)
+{
+    atomic_store(&l->turns, true);
+}
+
+/* The files that were to be used again: first those that are open, then one at a time. */
+static int shred_opened(struct reclog *l)
+{
+    struct log_spare open[2];
+    int did = 0;
+
+    uv_mutex_lock(&l->lock);
+    open[0] = l->prepared;
+    open[1] = l->making;
+    l->prepared = l->making = LOG_NO_SPARE;
+    uv_mutex_unlock(&l->lock);
+    for (size_t i = 0; i < 2; i++)
+        if (open[i].fd >= 0) {
+            discard(l, &open[i]);
+            did = 1;
+        }
+    return did;
+}
+
+static int shred(struct reclog *l)
+{
+    char path[LOG_PATH_MOST];
+    uint32_t name = 0;
+    bool due;
+    int r;
+
+    uv_mutex_lock(&l->lock);
+    due = l->shred_left;
+    if (due && l->n_spares)
+        name = l->spares[--l->n_spares];
+    l->shred_left = name != 0;
+    uv_mutex_unlock(&l->lock);
+    if (!due)
+        return 0;
+    if (!name)
+        return shred_opened(l);
+    log_spare_path(l, name, path);
+    r = log_code(store_disk->remove(path));
+    return r == UV_ENOENT || r == 0 ? 1 : r;
+}
+
 /* ---- the page cache ---- */
 
 #define READ_SOON 2 /* segments: the newest one and what the index may still be reading */
@@ -269,7 +325,7 @@ static int forget(struct reclog *l)
 
 int reclog_work(struct reclog *l)
 {
-    int (*const steps[])(struct reclog *) = { recycle, prepare, forget };
+    int (*const steps[])(struct reclog *) = { recycle, shred, prepare, forget };
     int did = 0, failed = 0;
 
     if (atomic_load(&l->failed))
@@ -297,7 +353,7 @@ bool reclog_work_due(struct reclog *l)
     if (atomic_load(&l->failed))
         return false;
     uv_mutex_lock(&l->lock);
-    due = prepare_due(l) || recycle_due(l) || forget_due(l);
+    due = prepare_due(l) || recycle_due(l) || forget_due(l) || l->shred_left;
     uv_mutex_unlock(&l->lock);
     return due || keys_work_due(l->keys);
 }

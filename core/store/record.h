@@ -26,6 +26,7 @@ enum record_type {
     REC_VOID = 8,       /* in place of records that were damaged and written off; nothing follows */
     REC_STATE = 9,      /* small facts that outlive the process: pauses, acknowledgements ... */
     REC_DEADLINE = 10,  /* deadlines that begin, are met or missed */
+    REC_PRIVACY = 11,   /* what a person asks to be erased or handed out, and how far that is */
 };
 
 enum delivery_state {
@@ -278,6 +279,38 @@ struct rec_deadlines {
 void rec_deadlines_encode(struct buf *b, const struct rec_deadlines *r);
 int rec_deadlines_decode(sl_str s, struct rec_deadlines *ret);
 void rec_deadlines_finish(struct rec_deadlines *r);
+
+/** What is asked about a person: an event's adapter says so, see sl_ask in sluice.h. */
+enum privacy_kind { PRIVACY_ERASE = 1, PRIVACY_HAND_OUT = 2, PRIVACY_KIND__END };
+
+enum privacy_what {
+    PRIVACY_ASKED = 0,  /* with the routing of the event that asks */
+    PRIVACY_ERASED = 1, /* these events: nothing of theirs stands in the index any more */
+    PRIVACY_DONE = 2,   /* all of them are; or what was asked for is handed out */
+    PRIVACY_ENDED = 3,  /* the log has none of it either */
+    PRIVACY_TURN = 4,   /* nothing but a record: the log's newest segment is to be followed */
+    PRIVACY__COUNT
+};
+
+struct rec_privacy {
+    uint64_t event; /* that asks: the request's id */
+    uint8_t what;
+    int64_t at_ms;
+    uint8_t kind;   /* ASKED: enum privacy_kind */
+    int64_t due_ms; /* ASKED: it must have ended; DONE: the log's segments go; 0: nothing is left */
+    sl_str endpoint, topic; /* ASKED */
+    sl_str asked;           /* ASKED: a JSON object of ids and hashes, nothing personal */
+    sl_str who, why;        /* DONE, by a person */
+    uint64_t *events;       /* ERASED */
+    size_t n_events;
+};
+
+/** The hold type of a delivery of which nothing but that it was is known any more. */
+#define HOLD_ERASED "erased"
+
+void rec_privacy_encode(struct buf *b, const struct rec_privacy *r);
+int rec_privacy_decode(sl_str s, struct rec_privacy *ret);
+void rec_privacy_finish(struct rec_privacy *r);
 
 void rec_state_encode(struct buf *b, const struct rec_state *r);
 

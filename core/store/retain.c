@@ -40,6 +40,8 @@ void retain_init(struct retain *r, struct reclog *log, struct index *ix, int64_t
 
 uint64_t retain_due_ms(const struct retain *r, uint64_t mono_ms)
 {
+    if (index_erasures(r->ix) != r->erasures)
+        return 0;
     return r->next_ms > mono_ms ? r->next_ms - mono_ms : 0;
 }
 
@@ -79,7 +81,7 @@ static bool may_go(struct retain *r, const struct reclog_span *span, uint64_t *r
     if (index_watermark(r->ix) < span->last)
         return false;
     if (index_kept_from(r->ix) <= span->first) {
-        if (span->ended_ms > r->wall_ms - r->keep_ms)
+        if (span->ended_ms > r->wall_ms - r->keep_ms && span->first > r->erased)
             return false;
         if (cost > r->may_ms) {
             *ret_after = (uint64_t)clamp((cost - r->may_ms) / SPEED + 1, 1, LOOK_MOST_MS);
@@ -135,6 +137,36 @@ static int go_round(struct retain *r, const struct reclog_span *oldest)
     return err < 0 ? err : 0;
 }
 
+/* ---- what was erased ---- */
+
+/* 1: the keeper has work; 0; or a code. */
+static int look_at_erased(struct retain *r, const struct reclog_span *oldest, bool sealed)
+{
+    bool shreds = index_erases(r->ix) && !r->shreds;
+    int err = index_erased_upto(r->ix, r->wall_ms, &r->erased, &r->erased_ms);
+
+    r->erasures = index_erasures(r->ix);
+    if (err < 0)
+        return err;
+    if (shreds)
+        reclog_shred(r->log);
+    r->shreds |= shreds;
+    if (r->erased && !sealed && oldest->first <= r->erased)
+        reclog_turn(r->log);
+    return shreds;
+}
+
+/* No later than when more of it must go; what must and does not is looked at soon. */
+static uint64_t sooner(const struct retain *r, uint64_t after)
+{
+    int64_t due = r->erased_ms - r->wall_ms;
+
+    if (!after || !r->erased_ms)
+        return after;
+    due = due > RETRY_MS ? due : RETRY_MS;
+    return (uint64_t)due < after ? (uint64_t)due : after;
+}
+
 /* ---- a step ---- */
 
 int retain_step(struct retain *r, int64_t wall_ms, uint64_t mono_ms)
@@ -142,28 +174,33 @@ int retain_step(struct retain *r, int64_t wall_ms, uint64_t mono_ms)
     struct reclog_span oldest;
     uint64_t after;
     bool sealed;
-    int err = 0;
+    int err, work;
 
     pass_time(r, wall_ms, mono_ms);
-    if (mono_ms < r->next_ms)
+    if (retain_due_ms(r, mono_ms))
         return 0;
     sealed = reclog_oldest(r->log, wall_ms, &oldest);
     after = look_after(r);
-    if (sealed && oldest.last < r->retired)
+    err = work = look_at_erased(r, &oldest, sealed);
+    if (err < 0)
+        after = RETRY_MS;
+    else if (sealed && oldest.last < r->retired)
         after = HELD_MS; /* the keeper has not come to it, or a backup holds it */
     else if (sealed && may_go(r, &oldest, &after)) {
         err = let_go(r, &oldest);
+        work |= err > 0;
         after = 0;
     }
-    if (after && index_kept_from(r->ix) && mono_ms >= r->round_ms) {
+    if (err >= 0 && after && index_kept_from(r->ix) && mono_ms >= r->round_ms) {
         err = go_round(r, &oldest);
         after = r->round_ms > mono_ms ? after : 0;
     }
+    after = sooner(r, after);
     if (after)
         r->next_ms = mono_ms + after;
     else
         r->slice_ms = mono_ms;
     if (err < 0)
         r->next_ms = mono_ms + RETRY_MS;
-    return err;
+    return err < 0 ? err : work;
 }

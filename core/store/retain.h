@@ -12,6 +12,10 @@
  * is done soon. A segment that a wrong clock stamped with a time to come ended before a later one
  * began.
  *
+ * What holds records of something that was erased goes when its time has come, before it is as old:
+ * then no segment of records before the end of the erasure is kept, the newest one is followed by
+ * another with the next record, and the files of segments that go are removed, not used again.
+ *
  * Thread: the index thread, or any one alone.
  */
 #pragma once
@@ -29,6 +33,10 @@ struct retain {
     int64_t may_ms;   /* how much time of the log may go now */
     bool granted;     /* the segment `segment` goes */
     uint32_t segment;
+    uint64_t erased;   /* records up to this one must go, however young they are */
+    int64_t erased_ms; /* when there are first such; 0: never */
+    uint64_t erasures; /* index_erasures(), as these were asked for */
+    bool shreds;       /* there are such, now or later */
     uint64_t retired;  /* the log knows that it need not keep what is below */
     uint64_t next_ms;  /* mono: when to look for something to do */
     uint64_t slice_ms; /* mono: when something was done */

@@ -167,7 +167,23 @@ static const char *const index_steps[] = {
     "ALTER TABLE position ADD COLUMN doubled INTEGER NOT NULL DEFAULT 0;"
 
     /* dead letters of a route: what blocks, where it says so */
-    "CREATE INDEX deliveries_blocks ON deliveries(route, num) WHERE state = 7;",
+    "CREATE INDEX deliveries_blocks ON deliveries(route, num) WHERE state = 7;"
+
+    /* 1: what it said has been erased; its row stays, so that what is counted adds up */
+    "ALTER TABLE events ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;"
+
+    /* what was asked about a person, by the event that asked; state: enum privacy_what; last: the
+     * newest record that says anything of it; none of it is in the log from log_due_ms on */
+    "CREATE TABLE privacy(event INTEGER PRIMARY KEY, kind INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, endpoint TEXT NOT NULL, topic TEXT NOT NULL, asked TEXT NOT NULL,"
+    " asked_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, events INTEGER NOT NULL DEFAULT 0,"
+    " deliveries INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL,"
+    " log_due_ms INTEGER NOT NULL DEFAULT 0, done_ms INTEGER NOT NULL DEFAULT 0,"
+    " ended_ms INTEGER NOT NULL DEFAULT 0, who TEXT NOT NULL DEFAULT '',"
+    " why TEXT NOT NULL DEFAULT '');"
+
+    /* always empty: free pages are taken into it, and so written over */
+    "CREATE TABLE wipe(page BLOB NOT NULL);",
 };
 
 const struct schema schema_index = {

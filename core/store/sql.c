@@ -32,7 +32,7 @@ static int create_file(const char *path, struct fail *fail)
 int sql_open(sqlite3 **ret, const char *path, enum sql_mode mode, bool full_sync, struct fail *fail)
 {
     int flags = mode == SQL_WRITER ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-    char pragmas[256];
+    char pragmas[320];
     sqlite3 *db = NULL;
     int r;
 
@@ -52,7 +52,9 @@ int sql_open(sqlite3 **ret, const char *path, enum sql_mode mode, bool full_sync
     if (mode == SQL_WRITER)
         snprintf(pragmas, sizeof(pragmas),
                  "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
-                 "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;",
+                 "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;"
+                 /* what is deleted in a page that is written anyway is zeroed there */
+                 "PRAGMA secure_delete=FAST;",
                  full_sync ? "FULL" : "NORMAL");
     else
         snprintf(pragmas, sizeof(pragmas), "PRAGMA query_only=1; PRAGMA cache_size=-4096;");

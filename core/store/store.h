@@ -224,6 +224,54 @@ int store_batch_get(struct store *s, uint64_t batch,
                     void (*cb)(void *ctx, int status, sl_str token, const uint64_t *nums, size_t n),
                     void *ctx);
 
+/* ---- what is asked about persons: see flow/privacy.h ---- */
+
+/** A request, by the event that asked. */
+struct store_privacy {
+    uint64_t event;
+    uint8_t kind;  /* enum privacy_kind */
+    uint8_t state; /* ASKED, DONE or ENDED of enum privacy_what */
+    sl_str endpoint, topic, asked, who, why;
+    int64_t asked_ms, due_ms, done_ms, ended_ms;
+    int64_t log_due_ms;          /* DONE: from then on the log must have none of it */
+    uint64_t last;               /* the newest record that says anything of it */
+    uint64_t events, deliveries; /* erased so far */
+};
+/** By rising event, from `after` on; `open`: only those that have not ended. */
+int store_privacy_list(struct store *s, uint64_t after, bool open, uint32_t limit,
+                       void (*cb)(void *ctx, int status, const struct store_privacy *p, size_t n),
+                       void *ctx);
+
+/** What is looked for. An event is one of these if it, or what it caused, is about one of the
+ *  subjects, or about what a reference is linked to; if one of the values stands in what it or its
+ *  deliveries say, as a word, whatever its case; if an event that was erased caused it; or with
+ *  `all` if it came from the endpoint, or is caused by one that did. Values are not looked for in
+ *  events of the endpoints `apart`. */
+struct store_private {
+    sl_str endpoint;
+    const sl_str *subjects, *values, *apart;
+    const struct rec_ref *refs;
+    size_t n_subjects, n_values, n_apart, n_refs;
+    bool all;
+    uint64_t asks;  /* the request's own event: never found */
+    uint64_t after; /* ids beyond this one ... */
+    uint64_t until; /* ... up to this one */
+};
+struct store_found {
+    uint64_t event;
+    bool under_way; /* it is not routed, or something of it is to be sent, or is being sent */
+};
+/** A part of them, by rising id: the next call goes on after `next`, which is 0 when this was the
+ *  last part. `stopped`: deliveries of these, held or dead, that nothing will be sent of by itself.
+ */
+int store_private_find(struct store *s, const struct store_private *what,
+                       void (*cb)(void *ctx, int status, const struct store_found *found, size_t n,
+                                  const uint64_t *stopped, size_t n_stopped, uint64_t next),
+                       void *ctx);
+/** What was deleted is written over in the index's file, a slice at a time: `again` says that there
+ *  is more of it. */
+int store_wipe(struct store *s, void (*cb)(void *ctx, int status, bool again), void *ctx);
+
 /** A fact written by REC_STATE; views borrowed during the callback. */
 struct store_state {
     sl_str key, value; /* value: JSON */

@@ -301,6 +301,76 @@ int store_backfill(struct store *s, const struct store_backfill *what,
     return store_query_submit(s, q);
 }
 
+/* ---- about persons ---- */
+
+int store_privacy_list(struct store *s, uint64_t after, bool open, uint32_t limit,
+                       void (*cb)(void *ctx, int status, const struct store_privacy *p, size_t n),
+                       void *ctx)
+{
+    struct query *q = store_query_create(QUERY_PRIVACY, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->after = after;
+    q->waiting = open;
+    q->limit = limit;
+    q->cb.privacies = cb;
+    return store_query_submit(s, q);
+}
+
+static sl_str *texts_of(struct arena *a, const sl_str *texts, size_t n)
+{
+    sl_str *own = arena_alloc(a, (n ? n : 1) * sizeof(*own));
+
+    for (size_t i = 0; own && i < n; i++)
+        own[i] = arena_str(a, texts[i]);
+    return own;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return index_text_order(*(const sl_str *)a, *(const sl_str *)b);
+}
+
+int store_private_find(struct store *s, const struct store_private *what,
+                       void (*cb)(void *ctx, int status, const struct store_found *found, size_t n,
+                                  const uint64_t *stopped, size_t n_stopped, uint64_t next),
+                       void *ctx)
+{
+    struct query *q = store_query_create(QUERY_PRIVATE, ctx);
+    struct arena *a = q ? &q->arena : NULL;
+    sl_str *subjects;
+
+    if (!q)
+        return UV_ENOMEM;
+    q->private = *what;
+    q->private.endpoint = arena_str(a, what->endpoint);
+    q->private.subjects = subjects = texts_of(a, what->subjects, what->n_subjects);
+    q->private.values = texts_of(a, what->values, what->n_values);
+    q->private.apart = texts_of(a, what->apart, what->n_apart);
+    q->refs = arena_alloc(a, (what->n_refs ? what->n_refs : 1) * sizeof(*q->refs));
+    for (size_t i = 0; q->refs && i < what->n_refs; i++)
+        q->refs[i] = (struct rec_ref){ .endpoint = arena_str(a, what->refs[i].endpoint),
+                                       .kind = arena_str(a, what->refs[i].kind),
+                                       .id = arena_str(a, what->refs[i].id) };
+    q->n_refs = what->n_refs;
+    q->private.refs = NULL;
+    if (subjects && !a->failed)
+        qsort(subjects, what->n_subjects, sizeof(*subjects), by_text);
+    q->cb.found = cb;
+    return store_query_submit(s, q);
+}
+
+int store_wipe(struct store *s, void (*cb)(void *ctx, int status, bool again), void *ctx)
+{
+    struct query *q = store_query_create(QUERY_WIPE, ctx);
+
+    if (!q)
+        return UV_ENOMEM;
+    q->cb.wiped = cb;
+    return store_query_submit(s, q);
+}
+
 /* ---- answered ---- */
 
 void store_query_complete(struct query *q)
@@ -355,6 +425,15 @@ void store_query_complete(struct query *q)
         break;
     case QUERY_STATE:
         q->cb.states(q->ctx, q->status, q->states, q->n);
+        break;
+    case QUERY_PRIVACY:
+        q->cb.privacies(q->ctx, q->status, q->privacies, q->n);
+        break;
+    case QUERY_PRIVATE:
+        q->cb.found(q->ctx, q->status, q->found, q->n_found, q->nums, q->n, q->next);
+        break;
+    case QUERY_WIPE:
+        q->cb.wiped(q->ctx, q->status, q->next != 0);
         break;
     case QUERY_REPORT:
         q->cb.report(q->ctx, q->status, ok ? (sl_str){ q->json, q->json_len } : none);

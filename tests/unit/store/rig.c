@@ -131,6 +131,9 @@ struct store_record encoded(enum record_type type, const void *rec)
     case REC_STATE:
         rec_state_encode(&r.payload, rec);
         break;
+    case REC_PRIVACY:
+        rec_privacy_encode(&r.payload, rec);
+        break;
     case REC_DEADLINE:
         rec_deadlines_encode(&r.payload, rec);
         break;

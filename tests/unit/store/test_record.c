@@ -157,8 +157,27 @@ static struct rec_deadlines some_deadlines(void)
     return (struct rec_deadlines){ .at_ms = 5, .items = ends, .n_items = 2 };
 }
 
+static uint64_t erased[] = { 4, 1ull << 40 };
+
+static struct rec_privacy a_privacy(void)
+{
+    return (struct rec_privacy){ .event = 9,
+                                 .what = PRIVACY_ERASED,
+                                 .at_ms = -5,
+                                 .kind = PRIVACY_HAND_OUT,
+                                 .due_ms = 77,
+                                 .endpoint = STR("acme-shop"),
+                                 .topic = STR("customers/redact"),
+                                 .asked = STR("{\"customer\":\"1\"}"),
+                                 .who = STR("uid 0"),
+                                 .why = STR("sent by post"),
+                                 .events = erased,
+                                 .n_events = 2 };
+}
+
 static void encode(enum record_type type, struct buf *b)
 {
+    struct rec_privacy privacy = a_privacy();
     struct rec_deadlines deadlines = some_deadlines();
     struct rec_state state = a_state();
     struct rec_receipt receipt = a_receipt();
@@ -194,6 +213,9 @@ static void encode(enum record_type type, struct buf *b)
     case REC_DEADLINE:
         rec_deadlines_encode(b, &deadlines);
         break;
+    case REC_PRIVACY:
+        rec_privacy_encode(b, &privacy);
+        break;
     case REC_VOID: /* has no content */
         break;
     }
@@ -211,6 +233,7 @@ static int decodes(enum record_type type, sl_str s)
     struct rec_duplicate duplicate;
     struct rec_state state = { 0 };
     struct rec_deadlines deadlines = { 0 };
+    struct rec_privacy privacy = { 0 };
     int r = UV_EINVAL;
 
     switch (type) {
@@ -240,6 +263,10 @@ static int decodes(enum record_type type, sl_str s)
     case REC_DEADLINE:
         r = rec_deadlines_decode(s, &deadlines);
         rec_deadlines_finish(&deadlines);
+        break;
+    case REC_PRIVACY:
+        r = rec_privacy_decode(s, &privacy);
+        rec_privacy_finish(&privacy);
         break;
     case REC_VOID:
         break;
@@ -465,6 +492,30 @@ static void state_comes_back_as_it_was(void **state)
 #define ROUTED_ADDED (8 + 4 + 4)
 #define MOVES_ADDED  (1 + 4 + 4 + 1)
 
+static void what_is_asked_about_somebody_comes_back_as_it_was(void **state)
+{
+    struct rec_privacy r;
+    struct buf b = { 0 };
+
+    (void)state;
+    encode(REC_PRIVACY, &b);
+    CHECK_EQ(rec_privacy_decode(buf_view(&b), &r), 0);
+    CHECK_EQ(r.event, 9);
+    CHECK_EQ(r.what, PRIVACY_ERASED);
+    CHECK_EQ(r.at_ms, -5);
+    CHECK_EQ(r.kind, PRIVACY_HAND_OUT);
+    CHECK_EQ(r.due_ms, 77);
+    CHECK_VIEW(r.endpoint, "acme-shop");
+    CHECK_VIEW(r.topic, "customers/redact");
+    CHECK_VIEW(r.asked, "{\"customer\":\"1\"}");
+    CHECK_VIEW(r.who, "uid 0");
+    CHECK_VIEW(r.why, "sent by post");
+    CHECK_EQ(r.n_events, 2);
+    CHECK_EQ(r.events[1], 1ull << 40);
+    rec_privacy_finish(&r);
+    buf_finish(&b);
+}
+
 static void what_becomes_of_deadlines_comes_back_as_it_was(void **state)
 {
     struct rec_deadlines r;
@@ -534,7 +585,7 @@ static void moves_of_the_first_form_are_still_read(void **state)
 static void a_record_cut_anywhere_is_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DEADLINE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_PRIVACY; type++) {
         if (type == REC_VOID)
             continue; /* has no content */
         struct buf b = { 0 };
@@ -556,7 +607,7 @@ static void a_record_cut_anywhere_is_an_error(void **state)
 static void bytes_left_over_or_another_version_are_an_error(void **state)
 {
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DEADLINE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_PRIVACY; type++) {
         if (type == REC_VOID)
             continue; /* has no content */
         struct buf b = { 0 };
@@ -577,7 +628,7 @@ static void no_byte_of_a_record_can_break_the_reader(void **state)
     static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
 
     (void)state;
-    for (int type = REC_RECEIPT; type <= REC_DEADLINE; type++) {
+    for (int type = REC_RECEIPT; type <= REC_PRIVACY; type++) {
         if (type == REC_VOID)
             continue; /* has no content */
         struct buf b = { 0 };
@@ -669,6 +720,7 @@ static void headers_are_packed_and_unpacked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_asked_about_somebody_comes_back_as_it_was),
         cmocka_unit_test(a_receipt_comes_back_as_it_was),
         cmocka_unit_test(a_receipt_says_where_it_came_from_and_never_that_it_was_refused),
         cmocka_unit_test(a_receipt_written_as_it_comes_in_is_the_same),

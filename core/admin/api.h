@@ -162,6 +162,10 @@ void api_reconcile(struct call *c);
 void api_reconcile_show(struct call *c);
 void api_poll(struct call *c);
 void api_report(struct call *c);
+void api_privacy(struct call *c);
+void api_privacy_show(struct call *c);
+void api_privacy_events(struct call *c);
+void api_privacy_done(struct call *c);
 
 /** Who paused it since when, or null. */
 void api_pause_json(struct buf *b, const struct pause_status *p);

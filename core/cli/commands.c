@@ -259,6 +259,9 @@ OPTIONS(issues_options) = { { "state", "STATE", "open, acknowledged or resolved"
                             OPTION_LIMIT,
                             OPTION_SOCKET,
                             { 0 } };
+OPTIONS(export_options) = { { "output", "FILE", "write it there, for its owner's eyes alone" },
+                            OPTION_SOCKET,
+                            { 0 } };
 OPTIONS(why_options) = { OPTION_WHY, OPTION_SOCKET, { 0 } };
 OPTIONS(try_options) = { { "endpoint", "NAME", "where it would come from" },
                          { "topic", "TOPIC", "its topic, such as orders/create" },
@@ -356,6 +359,13 @@ const struct command commands[] = {
     { "report webhooks", NULL,
       "by endpoint and day: what came by itself, what was missed, late, repaired", webhooks_options,
       command_report_webhooks },
+    { "privacy", NULL, "what was asked about persons: to be erased, or to be handed out",
+      plain_options, command_privacy },
+    { "privacy show", "ID", "one of them: whom it is about, and how far it is", plain_options,
+      command_privacy_show },
+    { "privacy export", "ID", "the file of what is held about whom, JSON", export_options,
+      command_privacy_export },
+    { "privacy done", "ID", "it has been handed out", why_options, command_privacy_done },
     { "feeds", NULL, "what is asked for at endpoints again and again, and how far it has come",
       plain_options, command_feeds },
     { "poll", "ENDPOINT FEED", "poll one of an endpoint's feeds now, and wait for its end",

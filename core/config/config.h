@@ -365,9 +365,10 @@ struct config {
     char *admin_socket; /* NULL: <store.path>/admin.sock */
     char *admin_token;  /* for TCP; NULL: TCP serves only health and metrics */
     char *store_path;
-    uint64_t store_queue;  /* 64 MiB */
-    uint64_t disk_reserve; /* 256 MiB */
-    int64_t keep_ms;       /* of events: 28 days */
+    uint64_t store_queue;    /* 64 MiB */
+    uint64_t disk_reserve;   /* 256 MiB */
+    int64_t keep_ms;         /* of events: 28 days */
+    int64_t erase_within_ms; /* what was to be erased, in the log: 28 days */
     char **plugin_dirs;
     size_t n_plugin_dirs;
     char *log_level, *log_format;

@@ -33,6 +33,8 @@ const char *const alert_topics[] = {
     CONFIG_ALERT "hold-unattended",
     CONFIG_ALERT "feed-failing",
     CONFIG_ALERT "quota-forecast",
+    CONFIG_ALERT "endpoint-stopped",
+    CONFIG_ALERT "privacy",
     CONFIG_ALERT "bad-signatures",
     CONFIG_ALERT "deadline",
     NULL,

@@ -283,6 +283,8 @@ static bool is_allowed(struct choice *c, const struct delivery *d, enum delivery
                       STR_ARG(c->row.hold_type));
     else if (s == DS_DISCARDED && str_eq(c->row.hold_type, STR(REMAPPED)))
         decide_refuse(c, UV_EINVAL, "it was mapped again: replay the delivery that was made of it");
+    else if (delivery_state_final(s) && str_eq(c->row.hold_type, STR(HOLD_ERASED)))
+        decide_refuse(c, UV_EINVAL, "what it said was erased: there is nothing to send again");
     else if (a->what == DECISION_EDIT && edit_check(&c->row, a->force, text) < 0)
         decide_refuse(c, UV_EINVAL, "%s", text);
     else

@@ -624,6 +624,16 @@ void find_purge(struct flow *f, sl_str topic)
             forget_known(x);
 }
 
+void find_forget(struct flow *f)
+{
+    struct finder *x, *tmp;
+
+    if (!f->finds)
+        return;
+    HASH_ITER (hh, f->finds->all, x, tmp)
+        forget_known(x);
+}
+
 void finds_close(struct flow *f)
 {
     struct finder *x, *next;

@@ -54,4 +54,6 @@ bool find_ready(struct flow *f, const struct conf_with *w, char **ret_why, int64
 
 /** An event has come: rows that it makes worthless are forgotten. */
 void find_purge(struct flow *f, sl_str topic);
+/** Somebody is to be forgotten: nothing that was found is kept. */
+void find_forget(struct flow *f);
 void finds_close(struct flow *f); /* no answer comes any more */

@@ -17,6 +17,7 @@
 #include "flow/order.h"
 #include "flow/parents.h"
 #include "flow/pause.h"
+#include "flow/privacy.h"
 #include "flow/reconcile.h"
 #include "flow/replay.h"
 #include "flow/resolve.h"
@@ -27,7 +28,8 @@ const char *const notice_names[NOTICE__COUNT] = {
     "endpoint-unparked", "held",         "route-paused",    "route-resumed",
     "intake-refusing",   "store-failed", "store-damaged",   "disk-low",
     "backlog",           "lag",          "hold-unattended", "bad-signatures",
-    "deadline",          "feed-failing", "quota-forecast",
+    "deadline",          "feed-failing", "quota-forecast",  "endpoint-stopped",
+    "privacy",
 };
 
 /* ---- commits ---- */
@@ -209,6 +211,7 @@ int flow_open(struct flow **ret, const struct flow_conf *conf, struct fail *fail
         return r;
     replays_open(f); /* asked for before the lanes' deliveries, so answered before they set out */
     recover_start(f);
+    privacy_open(f);
     due_open(f);
     feeds_open(f);
     *ret = f;
@@ -297,6 +300,7 @@ void flow_destroy(struct flow *f)
     resolvers_close(f);
     feeds_close(f);
     reconcile_close(f);
+    privacy_close(f);
     dead_finish(f);
     replays_close(f);
     latest_finish(f);

@@ -48,7 +48,9 @@ enum notice_kind {
     NOTICE_SIGNATURES, /* an endpoint's webhooks are refused for their signatures */
     NOTICE_DEADLINE,   /* what must follow a delivery has not come, or is near its end */
     NOTICE_FEED,       /* a feed of an endpoint has failed several times in a row */
-    NOTICE_QUOTA, /* an endpoint's quota will be used up within hours, if it goes on like this */
+    NOTICE_QUOTA,   /* an endpoint's quota will be used up within hours, if it goes on like this */
+    NOTICE_STOPPED, /* an event said that an endpoint takes nothing any more: it is paused */
+    NOTICE_PRIVACY, /* what was asked about a person waits for somebody, or for too long */
     NOTICE__COUNT
 };
 extern const char *const notice_names[NOTICE__COUNT];
@@ -203,6 +205,36 @@ void flow_fact_space(struct buf *to, sl_str endpoint, sl_str space);
 void flow_fact(struct flow *f, const struct flow_fact *what,
                void (*cb)(struct flow *f, void *ctx, int status), void *ctx);
 
+/* ---- what is asked about persons: see privacy.h ---- */
+
+/** A request that has not ended. Texts are views. */
+struct privacy_status {
+    uint64_t id; /* the event that asks */
+    uint8_t kind, state;
+    const char *endpoint, *error;
+    uint64_t under_way; /* events that an erasure waits for */
+    bool late;          /* somebody has to look at it: `text` says why */
+    char text[240];
+};
+void flow_privacy_each(const struct flow *f, void (*cb)(void *ctx, const struct privacy_status *s),
+                       void *ctx);
+struct privacy_stats {
+    uint64_t erase, hand_out, log; /* to be erased, to be handed out, still in the log alone */
+    uint64_t under_way;            /* events that erasures wait for */
+    uint64_t erased, done;         /* events erased, requests done; since start */
+};
+void flow_privacy_stats(const struct flow *f, struct privacy_stats *ret);
+/** What was asked for has been handed out. `cb` once it is durable, or is not. UV_ENOENT: there is
+ *  no such request, or it has ended; UV_EINVAL: it asks to erase; UV_EBUSY, UV_EAGAIN. */
+int flow_privacy_done(struct flow *f, uint64_t id, sl_str who, sl_str why,
+                      void (*cb)(void *ctx, int status), void *ctx);
+/** Events that a request (of enum privacy_kind) is about, a part at a time, the next one after
+ *  `next`; 0: that was the last. A status of UV_ENOENT: the event that asks is not there. */
+int flow_privacy_events(struct flow *f, uint64_t id, uint8_t kind, uint64_t after,
+                        void (*cb)(void *ctx, int status, const uint64_t *events, size_t n,
+                                   uint64_t next),
+                        void *ctx);
+
 /** A dry run: what would be made of this payload, and where would it go? `json`:
  *  {"subject":..,"version":..,"deliveries":[{"route","piece","to"|"hold"|"dead"|"drop","action","body","key"}],
  *   "errors":[...]}; nothing is stored or sent. */
@@ -250,6 +282,7 @@ void flow_stats(const struct flow *f, struct flow_stats *ret);
 /** A person's pause; all zero and empty: none. Views until it is changed. */
 struct pause_status {
     bool paused, drain;
+    uint64_t event; /* that said so; 0: a person did */
     int64_t since_ms;
     const char *who, *why;
 };

@@ -1,6 +1,8 @@
 #include "flow/pause.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -109,6 +111,7 @@ static void set(struct flow *f, bool route, sl_str name, const struct pause *as)
     p->why = mem_str(as->why);
     p->since_ms = as->since_ms;
     p->drain = as->drain;
+    p->event = as->event;
     spread(f, route, name);
 }
 
@@ -205,6 +208,48 @@ int flow_pause(struct flow *f, const struct flow_pause *p, void (*cb)(void *ctx,
     return 0;
 }
 
+/* ---- an event's word ---- */
+
+static void who_of(uint64_t event, char out[32])
+{
+    snprintf(out, 32, "event %" PRIu64, event);
+}
+
+void pause_record(struct flow *f, sl_str endpoint, uint64_t event, sl_str why, struct commit *c)
+{
+    char value[64], who[32];
+    struct rec_state_item item = { str_of(spaces[false]), endpoint, { value, 0 } };
+    struct store_record *rec;
+
+    if (pause_of(f, false, endpoint))
+        return; /* a person's word is not taken from him */
+    who_of(event, who);
+    item.value.len = (size_t)snprintf(value, sizeof(value),
+                                      "{\"drain\":false,\"event\":%" PRIu64 "}", event);
+    rec = commit_record(c, REC_STATE);
+    rec->follows = true;
+    rec_state_encode(&rec->payload, &(struct rec_state){ .at_ms = clock_wall_ms(),
+                                                         .who = str_of(who),
+                                                         .why = why,
+                                                         .items = &item,
+                                                         .n_items = 1 });
+}
+
+void pause_told(struct flow *f, sl_str endpoint, uint64_t event, sl_str why)
+{
+    struct pause as = { .event = event, .since_ms = clock_wall_ms(), .why = mem_dup(why) };
+    char who[32];
+
+    who_of(event, who);
+    as.who = who;
+    f->pauses_said++;
+    if (!pause_of(f, false, endpoint)) {
+        set(f, false, endpoint, &as);
+        log_warn(&f->log, "endpoint " STR_FMT " paused by %s: %s", STR_ARG(endpoint), who, as.why);
+    }
+    free(as.why);
+}
+
 /* ---- over a restart ---- */
 
 struct reading {
@@ -227,6 +272,7 @@ static void take(struct flow *f, bool route, const struct store_state *s)
 {
     json_t *value = json_loadb(s->value.ptr, s->value.len, 0, NULL);
     struct pause as = { .drain = json_is_true(json_object_get(value, "drain")),
+                        .event = (uint64_t)json_integer_value(json_object_get(value, "event")),
                         .since_ms = s->at_ms,
                         .who = mem_dup(s->who),
                         .why = mem_dup(s->why) };
@@ -292,9 +338,12 @@ void flow_pause_status(const struct flow *f, bool route, sl_str name, struct pau
 
     *ret = (struct pause_status){ .who = "", .why = "" };
     if (p)
-        *ret = (struct pause_status){
-            .paused = true, .drain = p->drain, .since_ms = p->since_ms, .who = p->who, .why = p->why
-        };
+        *ret = (struct pause_status){ .paused = true,
+                                      .drain = p->drain,
+                                      .since_ms = p->since_ms,
+                                      .who = p->who,
+                                      .why = p->why,
+                                      .event = p->event };
 }
 
 size_t flow_routes(const struct flow *f)

@@ -14,6 +14,7 @@
 #include "flow/feed.h"
 #include "flow/missed.h"
 #include "flow/order.h"
+#include "flow/privacy.h"
 #include "flow/routing.h"
 #include "store/restore.h"
 
@@ -393,6 +394,8 @@ static void on_routed(struct flow *f, struct commit *c, int status)
         links_recorded(rt);
         if (!rt->event->again)
             feeds_hear(f, rt->event->endpoint, rt->event->topic);
+        if (!rc->routed.duplicate_of)
+            privacy_recorded(rt);
         if (rt->waits)
             links_stored(rt);
     } else if (status == UV_ENOSPC || status == UV_ENOBUFS || status == UV_ENOMEM) {
@@ -577,6 +580,7 @@ void router_store(struct routing *rt)
     }
     missed_keys(rt, rec);
     add_once_keys(rt, &rc->routed, rec);
+    privacy_record(rt, c); /* directly behind it, with which it is refused; `rec` may have moved */
     dead_event_record(rt, &rc->routed, c); /* `rec` may have moved */
     links_record(rt, c);
     if (!rt->remap)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/ask.h"
 #include "flow/await.h"
 #include "flow/program.h"
 #include "flow/with.h"
@@ -75,6 +76,9 @@ static void forget_description(struct routing *rt)
     forget_refs(&rt->refs, &rt->n_refs);
     forget_refs(&rt->learnt, &rt->n_learnt);
     free(rt->note);
+    ask_finish_all(rt->asks, rt->n_asks);
+    rt->asks = NULL;
+    rt->n_asks = 0;
     rt->note = NULL;
     rt->n_abouts = 0;
 }
@@ -160,12 +164,32 @@ static void on_link(void *ctx, const sl_ref *ref)
     add_ref(&rt->learnt, &rt->n_learnt, ref);
 }
 
+static sl_status on_ask(void *ctx, const sl_ask *ask)
+{
+    struct routing *rt = ctx;
+    struct ask a;
+    sl_status r;
+
+    if (rt->n_asks == ASKS_MOST)
+        return SL_E_LIMIT;
+    if ((r = ask_copy(&a, ask)) < 0)
+        return r;
+    rt->asks = mem_grow(rt->asks, (rt->n_asks + 1) * sizeof(a));
+    rt->asks[rt->n_asks++] = a;
+    return SL_OK;
+}
+
 int routing_describe(struct routing *rt)
 {
     struct event *e = rt->event;
     struct lane *l = flow_lane(rt->flow, e->endpoint);
     sl_describe_out out = {
-        .size = sizeof(out), .ctx = rt, .subject = on_subject, .note = on_note, .link = on_link
+        .size = sizeof(out),
+        .ctx = rt,
+        .subject = on_subject,
+        .note = on_note,
+        .link = on_link,
+        .ask = on_ask,
     };
     sl_fail fail = { .size = sizeof(fail) };
     sl_event ev = {

@@ -56,6 +56,8 @@ struct routing {
     struct about_ref *learnt; /* foreign ids that are its first subject's */
     size_t n_learnt;
     char *note;
+    struct ask *asks; /* own: what it asks of the gateway itself */
+    size_t n_asks;
     bool described, undescribed; /* the adapter was asked; it could not say */
     bool waits;                  /* only references are known, and no link for them yet */
     bool cancelled;              /* the mapper is closing: nothing may be concluded */

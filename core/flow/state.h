@@ -347,6 +347,7 @@ struct flow {
     bool lowered;             /* one in the index alone may have another priority than its route */
     struct choice *deciding;  /* decide.c: hash by num */
     struct list decide_waits; /* decide_wait.c */
+    struct privacy *privacy;  /* privacy.c: own */
     struct pause *pauses;     /* pause.c: hash by key */
     uint64_t pauses_said;     /* by people, to this process */
     struct due due;

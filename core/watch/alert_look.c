@@ -182,6 +182,41 @@ static void look_feeds(struct watch *w, const char *endpoint)
     stands_if(w, NOTICE_FEED, endpoint, x.text[0], x.text);
 }
 
+/** It is for a person to resume it. */
+static void look_stopped(struct watch *w, const struct lane_stats *l)
+{
+    bool so = l->pause.paused && l->pause.event;
+    char text[320];
+
+    snprintf(text, sizeof(text),
+             "paused since event %" PRIu64
+             ": %.200s; once that is mended: sluice endpoints resume %s",
+             l->pause.event, so ? l->pause.why : "", l->endpoint);
+    stands_if(w, NOTICE_STOPPED, l->endpoint, so, text);
+}
+
+struct private
+{
+    const char *endpoint;
+    char text[240]; /* "": nothing of it is late */
+};
+
+static void look_request(void *ctx, const struct privacy_status *s)
+{
+    struct private *p = ctx;
+
+    if (s->late && !p->text[0] && !strcmp(s->endpoint, p->endpoint))
+        memcpy(p->text, s->text, sizeof(p->text));
+}
+
+static void look_privacy(struct watch *w, const char *endpoint)
+{
+    struct private p = { .endpoint = endpoint };
+
+    flow_privacy_each(w->flow, look_request, &p);
+    stands_if(w, NOTICE_PRIVACY, endpoint, p.text[0], p.text);
+}
+
 static void look_flow(struct watch *w, int64_t now)
 {
     struct flow_stats f;
@@ -192,6 +227,8 @@ static void look_flow(struct watch *w, int64_t now)
         flow_lane_stats(w->flow, i, &l);
         look_lane(w, &l, now);
         look_feeds(w, l.endpoint);
+        look_stopped(w, &l);
+        look_privacy(w, l.endpoint);
     }
     flow_stats(w->flow, &f);
     age_text(f.router_oldest_ms ? now - f.router_oldest_ms : 0, age);

@@ -227,6 +227,25 @@ static void feeds(struct buf *b, const struct flow *f)
     flow_feed_each(f, put_feed, b);
 }
 
+static void privacy(struct buf *b, const struct flow *f)
+{
+    struct privacy_stats s;
+
+    flow_privacy_stats(f, &s);
+    head(b, "privacy_requests", "gauge",
+         "What was asked about persons and has not ended: to be erased, erased but for the log, to "
+         "be handed out by somebody.");
+    buf_printf(b,
+               "sluice_privacy_requests{state=\"erase\"} %" PRIu64
+               "\nsluice_privacy_requests{state=\"in_log\"} %" PRIu64
+               "\nsluice_privacy_requests{state=\"hand_out\"} %" PRIu64 "\n",
+               s.erase, s.log, s.hand_out);
+    plain(b, "privacy_events_under_way", "gauge",
+          "Events that erasures wait for: something of them is still to be sent.", s.under_way);
+    plain(b, "privacy_events_erased_total", "counter", "Events erased since the start.", s.erased);
+    plain(b, "privacy_requests_done_total", "counter", "Requests done since the start.", s.done);
+}
+
 static void lane_lag(struct buf *b, const struct flow *f)
 {
     struct lane_stats s;
@@ -286,6 +305,7 @@ void watch_metrics(struct watch *w, struct buf *out)
     lane_sources(out, w->flow);
     routes(out, w->flow);
     feeds(out, w->flow);
+    privacy(out, w->flow);
     lane_lag(out, w->flow);
 #define LANES(name, type, help, field) \
     lanes(out, w->flow, name, type, help, offsetof(struct lane_stats, field))

@@ -143,6 +143,41 @@ typedef struct sl_ref {
     sl_str id;
 } sl_ref;
 
+/* What an event may ask of the gateway itself. @since 0.4 */
+/** Erase what is known of somebody: out of the index, the caches and, within the time that the
+ *  operator has set, the log. What is still to be sent is sent first; the operator sees what waits.
+ */
+#define SL_ASK_ERASE 1
+/** Somebody wants to know what is known of her: an operator's task, with the file made for him. */
+#define SL_ASK_HAND_OUT 2
+/** The remote takes nothing from us any more (the app was removed, the contract ended): deliveries
+ *  to the endpoint pause, with `why`, until an operator resumes it. Events are taken as before. */
+#define SL_ASK_STOP 3
+
+/** Whom or what it concerns; all is copied. An event is concerned if it, or what caused it, is
+ * about one of `subjects` or what one of `refs` is linked to; or if one of `values` stands in it or
+ * in what was made of it. @since 0.4 */
+typedef struct sl_ask {
+    uint32_t size;
+    uint32_t kind; /* SL_ASK_* */
+    /** For the record, which outlives everything: whom, by the sender's own id ("customer 191167").
+     *  No name, no address. */
+    sl_str who;
+    sl_str why;             /* STOP: for the operator */
+    const sl_str *subjects; /* as describe() gives them */
+    size_t n_subjects;
+    const sl_ref *refs;
+    size_t n_refs;
+    /** Texts that name the person wherever they stand, as words and whatever their case: e-mail
+     *  addresses, telephone numbers; at least 5 bytes. They are searched for in events of this
+     *  endpoint and of endpoints of other adapters, not in those of another shop. The record keeps
+     *  their SHA-256 alone. */
+    const sl_str *values;
+    size_t n_values;
+    uint32_t everything; /* 1: all that came from this endpoint, besides */
+    uint32_t _reserved;
+} sl_ask;
+
 /** What describe() says of an event. One call of `subject` for each thing the event is about. */
 typedef struct sl_describe_out {
     uint32_t size;
@@ -163,6 +198,11 @@ typedef struct sl_describe_out {
      *  names the id alone finds it, for as long as a link is kept (`store.keep`). Copied; at most
      * 32 of one event. @since 0.4 */
     void (*link)(void *ctx, const sl_ref *ref);
+    /** What the event asks of the gateway, beside what routes make of it; up to 4 times. It is
+     *  durable with the event's routing. What is asked twice is done twice, with nothing to find.
+     *  SL_E_INVALID: of no kind, or ERASE and HAND_OUT of nothing and nobody; SL_E_LIMIT.
+     *  @since 0.4 */
+    sl_status (*ask)(void *ctx, const sl_ask *ask);
 } sl_describe_out;
 
 /* ---- intake -------------------------------------------------------------------------------- */
@@ -982,6 +1022,12 @@ typedef struct sl_plugin {
      *  not run. Nothing is sent anywhere for it. NULL: no questions are taken. @since 0.4 */
     sl_status (*serve)(void *self, const sl_head *head, sl_serve_cb cb, void *cb_ctx,
                        sl_fail *fail);
+
+    /* As whoever keeps something in memory. */
+    /** Somebody is to be forgotten (SL_ASK_ERASE), at whatever endpoint that was asked: drop what is
+     *  kept in memory about the values and references, and what may hold them. Called again for
+     *  the same as the rest is erased. NULL: it keeps nothing of the kind. @since 0.4 */
+    void (*forget)(void *self, const sl_ask *what);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

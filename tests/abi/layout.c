@@ -22,6 +22,9 @@ CHECK_VALUE(SL_ACTION_CANCEL, 8);
 CHECK_VALUE(SL_ACTION_IDEMPOTENT, 1);
 CHECK_VALUE(SL_ACTION_ONCE, 2);
 CHECK_VALUE(SL_ACTION_UPSERT, 4);
+CHECK_VALUE(SL_ASK_ERASE, 1);
+CHECK_VALUE(SL_ASK_HAND_OUT, 2);
+CHECK_VALUE(SL_ASK_STOP, 3);
 CHECK_VALUE(SL_BUDGET_LEAKY, 2);
 CHECK_VALUE(SL_BUDGET_MAX, 1000000000000);
 CHECK_VALUE(SL_BUDGET_POINTS, 3);
@@ -150,13 +153,28 @@ CHECK_SIZE(sl_ref, 32);
 CHECK_OFFSET(sl_ref, kind, 0);
 CHECK_OFFSET(sl_ref, id, 16);
 
-CHECK_SIZE(sl_describe_out, 40);
+CHECK_SIZE(sl_ask, 96);
+CHECK_OFFSET(sl_ask, size, 0);
+CHECK_OFFSET(sl_ask, kind, 4);
+CHECK_OFFSET(sl_ask, who, 8);
+CHECK_OFFSET(sl_ask, why, 24);
+CHECK_OFFSET(sl_ask, subjects, 40);
+CHECK_OFFSET(sl_ask, n_subjects, 48);
+CHECK_OFFSET(sl_ask, refs, 56);
+CHECK_OFFSET(sl_ask, n_refs, 64);
+CHECK_OFFSET(sl_ask, values, 72);
+CHECK_OFFSET(sl_ask, n_values, 80);
+CHECK_OFFSET(sl_ask, everything, 88);
+CHECK_OFFSET(sl_ask, _reserved, 92);
+
+CHECK_SIZE(sl_describe_out, 48);
 CHECK_OFFSET(sl_describe_out, size, 0);
 CHECK_OFFSET(sl_describe_out, _reserved, 4);
 CHECK_OFFSET(sl_describe_out, ctx, 8);
 CHECK_OFFSET(sl_describe_out, subject, 16);
 CHECK_OFFSET(sl_describe_out, note, 24);
 CHECK_OFFSET(sl_describe_out, link, 32);
+CHECK_OFFSET(sl_describe_out, ask, 40);
 
 CHECK_SIZE(sl_head, 72);
 CHECK_OFFSET(sl_head, size, 0);
@@ -452,7 +470,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 312);
+CHECK_SIZE(sl_plugin, 320);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -493,6 +511,7 @@ CHECK_OFFSET(sl_plugin, body_schema, 280);
 CHECK_OFFSET(sl_plugin, owns, 288);
 CHECK_OFFSET(sl_plugin, resolve, 296);
 CHECK_OFFSET(sl_plugin, serve, 304);
+CHECK_OFFSET(sl_plugin, forget, 312);
 /* to here */
 /* clang-format on */
 #endif

@@ -419,6 +419,8 @@ int query_answer(struct store *s, struct query *q)
     case ASK_BACKFILL:
         answer_backfill(s, q);
         return 0;
+    case ASK_PRIVACY:
+        return 0;
     case ASK_SUMMARY:
         answer_summary(s, q);
         return 0;

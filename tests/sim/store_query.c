@@ -57,6 +57,9 @@ void query_tell(struct query *q, int status)
     case ASK_BACKFILL:
         q->cb.backfill(q->ctx, status, q->nums, n, status < 0 ? 0 : q->next);
         break;
+    case ASK_PRIVACY:
+        q->cb.privacies(q->ctx, status, NULL, 0);
+        break;
     case ASK_SUMMARY:
     case ASK_REPLAYABLE:
     case ASK_ISSUES:
@@ -353,6 +356,41 @@ int store_report(struct store *s, enum store_report what, const struct store_fil
         keep_filter(s, q, filter);
     q->cb.report = cb;
     return 0;
+}
+
+int store_privacy_list(struct store *s, uint64_t after, bool open, uint32_t limit,
+                       void (*cb)(void *ctx, int status, const struct store_privacy *p, size_t n),
+                       void *ctx)
+{
+    struct query *q = query_new(s, ASK_PRIVACY, ctx);
+
+    (void)after;
+    (void)open;
+    (void)limit;
+    if (!q)
+        return UV_ECANCELED;
+    q->cb.privacies = cb;
+    return 0;
+}
+
+int store_private_find(struct store *s, const struct store_private *what,
+                       void (*cb)(void *ctx, int status, const struct store_found *found, size_t n,
+                                  const uint64_t *stopped, size_t n_stopped, uint64_t next),
+                       void *ctx)
+{
+    (void)s;
+    (void)what;
+    (void)cb;
+    (void)ctx;
+    return UV_ENOTSUP;
+}
+
+int store_wipe(struct store *s, void (*cb)(void *ctx, int status, bool again), void *ctx)
+{
+    (void)s;
+    (void)cb;
+    (void)ctx;
+    return UV_ENOTSUP;
 }
 
 int store_backfill(struct store *s, const struct store_backfill *what,

@@ -27,6 +27,7 @@ enum asked {
     ASK_CAME,
     ASK_SELECT,
     ASK_BACKFILL,
+    ASK_PRIVACY, /* nobody asks for anything here: there is none */
     ASK_SUMMARY,
     ASK_REPLAYABLE,
     ASK_ISSUES,
@@ -76,6 +77,7 @@ struct query {
         void (*came)(void *ctx, int status, const struct store_came *c, size_t n);
         void (*states)(void *ctx, int status, const struct store_state *states, size_t n);
         void (*backfill)(void *ctx, int status, const uint64_t *ids, size_t n, uint64_t next);
+        void (*privacies)(void *ctx, int status, const struct store_privacy *p, size_t n);
     } cb;
 };
 

@@ -438,6 +438,7 @@ static const sl_plugin plugin = {
     .batching = transport_batching,
     .compare = compare_start,
     .comparing = compare_comparing,
+    .forget = contacts_forget,
 };
 
 const sl_plugin *sl_plugin_v0(void)

@@ -50,6 +50,10 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
 /** Can the shop be asked whose a fulfilment order is? */
 int shopify_resolves(const struct shopify *s);
 void shopify_resolve(void *self, const sl_ref *refs, size_t n, sl_resolve_cb cb, void *cb_ctx);
+/** What an event asks of the gateway itself, if it is one of the topics that do (compliance.c). An
+ *  error as describe() gives it. */
+sl_status shopify_ask(const struct shopify *s, const sl_event *event, const sl_describe_out *out,
+                      sl_fail *fail);
 
 /* ---- lookup.c, as sluice.h documents them ---- */
 

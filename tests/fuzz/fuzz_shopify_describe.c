@@ -57,9 +57,26 @@ static void on_note(void *ctx, sl_str text)
     buf_str(&h->text, text);
 }
 
+static sl_status on_ask(void *ctx, const sl_ask *ask)
+{
+    struct heard *h = ctx;
+    bool nobody = !ask->everything && !ask->n_subjects && !ask->n_values && !ask->n_refs;
+
+    PROMISE(ask->kind >= SL_ASK_ERASE && ask->kind <= SL_ASK_STOP, "asks for %u", ask->kind);
+    for (size_t i = 0; i < ask->n_subjects; i++)
+        buf_printf(&h->text, "|" STR_FMT, STR_ARG(ask->subjects[i]));
+    for (size_t i = 0; i < ask->n_values; i++) {
+        PROMISE(ask->values[i].len >= 5, "a value that stands everywhere");
+        buf_printf(&h->text, "|" STR_FMT, STR_ARG(ask->values[i]));
+    }
+    return ask->kind != SL_ASK_STOP && nobody ? SL_E_INVALID : SL_OK;
+}
+
 static sl_status describe(const sl_event *event, struct heard *h)
 {
-    sl_describe_out out = { .size = sizeof(out), .ctx = h, .subject = on_subject, .note = on_note };
+    sl_describe_out out = {
+        .size = sizeof(out), .ctx = h, .subject = on_subject, .note = on_note, .ask = on_ask
+    };
     sl_fail fail = { .size = sizeof(fail) };
     sl_status r = plugin->describe(self, event, &out, &fail);
 

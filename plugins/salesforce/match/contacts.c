@@ -238,6 +238,16 @@ sl_status contacts_open(struct salesforce *sf, sl_fail *fail)
     return crm_open(&sf->contacts->crm, sf, fail);
 }
 
+void contacts_forget(void *self, const sl_ask *what)
+{
+    struct contacts *all = ((struct salesforce *)self)->contacts;
+
+    (void)
+        what; /* who is in the CRM still is read from there again: what is missing would be made */
+    if (all)
+        crm_forget(&all->crm, all->queue || all->report);
+}
+
 void contacts_close(struct salesforce *sf)
 {
     struct contacts *all = sf->contacts;

@@ -28,6 +28,7 @@ sl_status contacts_check(const sl_values *settings, const sl_values_api *api, sl
 
 sl_status contacts_open(struct salesforce *sf, sl_fail *fail);
 void contacts_close(struct salesforce *sf);
+void contacts_forget(void *self, const sl_ask *what); /* as sl_plugin.forget */
 void contacts_deliver(struct salesforce *sf, const struct contact_action *action,
                       const sl_batch *batch, const sl_done *done);
 /** The normalised e-mail, else the external id; appends nothing when there is neither. */

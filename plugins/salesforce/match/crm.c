@@ -225,12 +225,26 @@ static void on_read(void *ctx, const struct query_end *end)
     }
 }
 
+void crm_forget(struct crm *c, bool used)
+{
+    c->forgets = used;
+    if (used)
+        return;
+    index_finish(&c->ix);
+    c->ix.freemail = (const char *const *)c->freemail;
+    c->ix.country = c->country;
+    c->loaded = false;
+    c->since[0] = '\0';
+}
+
 static void on_turn(void *ctx)
 {
     struct crm *c = ctx;
     uint64_t now = c->sf->host->mono_ms(c->sf->host->ctx);
 
     c->timer = 0;
+    if (c->forgets)
+        crm_forget(c, false);
     if (c->loaded && !c->stale && now - c->read_ms < (uint64_t)c->refresh_ms)
         c->cb(c->ctx, NULL);
     else

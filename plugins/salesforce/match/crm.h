@@ -26,6 +26,7 @@ struct crm {
     int64_t refresh_ms, most;
     bool loaded;
     bool stale;       /* something in it has turned out to be gone: read before the next batch */
+    bool forgets;     /* somebody is to be forgotten: all is dropped before it is used again */
     bool contacts;    /* which of the two queries is under way */
     uint64_t read_ms; /* monotonic: when it was read last */
     char since[40];   /* the watermark: of the next query; empty: everything */
@@ -42,6 +43,9 @@ struct crm {
 /** Read the settings `contacts.*`. */
 sl_status crm_open(struct crm *c, struct salesforce *sf, sl_fail *fail);
 void crm_close(struct crm *c);
+/** Somebody is to be forgotten: what is held is dropped, and read anew from the CRM when it is
+ * wanted next. `used`: somebody uses it at this moment; then it is dropped as it is wanted next. */
+void crm_forget(struct crm *c, bool used);
 /** Call back once it is fresh, or cannot be; never before this returns. One caller at a time. Not
  *  called back when the host closes. */
 void crm_want(struct crm *c, crm_cb cb, void *ctx);

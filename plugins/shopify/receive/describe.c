@@ -367,6 +367,8 @@ sl_status shopify_describe(void *self, const sl_event *event, const sl_describe_
                          MAX_TEXT);
         goto out;
     }
+    if ((r = shopify_ask(s, event, out, fail)) < 0)
+        goto out;
     note_tests(event, &body, out);
     if (rule->resolved && refs.n && shopify_resolves(s)) {
         start(&subject); /* its order's, which a link or the shop says */

@@ -159,6 +159,7 @@ static const struct topic_rule rules[] = {
     { "customers/data_request", "customer", "customer.id", NULL, "data_request.id" },
     { "customers/data_request", "data_request", "data_request.id", NULL, "data_request.id" },
     { "customers/redact", "customer", "customer.id", NULL, NULL },
+    { "customers/redact", "shop", NULL, NULL, NULL }, /* of a customer that has none */
     { "customers/delete", "customer", ANY_ID, NULL, "id" },
     { "customers/", "customer", ANY_ID, "updated_at", NULL },
     { "companies/delete", "company", ANY_ID, NULL, "id|admin_graphql_api_id" },

@@ -34,7 +34,7 @@ static const sl_option settings[] = {
     { "admin.refresh_token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
       "of an app whose tokens are refreshed: the first one; those that follow are stored" },
     { "admin.token", SL_OPT_SECRET, 0, NULL, 0, 0, NULL,
-      "an access token that does not end, instead of these" },
+      "an access token that does not end; not used where admin.client_id stands" },
     { "admin.version", SL_OPT_STRING, 0, ADMIN_VERSION, 0, 0, NULL,
       "the Admin API's version; that it is served is checked" },
     { "admin.url", SL_OPT_URL, 0, NULL, 0, 0, NULL, "where it is, if not at the shop's domain" },

@@ -329,9 +329,6 @@ sl_status admin_check(const sl_values *settings, const sl_values_api *values, sl
         return shopify_fail(fail, SL_E_INVALID,
                             "admin.version: there are no credentials beside it: give "
                             "admin.client_id and admin.client_secret, or admin.token");
-    if (values->given(settings, "admin.token") && values->given(settings, "admin.client_id"))
-        return shopify_fail(fail, SL_E_INVALID,
-                            "admin.token: it stands beside admin.client_id: give one of the two");
     if (values->given(settings, "admin.client_id") !=
         values->given(settings, "admin.client_secret"))
         return shopify_fail(fail, SL_E_INVALID,

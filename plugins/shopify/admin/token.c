@@ -98,14 +98,11 @@ static sl_status read_settings(struct token *t, sl_fail *fail)
     const sl_host *h = t->s->host;
 
     read_client(t);
-    if (h->values->secret(h->settings, "admin.token", 0, &t->given) == SL_OK) {
-        if (t->client_id.len || t->n_secrets)
-            return shopify_fail(fail, SL_E_INVALID,
-                                "admin.token stands beside admin.client_id: give one of the two");
-        if (!is_visible(t->given.ptr, t->given.len))
-            return shopify_fail(fail, SL_E_INVALID, "admin.token is no access token");
-        return SL_OK;
-    }
+    if (!t->client_id.len && !t->n_secrets &&
+        h->values->secret(h->settings, "admin.token", 0, &t->given) == SL_OK)
+        return is_visible(t->given.ptr, t->given.len)
+                   ? SL_OK
+                   : shopify_fail(fail, SL_E_INVALID, "admin.token is no access token");
     if (!t->client_id.len || !t->n_secrets)
         return shopify_fail(fail, SL_E_INVALID, "admin.%s is missing beside admin.%s",
                             t->client_id.len ? "client_secret" : "client_id",

@@ -423,12 +423,26 @@ static void credentials_go_together(void **state)
     check_says((const struct fake_setting[]){ WEBHOOKS, { "admin.version", "2026-10" }, { 0 } },
                "no credentials");
     check_says((const struct fake_setting[]){ WEBHOOKS, CLIENT, { "admin.token", "t" }, { 0 } },
-               "one of the two");
+               NULL);
     check_says((const struct fake_setting[]){ WEBHOOKS, { "admin.refresh_token", "t" }, { 0 } },
                "admin.refresh_token: it needs");
     check_says(
         (const struct fake_setting[]){ WEBHOOKS, CLIENT, { "admin.version", "2026.10" }, { 0 } },
         "reads 2026-10");
+}
+
+static void client_credentials_are_used_where_a_token_stands_beside_them(void **state)
+{
+    static const struct fake_setting both[] = {
+        WEBHOOKS, CLIENT, { "admin.token", "shpat_1" }, { 0 }
+    };
+    struct rig r = open_with(both);
+
+    (void)state;
+    expect_token(&r, BY_CLIENT, TOKEN_24H("shpat_a"));
+    expect_data(&r, USED("shpat_a"));
+    CHECK_EQ(asked(&r).a.verdict, ADMIN_OK);
+    close_it(&r);
 }
 
 static void without_credentials_nothing_is_asked(void **state)
@@ -558,6 +572,7 @@ int main(void)
         cmocka_unit_test(points_are_reserved_told_and_learnt),
         cmocka_unit_test(a_question_that_is_refused_for_pace_took_nothing),
         cmocka_unit_test(credentials_go_together),
+        cmocka_unit_test(client_credentials_are_used_where_a_token_stands_beside_them),
         cmocka_unit_test(without_credentials_nothing_is_asked),
         cmocka_unit_test(the_endpoint_is_asked_whose_it_is_and_what_is_left),
         cmocka_unit_test(a_missing_scope_is_named_for_its_route),

@@ -142,8 +142,12 @@ static enum deed_seen judge(struct deed *d, const json_t *data)
 {
     if (is_cancelled(d, data))
         return SEEN_DONE;
-    if (json_is_object(json_object_get(data, "order")))
+    if (json_is_object(json_object_get(data, "order")) && d->refused != REFUSAL_DONE)
         return SEEN_NOT;
+    if (json_is_object(json_object_get(data, "order"))) {
+        deed_say(d, "the shop says that it is cancelled already, and does not show it yet");
+        return SEEN_EARLY; /* by a job that is under way, and may fail */
+    }
     deed_say(d, "order_id: the shop has no such order");
     return SEEN_NEVER;
 }

@@ -512,7 +512,8 @@ static void on_looked(struct deed *d, const json_t *data)
     seen = d->kind->judge(d, data);
     if (seen == SEEN_MORE) {
         deed_look(d);
-    } else if (seen == SEEN_DONE || (d->refused == REFUSAL_DONE && seen != SEEN_HUMAN)) {
+    } else if (seen == SEEN_DONE ||
+               (d->refused == REFUSAL_DONE && seen != SEEN_HUMAN && seen != SEEN_EARLY)) {
         deed_done(d);
     } else if (seen == SEEN_HUMAN) {
         deed_review(d);

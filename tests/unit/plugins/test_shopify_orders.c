@@ -72,6 +72,19 @@ static void an_order_that_is_cancelled_already_is_done(void **state)
     CHECK_STR(o->reference, ORDER);
 }
 
+static void a_cancellation_that_is_under_way_is_waited_for(void **state)
+{
+    struct deed_rig *x = *state;
+
+    deed_take_action(x, "order.cancel", NULL);
+    deed_expect(x, REFUSED("INVALID", "Cannot cancel an order that has already been canceled"));
+    deed_expect(x, DATA(STATE("null")));
+    const struct fake_outcome *o = deed_run(x, CANCEL);
+
+    CHECK_EQ(o->kind, SL_RETRY);
+    CHECK_STR(o->why, "the shop says that it is cancelled already, and does not show it yet");
+}
+
 static void an_order_that_is_not_there_is_refused_by_its_field(void **state)
 {
     struct deed_rig *x = *state;
@@ -420,6 +433,7 @@ int main(void)
         TEST(a_cancellation_is_followed_to_the_end_of_its_job),
         TEST(what_is_asked_for_has_every_member_of_the_body),
         TEST(an_order_that_is_cancelled_already_is_done),
+        TEST(a_cancellation_that_is_under_way_is_waited_for),
         TEST(an_order_that_is_not_there_is_refused_by_its_field),
         TEST(without_an_id_it_is_the_events_order),
         TEST(what_becomes_of_money_and_stock_must_be_said),

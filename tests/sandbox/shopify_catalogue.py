@@ -173,7 +173,11 @@ def install(engine):
     @engine.field("InventoryItem", "locationsCount")
     def in_locations(source, args, call):
         return {"count": len(levels(shop, source["id"])), "precision": "EXACT"}
+    levels_and_places(engine, shop)
 
+
+def levels_and_places(engine, shop):
+    """What is said of levels and locations, and new services."""
     def active(found, args):
         return [one for one in found if one.isActive or args.get("includeInactive")]
 

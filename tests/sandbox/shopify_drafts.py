@@ -212,7 +212,11 @@ def install(engine):
         sort = (lambda one: one.updatedAt) if args.get("sortKey") == "UPDATED_AT" else (lambda one: "")
         return Rows([one for one in seen if test(one)], lambda one: (sort(one), int(number_of(one["id"]))),
                     bool(args.get("reverse")))
+    views(engine, shop)
 
+
+def views(engine, shop):
+    """The fields of a draft order and its lines."""
     draft = lambda *names: engine.field("DraftOrder", *names)  # noqa: E731
     draft("ready")(lambda source, args, call: ready(shop, source))
     draft("invoiceUrl")(lambda source, args, call: source.url if ready(shop, source) else None)

@@ -238,9 +238,6 @@ def place_of(shop, fo):
 
 def install(engine):
     shop = engine.shop
-    fo = lambda *names: engine.field("FulfillmentOrder", *names)  # noqa: E731
-    line = lambda *names: engine.field("FulfillmentOrderLineItem", *names)  # noqa: E731
-
     engine.query("fulfillmentOrder")(lambda source, args, call: shop.find(args["id"], "FulfillmentOrder"))
 
     @engine.query("fulfillmentOrders")
@@ -271,6 +268,13 @@ def install(engine):
         return [one for one in map(shop.find, source.fulfillmentOrderIds) if test(one)]
 
     engine.field("Order", "displayFulfillmentStatus")(lambda source, args, call: display_status(shop, source))
+    views(engine, shop)
+
+
+def views(engine, shop):
+    """The fields of a fulfillment order and its lines."""
+    fo = lambda *names: engine.field("FulfillmentOrder", *names)  # noqa: E731
+    line = lambda *names: engine.field("FulfillmentOrderLineItem", *names)  # noqa: E731
 
     fo("order")(lambda source, args, call: order_of(shop, source))
     fo("orderId")(lambda source, args, call: source.order)

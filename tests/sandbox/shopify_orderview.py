@@ -160,10 +160,9 @@ def install(engine):
     for name, of in LINE_FIELDS.items():
         engine.field("LineItem", name)(lambda source, args, call, of=of: of(source))
 
-    order, line, payment = (lambda *names: engine.field("Order", *names)), (
-        lambda *names: engine.field("LineItem", *names)), (lambda *names: engine.field("OrderTransaction", *names))
-
+    order = lambda *names: engine.field("Order", *names)  # noqa: E731
     order("lineItems")(lambda source, args, call: [shop.find(one) for one in source.lineIds])
+    order("retailLocation")(lambda source, args, call: None)
     order("returnStatus")(lambda source, args, call: return_status(shop, source))
     order("purchasingEntity")(lambda source, args, call: purchaser(source))
     order("transactions")(lambda source, args, call: [shop.find(one) for one in source.transactionIds][:args.get("first")])
@@ -177,6 +176,13 @@ def install(engine):
     @order("risk")
     def risk(source, args, call):
         return source.risk or {"recommendation": "NONE", "assessments": []}
+    of_lines(engine, shop)
+
+
+def of_lines(engine, shop):
+    """The fields of lines and of transactions."""
+    line = lambda *names: engine.field("LineItem", *names)  # noqa: E731
+    payment = lambda *names: engine.field("OrderTransaction", *names)  # noqa: E731
 
     line("discountedTotalSet")(lambda source, args, call: line_money(
         shop, source, whole(source) - (discounts(source) if args["withCodeDiscounts"] else 0)))
@@ -207,8 +213,6 @@ def install(engine):
         if isinstance(source, dict) and "measurement" in source:
             return source["measurement"]
         return {"id": source["id"].replace("InventoryItem/", "InventoryItemMeasurement/"), "weight": None}
-
-    order("retailLocation")(lambda source, args, call: None)
 
     @line("product")
     def product(source, args, call):

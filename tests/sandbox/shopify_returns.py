@@ -252,7 +252,11 @@ def install(engine):
                  "Return is not cancelable." if after == "CANCELED" else "Return status is invalid.")
             return moved(shop, made, topic, status=after, closedAt=shop.stamp() if after == "CLOSED" else None)
         engine.mutation(name)(change)
+    queries(engine, shop)
 
+
+def queries(engine, shop):
+    """What may be asked of returns."""
     engine.query("return")(lambda source, args, call: shop.find(args["id"], "Return"))
 
     @engine.query("returnableFulfillments")

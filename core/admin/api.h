@@ -117,6 +117,8 @@ int ask_set(struct store_filter *f, unsigned allowed, const char *name, const ch
 /** A moment: an RFC 3339 time, or a duration that means so long before `now_ms`. */
 int ask_time(const char *name, const char *value, int64_t now_ms, int64_t *ret_ms,
              struct fail *fail);
+/** A member of a call's body, "since" or "until", where it is there. False: answered. */
+bool call_time(struct call *c, json_t *o, const char *name, int64_t *ret_ms);
 /** The whole query string. On failure what was read is freed. */
 int ask_query(struct store_filter *f, unsigned allowed, sl_str query, struct fail *fail);
 void ask_finish(struct store_filter *f); /* frees the texts */
@@ -156,6 +158,9 @@ void api_resume(struct call *c);
 void api_pause(struct call *c);
 void api_drain(struct call *c);
 void api_route_list(struct call *c);
+void api_backfills(struct call *c);
+void api_backfill(struct call *c);
+void api_backfill_cancel(struct call *c);
 void api_feeds(struct call *c);
 void api_webhooks(struct call *c);
 void api_reconcile(struct call *c);

@@ -42,18 +42,6 @@ static void begin(struct call *c, const struct reconcile_ask *ask)
     answer(c, 202);
 }
 
-/** "since" or "until"; false: answered. */
-static bool take_time(struct call *c, json_t *o, const char *name, int64_t *ret)
-{
-    const char *text = json_string_value(json_object_get(o, name));
-    struct fail fail = { 0 };
-
-    if (!text || ask_time(name, text, clock_wall_ms(), ret, &fail) == 0)
-        return true;
-    call_problem(c, 400, "%s", fail.text);
-    return false;
-}
-
 void api_reconcile(struct call *c)
 {
     sl_str body = http_body(c->request);
@@ -70,7 +58,7 @@ void api_reconcile(struct call *c)
                      "wanted {\"endpoint\",\"route\",\"since\",\"until\",\"named\"}: the first two "
                      "are names, the last is a number from 1 to %d",
                      NAMED_MAX);
-    else if (take_time(c, o, "since", &ask.since_ms) && take_time(c, o, "until", &ask.until_ms))
+    else if (call_time(c, o, "since", &ask.since_ms) && call_time(c, o, "until", &ask.until_ms))
         begin(c, &ask);
     json_decref(o);
 }

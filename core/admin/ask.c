@@ -153,6 +153,17 @@ int ask_time(const char *name, const char *value, int64_t now_ms, int64_t *ret_m
     return 0;
 }
 
+bool call_time(struct call *c, json_t *o, const char *name, int64_t *ret_ms)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+    struct fail fail = { 0 };
+
+    if (!text || ask_time(name, text, clock_wall_ms(), ret_ms, &fail) == 0)
+        return true;
+    call_problem(c, 400, "%s", fail.text);
+    return false;
+}
+
 static int check_state(const char *value, struct fail *fail)
 {
     struct buf wanted = { 0 };

@@ -253,6 +253,17 @@ OPTIONS(webhooks_options) = { { "endpoint", "NAME", "only those of this endpoint
                               { "until", "WHEN", "received before" },
                               OPTION_SOCKET,
                               { 0 } };
+OPTIONS(backfill_options) = { { "endpoint", "NAME", "whose past" },
+                              { "topic", "TOPIC",
+                                "orders/create, orders/*, or several with a space "
+                                "between" },
+                              { "since", "WHEN",
+                                "what happened since: 90d (ago), or an RFC 3339 time" },
+                              { "until", "WHEN", "only what was before; without it: until now" },
+                              { "cancel", NULL, "stop the one that runs; what it found stays" },
+                              { "no-wait", NULL, "do not show how far it is" },
+                              OPTION_SOCKET,
+                              { 0 } };
 OPTIONS(issues_options) = { { "state", "STATE", "open, acknowledged or resolved" },
                             OPTION_ROUTE,
                             OPTION_ENDPOINT,
@@ -366,6 +377,9 @@ const struct command commands[] = {
     { "privacy export", "ID", "the file of what is held about whom, JSON", export_options,
       command_privacy_export },
     { "privacy done", "ID", "it has been handed out", why_options, command_privacy_done },
+    { "backfill", NULL,
+      "bring what happened before an endpoint was there; without options: how far",
+      backfill_options, command_backfill },
     { "feeds", NULL, "what is asked for at endpoints again and again, and how far it has come",
       plain_options, command_feeds },
     { "poll", "ENDPOINT FEED", "poll one of an endpoint's feeds now, and wait for its end",

@@ -51,6 +51,7 @@ int command_privacy(struct cli *cli);
 int command_privacy_show(struct cli *cli);
 int command_privacy_export(struct cli *cli);
 int command_privacy_done(struct cli *cli);
+int command_backfill(struct cli *cli);
 int command_feeds(struct cli *cli);
 int command_poll(struct cli *cli);
 int command_routes_list(struct cli *cli);

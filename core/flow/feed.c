@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "flow/backfill.h"
 #include "flow/pace.h"
 
 #define MINUTE_MS  INT64_C(60000)
@@ -96,6 +97,11 @@ static void try_begin(struct feed *d, int64_t now)
     }
 }
 
+static bool is_over(const struct feed *d)
+{
+    return d->job && d->job->state != BACKFILL_RUNS;
+}
+
 static void on_tick(uv_timer_t *t);
 
 static void tick(struct flow *f)
@@ -106,7 +112,7 @@ static void tick(struct flow *f)
     if (f->draining)
         return;
     HASH_ITER (hh, f->feeds, d, tmp) {
-        if (!d->conf || !d->read || d->poll)
+        if (!d->conf || !d->read || d->poll || is_over(d))
             continue;
         if (d->next_ms <= now && d->look_ms <= now && f->started)
             try_begin(d, now);
@@ -135,7 +141,7 @@ static void tick_soon(struct flow *f)
 
 static bool is_sweep(const struct feed *d)
 {
-    return d->lane->conf->plugin->feeds[d->conf->kind].flags & SL_FEED_SWEEP;
+    return !d->job && d->lane->conf->plugin->feeds[d->conf->kind].flags & SL_FEED_SWEEP;
 }
 
 void lane_poll_soon(struct lane *l, int64_t ms)
@@ -190,6 +196,8 @@ void feed_fact(const struct feed *d, sl_str cursor, struct buf *ret)
     buf_printf(ret, "{\"began\":%" PRId64 ",\"good\":%" PRId64 ",\"cursor\":", d->began_ms,
                d->good_ms);
     buf_json_str(ret, cursor);
+    if (d->job)
+        backfill_put(d->job, ret);
     buf_char(ret, '}');
 }
 
@@ -200,9 +208,7 @@ void feed_stored(struct feed *d, sl_str cursor)
     d->cursor_ms = d->written_ms = clock_wall_ms();
 }
 
-/** Nothing was found, and so nothing stored: that it was looked for is worth a line now and then.
- */
-static void write_down(struct feed *d)
+void feed_write_down(struct feed *d)
 {
     struct buf value = { 0 };
 
@@ -225,6 +231,7 @@ static void feed_free(struct feed *d)
     free(d->key);
     free(d->cursor);
     free(d->error);
+    backfill_free(d->job);
     free(d);
 }
 
@@ -254,6 +261,27 @@ static void count_failure(struct feed *d, const struct polled *p, int64_t now)
         tell_failing(d);
 }
 
+/** Its poll has ended: it is over, goes on at once, or is tried again. */
+static void backfill_ended(struct feed *d, const struct polled *p, int64_t now)
+{
+    bool goes_on = backfill_polled(d->job, p, now);
+
+    if (goes_on && p->status != SL_OK) {
+        count_failure(d, p, now);
+        return;
+    }
+    d->failures = 0;
+    d->good_ms = now;
+    d->next_ms = now + p->after_ms;
+    if (!goes_on) {
+        log_info(&d->flow->log,
+                 "back-fill %s: endpoint=%s topics=\"%s\" found=%" PRIu64 " known=%" PRIu64,
+                 backfill_states[d->job->state], d->job->endpoint, d->job->topics, d->job->found,
+                 d->job->known);
+        feed_write_down(d);
+    }
+}
+
 void feed_polled(struct feed *d, const struct polled *p)
 {
     int64_t now = clock_wall_ms();
@@ -264,7 +292,7 @@ void feed_polled(struct feed *d, const struct polled *p)
     d->known += p->known;
     d->last_rows = p->rows;
     d->last_known = p->known;
-    if (!d->conf) {
+    if (!d->conf && !d->job) {
         feed_free(d);
         return;
     }
@@ -272,7 +300,9 @@ void feed_polled(struct feed *d, const struct polled *p)
         return; /* the next process asks again */
     free(d->error);
     d->error = NULL;
-    if (p->status != SL_OK) {
+    if (d->job) {
+        backfill_ended(d, p, now);
+    } else if (p->status != SL_OK) {
         count_failure(d, p, now);
     } else {
         d->failures = 0;
@@ -283,7 +313,7 @@ void feed_polled(struct feed *d, const struct polled *p)
         if (p->after_ms > 0 && d->next_ms < now + p->after_ms)
             d->next_ms = now + p->after_ms;
         if (d->conf->at_minute >= 0 || now - d->written_ms >= WRITTEN_MS)
-            write_down(d);
+            feed_write_down(d); /* nothing was stored: that it was looked for is worth a line */
     }
     tick_soon(d->flow);
 }
@@ -318,6 +348,20 @@ static struct feed *find(const struct flow *f, sl_str key)
     return d;
 }
 
+static void take_fact(struct flow *f, const struct store_state *s)
+{
+    struct feed *d = find(f, s->key);
+    struct backfill *job = d ? NULL : backfill_take(s->key, s->value);
+
+    if (job) {
+        feed_add_backfill(f, job, "");
+        d = find(f, s->key);
+        d->read = false;
+    }
+    if (d && !d->read)
+        take(d, s);
+}
+
 static void on_facts(void *ctx, int status, const struct store_state *states, size_t n)
 {
     struct flow *f = ctx;
@@ -334,13 +378,15 @@ static void on_facts(void *ctx, int status, const struct store_state *states, si
         flow_later(f, AGAIN_MS, on_ask_again, f);
         return;
     }
+    f->feeds_known = true;
     for (size_t i = 0; i < n; i++)
-        if ((d = find(f, states[i].key)) && !d->read)
-            take(d, &states[i]);
+        take_fact(f, &states[i]);
     HASH_ITER (hh, f->feeds, d, tmp) {
-        if (d->read || !d->conf)
+        if (d->read || (!d->conf && !d->job))
             continue;
         d->read = true;
+        if (d->job)
+            continue;
         d->next_ms = feed_next(d->conf, d->began_ms, d->began_ms ? d->began_ms : now);
         /* nobody took what came while there was no process: it is looked for at once */
         if (is_sweep(d) && d->conf->at_minute < 0 && d->next_ms > now)
@@ -364,7 +410,7 @@ void feeds_read(struct flow *f)
 
     HASH_ITER (hh, f->feeds, d, tmp)
         unread |= !d->read;
-    if (!unread || f->feeds_asked)
+    if ((!unread && f->feeds_known) || f->feeds_asked)
         return;
     f->feeds_asked = true;
     ask(f);
@@ -393,6 +439,49 @@ static void add(struct flow *f, struct lane *l, const struct conf_feed *c)
         d->next_ms = feed_next(c, d->began_ms, d->began_ms ? d->began_ms : clock_wall_ms());
 }
 
+/** To its endpoint, if that is there and its adapter can do it. */
+static void attach(struct feed *d)
+{
+    struct lane *l = flow_lane(d->flow, str_of(d->job->endpoint));
+    const sl_plugin *p = l && l->conf ? l->conf->plugin : NULL;
+    bool can = p && SL_HAS(sl_plugin, p, backfill) && p->backfill;
+
+    d->lane = can ? l : NULL;
+    d->conf = can ? &d->job->conf : NULL;
+}
+
+struct feed *feed_of_backfill(const struct flow *f, const char *endpoint)
+{
+    struct buf key = { 0 };
+    struct feed *d;
+
+    buf_printf(&key, "%s/%s", endpoint, BACKFILL_NAME);
+    d = find(f, buf_view(&key));
+    buf_finish(&key);
+    return d;
+}
+
+void feed_add_backfill(struct flow *f, struct backfill *job, const char *cursor)
+{
+    struct feed *d = feed_of_backfill(f, job->endpoint);
+    struct buf key = { 0 };
+
+    if (d)
+        feed_free(d);
+    buf_printf(&key, "%s/%s", job->endpoint, BACKFILL_NAME);
+    d = mem_zero(sizeof(*d));
+    d->key = buf_steal(&key, NULL);
+    d->flow = f;
+    d->job = job;
+    d->read = true;
+    d->number = QUESTIONS + f->feeds_made++;
+    HASH_ADD_KEYPTR(hh, f->feeds, d->key, strlen(d->key), d);
+    attach(d);
+    if (!cursor) /* what was begun goes on after a crash */
+        feed_write_down(d);
+    tick_soon(f);
+}
+
 void feeds_change(struct flow *f)
 {
     struct feed *d, *tmp;
@@ -406,7 +495,9 @@ void feeds_change(struct flow *f)
             add(f, f->lanes[i], &f->lanes[i]->conf->feeds[k]);
     f->feeds_listen = false;
     HASH_ITER (hh, f->feeds, d, tmp) {
-        if (!d->conf && !d->poll)
+        if (d->job)
+            attach(d);
+        else if (!d->conf && !d->poll)
             feed_free(d);
         else if (d->conf)
             f->feeds_listen |= d->conf->n_on > 0;
@@ -445,7 +536,7 @@ int flow_poll(struct flow *f, sl_str endpoint, sl_str feed, const char **ret_wai
     buf_printf(&key, STR_FMT "/" STR_FMT, STR_ARG(endpoint), STR_ARG(feed));
     d = find(f, buf_view(&key));
     buf_finish(&key);
-    if (!d || !d->conf)
+    if (!d || !d->conf || d->job)
         return UV_ENOENT;
     if (d->poll)
         return UV_EALREADY;
@@ -464,7 +555,7 @@ void flow_feed_each(const struct flow *f, void (*cb)(void *ctx, const struct fee
     struct feed *d, *tmp;
 
     HASH_ITER (hh, f->feeds, d, tmp) {
-        if (!d->conf)
+        if (!d->conf || d->job)
             continue;
         struct feed_stats s = {
             .endpoint = d->lane->name,

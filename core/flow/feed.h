@@ -17,6 +17,7 @@
 #define FEED_SPACE "feed" /* of the facts that cursors are */
 
 struct poll;
+struct backfill;
 
 struct feed {
     UT_hash_handle hh; /* flow.feeds, by key */
@@ -24,6 +25,7 @@ struct feed {
     struct flow *flow;
     struct lane *lane;            /* NULL: its endpoint is gone */
     const struct conf_feed *conf; /* NULL: it is no longer configured, and its poll ends yet */
+    struct backfill *job;         /* own: it is a back-fill, and conf is its; NULL: a feed */
     bool read;                    /* what a process before knew of it is known */
     char *cursor;                 /* own */
     int64_t cursor_ms;            /* wall clock, as all of these: stored; 0: there is none */
@@ -66,6 +68,7 @@ const char *feed_closed_for(const struct lane *l);
 /** feed.lane has an open adapter. feed_polled() follows, perhaps before this returns. */
 void poll_start(struct feed *d);
 uint64_t poll_rows(const struct poll *p);
+uint64_t poll_known(const struct poll *p);
 void poll_drop(struct poll *p); /* without a word */
 
 /* ---- feed.c, for poll.c ---- */
@@ -81,3 +84,13 @@ struct polled {
     uint64_t rows, known;
 };
 void feed_polled(struct feed *d, const struct polled *p);
+
+/* ---- feed.c, for backfill.c ---- */
+
+/** The endpoint's back-fill, running or the last; NULL: there was none. */
+struct feed *feed_of_backfill(const struct flow *f, const char *endpoint);
+/** `job` is taken over, in place of the last one; polled at once. `cursor`: of a process before;
+ *  NULL: none. */
+void feed_add_backfill(struct flow *f, struct backfill *job, const char *cursor);
+/** Make durable what is known of it. */
+void feed_write_down(struct feed *d);

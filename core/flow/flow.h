@@ -357,6 +357,19 @@ void flow_feed_each(const struct flow *f, void (*cb)(void *ctx, const struct fee
  *  endpoint cannot be asked, and *ret_waits says why. */
 int flow_poll(struct flow *f, sl_str endpoint, sl_str feed, const char **ret_waits);
 
+/** Have an endpoint's adapter bring what happened before: see backfill.h. */
+struct backfill_ask {
+    const char *endpoint, *topics;
+    int64_t since_ms, until_ms; /* wall clock */
+    sl_str who;
+};
+/** It begins, and goes on by itself. UV_ENOENT, UV_ENOTSUP, UV_EALREADY, UV_EINVAL with `fail`. */
+int flow_backfill(struct flow *f, const struct backfill_ask *ask, struct fail *fail);
+/** What was found stays. UV_ENOENT: none is running. */
+int flow_backfill_cancel(struct flow *f, const char *endpoint);
+/** The last one of each endpoint, as a JSON array. */
+void flow_backfills_json(const struct flow *f, struct buf *out);
+
 /** Have an endpoint's adapter make a report (sl_plugin.report). `cb` once, later; with a status but
  *  SL_OK `text` says why, else it is JSON. UV_ENOENT: there is no such endpoint; UV_ENOTSUP: its
  *  adapter makes none; UV_EAGAIN: it is closed. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "flow/backfill.h"
 #include "flow/feed.h"
 #include "flow/missed.h"
 #include "flow/routing.h"
@@ -48,6 +49,17 @@ struct poll {
 uint64_t poll_rows(const struct poll *p)
 {
     return p->rows;
+}
+
+uint64_t poll_known(const struct poll *p)
+{
+    return p->known;
+}
+
+/** A person has ended the back-fill that it is of. */
+static bool is_cancelled(const struct poll *p)
+{
+    return p->feed->job && p->feed->job->state == BACKFILL_CANCELLED;
 }
 
 static void forget_found(struct poll *p)
@@ -134,7 +146,7 @@ static sl_status take(struct poll *p, sl_str topic, sl_str body, bool sweep,
 
     if (!topic.len || bytes > SL_FEED_MAX_BYTES || p->storing || p->finished)
         return SL_E_INVALID;
-    if (!receipt.endpoint.len || p->flow->closing)
+    if (!receipt.endpoint.len || p->flow->closing || is_cancelled(p))
         return SL_E_CANCELLED;
     if (p->n >= SL_FEED_MAX_EVENTS || p->bytes + bytes > SL_FEED_MAX_BYTES)
         return SL_E_LIMIT;
@@ -327,6 +339,12 @@ static void on_too_long(void *ctx, bool closing)
         stored(ctx, UV_E2BIG);
 }
 
+static void on_cancelled(void *ctx, bool closing)
+{
+    if (!closing)
+        stored(ctx, UV_ECANCELED);
+}
+
 static void on_checkpoint(void *ctx, sl_str cursor, sl_durable_cb cb, void *cb_ctx)
 {
     struct poll *p = ctx;
@@ -338,10 +356,21 @@ static void on_checkpoint(void *ctx, sl_str cursor, sl_durable_cb cb, void *cb_c
     p->cb_ctx = cb_ctx;
     free((char *)p->cursor.ptr);
     p->cursor = (sl_str){ mem_dup(cursor), cursor.len };
-    if (cursor.len > SL_FEED_MAX_CURSOR)
+    if (is_cancelled(p))
+        flow_later(p->flow, 0, on_cancelled, p);
+    else if (cursor.len > SL_FEED_MAX_CURSOR)
         flow_later(p->flow, 0, on_too_long, p);
     else
         ask_known(p);
+}
+
+static sl_status on_progress(void *ctx, uint64_t done, uint64_t total, sl_str of)
+{
+    struct poll *p = ctx;
+
+    if (p->feed->job && !p->finished)
+        backfill_progress(p->feed->job, done, total, of);
+    return is_cancelled(p) ? SL_E_CANCELLED : SL_OK;
 }
 
 /* ---- the beginning ---- */
@@ -359,18 +388,22 @@ void poll_start(struct feed *d)
         .flow = d->flow,
         .adapter = adapter_ref(a),
         .config = config_ref(d->flow->config),
-        .sweep = a->plugin->feeds[d->conf->kind].flags & SL_FEED_SWEEP,
+        .sweep = d->job || a->plugin->feeds[d->conf->kind].flags & SL_FEED_SWEEP,
         .out = { .size = sizeof(p->out),
                  .ctx = p,
                  .feed = str_of(d->conf->name),
                  .emit = on_emit,
                  .checkpoint = on_checkpoint,
                  .finish = on_finish,
-                 .emit_missed = on_emit_missed },
+                 .emit_missed = on_emit_missed,
+                 .progress = on_progress },
     };
     d->poll = p;
     began = clock_mono_us();
-    a->plugin->poll(a->self, handle, str_of(cursor), &p->out); /* p may be gone after it */
+    if (d->job) /* p may be gone after either */
+        a->plugin->backfill(a->self, &d->job->what, str_of(cursor), &p->out);
+    else
+        a->plugin->poll(a->self, handle, str_of(cursor), &p->out);
     adapter_measure(a, began, "poll");
     adapter_unref(a);
     free(cursor);

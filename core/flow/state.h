@@ -354,7 +354,8 @@ struct flow {
     struct feed *feeds; /* feed.c: hash by key ... */
     uint64_t feeds_made;
     bool feeds_listen; /* one of them is polled when events come */
-    bool feeds_asked;  /* ... what a process before knew of them is being read */
+    bool feeds_asked;  /* ... what a process before knew of them is being read ... */
+    bool feeds_known;  /* ... and was */
     uv_timer_t feed_timer;
     struct reconcile *reconcile; /* reconcile.c: the one that runs, or the last; NULL: none */
     uint64_t reconciles;

@@ -573,6 +573,15 @@ typedef struct sl_missed {
 
 /** How poll() answers. Valid until finish() was called; views borrowed for the call. All of it
  *  may be called in any turn of the loop. @since 0.3 */
+/** What a back-fill is to bring: what happened in [since_ms, until_ms), wall clock. Views valid
+ *  until finish(). @since 0.4 */
+typedef struct sl_backfill {
+    uint32_t size;
+    uint32_t _reserved;
+    sl_str topics; /* one, a beginning before a "*", or several with a space between */
+    int64_t since_ms, until_ms;
+} sl_backfill;
+
 typedef struct sl_poll_out {
     uint32_t size;
     uint32_t _reserved;
@@ -599,6 +608,10 @@ typedef struct sl_poll_out {
      *  flags. What is known is not stored. SL_E_INVALID also: `since` without `unless`. @since 0.4
      */
     sl_status (*emit_missed)(void *ctx, const sl_missed *m);
+    /** Of a back-fill, for people: how much of how much (0: not known), of "orders" or "bytes";
+     *  copied. SL_OK; SL_E_CANCELLED: somebody has ended the back-fill: finish(). Of a poll:
+     *  ignored. @since 0.4 */
+    sl_status (*progress)(void *ctx, uint64_t done, uint64_t total, sl_str of);
 } sl_poll_out;
 
 /* ---- comparing: is what was delivered still there, as it was sent? --------------------------- */
@@ -1024,10 +1037,22 @@ typedef struct sl_plugin {
                        sl_fail *fail);
 
     /* As whoever keeps something in memory. */
-    /** Somebody is to be forgotten (SL_ASK_ERASE), at whatever endpoint that was asked: drop what is
-     *  kept in memory about the values and references, and what may hold them. Called again for
+    /** Somebody is to be forgotten (SL_ASK_ERASE), at whatever endpoint that was asked: drop what
+     * is kept in memory about the values and references, and what may hold them. Called again for
      *  the same as the rest is erased. NULL: it keeps nothing of the kind. @since 0.4 */
     void (*forget)(void *self, const sl_ask *what);
+
+    /* As a source of which more can be had than it has sent. @since 0.4 */
+    /** Can an endpoint of these settings back-fill these topics (sl_backfill.topics)? Plugin level:
+     *  pure, without secrets. SL_OK, or an error with `fail`: why not, and what would be right. */
+    sl_status (*can_backfill)(const sl_values *settings, const sl_values_api *values, sl_str topics,
+                              sl_fail *fail);
+    /** Bring what is there, as a poll does: found by emit_missed(), which drops what is known, with
+     *  a checkpoint now and then. It may take days: after a restart it is called again with the
+     *  newest cursor. finish(SL_OK) with `after_ms` 0: that was all; with `after_ms`: call again
+     *  then; an error: called again later and later. One at a time, beside polls. NULL: there is
+     *  nothing to be had. */
+    void (*backfill)(void *self, const sl_backfill *what, sl_str cursor, const sl_poll_out *out);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -11,6 +11,7 @@
 
 #include "actions.h"
 #include "admin/admin.h"
+#include "bulk/backfill.h"
 #include "drafts/draft.h"
 #include "feed_kinds.h"
 #include "feeds/feeds.h"
@@ -116,6 +117,7 @@ static void shopify_close(void *self)
         deeds_close(self);
         feed_close(self);
         requests_close(self);
+        backfill_close(self);
         admin_close(self);
     }
     free(self);
@@ -208,6 +210,8 @@ static const sl_plugin plugin = {
     .cost = shopify_cost,
     .probe = shopify_probe,
     .owns = shopify_owns,
+    .can_backfill = shopify_can_backfill,
+    .backfill = shopify_backfill,
     .feeds = shopify_feeds,
     .bind_feed = shopify_bind_feed,
     .unbind_feed = shopify_unbind_feed,

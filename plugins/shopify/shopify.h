@@ -23,6 +23,7 @@ struct shopify {
     json_t *items;        /* own: {"SKU": inventory item}; stock/items.c */
     json_t *places;       /* own: {"location's name": GID}, asked for at places_ms; places.c */
     int64_t places_ms;    /* monotonic */
+    struct past *pasts;   /* back-fills under way: bulk/backfill.c */
     struct push *pushes;  /* under way: stock/set.c */
     struct draft *drafts; /* under way: draft.c */
     struct deed *deeds;   /* under way: orders/deed.c */

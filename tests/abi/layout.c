@@ -357,7 +357,14 @@ CHECK_OFFSET(sl_missed, body, 24);
 CHECK_OFFSET(sl_missed, unless, 40);
 CHECK_OFFSET(sl_missed, since, 56);
 
-CHECK_SIZE(sl_poll_out, 64);
+CHECK_SIZE(sl_backfill, 40);
+CHECK_OFFSET(sl_backfill, size, 0);
+CHECK_OFFSET(sl_backfill, _reserved, 4);
+CHECK_OFFSET(sl_backfill, topics, 8);
+CHECK_OFFSET(sl_backfill, since_ms, 24);
+CHECK_OFFSET(sl_backfill, until_ms, 32);
+
+CHECK_SIZE(sl_poll_out, 72);
 CHECK_OFFSET(sl_poll_out, size, 0);
 CHECK_OFFSET(sl_poll_out, _reserved, 4);
 CHECK_OFFSET(sl_poll_out, ctx, 8);
@@ -366,6 +373,7 @@ CHECK_OFFSET(sl_poll_out, emit, 32);
 CHECK_OFFSET(sl_poll_out, checkpoint, 40);
 CHECK_OFFSET(sl_poll_out, finish, 48);
 CHECK_OFFSET(sl_poll_out, emit_missed, 56);
+CHECK_OFFSET(sl_poll_out, progress, 64);
 
 CHECK_SIZE(sl_compare_out, 32);
 CHECK_OFFSET(sl_compare_out, size, 0);
@@ -470,7 +478,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 320);
+CHECK_SIZE(sl_plugin, 336);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -512,6 +520,8 @@ CHECK_OFFSET(sl_plugin, owns, 288);
 CHECK_OFFSET(sl_plugin, resolve, 296);
 CHECK_OFFSET(sl_plugin, serve, 304);
 CHECK_OFFSET(sl_plugin, forget, 312);
+CHECK_OFFSET(sl_plugin, can_backfill, 320);
+CHECK_OFFSET(sl_plugin, backfill, 328);
 /* to here */
 /* clang-format on */
 #endif

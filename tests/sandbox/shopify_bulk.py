@@ -365,16 +365,23 @@ class Bulk:
     # ---- files ----
 
     async def on_file(self, request):
-        """A result: streamed, without a length; gone after seven days."""
+        """A result: streamed, without a length, or the range of it that is asked for; gone after seven days."""
         found = next((one for one in self.all.values() if request.path == f"/_bulk/{number(one)}.jsonl"), None)
         known = found and (self.look(found).url or found.partialDataUrl)
         if not known or not known.endswith("?" + request.query_string) or \
                 self.shop.clock.seconds() >= found.ended + LIFE_S:
             return web.Response(status=403, content_type="application/xml",
                                 text="<Error><Code>AccessDenied</Code><Message>Access denied.</Message></Error>")
-        response = web.Response(body=found.file, content_type="application/jsonl")
-        response.enable_chunked_encoding()
-        return response
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+        if not asked:
+            response = web.Response(body=found.file, content_type="application/jsonl")
+            response.enable_chunked_encoding()
+            return response
+        first, last = int(asked[1]), min(int(asked[2] or len(found.file)), len(found.file) - 1)
+        if first >= len(found.file):
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{len(found.file)}"})
+        return web.Response(status=206, body=found.file[first:last + 1], content_type="application/jsonl",
+                            headers={"Content-Range": f"bytes {first}-{last}/{len(found.file)}"})
 
     async def on_upload(self, request):
         """A form of the parameters, in their order, and the file as its last part."""

@@ -21,59 +21,69 @@
 #define ORDER_ALLOCATIONS \
     "discountAllocations{allocatedAmountSet" ORDER_MONEY "discountApplication{index}}"
 
+/* The fields of an order, and of what stands in its connections. */
+#define ORDER_HEAD                                                                     \
+    "id name number email phone createdAt updatedAt processedAt cancelledAt "          \
+    "cancelReason closedAt confirmed confirmationNumber test tags note "               \
+    "poNumber sourceName sourceIdentifier currencyCode "                               \
+    "presentmentCurrencyCode customerLocale clientIp statusPageUrl "                   \
+    "customerAcceptsMarketing taxExempt taxesIncluded estimatedTaxes "                 \
+    "dutiesIncluded paymentGatewayNames discountCodes totalWeight "                    \
+    "displayFinancialStatus displayFulfillmentStatus app{id}retailLocation{"           \
+    "id}customAttributes{key value}" ORDER_TAXES "currentShippingPriceSet" ORDER_MONEY \
+    "currentSubtotalPriceSet" ORDER_MONEY "currentTotalDiscountsSet" ORDER_MONEY       \
+    "currentTotalPriceSet" ORDER_MONEY "currentTotalTaxSet" ORDER_MONEY                \
+    "currentTotalDutiesSet" ORDER_MONEY "currentTotalAdditionalFeesSet" ORDER_MONEY    \
+    "originalTotalDutiesSet" ORDER_MONEY "originalTotalAdditionalFeesSet" ORDER_MONEY  \
+    "subtotalPriceSet" ORDER_MONEY "totalDiscountsSet" ORDER_MONEY                     \
+    "totalOutstandingSet" ORDER_MONEY "totalPriceSet" ORDER_MONEY                      \
+    "totalShippingPriceSet" ORDER_MONEY "totalTaxSet" ORDER_MONEY                      \
+    "totalTipReceivedSet" ORDER_MONEY "billingAddress" ORDER_ADDRESS                   \
+    "shippingAddress" ORDER_ADDRESS                                                    \
+    "customer{id createdAt updatedAt firstName lastName state note "                   \
+    "verifiedEmail multipassIdentifier taxExempt taxExemptions email phone "           \
+    "amountSpent{currencyCode}defaultAddress{id firstName lastName name "              \
+    "company address1 address2 city zip province provinceCode country "                \
+    "countryCodeV2 phone}}"
+#define ORDER_DISCOUNT                                                         \
+    "__typename allocationMethod targetSelection targetType value{__typename " \
+    "...on MoneyV2{amount currencyCode}...on PricingPercentageValue{"          \
+    "percentage}}...on DiscountCodeApplication{code}...on "                    \
+    "ManualDiscountApplication{title description}...on "                       \
+    "AutomaticDiscountApplication{title}"
+#define ORDER_LINE                                                           \
+    "id name title variantTitle vendor sku quantity currentQuantity "        \
+    "fulfillableQuantity fulfillmentStatus isGiftCard requiresShipping "     \
+    "taxable fulfillmentService{handle}product{id}variant{id inventoryItem{" \
+    "tracked measurement{weight{value unit}}}}customAttributes{key value}"   \
+    "originalUnitPriceSet" ORDER_MONEY                                       \
+    "totalDiscountSet" ORDER_MONEY ORDER_TAXES ORDER_ALLOCATIONS
+#define ORDER_SHIPPING                                                                    \
+    "id title code source phone carrierIdentifier isRemoved originalPriceSet" ORDER_MONEY \
+    "discountedPriceSet" ORDER_MONEY                                                      \
+    "currentDiscountedPriceSet" ORDER_MONEY ORDER_TAXES ORDER_ALLOCATIONS
+#define ORDER_PAYMENTS "transactions(first:100){id kind status processedAt}"
+/** What a bulk operation cannot read: connections within lists. */
+#define ORDER_PARTS                                                               \
+    "fulfillments(first:100){id status displayStatus createdAt updatedAt "        \
+    "service{handle}location{id}trackingInfo(first:20){company number url}"       \
+    "fulfillmentLineItems(first:$few){nodes{quantity lineItem{id}}pageInfo{"      \
+    "hasNextPage}}}refunds(first:100){id createdAt processedAt note return{"      \
+    "id}refundLineItems(first:$few){nodes{id quantity restockType restocked "     \
+    "location{id}subtotalSet" ORDER_MONEY "totalTaxSet" ORDER_MONEY               \
+    "lineItem{id}}pageInfo{hasNextPage}}refundShippingLines(first:5){nodes{"      \
+    "id shippingLine{id}subtotalAmountSet" ORDER_MONEY "taxAmountSet" ORDER_MONEY \
+    "}pageInfo{hasNextPage}}transactions(first:$few){nodes{id kind status "       \
+    "gateway createdAt processedAt test paymentId errorCode "                     \
+    "manualPaymentGateway amountSet" ORDER_MONEY "parentTransaction{id}}pageInfo{hasNextPage}}}"
 /** What is read of an order; in a document with the variable $few: Int!. Fields that all stable
  *  versions of the Admin API have. */
-#define ORDER_SELECTION                                                                           \
-    "id name number email phone createdAt updatedAt processedAt cancelledAt cancelReason "        \
-    "closedAt confirmed confirmationNumber test tags note poNumber sourceName "                   \
-    "sourceIdentifier currencyCode presentmentCurrencyCode customerLocale clientIp "              \
-    "statusPageUrl customerAcceptsMarketing taxExempt taxesIncluded estimatedTaxes "              \
-    "dutiesIncluded paymentGatewayNames discountCodes totalWeight "                               \
-    "displayFinancialStatus displayFulfillmentStatus "                                            \
-    "app{id}retailLocation{id}customAttributes{key value}" ORDER_TAXES                            \
-    "currentShippingPriceSet" ORDER_MONEY "currentSubtotalPriceSet" ORDER_MONEY                   \
-    "currentTotalDiscountsSet" ORDER_MONEY "currentTotalPriceSet" ORDER_MONEY                     \
-    "currentTotalTaxSet" ORDER_MONEY "currentTotalDutiesSet" ORDER_MONEY                          \
-    "currentTotalAdditionalFeesSet" ORDER_MONEY "originalTotalDutiesSet" ORDER_MONEY              \
-    "originalTotalAdditionalFeesSet" ORDER_MONEY "subtotalPriceSet" ORDER_MONEY                   \
-    "totalDiscountsSet" ORDER_MONEY "totalOutstandingSet" ORDER_MONEY "totalPriceSet" ORDER_MONEY \
-    "totalShippingPriceSet" ORDER_MONEY "totalTaxSet" ORDER_MONEY                                 \
-    "totalTipReceivedSet" ORDER_MONEY "billingAddress" ORDER_ADDRESS                              \
-    "shippingAddress" ORDER_ADDRESS                                                               \
-    "customer{id createdAt updatedAt firstName lastName state note verifiedEmail "                \
-    "multipassIdentifier taxExempt taxExemptions email phone amountSpent{currencyCode}"           \
-    "defaultAddress{id firstName lastName name company address1 address2 city zip province "      \
-    "provinceCode country countryCodeV2 phone}}"                                                  \
-    "discountApplications(first:$few){nodes{__typename allocationMethod targetSelection "         \
-    "targetType value{__typename ...on MoneyV2{amount currencyCode}"                              \
-    "...on PricingPercentageValue{percentage}}...on DiscountCodeApplication{code}"                \
-    "...on ManualDiscountApplication{title description}"                                          \
-    "...on AutomaticDiscountApplication{title}}pageInfo{hasNextPage}}"                            \
-    "lineItems(first:$few){nodes{id name title variantTitle vendor sku quantity "                 \
-    "currentQuantity fulfillableQuantity fulfillmentStatus isGiftCard requiresShipping "          \
-    "taxable fulfillmentService{handle}product{id}"                                               \
-    "variant{id inventoryItem{tracked measurement{weight{value unit}}}}"                          \
-    "customAttributes{key value}originalUnitPriceSet" ORDER_MONEY                                 \
-    "totalDiscountSet" ORDER_MONEY ORDER_TAXES ORDER_ALLOCATIONS                                  \
-    "}pageInfo{hasNextPage}}"                                                                     \
-    "shippingLines(first:$few,includeRemovals:true){nodes{id title code source phone "            \
-    "carrierIdentifier isRemoved originalPriceSet" ORDER_MONEY "discountedPriceSet" ORDER_MONEY   \
-    "currentDiscountedPriceSet" ORDER_MONEY ORDER_TAXES ORDER_ALLOCATIONS                         \
-    "}pageInfo{hasNextPage}}"                                                                     \
-    "transactions(first:100){id kind status processedAt}"                                         \
-    "fulfillments(first:100){id status displayStatus createdAt updatedAt "                        \
-    "service{handle}location{id}trackingInfo(first:20){company number url}"                       \
-    "fulfillmentLineItems(first:$few){nodes{quantity lineItem{id}}pageInfo{hasNextPage}}}"        \
-    "refunds(first:100){id createdAt processedAt note return{id}"                                 \
-    "refundLineItems(first:$few){nodes{id quantity restockType restocked location{id}"            \
-    "subtotalSet" ORDER_MONEY "totalTaxSet" ORDER_MONEY                                           \
-    "lineItem{id}}pageInfo{hasNextPage}}"                                                         \
-    "refundShippingLines(first:5){nodes{id shippingLine{id}subtotalAmountSet" ORDER_MONEY         \
-    "taxAmountSet" ORDER_MONEY                                                                    \
-    "}pageInfo{hasNextPage}}"                                                                     \
-    "transactions(first:$few){nodes{id kind status gateway createdAt processedAt test "           \
-    "paymentId errorCode manualPaymentGateway amountSet" ORDER_MONEY                              \
-    "parentTransaction{id}}pageInfo{hasNextPage}}}"
+#define ORDER_SELECTION                                                                               \
+    ORDER_HEAD                                                                                        \
+        "discountApplications(first:$few){nodes{" ORDER_DISCOUNT                                      \
+        "}pageInfo{hasNextPage}}lineItems(first:$few){nodes{" ORDER_LINE                              \
+        "}pageInfo{hasNextPage}}shippingLines(first:$few,includeRemovals:true){nodes{" ORDER_SHIPPING \
+        "}pageInfo{hasNextPage}}" ORDER_PAYMENTS ORDER_PARTS
 
 /** Is all of it there? Not, when one of its lists has more. */
 int order_is_whole(const json_t *order);

@@ -90,19 +90,6 @@ static void tell_not_frozen(struct deed *d, const sl_outcome *o)
     deed_free(d);
 }
 
-static size_t fill_links(const struct deed *d, sl_link *to)
-{
-    size_t n = json_array_size(d->links);
-
-    for (size_t i = 0; i < n; i++) {
-        const json_t *one = json_array_get(d->links, i);
-
-        to[i] = (sl_link){ view(json_string_value(json_array_get(one, 0))),
-                           view(json_string_value(json_array_get(one, 1))) };
-    }
-    return n;
-}
-
 /* The answer to any question, and the end of `d`. */
 static void tell(struct deed *d, sl_outcome *o, uint32_t confirmed)
 {
@@ -114,7 +101,7 @@ static void tell(struct deed *d, sl_outcome *o, uint32_t confirmed)
             deed_link(d, d->kind->link, d->reference);
         o->reference = view(d->reference);
         o->links = links;
-        o->n_links = fill_links(d, links);
+        o->n_links = deed_links(d, links);
         o->emits = &emit;
         o->n_emits = d->emit_body ? 1 : 0;
         o->status = 200;

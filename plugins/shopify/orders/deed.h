@@ -170,6 +170,8 @@ int deed_take(struct deed *d, json_t *to, const char *name, const char *as);
 void deed_emit(struct deed *d, const char *topic, const json_t *body);
 /** What is linked to the delivery once it was done; the same again counts once. */
 void deed_link(struct deed *d, const char *kind, const char *id);
+/** All of them, as views; `to`: room for DEED_LINKS. Returns how many. */
+size_t deed_links(const struct deed *d, sl_link *to);
 /** The GID of the order: of the body's `order_id`, or what the event is about. 0: neither. */
 #define DEED_GID 64
 int deed_order(const struct deed *d, char ret[DEED_GID]);

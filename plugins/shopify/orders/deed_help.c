@@ -80,6 +80,23 @@ void deed_emit(struct deed *d, const char *topic, const json_t *body)
     d->emit_body = text;
 }
 
+static sl_str text_view(const json_t *text)
+{
+    return (sl_str){ json_string_value(text), json_string_length(text) };
+}
+
+size_t deed_links(const struct deed *d, sl_link *to)
+{
+    size_t n = json_array_size(d->links);
+
+    for (size_t i = 0; i < n; i++) {
+        const json_t *one = json_array_get(d->links, i);
+
+        to[i] = (sl_link){ text_view(json_array_get(one, 0)), text_view(json_array_get(one, 1)) };
+    }
+    return n;
+}
+
 int deed_order(const struct deed *d, char ret[DEED_GID])
 {
     const char *id = json_string_value(json_object_get(d->body, "order_id"));

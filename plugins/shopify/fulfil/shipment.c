@@ -78,9 +78,11 @@ static int is_item(const struct need *n, const json_t *line_item)
                    : n->sku && strcmp(n->sku, text_at(line_item, "sku")) == 0;
 }
 
-static int64_t quantity_of(const json_t *o, const char *name)
+int64_t shipment_quantity(const json_t *o, const char *name)
 {
-    return json_integer_value(json_object_get(o, name));
+    json_int_t n = json_integer_value(json_object_get(o, name));
+
+    return n < 0 ? 0 : n > INT32_MAX ? INT32_MAX : n; /* of GraphQL's Int */
 }
 
 static const json_t *lines_of(const json_t *fulfillment)
@@ -96,7 +98,7 @@ static int64_t take_off(struct work *w, const json_t *fulfillment)
 
     for (size_t i = 0; i < json_array_size(lines); i++) {
         const json_t *one = json_array_get(lines, i);
-        int64_t left = quantity_of(one, "quantity");
+        int64_t left = shipment_quantity(one, "quantity");
 
         for (size_t k = 0; k < w->n; k++) {
             int64_t n = w->needs[k].left < left ? w->needs[k].left : left;
@@ -121,7 +123,7 @@ int shipment_equals(const struct work *w, const json_t *fulfillment)
     memcpy(needs, w->needs, w->n * sizeof(*needs));
     probe.needs = needs;
     for (size_t i = 0; i < json_array_size(lines); i++)
-        all += quantity_of(json_array_get(lines, i), "quantity");
+        all += shipment_quantity(json_array_get(lines, i), "quantity");
     taken = take_off(&probe, fulfillment);
     for (size_t k = 0; k < w->n; k++)
         if (needs[k].left > 0)
@@ -208,7 +210,7 @@ int shipment_matches(const struct need *n, const json_t *fo_line)
 /* So many of a fulfillment order's line: of all needs that it fits, or all that remains. */
 static int64_t take_line(struct work *w, const json_t *fo_line)
 {
-    int64_t remains = quantity_of(fo_line, "remainingQuantity"), taken = 0;
+    int64_t remains = shipment_quantity(fo_line, "remainingQuantity"), taken = 0;
 
     if (w->n == 0)
         return remains;
@@ -383,7 +385,7 @@ static void read_needs(struct work *w)
         n->fo_line = json_string_value(json_object_get(one, "fulfillment_order_line_item_id"));
         if (n->fo_line)
             n->item = item_behind(w, n->fo_line);
-        n->want = n->left = quantity_of(one, "quantity");
+        n->want = n->left = shipment_quantity(one, "quantity");
     }
 }
 

@@ -28,6 +28,7 @@ struct work {
 /** plan->next and plan->why, printf-like. */
 __attribute__((format(printf, 3, 4))) void shipment_say(struct work *w, enum shipment_next next,
                                                         const char *format, ...);
+int64_t shipment_quantity(const json_t *o, const char *name);
 const char *shipment_location(const json_t *fo); /* "" if it has none */
 int shipment_supports(const json_t *fo, const char *action);
 int shipment_is_asked_for(const struct work *w, const json_t *fo);

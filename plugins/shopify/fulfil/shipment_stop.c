@@ -60,7 +60,7 @@ static int64_t held_by(const struct work *w, size_t k, const json_t *fo)
         const json_t *one = json_array_get(lines, i);
 
         if (w->n == 0 || shipment_matches(&w->needs[k], one))
-            n = (n < 0 ? 0 : n) + json_integer_value(json_object_get(one, "remainingQuantity"));
+            n = (n < 0 ? 0 : n) + shipment_quantity(one, "remainingQuantity");
     }
     return n;
 }

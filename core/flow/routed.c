@@ -289,7 +289,6 @@ void routed_duplicate(struct routing *rt, uint64_t original, sl_str note)
     struct routed_ctx *rc = mem_zero(sizeof(*rc));
     struct commit *c = commit_new(rt->flow, on_routed, rc);
 
-    await_end(rt, NULL, UV_ECANCELED);
     rt->flow->stats.same_events++;
     rc->rt = rt;
     rc->routed = (struct rec_routed){
@@ -382,6 +381,7 @@ static void on_routed(struct flow *f, struct commit *c, int status)
     coalesce_end(f, rc->older, c, status);
     rc->older = NULL;
     if (status == 0 && rec->refused) {
+        await_end(rt, c, status); /* what it released stands beside it, and was not refused */
         routed_free(rc);
         take_refusal(rt, rec);
         return;

@@ -41,7 +41,9 @@ MUTANTS = {
     "everybody gets what is kept for critical work": ("pace", "return of * l->conf->rate_reserve / 100;", "return 0;"),
     "a restart begins with a full bucket": ("pace", "if (in > 0)", "if (0)"),
     "a restart begins with a whole quota": ("pace", "    l->day.used = l->marked_used = json", "    (void)json"),
-    "what is chosen leaves though the quota is gone": ("pace", "uint64_t wait = quotas_gone(l);", "uint64_t wait = 0;"),
+    "what is chosen leaves though the quota is gone": (
+        "pace", "wait = quotas_gone(l);\n\n    wait = wait ? wait : bucket_take(&l->bucket, cost",
+        "wait = 0;\n\n    wait = wait ? wait : bucket_take(&l->bucket, cost"),
     "an answer that was overtaken lowers what is used": ("quota", "if (q->used < before.used)", "if (0)"),
     "what is kept is promised": ("bucket", "        all += keep;", "        ;"),
     "a parked lane sends": ("pump", "if (l->parked && now < l->parked_until)", "if (0)"),

@@ -571,8 +571,6 @@ typedef struct sl_missed {
     sl_str since; /* as describe() gives versions */
 } sl_missed;
 
-/** How poll() answers. Valid until finish() was called; views borrowed for the call. All of it
- *  may be called in any turn of the loop. @since 0.3 */
 /** What a back-fill is to bring: what happened in [since_ms, until_ms), wall clock. Views valid
  *  until finish(). @since 0.4 */
 typedef struct sl_backfill {
@@ -582,6 +580,8 @@ typedef struct sl_backfill {
     int64_t since_ms, until_ms;
 } sl_backfill;
 
+/** How poll() answers. Valid until finish() was called; views borrowed for the call. All of it
+ *  may be called in any turn of the loop. @since 0.3 */
 typedef struct sl_poll_out {
     uint32_t size;
     uint32_t _reserved;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/backfill.h"
+#include "flow/in_hand.h"
 #include "flow/pace.h"
 
 #define MINUTE_MS  INT64_C(60000)
@@ -49,6 +50,29 @@ int64_t feed_backoff(uint32_t failures)
     for (uint32_t i = 1; i < failures && ms < LONGEST_MS; i++)
         ms *= 2;
     return ms < LONGEST_MS ? ms : LONGEST_MS;
+}
+
+int64_t feed_poison_wait(unsigned ends)
+{
+    unsigned more = ends < IN_HAND_ENDS ? 0 : ends - IN_HAND_ENDS;
+
+    return more < 7 ? LONGEST_MS << more : DAY_MS;
+}
+
+void feed_follow_clock(struct feed *d, int64_t now_ms)
+{
+    int64_t back = d->began_ms - now_ms;
+    bool at_time = d->conf->at_minute >= 0 && !d->failures;
+
+    if (back > 0) {
+        d->began_ms = now_ms;
+        d->next_ms -= back;
+        d->look_ms -= d->look_ms ? back : 0;
+        d->hurry_ms -= d->hurry_ms ? back : 0;
+        d->written_ms -= back;
+    }
+    if (at_time && (back > 0 || d->next_ms > now_ms + DAY_MS))
+        d->next_ms = feed_next(d->conf, now_ms, now_ms);
 }
 
 /* As for a look-up, a question may be what finds out that a parked endpoint is well again. */
@@ -114,6 +138,7 @@ static void tick(struct flow *f)
     HASH_ITER (hh, f->feeds, d, tmp) {
         if (!d->conf || !d->read || d->poll || is_over(d))
             continue;
+        feed_follow_clock(d, now);
         if (d->next_ms <= now && d->look_ms <= now && f->started)
             try_begin(d, now);
         if (d->poll || !d->conf)
@@ -257,8 +282,28 @@ static void count_failure(struct feed *d, const struct polled *p, int64_t now)
     log_warn(&d->flow->log,
              "feed failed, polled again: feed=%s failures=%u delay_ms=%" PRId64 " err=%s", d->key,
              d->failures, wait, d->error);
-    if (d->failures == d->conf->alert_after)
+    if (d->conf && d->failures == d->conf->alert_after) /* a back-fill's endpoint may be gone */
         tell_failing(d);
+}
+
+/** Did the process end again and again while it was polled? Then it is polled later and later: it
+ *  may be what ends it. */
+static void put_poison_off(struct feed *d, int64_t now)
+{
+    unsigned ends = in_hand_ends(d->flow->in_hand, IN_HAND_FEED, in_hand_num(str_of(d->key)));
+    struct buf why = { 0 };
+    int64_t wait = feed_poison_wait(ends);
+
+    if (ends < IN_HAND_ENDS || !d->conf)
+        return;
+    buf_printf(&why, "the process ended %u times in a row while it was polled", ends);
+    free(d->error);
+    d->error = buf_steal(&why, NULL);
+    d->failures = ends;
+    d->next_ms = now + wait;
+    log_error(&d->flow->log, "feed is put off: feed=%s delay_ms=%" PRId64 " err=%s", d->key, wait,
+              d->error);
+    tell_failing(d);
 }
 
 /** Its poll has ended: it is over, goes on at once, or is tried again. */
@@ -385,12 +430,15 @@ static void on_facts(void *ctx, int status, const struct store_state *states, si
         if (d->read || (!d->conf && !d->job))
             continue;
         d->read = true;
-        if (d->job)
+        if (d->job) {
+            put_poison_off(d, now);
             continue;
+        }
         d->next_ms = feed_next(d->conf, d->began_ms, d->began_ms ? d->began_ms : now);
         /* nobody took what came while there was no process: it is looked for at once */
         if (is_sweep(d) && d->conf->at_minute < 0 && d->next_ms > now)
             d->next_ms = now;
+        put_poison_off(d, now);
     }
     tick_soon(f);
 }

@@ -59,6 +59,11 @@ void feeds_close(struct flow *f);
 int64_t feed_next(const struct conf_feed *c, int64_t began_ms, int64_t after_ms);
 /** How long so many failures in a row put the next poll off. */
 int64_t feed_backoff(uint32_t failures);
+/** How long it is put off once the process has ended so many times in a row in the middle of it. */
+int64_t feed_poison_wait(unsigned ends);
+/** The clock may have been set back since it began last: what was counted from then on is counted
+ *  from now. */
+void feed_follow_clock(struct feed *d, int64_t now_ms);
 
 /** Why an endpoint is not to be asked anything now; NULL: it may be. */
 const char *feed_closed_for(const struct lane *l);

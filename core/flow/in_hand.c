@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
+#include "base/digest.h"
 
 #define MAGIC        0x314448534c53554cull
 #define NOTED_MOST   1024
@@ -118,7 +119,7 @@ void in_hand_take(struct in_hand *h, enum in_hand_what what, const uint64_t *num
 {
     for (size_t i = 0; h && i < n; i++) {
         if (h->m->n_noted == NOTED_MOST)
-            h->beyond++;
+            h->beyond += what != IN_HAND_FEED; /* that one ends by its name */
         else
             h->m->noted[h->m->n_noted++] = (struct noted){ .num = nums[i], .what = what };
     }
@@ -138,6 +139,30 @@ void in_hand_drop(struct in_hand *h, size_t n)
             acquit(h->m, s);
         h->m->n_noted--;
     }
+}
+
+void in_hand_end(struct in_hand *h, enum in_hand_what what, uint64_t num)
+{
+    struct marker *m = h ? h->m : NULL;
+
+    in_hand_forget(h, what, num);
+    for (uint32_t i = 0; m && i < m->n_noted; i++) {
+        if (m->noted[i].num != num || m->noted[i].what != what)
+            continue;
+        m->n_noted--;
+        memmove(&m->noted[i], &m->noted[i + 1], (m->n_noted - i) * sizeof(m->noted[0]));
+        return;
+    }
+}
+
+uint64_t in_hand_num(sl_str name)
+{
+    uint8_t full[DIGEST_SHA256];
+    uint64_t num;
+
+    digest_parts(&name, 1, full);
+    memcpy(&num, full, sizeof(num));
+    return num;
 }
 
 unsigned in_hand_ends(const struct in_hand *h, enum in_hand_what what, uint64_t num)

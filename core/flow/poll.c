@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "flow/backfill.h"
 #include "flow/feed.h"
+#include "flow/in_hand.h"
 #include "flow/missed.h"
 #include "flow/routing.h"
 
@@ -44,6 +45,7 @@ struct poll {
     struct buf why;
     int64_t after_ms;
     uint64_t rows, known;
+    uint64_t in_hand; /* its feed's number there */
 };
 
 uint64_t poll_rows(const struct poll *p)
@@ -74,6 +76,7 @@ static void forget_found(struct poll *p)
 
 void poll_drop(struct poll *p)
 {
+    in_hand_end(p->flow->in_hand, IN_HAND_FEED, p->in_hand);
     forget_found(p);
     free(p->found);
     free((char *)p->cursor.ptr);
@@ -399,6 +402,8 @@ void poll_start(struct feed *d)
                  .progress = on_progress },
     };
     d->poll = p;
+    p->in_hand = in_hand_num(str_of(d->key));
+    in_hand_take(d->flow->in_hand, IN_HAND_FEED, &p->in_hand, 1);
     began = clock_mono_us();
     if (d->job) /* p may be gone after either */
         a->plugin->backfill(a->self, &d->job->what, str_of(cursor), &p->out);

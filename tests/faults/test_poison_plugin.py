@@ -1,6 +1,7 @@
 """F24: an event or a delivery that ends the process whenever its plugin touches it is set aside at the
-third time, and the rest goes on. The plugin of these tests crashes on purpose."""
+third time, a feed is put off, and the rest goes on. The plugin of these tests crashes on purpose."""
 
+import copy
 import http.client
 import os
 import subprocess
@@ -16,6 +17,7 @@ SANITIZED = "asan" in BUILD.name
 FUSE = r"""
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sluice/sluice.h>
 
 #define TEXT(s) ((sl_str){ (s), sizeof(s) - 1 })
@@ -23,7 +25,7 @@ FUSE = r"""
 static int has(sl_str s, const char *word) { return s.len && memmem(s.ptr, s.len, word, strlen(word)) != NULL; }
 
 static sl_status fuse_open(const sl_host *host, void **ret, sl_fail *fail)
-{ (void)host; (void)fail; *ret = (void *)1; return SL_OK; }
+{ (void)fail; *ret = (void *)host; return SL_OK; }
 static void fuse_close(void *self) { (void)self; }
 
 static sl_status fuse_verify(void *self, const sl_head *head, sl_verdict *v, sl_fail *fail)
@@ -53,6 +55,26 @@ static void fuse_deliver(void *self, void *handle, const sl_batch *b, const sl_d
     done->finish(done->ctx);
 }
 
+/* ends the process in a later turn, as most of a poll's work is one */
+static void fuse_poll_more(void *ctx)
+{
+    const sl_poll_out *out = ctx;
+
+    if (access(POISON, F_OK) == 0)
+        abort();
+    out->finish(out->ctx, SL_OK, TEXT(""), 0);
+}
+
+static void fuse_poll(void *self, void *handle, sl_str cursor, const sl_poll_out *out)
+{
+    const sl_host *host = self;
+
+    (void)handle; (void)cursor;
+    host->timer(host->ctx, 50, fuse_poll_more, (void *)out);
+}
+
+static const sl_feed feeds[] = { { .name = "look", .flags = SL_FEED_SWEEP }, { 0 } };
+
 static const sl_action actions[] = {
     { .name = "take", .flags = SL_ACTION_IDEMPOTENT, .batch_records = 1 }, { 0 },
 };
@@ -60,7 +82,7 @@ static const sl_action actions[] = {
 static const sl_plugin plugin = {
     .size = sizeof(plugin), .abi_minor = SL_ABI_MINOR, .name = "fuse", .actions = actions,
     .open = fuse_open, .close = fuse_close, .verify = fuse_verify, .describe = fuse_describe,
-    .deliver = fuse_deliver,
+    .deliver = fuse_deliver, .feeds = feeds, .poll = fuse_poll,
 };
 SL_EXPORT const sl_plugin *sl_plugin_v0(void) { return &plugin; }
 """.replace("raise_now()", "*(volatile int *)8 = 1")  # SIGSEGV, where describe's is an abort
@@ -76,20 +98,23 @@ CONFIG = {
 def gateway(make_gateway, tmp_path):
     folder = tmp_path / "own-plugins"
     folder.mkdir()
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "fuse.so",
+    subprocess.run(["cc", "-D_GNU_SOURCE", f'-DPOISON="{tmp_path / "poison"}"', "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "fuse.so",
                     "-x", "c", "-"], input=FUSE, text=True, check=True)
     (folder / "fuse.so").chmod(0o644)
-    gateway = make_gateway(CONFIG, start=False)
-    gateway.config["plugins"] = [str(folder)]
+    gateway = make_gateway(copy.deepcopy(CONFIG), start=False)
     # ASan would print the crash as its own finding
     gateway.env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:handle_abort=0"
-    text = gateway.file.read_text()
-    gateway.file.write_text(text[:text.index("plugins:")] + f"plugins: ['{folder}']\n")
+    gateway.plugins = [str(folder)]
+    gateway.write()
     return gateway.start()
 
 
 def post(gateway, text):
     return request(gateway.url, "POST", "/in/fuse", b'{"what": "%s"}' % text.encode())[0]
+
+
+def feed(gateway):
+    return gateway.get("/v1/feeds")[0]
 
 
 def ends(gateway, seconds):
@@ -150,3 +175,32 @@ def test_kills_from_outside_set_nothing_aside(gateway):
         gateway.kill9()
         gateway.start()
     wait_until(lambda: gateway.states() == {"delivered": 4})
+
+
+def test_a_feed_whose_polls_end_the_process_is_put_off_and_goes_on_when_it_is_mended(gateway, tmp_path):
+    poison = tmp_path / "poison"
+    poison.touch()
+    gateway.stop()
+    gateway.config["endpoints"]["fuse"]["feeds"] = {"looks": {"kind": "look", "every": "1s"}}
+    gateway.write()
+    gateway.launch()
+
+    def put_off(gateway):
+        try:
+            return gateway.ready() and feed(gateway)["failures"] >= 3
+        except (OSError, ValueError, AssertionError, http.client.HTTPException):
+            return False
+
+    assert crashes_until_it_lives(gateway, put_off) == 3
+    looks = feed(gateway)
+    assert "the process ended 3 times in a row while it was polled" in looks["error"]
+    assert post(gateway, "meanwhile") == 200
+    wait_until(lambda: gateway.states() == {"delivered": 1})
+    gateway.stop()
+    gateway.start()  # a stop is no end, and it is remembered
+    wait_until(lambda: feed(gateway)["failures"] == 3)
+
+    poison.unlink()
+    gateway.cli("poll", "fuse", "looks")
+    wait_until(lambda: feed(gateway)["runs"] >= 2)  # by its schedule again
+    assert feed(gateway)["failures"] == 0

@@ -110,6 +110,13 @@ static void fake_poll(void *self, void *handle, sl_str cursor, const sl_poll_out
     c->poll = out;
 }
 
+static void fake_backfill(void *self, const sl_backfill *what, sl_str cursor,
+                          const sl_poll_out *out)
+{
+    (void)what;
+    fake_poll(self, NULL, cursor, out);
+}
+
 static void fake_compare(void *self, void *handle, const sl_batch *b, const sl_compare_out *out)
 {
     struct call *c = call_new(self, CALL_COMPARE);
@@ -237,6 +244,7 @@ static const sl_plugin plugin = {
     .owns = fake_owns,
     .feeds = feeds,
     .poll = fake_poll,
+    .backfill = fake_backfill,
     .compare = fake_compare,
     .comparing = fake_comparing,
 };

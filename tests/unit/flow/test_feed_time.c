@@ -68,9 +68,53 @@ static void test_failures_put_it_off_further_and_further(void **state)
     CHECK_EQ(feed_backoff(UINT32_MAX), 10 * MINUTE);
 }
 
+static void test_a_clock_that_was_set_back_stops_no_feed(void **state)
+{
+    struct feed d = { .conf = &five_minutes, .began_ms = 9 * DAY, .next_ms = 9 * DAY + 5 * MINUTE };
+    struct feed night = { .conf = &at_two, .next_ms = 10 * DAY + 2 * HOUR };
+
+    (void)state;
+    feed_follow_clock(&d, 9 * DAY + MINUTE); /* it goes on */
+    CHECK_EQ(d.next_ms, 9 * DAY + 5 * MINUTE);
+    feed_follow_clock(&d, 2 * DAY); /* a week back */
+    CHECK_EQ(d.began_ms, 2 * DAY);
+    CHECK_EQ(d.next_ms, 2 * DAY + 5 * MINUTE);
+    CHECK_EQ(d.look_ms, 0);
+    feed_follow_clock(&night, 9 * DAY + 3 * HOUR);
+    CHECK_EQ(night.next_ms, 10 * DAY + 2 * HOUR);
+    feed_follow_clock(&night, 2 * DAY + HOUR); /* though it never began */
+    CHECK_EQ(night.next_ms, 2 * DAY + 2 * HOUR);
+}
+
+static void test_what_waits_after_a_failure_waits_no_longer_by_another_clock(void **state)
+{
+    struct feed d = { .conf = &at_two,
+                      .failures = 2,
+                      .began_ms = 9 * DAY,
+                      .next_ms = 9 * DAY + MINUTE,
+                      .look_ms = 9 * DAY + SEC };
+
+    (void)state;
+    feed_follow_clock(&d, 2 * DAY);
+    CHECK_EQ(d.next_ms, 2 * DAY + MINUTE);
+    CHECK_EQ(d.look_ms, 2 * DAY + SEC);
+}
+
+static void test_what_ends_the_process_is_polled_later_and_later(void **state)
+{
+    (void)state;
+    CHECK_EQ(feed_poison_wait(3), 10 * MINUTE);
+    CHECK_EQ(feed_poison_wait(4), 20 * MINUTE);
+    CHECK_EQ(feed_poison_wait(10), DAY);
+    CHECK_EQ(feed_poison_wait(4000000000), DAY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_clock_that_was_set_back_stops_no_feed),
+        cmocka_unit_test(test_what_waits_after_a_failure_waits_no_longer_by_another_clock),
+        cmocka_unit_test(test_what_ends_the_process_is_polled_later_and_later),
         cmocka_unit_test(test_one_that_never_was_is_due_at_once),
         cmocka_unit_test(test_the_next_begins_a_period_after_the_last_began),
         cmocka_unit_test(test_what_a_long_poll_overlapped_is_left_out),

@@ -397,6 +397,26 @@ static void test_a_reload_keeps_the_cursor_and_forgets_a_feed_that_is_gone(void 
     rig_destroy(p.rig);
 }
 
+static void test_a_clock_that_was_set_back_is_found_out(void **state)
+{
+    struct poll_rig p = setup(LIVE);
+    struct adapter *adapters[RIG_ENDPOINTS];
+    int64_t day = INT64_C(86400) * 1000;
+    size_t orphans;
+
+    (void)state;
+    up(&p);
+    rig_polled(rig_call(p.rig, SHOP), SL_OK, 0);
+    UNTIL(p.rig, feed_of(&p)->runs == 1);
+    feed_of(&p)->began_ms += day;
+    feed_of(&p)->next_ms += day;
+    for (size_t i = 0; i < RIG_ENDPOINTS; i++)
+        adapters[i] = &p.rig->adapters[i];
+    CHECK_EQ(flow_reconfigure(p.rig->flow, &p.rig->config, adapters, &orphans), 0);
+    rig_polled(rig_call(p.rig, SHOP), SL_OK, 1000);
+    rig_destroy(p.rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_failures_put_it_off_and_are_told_once),
         cmocka_unit_test(test_a_paused_or_parked_endpoint_is_not_asked),
         cmocka_unit_test(test_a_reload_keeps_the_cursor_and_forgets_a_feed_that_is_gone),
+        cmocka_unit_test(test_a_clock_that_was_set_back_is_found_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,32 @@ static void test_a_place_that_is_not_there_is_an_error_with_its_name(void **stat
     CHECK(strstr(fail.text, "/nonexistent/in-hand") != NULL);
 }
 
+static void test_a_poll_ends_out_of_turn(void **state)
+{
+    uint64_t feed = in_hand_num((sl_str){ "shop/orders", 11 }), num = 7;
+    struct in_hand *h;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        h = opened();
+        in_hand_take(h, IN_HAND_FEED, &feed, 1);
+        in_hand_take(h, IN_HAND_DELIVERY, &num, 1);
+        in_hand_drop(h, 1); /* the delivery: it went well */
+        in_hand_close(h);
+    }
+    CHECK_EQ(ends_of(IN_HAND_FEED, feed), 3);
+    CHECK_EQ(ends_of(IN_HAND_DELIVERY, 7), 0);
+    h = opened();
+    in_hand_take(h, IN_HAND_FEED, &feed, 1);
+    in_hand_take(h, IN_HAND_DELIVERY, &num, 1);
+    in_hand_end(h, IN_HAND_FEED, feed); /* within a call for the delivery */
+    in_hand_end(h, IN_HAND_FEED, feed);
+    CHECK_EQ(in_hand_ends(h, IN_HAND_FEED, feed), 0);
+    in_hand_close(h); /* in the middle of that call */
+    CHECK_EQ(ends_of(IN_HAND_FEED, feed), 0);
+    CHECK_EQ(ends_of(IN_HAND_DELIVERY, 7), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_file_of_something_else_is_begun_anew, setup,
                                         teardown),
         cmocka_unit_test(test_a_place_that_is_not_there_is_an_error_with_its_name),
+        cmocka_unit_test_setup_teardown(test_a_poll_ends_out_of_turn, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,7 +281,8 @@ const char *const index_sql[IX__COUNT] = {
         " WHERE kind = 1 AND state = 2",
     [IX_PRIVACY_EVENTS] =
         "SELECT id, endpoint, subject, cause, origin, routed FROM events"
-        " WHERE id BETWEEN ? AND ? AND erased = 0 ORDER BY id",
+        " WHERE id BETWEEN ?1 AND ?2 AND erased = 0 AND NOT (?3 AND id IN"
+        " (SELECT event FROM privacy WHERE kind = 1 AND state = 0)) ORDER BY id",
     [IX_PRIVACY_ABOUTS] = "SELECT subject FROM abouts WHERE event = ?",
     [IX_PRIVACY_BODIES] =
         "SELECT b.body, b.request, d.reason, d.reference, d.detail FROM deliveries d"

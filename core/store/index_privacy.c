@@ -345,6 +345,12 @@ static int about_says(struct index *ix, const struct query *q, const struct look
     return found;
 }
 
+/* Did it come after the event that asks? */
+static bool is_later(const struct query *q, uint64_t event)
+{
+    return q->private.asks && event > q->private.asks;
+}
+
 static int cause_says(struct index *ix, const struct query *q, const struct looked *e)
 {
     sqlite3_stmt *st = ix->st[IX_PRIVACY_CAUSE];
@@ -361,7 +367,7 @@ static int cause_says(struct index *ix, const struct query *q, const struct look
     if (r <= 0)
         return r;
     found = sqlite3_column_int(st, 0) ||
-            (q->private.all && str_eq(sql_view(st, 1), q->private.endpoint));
+            (q->private.all && !is_later(q, cause) && str_eq(sql_view(st, 1), q->private.endpoint));
     sqlite3_reset(st);
     return found;
 }
@@ -401,17 +407,19 @@ static int words_say(struct index *ix, const struct query *q, const struct looke
     return r ? r : rows_say(ix, q, e->id, IX_PRIVACY_EDITS);
 }
 
+/* Of what came after the request, only what is about the orders it names, or what is caused by what
+ * is erased: the rest is new. */
 static int is_one(struct index *ix, const struct query *q, const struct looked *e)
 {
     int r;
 
     if (e->id == q->private.asks)
         return 0;
-    if (q->private.all && str_eq(e->endpoint, q->private.endpoint))
+    if (q->private.all && !is_later(q, e->id) && str_eq(e->endpoint, q->private.endpoint))
         return 1;
     if ((r = about_says(ix, q, e)) || (r = cause_says(ix, q, e)))
         return r;
-    return words_say(ix, q, e);
+    return is_later(q, e->id) ? 0 : words_say(ix, q, e);
 }
 
 /* ---- finding ---- */
@@ -485,6 +493,7 @@ int index_privacy_find(struct index *ix, struct query *q)
     q->next = to < q->private.until ? to : 0;
     sql_bind_u64(st, 1, q->private.after + 1);
     sql_bind_u64(st, 2, to);
+    sql_bind_u64(st, 3, q->private.asks); /* other requests find their end themselves */
     while ((r = sql_row(st)) > 0) {
         struct looked e = as_looked(st);
 

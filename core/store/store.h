@@ -253,7 +253,8 @@ struct store_private {
     const struct rec_ref *refs;
     size_t n_subjects, n_values, n_apart, n_refs;
     bool all;
-    uint64_t asks;  /* the request's own event: never found */
+    uint64_t asks; /* the request's own event: never found, nor those of open requests; of what came
+                      after it, what `subjects` and causes say alone. 0: nobody's */
     uint64_t after; /* ids beyond this one ... */
     uint64_t until; /* ... up to this one */
 };

@@ -306,6 +306,53 @@ static void all_of_an_endpoint_is_what_came_from_it_and_what_that_caused(void **
     box_finish(&b);
 }
 
+static void what_came_after_the_request_is_new_unless_it_is_about_its_orders(void **state)
+{
+    uint64_t before, asks, another, of_order, caused;
+    struct search s;
+    char wanted[200];
+    struct box b;
+
+    (void)state;
+    box_start(&b);
+    before = order_of(&b, "order:acme/7", "{\"email\":\"" NAME "\"}");
+    deliver(&b, before, "{}", "");
+    asks = box_put(&b, receipt("acme", "customers/redact", NULL, NAME), NULL);
+    box_routed(&b, asks, NULL, 0);
+    asked(&b, asks);
+    another = box_put(&b, receipt("acme", "customers/redact", NULL, NAME), NULL);
+    box_routed(&b, another, NULL, 0);
+    asked(&b, another);
+    order_of(&b, "order:acme/8", "{\"email\":\"" NAME "\"}");
+    of_order = order_of(&b, "order:acme/7", "{}");
+    caused = box_put(&b,
+                     encoded(REC_RECEIPT, &(struct rec_receipt){ .origin = EO_EMITTED,
+                                                                 .received_ms = T0,
+                                                                 .cause = delivery_num(before, 0),
+                                                                 .endpoint = STR("byron"),
+                                                                 .topic = STR("supplier/accepted"),
+                                                                 .body = STR("{}") }),
+                     NULL);
+    box_routed(&b, caused, NULL, 0);
+    box_apply(&b);
+    search_for(&b, &s, "order:acme/7", NAME);
+    s.what.asks = asks;
+    snprintf(wanted, sizeof(wanted), "%llu %llu! %llu", (unsigned long long)before,
+             (unsigned long long)of_order, (unsigned long long)caused);
+    CHECK_FOUND(&b, &s, wanted);
+    search_for(&b, &s, NULL, NULL); /* nor all of the endpoint's, and no other request's event */
+    s.what.all = true;
+    s.what.asks = another;
+    snprintf(wanted, sizeof(wanted), "%llu %llu", (unsigned long long)before,
+             (unsigned long long)caused);
+    CHECK_FOUND(&b, &s, wanted);
+    done(&b, asks, T0 + DAY); /* then it is one like the others */
+    snprintf(wanted, sizeof(wanted), "%llu %llu %llu", (unsigned long long)before,
+             (unsigned long long)asks, (unsigned long long)caused);
+    CHECK_FOUND(&b, &s, wanted);
+    box_finish(&b);
+}
+
 static void what_is_held_or_dead_is_told_as_stopped(void **state)
 {
     uint64_t held, dead;
@@ -555,6 +602,7 @@ int main(void)
         cmocka_unit_test(an_address_is_found_as_a_word_alone),
         cmocka_unit_test(what_is_about_somebody_is_found_wherever_it_says_so),
         cmocka_unit_test(all_of_an_endpoint_is_what_came_from_it_and_what_that_caused),
+        cmocka_unit_test(what_came_after_the_request_is_new_unless_it_is_about_its_orders),
         cmocka_unit_test(what_is_held_or_dead_is_told_as_stopped),
         cmocka_unit_test(nothing_of_it_is_left_in_the_index_and_what_is_counted_adds_up),
         cmocka_unit_test(an_index_made_anew_does_not_bring_it_back),

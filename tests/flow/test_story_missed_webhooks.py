@@ -18,7 +18,7 @@ OPERATIONS = operations()
 TOPICS = ("orders/create", "orders/paid", "orders/updated", "orders/cancelled", "orders/fulfilled",
           "orders/partially_fulfilled", "refunds/create", "fulfillments/create", "fulfillments/update")
 ONCE = ("orders/create", "orders/paid", "orders/cancelled", "orders/fulfilled", "refunds/create", "fulfillments/create")
-# what GraphQL does not have: plugins/shopify/README.md has the list
+# what GraphQL does not have: plugins/shopify/feeds.md has the list
 NOT_THERE = {"cart_token", "checkout_token", "client_details", "landing_site", "landing_site_ref", "token", "reference",
              "referring_site", "source_url", "user_id", "device_id", "merchant_business_entity_id",
              "merchant_of_record_app_id", "payment_terms", "returns", "line_item_groups", "company",

@@ -9,7 +9,7 @@ static bool owns(const struct lane *l, sl_str subject)
 {
     const sl_plugin *p = l && l->adapter ? l->adapter->plugin : NULL;
 
-    return p && SL_HAS(sl_plugin, p, owns) && p->owns && p->owns(l->adapter->self, subject);
+    return p && SL_HAS(sl_plugin, p, owns) && p->owns(l->adapter->self, subject);
 }
 
 static const struct conf_target *origin_of(const struct routing *rt, const struct conf_target *t)

@@ -12,18 +12,21 @@
 #define QUESTIONS_MS  60000 /* the last of many that wait comes again after this */
 #define LEAKS_IN_S    20    /* Shopify's plans: a bucket of n slots leaks n / 20 a second */
 
-/** Does any route send critical work here? Without it nothing is kept for it. */
+/** Does any route send critical work here, also as one of several, or in the end? Without it
+ * nothing is kept for it. */
 static bool has_critical(const struct lane *l)
 {
     const struct config *c = l->config;
+    const struct conf_target *t;
 
-    for (size_t i = 0; i < c->n_routes; i++)
-        for (size_t k = 0; k < c->routes[i].n_targets; k++)
-            if ((c->routes[i].priority == PRIORITY_CRITICAL ||
-                 conf_route_reconciled(&c->routes[i]) == PRIORITY_CRITICAL) &&
-                c->routes[i].targets[k].kind == TARGET_SEND &&
-                c->routes[i].targets[k].endpoint == l->conf)
+    for (size_t i = 0; i < c->n_routes; i++) {
+        if (c->routes[i].priority != PRIORITY_CRITICAL &&
+            conf_route_reconciled(&c->routes[i]) != PRIORITY_CRITICAL)
+            continue;
+        for (size_t k = 0; (t = conf_route_send(&c->routes[i], k)); k++)
+            if (t->endpoint == l->conf)
                 return true;
+    }
     return false;
 }
 

@@ -60,9 +60,9 @@ def test_a_set_up_that_works_is_shown_step_by_step(check, crm):
     texts = [one["text"] for one in about]
     assert "external_id: Opportunity.Shopify_Order_Id__c is an External ID, unique and writable" in texts
     assert "a new Opportunity needs CloseDate, Name, StageName: the route's map must set it" in texts
-    # The others have no way to be asked, and say so.
-    assert result.found["acme-shop"] == {"endpoint": "acme-shop", "adapter": "shopify", "asked": False,
-                                         "findings": []}
+    # A shop that is only heard has nothing to be asked for.
+    assert result.found["acme-shop"]["findings"] == [
+        {"level": "good", "text": "no credentials of the Admin API: it takes webhooks, and asks the shop nothing"}]
 
 
 def test_nothing_is_written_and_no_store_is_made(check, crm):

@@ -142,7 +142,7 @@ def test_an_order_that_the_shop_does_not_know_makes_a_dead_letter(asking, desk):
 
 
 @pytest.mark.parametrize("topic, said", [
-    ("orders/create", "{ version: 2026-10, token: ... } to ask the shop"),
+    ("orders/create", "{ client_id: ..., client_secret: ... } to ask the shop"),
     ("orders/updated", "of a shop orders/create alone can be looked up"),
     (["orders/create", "orders/updated"], "wants one topic, without")])
 def test_a_look_up_that_cannot_be_made_is_refused(make_gateway, byron, desk, topic, said):

@@ -259,7 +259,7 @@ static void read_field(struct reader *r, char name[NAME_SIZE], struct cost *to)
     if (peek(r) != '{')
         return;
     inner = read_selection(r);
-    if (strcmp(name, "nodes") == 0 || strcmp(name, "edges") == 0) {
+    if (r->depth > 1 && (strcmp(name, "nodes") == 0 || strcmp(name, "edges") == 0)) {
         to->is_connection = 1;
         to->node = name[0] == 'e' ? inner.node : sum(&inner);
     } else if (!is_free(name) && !inner.is_money) {
@@ -404,12 +404,4 @@ void points_learn(struct points *p, const struct points_guess *guess, int64_t re
         return;
     p->known[guess->document % POINTS_KNOWN].document = guess->document;
     p->known[guess->document % POINTS_KNOWN].beyond = (int32_t)(requested - (int64_t)guess->model);
-}
-
-uint32_t points_fit(uint32_t fixed, uint32_t each, uint32_t most)
-{
-    uint32_t room = POINTS_MOST - POINTS_MOST / 20, n;
-
-    n = fixed < room ? (room - fixed) / (each ? each : 1) : 1;
-    return n < 1 ? 1 : n < most ? n : most ? most : 1;
 }

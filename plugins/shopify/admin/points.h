@@ -40,7 +40,3 @@ struct points_guess points_predict(const struct points *p, const char *document,
                                    const json_t *variables);
 /** The shop debited `requested` for it; negative: it did not say. */
 void points_learn(struct points *p, const struct points_guess *guess, int64_t requested);
-
-/** How many rows or aliases of `each` fit into one document that costs `fixed` without them: at
- *  least 1, at most `most`. A twentieth stays free, for the model is only nearly right. */
-uint32_t points_fit(uint32_t fixed, uint32_t each, uint32_t most);

@@ -30,7 +30,7 @@ const sl_option feed_orders_params[] = {
     { "since", SL_OPT_STRING, 0, "now", 0, 0, NULL,
       "what happened before is none of the gateway's: 2026-11-01T00:00:00Z, or now: the first poll" },
     { "topics", SL_OPT_STRINGS, 0, ALL_TOPICS, 0, 0, NULL, "what is made up for" },
-    { "page", SL_OPT_INT, 0, "10", 1, 50, NULL, "orders of one question" },
+    { "page", SL_OPT_INT, 0, "10", 1, FEED_PAGE_MOST, NULL, "orders of one question" },
     { "points", SL_OPT_INT, 0, "25", 1, 100, NULL,
       "percent of the points that come back to the shop that it may use; half of the bucket is left "
       "in any case" },

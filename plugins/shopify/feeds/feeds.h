@@ -14,6 +14,9 @@
 struct shopify;
 struct feed_poll;
 
+/** Orders of one question, at most: with more its price would pass what one document may cost. */
+#define FEED_PAGE_MOST 30
+
 extern const sl_option feed_orders_params[];
 
 /* as sluice.h documents them */

@@ -142,6 +142,26 @@ static void test_what_is_no_document_has_a_cost_and_an_end(void **state)
     free(deep);
 }
 
+/* nodes(ids: ...) is a list of objects, however many: no page of a connection. */
+static void test_things_by_their_ids_cost_what_they_hold(void **state)
+{
+    (void)state;
+    CHECK_EQ(points_of("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", NULL), 1);
+    CHECK_EQ(points_of("query Levels($ids: [ID!]!, $l0: ID!, $l1: ID!) { nodes(ids: $ids) {"
+                       " ... on InventoryItem { id"
+                       " l0: inventoryLevel(locationId: $l0) { quantities(names: [\"on_hand\"]) {"
+                       " quantity } }"
+                       " l1: inventoryLevel(locationId: $l1) { quantities(names: [\"on_hand\"]) {"
+                       " quantity } } } } }",
+                       NULL),
+             5);
+    CHECK_EQ(points_of("{ a: nodes(ids: [\"1\"]) { ... on Order { id refunds(first: 250) { id } } }"
+                       " b: nodes(ids: [\"2\"]) { ... on Order { id lineItems(first: 10) {"
+                       " nodes { id } } } } }",
+                       NULL),
+             2 + 7);
+}
+
 /* ---- what is learnt ---- */
 
 static uint32_t predicted(const struct points *p, const char *document, const json_t *v)
@@ -191,16 +211,6 @@ static void test_nothing_is_expected_beyond_what_one_document_may_cost(void **st
              POINTS_MOST);
 }
 
-static void test_rows_are_as_many_as_fit_below_the_limit(void **state)
-{
-    (void)state;
-    CHECK_EQ(points_fit(0, 10, 250), 95);
-    CHECK_EQ(points_fit(10, 3, 250), 250);
-    CHECK_EQ(points_fit(0, 71, 100), 13);
-    CHECK_EQ(points_fit(990, 10, 100), 1); /* one at least, whatever it costs */
-    CHECK_EQ(points_fit(0, 0, 7), 7);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,10 +221,10 @@ int main(void)
         cmocka_unit_test(test_a_union_costs_its_dearest_member),
         cmocka_unit_test(test_a_fragment_costs_where_it_is_used),
         cmocka_unit_test(test_a_mutation_costs_ten_and_its_payload_what_lies_deeper),
+        cmocka_unit_test(test_things_by_their_ids_cost_what_they_hold),
         cmocka_unit_test(test_what_is_no_document_has_a_cost_and_an_end),
         cmocka_unit_test(test_the_shop_knows_better),
         cmocka_unit_test(test_nothing_is_expected_beyond_what_one_document_may_cost),
-        cmocka_unit_test(test_rows_are_as_many_as_fit_below_the_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,8 @@ static void on_answer(void *ctx, const struct admin_answer *a)
         check_scopes(p, granted);
     } else {
         check_shop(p, a->data);
+        if (token_has_unused(p->s->admin->token))
+            find(p, SL_FINDING_WARN, TOKEN_UNUSED);
         check_version(p);
         list_scopes(p, granted);
         check_points(p);

@@ -45,6 +45,7 @@ struct token {
     int64_t ends_ms, new_ends_ms;   /* wall clock */
     int64_t early_ms;
     uint64_t generation;
+    int has_unused; /* admin.token stands beside other credentials */
     struct token_wait *waiting, **waiting_end;
 };
 
@@ -93,6 +94,17 @@ static sl_status read_refresh(struct token *t, sl_fail *fail)
     return t->refresh ? SL_OK : SL_E_NO_MEMORY;
 }
 
+/* Two kinds of credentials: the operator may take the other one for the one in use. */
+static void note_unused(struct token *t)
+{
+    const sl_host *h = t->s->host;
+    sl_str any;
+
+    t->has_unused = h->values->secret(h->settings, "admin.token", 0, &any) == SL_OK;
+    if (t->has_unused)
+        h->log(h->ctx, SL_LOG_WARN, LITERAL(TOKEN_UNUSED));
+}
+
 static sl_status read_settings(struct token *t, sl_fail *fail)
 {
     const sl_host *h = t->s->host;
@@ -108,6 +120,7 @@ static sl_status read_settings(struct token *t, sl_fail *fail)
                             t->client_id.len ? "client_secret" : "client_id",
                             t->client_id.len ? "client_id" : "client_secret");
     t->flow = FLOW_CLIENT;
+    note_unused(t);
     if (h->values->secret(h->settings, "admin.refresh_token", 0, &t->given) < 0)
         return SL_OK;
     t->flow = FLOW_REFRESH;
@@ -491,6 +504,11 @@ int token_drop(struct token *t, uint64_t generation)
     if (generation == t->generation)
         set(&t->access, NULL);
     return 1;
+}
+
+int token_has_unused(const struct token *t)
+{
+    return t->has_unused;
 }
 
 const char *token_kind(const struct token *t)

@@ -34,6 +34,11 @@ sl_str token_now(const struct token *t);
 uint64_t token_generation(const struct token *t);
 /** It was refused (401). 1: token_get() fetches another. */
 int token_drop(struct token *t, uint64_t generation);
+/** There is an admin.token as well, which is not used: TOKEN_UNUSED says so. */
+int token_has_unused(const struct token *t);
+#define TOKEN_UNUSED                                                                          \
+    "admin.token is not used, since admin.client_id stands beside it: take out the one that " \
+    "is not meant"
 /** "a static access token", "client credentials", "a refresh token" */
 const char *token_kind(const struct token *t);
 

@@ -431,20 +431,6 @@ static void credentials_go_together(void **state)
         "reads 2026-10");
 }
 
-static void client_credentials_are_used_where_a_token_stands_beside_them(void **state)
-{
-    static const struct fake_setting both[] = {
-        WEBHOOKS, CLIENT, { "admin.token", "shpat_1" }, { 0 }
-    };
-    struct rig r = open_with(both);
-
-    (void)state;
-    expect_token(&r, BY_CLIENT, TOKEN_24H("shpat_a"));
-    expect_data(&r, USED("shpat_a"));
-    CHECK_EQ(asked(&r).a.verdict, ADMIN_OK);
-    close_it(&r);
-}
-
 static void without_credentials_nothing_is_asked(void **state)
 {
     static const struct fake_setting none[] = { WEBHOOKS, { 0 } };
@@ -499,6 +485,26 @@ static void says(const struct findings *f, const char *line)
 {
     if (!strstr(f->text, line))
         fail_msg("it does not say \"%s\":\n%s", line, f->text);
+}
+
+static void client_credentials_are_used_where_a_token_stands_beside_them(void **state)
+{
+    static const struct fake_setting both[] = {
+        WEBHOOKS, CLIENT, { "admin.token", "shpat_1" }, { 0 }
+    };
+    struct rig r = open_with(both);
+
+    struct findings f;
+
+    (void)state;
+    CHECK(strstr(fake_host_last_log(r.host), "admin.token is not used"));
+    expect_token(&r, BY_CLIENT, TOKEN_24H("shpat_a"));
+    expect_data(&r, USED("shpat_a"));
+    CHECK_EQ(asked(&r).a.verdict, ADMIN_OK);
+    FAKE_EXPECT(r.host, .url = API, .status = 200, .answer = US(SHOP, SCOPE("read_orders")));
+    probe(&r, NULL, &f);
+    says(&f, "? admin.token is not used, since admin.client_id stands beside it");
+    close_it(&r);
 }
 
 static void the_endpoint_is_asked_whose_it_is_and_what_is_left(void **state)

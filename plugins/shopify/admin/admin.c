@@ -274,6 +274,13 @@ sl_status admin_ask(struct shopify *s, const char *document, json_t *variables, 
     return admin_ask_as(s, SL_PRIORITY_NORMAL, document, variables, cb, ctx);
 }
 
+uint32_t admin_priority(const sl_batch *batch)
+{
+    int says = batch->size >= offsetof(sl_batch, priority) + sizeof(batch->priority);
+
+    return says ? batch->priority : SL_PRIORITY_NORMAL; /* 0 is critical: not SL_HAS() */
+}
+
 uint32_t admin_points(const struct shopify *s, const char *document, const json_t *variables)
 {
     return s->admin ? points_predict(&s->admin->points, document, variables).cost : 1;

@@ -44,6 +44,9 @@ sl_status admin_ask(struct shopify *s, const char *document, json_t *variables, 
 sl_status admin_ask_as(struct shopify *s, uint32_t priority, const char *document,
                        json_t *variables, admin_cb cb, void *ctx);
 
+/** How urgent a batch is, so that what is asked for it is no less so. */
+uint32_t admin_priority(const sl_batch *batch);
+
 /** GET of REST, such as "orders/1.json", below the version: by what has the form of a webhook's
  * body. Its answer comes as it is; no token to be had is an error of the answer. */
 sl_status admin_get(struct shopify *s, const char *path, sl_http_cb cb, void *ctx);

@@ -29,6 +29,7 @@ struct search {
     json_t *skus; /* borrowed */
     json_t *page; /* own: the SKUs of this question, and whether one was found: {"SKU": true} */
     enum sku_names what;
+    uint32_t priority;
     char *cursor;     /* own: of the question's further pages */
     const char *next; /* the first SKU of the next question ... */
     int all;          /* ... of which there is none */
@@ -165,12 +166,13 @@ static void ask(struct search *x)
     query = query_of(x->page);
     variables = query ? json_pack("{s:s,s:s?}", "query", query, "after", x->cursor) : NULL;
     free(query);
-    r = admin_ask(x->s, questions[x->what].document, variables, on_answer, x);
+    r = admin_ask_as(x->s, x->priority, questions[x->what].document, variables, on_answer, x);
     if (r < 0)
         give_up(x, "the shop could not be asked for its SKUs");
 }
 
-void skus_find(struct shopify *s, json_t *skus, enum sku_names what, skus_cb cb, void *ctx)
+void skus_find(struct shopify *s, uint32_t priority, json_t *skus, enum sku_names what, skus_cb cb,
+               void *ctx)
 {
     struct search *x = calloc(1, sizeof(*x));
     struct admin_answer none = { .verdict = ADMIN_NOT_DONE, .why = "out of memory" };
@@ -183,6 +185,7 @@ void skus_find(struct shopify *s, json_t *skus, enum sku_names what, skus_cb cb,
     x->s = s;
     x->skus = skus;
     x->what = what;
+    x->priority = priority;
     x->cb = cb;
     x->ctx = ctx;
     ask(x);

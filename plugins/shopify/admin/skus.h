@@ -18,5 +18,6 @@ typedef void (*skus_cb)(void *ctx, const struct admin_answer *failed);
 
 /** Fill in `skus`, {"SKU": null, ...}, borrowed until `cb`: the GID of what has the SKU, false
  * where several have it, null still where nothing has. What is no null is not asked for. `cb` runs
- *  exactly once, perhaps before this returns. */
-void skus_find(struct shopify *s, json_t *skus, enum sku_names what, skus_cb cb, void *ctx);
+ *  exactly once, perhaps before this returns. `priority`: SL_PRIORITY_*. */
+void skus_find(struct shopify *s, uint32_t priority, json_t *skus, enum sku_names what, skus_cb cb,
+               void *ctx);

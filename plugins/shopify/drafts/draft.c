@@ -54,10 +54,11 @@ struct draft {
     void *cb_ctx;
     struct draft_order order;
     char tag[DRAFT_TAG_SIZE];
-    char *gid;       /* own: of the draft order that was created */
-    uint64_t timer;  /* 0: none */
-    unsigned tries;  /* for its link */
-    int64_t sent_ms; /* confirm: when it was sent last */
+    uint32_t priority; /* of its questions */
+    char *gid;         /* own: of the draft order that was created */
+    uint64_t timer;    /* 0: none */
+    unsigned tries;    /* for its link */
+    int64_t sent_ms;   /* confirm: when it was sent last */
 };
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -96,6 +97,7 @@ static struct draft *draft_new(struct shopify *s, const void *handle, const sl_r
     d->s = s;
     d->handle = handle;
     d->order.quote = "";
+    d->priority = SL_PRIORITY_NORMAL;
     d->sent_ms = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
     snprintf(d->tag, sizeof(d->tag), TAG_PREFIX "%.*s", (int)record->key.len, record->key.ptr);
     d->next = s->drafts;
@@ -322,7 +324,8 @@ static void on_link(void *ctx, const struct admin_answer *a)
 
 static void ask_link(struct draft *d)
 {
-    if (admin_ask(d->s, draft_by_id, json_pack("{s:s}", "id", d->gid), on_link, d) < 0)
+    if (admin_ask_as(d->s, d->priority, draft_by_id, json_pack("{s:s}", "id", d->gid), on_link, d) <
+        0)
         tell_unknown(d, "its checkout link could not be asked for");
 }
 
@@ -386,8 +389,8 @@ static void create(struct draft *d)
         return;
     }
     if (r == SL_OK)
-        r = admin_ask(d->s, create_draft, json_pack("{s:O}", "input", d->order.input), on_created,
-                      d);
+        r = admin_ask_as(d->s, d->priority, create_draft,
+                         json_pack("{s:O}", "input", d->order.input), on_created, d);
     if (r < 0)
         tell_not_done(d, "the request could not be made");
 }
@@ -421,13 +424,14 @@ static void draft_deliver(void *self, void *handle, const sl_batch *batch, const
         return;
     }
     d->done = done;
+    d->priority = admin_priority(batch);
     r = draft_read(&d->order, batch->records[0].request, d->tag, why, sizeof(why));
     if (r == SL_E_INVALID)
         tell_failed(d, why);
     else if (r < 0)
         tell_not_done(d, "out of memory");
     else
-        skus_find(d->s, d->order.skus, SKU_VARIANT, on_variants, d);
+        skus_find(d->s, d->priority, d->order.skus, SKU_VARIANT, on_variants, d);
 }
 
 static int has_tag(const json_t *draft, const char *tag)

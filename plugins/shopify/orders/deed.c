@@ -34,6 +34,7 @@ static struct deed *deed_new(struct shopify *s, const struct deed_handle *handle
     d->kind = handle->kind;
     d->handle = handle;
     d->params = handle->params;
+    d->priority = SL_PRIORITY_NORMAL;
     d->first_ms = record->first_sent_ms;
     d->last_ms = record->last_sent_ms ? record->last_sent_ms : record->first_sent_ms;
     snprintf(d->key, sizeof(d->key), "%.*s", (int)record->key.len, record->key.ptr);
@@ -311,7 +312,7 @@ static void on_answer(void *ctx, const struct admin_answer *a)
 
 static void ask_again(struct deed *d)
 {
-    if (admin_ask(d->s, d->document, json_incref(d->asked), on_answer, d) == SL_OK)
+    if (admin_ask_as(d->s, d->priority, d->document, json_incref(d->asked), on_answer, d) == SL_OK)
         return;
     deed_say(d, "the request could not be made");
     if (d->stage == STAGE_FOLLOWING)
@@ -593,6 +594,7 @@ static struct deed *begin(void *self, void *handle, const sl_batch *batch, const
         return NULL;
     }
     d->done = done;
+    d->priority = admin_priority(batch);
     if (SL_HAS(sl_batch, batch, choices) && batch->choices[0].len)
         d->choice = strndup(batch->choices[0].ptr, batch->choices[0].len);
     r = take(d, batch->records[0].request);

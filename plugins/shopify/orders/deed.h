@@ -92,6 +92,7 @@ struct deed {
     sl_prepare_cb freeze; /* of prepare() */
     void *cb_ctx;         /* of either */
     char key[33];
+    uint32_t priority;                /* SL_PRIORITY_*: of its questions */
     int64_t first_ms, last_ms;        /* wall clock of the first and the newest attempt; 0: none */
     int64_t began_ms;                 /* likewise, of this one */
     json_t *body, *variables, *own;   /* own */

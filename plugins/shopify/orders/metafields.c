@@ -68,6 +68,7 @@ struct item {
 /** A batch under way. */
 struct setting {
     struct shopify *s;
+    uint32_t priority; /* of its questions */
     const sl_done *done;
     size_t n;
     int single;   /* one delivery a call: which one was refused could not be told */
@@ -264,7 +265,7 @@ static void ask_stale(struct setting *w)
     variables = json_pack("{s:O,s:O,s:O*}", "id", json_object_get(field, "ownerId"), "key",
                           json_object_get(field, "key"), "namespace",
                           json_object_get(field, "namespace"));
-    if (admin_ask(w->s, metafield_of, variables, on_stale, w) < 0)
+    if (admin_ask_as(w->s, w->priority, metafield_of, variables, on_stale, w) < 0)
         tell_rest(w, (sl_outcome){ .kind = SL_RETRY,
                                    .not_sent = 1,
                                    .why = view("the request could not be made") });
@@ -440,7 +441,8 @@ static void send(struct setting *w)
         finish(w);
         return;
     }
-    if (admin_ask(w->s, metafields_set, json_pack("{s:o}", "metafields", call), on_set, w) < 0)
+    if (admin_ask_as(w->s, w->priority, metafields_set, json_pack("{s:o}", "metafields", call),
+                     on_set, w) < 0)
         tell_rest(w, (sl_outcome){ .kind = SL_RETRY,
                                    .not_sent = 1,
                                    .why = view("the request could not be made") });
@@ -464,6 +466,7 @@ static void deliver(void *self, void *handle, const sl_batch *batch, const sl_do
         return;
     }
     w->s = self;
+    w->priority = admin_priority(batch);
     w->done = done;
     w->n = batch->n_records;
     for (size_t i = 0; i < w->n; i++) {

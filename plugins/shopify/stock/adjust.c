@@ -180,12 +180,12 @@ static void on_items(void *ctx, const struct admin_answer *failed)
     if (failed)
         give_up(d, failed);
     else
-        stock_places(d->s, json_object_get(d->own, "places"), on_places, d);
+        stock_places(d->s, d->priority, json_object_get(d->own, "places"), on_places, d);
 }
 
 static void freeze(struct deed *d)
 {
-    stock_items(d->s, json_object_get(d->own, "skus"), on_items, d);
+    stock_items(d->s, d->priority, json_object_get(d->own, "skus"), on_items, d);
 }
 
 /* ---- after a day ---------------------------------------------------------------------------- */

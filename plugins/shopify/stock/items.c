@@ -44,7 +44,7 @@ static void on_found(void *ctx, const struct admin_answer *failed)
     x.cb(x.ctx, failed);
 }
 
-void stock_items(struct shopify *s, json_t *skus, stock_items_cb cb, void *ctx)
+void stock_items(struct shopify *s, uint32_t priority, json_t *skus, stock_items_cb cb, void *ctx)
 {
     struct admin_answer none = { .verdict = ADMIN_NOT_DONE, .why = "out of memory" };
     struct looking *x = malloc(sizeof(*x));
@@ -63,7 +63,7 @@ void stock_items(struct shopify *s, json_t *skus, stock_items_cb cb, void *ctx)
         return;
     }
     *x = (struct looking){ s, skus, cb, ctx };
-    skus_find(s, skus, SKU_INVENTORY_ITEM, on_found, x);
+    skus_find(s, priority, skus, SKU_INVENTORY_ITEM, on_found, x);
 }
 
 void stock_forget_item(struct shopify *s, const char *sku)

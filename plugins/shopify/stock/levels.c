@@ -13,6 +13,7 @@
 
 struct reading {
     struct shopify *s;
+    uint32_t priority;
     struct stock_row *rows;
     size_t n;
     const char *name;
@@ -184,12 +185,12 @@ static void ask(struct reading *x)
             variables = NULL;
         }
     }
-    if (admin_ask(x->s, x->document, variables, on_levels, x) < 0)
+    if (admin_ask_as(x->s, x->priority, x->document, variables, on_levels, x) < 0)
         give_up(x);
 }
 
-void stock_levels(struct shopify *s, struct stock_row *rows, size_t n, const char *name,
-                  stock_levels_cb cb, void *ctx)
+void stock_levels(struct shopify *s, uint32_t priority, struct stock_row *rows, size_t n,
+                  const char *name, stock_levels_cb cb, void *ctx)
 {
     struct admin_answer none = { .verdict = ADMIN_NOT_DONE, .why = "out of memory" };
     struct reading *x = calloc(1, sizeof(*x));
@@ -198,6 +199,8 @@ void stock_levels(struct shopify *s, struct stock_row *rows, size_t n, const cha
         cb(ctx, &none);
         return;
     }
-    *x = (struct reading){ .s = s, .rows = rows, .n = n, .name = name, .cb = cb, .ctx = ctx };
+    *x = (struct reading){
+        .s = s, .priority = priority, .rows = rows, .n = n, .name = name, .cb = cb, .ctx = ctx
+    };
     ask(x);
 }

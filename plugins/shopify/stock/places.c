@@ -18,6 +18,7 @@ static const char locations[] =
 
 struct looking {
     struct shopify *s;
+    uint32_t priority;
     json_t *places; /* borrowed */
     json_t *found;  /* own: {name: GID} */
     stock_items_cb cb;
@@ -105,11 +106,13 @@ static void ask(struct looking *x, const char *after)
 {
     struct admin_answer none = { .verdict = ADMIN_NOT_DONE, .why = "out of memory" };
 
-    if (admin_ask(x->s, locations, json_pack("{s:s?}", "after", after), on_locations, x) < 0)
+    if (admin_ask_as(x->s, x->priority, locations, json_pack("{s:s?}", "after", after),
+                     on_locations, x) < 0)
         end(x, &none);
 }
 
-void stock_places(struct shopify *s, json_t *places, stock_items_cb cb, void *ctx)
+void stock_places(struct shopify *s, uint32_t priority, json_t *places, stock_items_cb cb,
+                  void *ctx)
 {
     struct admin_answer none = { .verdict = ADMIN_NOT_DONE, .why = "out of memory" };
     struct looking *x;
@@ -124,7 +127,7 @@ void stock_places(struct shopify *s, json_t *places, stock_items_cb cb, void *ct
         cb(ctx, &none);
         return;
     }
-    *x = (struct looking){ s, places, json_object(), cb, ctx };
+    *x = (struct looking){ s, priority, places, json_object(), cb, ctx };
     ask(x, NULL);
 }
 

@@ -33,6 +33,7 @@ struct push {
     const struct set_handle *h;
     const sl_batch *batch;
     const sl_done *done;
+    uint32_t priority;      /* of its questions */
     json_t **bodies;        /* own, one for each record */
     json_t *skus, *places;  /* own: {"SKU": item}, {"name": location} */
     struct stock_row *rows; /* own */
@@ -85,6 +86,7 @@ static struct push *push_new(struct shopify *s, const struct set_handle *h, cons
                         .h = h,
                         .batch = batch,
                         .done = done,
+                        .priority = admin_priority(batch),
                         .bodies = calloc(batch->n_records, sizeof(*p->bodies)),
                         .rows = calloc(batch->n_records, sizeof(*p->rows)),
                         .skus = json_object(),
@@ -300,7 +302,7 @@ static void send(struct push *p)
     if (rows && idempotent_key(p->batch->records[0].key, view(rows), p->renewal, key) == SL_OK)
         variables = json_pack("{s:O,s:s}", "input", p->input, "key", key);
     free(rows);
-    if (admin_ask(p->s, set_quantities, variables, on_written, p) < 0)
+    if (admin_ask_as(p->s, p->priority, set_quantities, variables, on_written, p) < 0)
         finish_again(p, "the request could not be made", 0, 1);
 }
 
@@ -415,7 +417,7 @@ static void on_levels(void *ctx, const struct admin_answer *failed)
 
 static void read_levels(struct push *p)
 {
-    stock_levels(p->s, p->rows, p->n, p->h->name, on_levels, p);
+    stock_levels(p->s, p->priority, p->rows, p->n, p->h->name, on_levels, p);
 }
 
 /* ---- the bodies ---------------------------------------------------------------------------- */
@@ -473,7 +475,7 @@ static void on_items(void *ctx, const struct admin_answer *failed)
                  r->sku);
         reject(p, r, why);
     }
-    stock_places(p->s, p->places, on_places, p);
+    stock_places(p->s, p->priority, p->places, on_places, p);
 }
 
 /* A row of the record, or its outcome. */
@@ -547,7 +549,7 @@ static void set_deliver(void *self, void *handle, const sl_batch *batch, const s
     struct push *p = begin(self, handle, batch, done);
 
     if (p)
-        stock_items(p->s, p->skus, on_items, p);
+        stock_items(p->s, p->priority, p->skus, on_items, p);
 }
 
 /* ---- after a crash ------------------------------------------------------------------------- */

@@ -31,8 +31,9 @@ struct admin_answer;
 typedef void (*stock_items_cb)(void *ctx, const struct admin_answer *failed);
 
 /** Fill in what is known, and ask for the rest. `skus` is borrowed until `cb`, which runs once,
- *  perhaps at once; `failed` is NULL when all was answered. */
-void stock_items(struct shopify *s, json_t *skus, stock_items_cb cb, void *ctx);
+ *  perhaps at once; `failed` is NULL when all was answered. `priority`, here and below:
+ *  SL_PRIORITY_*, of the questions. */
+void stock_items(struct shopify *s, uint32_t priority, json_t *skus, stock_items_cb cb, void *ctx);
 /** It is another item's now: ask again next time. */
 void stock_forget_item(struct shopify *s, const char *sku);
 
@@ -41,7 +42,8 @@ void stock_forget_item(struct shopify *s, const char *sku);
 /** Fill in `places`, {"name": null, ...}, likewise. A text of digits and a GID are ids by
  *  themselves, unless a location is named so. A name that is not known is asked for again after a
  *  minute. `places` is borrowed until `cb`. */
-void stock_places(struct shopify *s, json_t *places, stock_items_cb cb, void *ctx);
+void stock_places(struct shopify *s, uint32_t priority, json_t *places, stock_items_cb cb,
+                  void *ctx);
 /** All names that are known, for a message: "Berlin, Leeds". */
 void stock_place_names(const struct shopify *s, char *to, size_t size);
 
@@ -72,8 +74,8 @@ typedef void (*stock_levels_cb)(void *ctx, const struct admin_answer *failed);
 /** Read the levels of rows that are UNREAD or STALE: `there`, `has_level`, `wrong`. What was STALE
  *  has `want` moved by what has changed since, and never below 0: a sale or a correction in between
  *  stays. `name`: "on_hand" or "available". `cb` runs once; rows are READY then. */
-void stock_levels(struct shopify *s, struct stock_row *rows, size_t n, const char *name,
-                  stock_levels_cb cb, void *ctx);
+void stock_levels(struct shopify *s, uint32_t priority, struct stock_row *rows, size_t n,
+                  const char *name, stock_levels_cb cb, void *ctx);
 
 /* ---- set_input.c ---- */
 

@@ -60,6 +60,7 @@ struct fake_host {
     struct fake_keep *kept;
     sl_status keep_answers;
     uint32_t last_cost;
+    uint32_t priorities;
     struct fake_facts *facts;
 };
 
@@ -198,6 +199,7 @@ static sl_status host_http(void *ctx, const sl_http_request *req, sl_http_cb cb,
     fake_replace(&f->last_body, req->body);
     f->last_body_len = req->body.len;
     f->last_cost = req->cost;
+    f->priorities |= 1u << req->priority;
     if (f->used == f->n_script)
         fail_msg("request not in the script: %.*s %.*s", (int)req->method.len, req->method.ptr,
                  (int)req->url.len, req->url.ptr);
@@ -326,6 +328,11 @@ const char *fake_host_kept(const struct fake_host *f, const char *name)
 void fake_host_keep(struct fake_host *f, const char *name, const char *value)
 {
     fake_keep_put(&f->kept, fake_str(name), fake_str(value));
+}
+
+uint32_t fake_host_priorities(const struct fake_host *f)
+{
+    return f->priorities;
 }
 
 uint32_t fake_host_last_cost(const struct fake_host *f)

@@ -95,6 +95,8 @@ const char *fake_host_kept(const struct fake_host *f, const char *name);
 void fake_host_keep(struct fake_host *f, const char *name, const char *value);
 /** Tokens that the last request said it costs; 0: it said nothing. */
 uint32_t fake_host_last_cost(const struct fake_host *f);
+/** Every priority that a request had so far: bit SL_PRIORITY_*. */
+uint32_t fake_host_priorities(const struct fake_host *f);
 
 /** What transform() answers from now on. Output NULL: the input itself. */
 void fake_host_transform(struct fake_host *f, sl_status status, const char *output,

@@ -83,7 +83,9 @@ static void begin(struct deed_rig *x, const char *body, const char *request)
                              .request = fake_str(request),
                              .first_sent_ms = x->first_ms,
                              .last_sent_ms = x->first_ms };
-    x->batch = (sl_batch){ .size = sizeof(sl_batch), .records = &x->record, .n_records = 1 };
+    x->batch = (sl_batch){
+        .size = sizeof(sl_batch), .records = &x->record, .n_records = 1, .priority = x->priority
+    };
     if (x->choice.len)
         x->batch.choices = &x->choice;
     if (x->done.host)

@@ -29,8 +29,9 @@ struct deed_rig {
     sl_batch batch;
     struct fake_done done;
     struct fake_confirmed confirmed;
-    int64_t first_ms; /* of the next record; 0: its first attempt */
-    sl_str choice;    /* that a person took of it; empty: none */
+    int64_t first_ms;  /* of the next record; 0: its first attempt */
+    uint32_t priority; /* of the batch */
+    sl_str choice;     /* that a person took of it; empty: none */
 };
 
 int deeds_setup(void **state);

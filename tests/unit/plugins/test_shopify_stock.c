@@ -55,6 +55,7 @@ struct rig {
     sl_values *params;
     sl_record records[MOST];
     sl_batch batch;
+    uint32_t priority;
     struct fake_done done;
     char *sent; /* the last body */
 };
@@ -111,7 +112,9 @@ static void batch_of(struct rig *x, const char *const *bodies)
                                      .first_sent_ms = fake_host_wall_ms(x->host),
                                      .body = fake_str(bodies[n]),
                                      .request = fake_str(bodies[n]) };
-    x->batch = (sl_batch){ .size = sizeof(sl_batch), .records = x->records, .n_records = n };
+    x->batch = (sl_batch){
+        .size = sizeof(sl_batch), .records = x->records, .n_records = n, .priority = x->priority
+    };
     if (x->done.host)
         fake_done_finish(&x->done);
     fake_done_init(&x->done, x->host, n);
@@ -321,6 +324,20 @@ static void an_item_may_be_named_and_a_location_by_its_name(void **state)
     CHECK_EQ(x->done.outcomes[0].kind, SL_REJECTED);
 }
 
+static void what_is_asked_is_as_urgent_as_its_delivery(void **state)
+{
+    struct rig *x = *state;
+
+    x->priority = SL_PRIORITY_LOW;
+    expect(x, FOUND(NODE("A", "1")));
+    expect(x, PLACES);
+    expect(x, LEVELS(LEVEL("A", "1", HAS("12"))));
+    expect(x, DONE);
+    deliver(x, BODIES("{\"sku\":\"A\",\"quantity\":2,\"location\":\"North\"}"));
+    CHECK_EQ(x->done.outcomes[0].kind, SL_DELIVERED);
+    CHECK_EQ(fake_host_priorities(x->host), 1u << SL_PRIORITY_LOW);
+}
+
 static void a_sku_that_moved_to_another_item_is_looked_for_anew(void **state)
 {
     struct rig *x = *state;
@@ -433,6 +450,7 @@ int main(void)
         TEST(one_bad_row_is_refused_and_the_others_are_written),
         TEST(bodies_that_say_nothing_usable_are_refused_by_what_is_wrong),
         TEST(an_item_may_be_named_and_a_location_by_its_name),
+        TEST(what_is_asked_is_as_urgent_as_its_delivery),
         TEST(a_sku_that_moved_to_another_item_is_looked_for_anew),
         TEST(after_a_crash_the_same_rows_go_out_with_the_same_key),
         TEST(what_the_shop_cannot_do_now_is_done_later),

@@ -119,6 +119,11 @@ static sl_status take_id(struct reading *r, const struct body_member *m, const j
     } else if (s && strncmp(s, prefix, (size_t)n) == 0) {
         s += n;
     }
+    if (s && *s == '#')
+        return wrong(r,
+                     "\"%.40s\" is the name that people read; it wants the id behind it, which "
+                     "webhooks have as \"id\": digits, or %s...",
+                     s, prefix);
     if (!s || !*s || *s == '0' || strlen(s) > MAX_DIGITS || s[strspn(s, "0123456789")])
         return wrong(r, "it wants an id: digits, or %s...", prefix);
     *ret = json_sprintf("%s%s", prefix, s);

@@ -499,6 +499,7 @@ static void draft_confirm(void *self, void *handle, const sl_record *record, sl_
 }
 
 const struct shopify_action draft_action = {
+    .body = &draft_shape,
     .bind = draft_bind,
     .unbind = draft_unbind,
     .deliver = draft_deliver,

@@ -25,7 +25,10 @@ void drafts_close(struct shopify *s);
 
 /* ---- draft_input.c: a record's body as DraftOrderInput ---- */
 
-#define DRAFT_TAG_SIZE 41 /* of the shop's */
+#define DRAFT_TAG_SIZE 41  /* of the shop's */
+#define DRAFT_LINES    499 /* of one draft order */
+
+extern const struct body_shape draft_shape;
 
 /** What is to be made; all zero is empty. */
 struct draft_order {

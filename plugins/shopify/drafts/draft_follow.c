@@ -9,7 +9,6 @@
 #include "drafts/draft.h"
 #include "orders/deed.h"
 
-#define MAX_LINES 499
 #define ID_MEMBER                                                                               \
     {                                                                                           \
         "draft_order_id", BODY_ID, BODY_REQUIRED, .of = "DraftOrder", .help = "the draft order" \
@@ -63,7 +62,7 @@ static const struct body_member update_members[] = {
     { "note", BODY_TEXT, .max = 5000, .help = "in place of what is there" },
     { "po_number", BODY_TEXT, .max = 255, .help = "the buyer's order number" },
     { "currency", BODY_TEXT, .min = 3, .max = 3, .help = "of the prices" },
-    { "lines", BODY_OBJECT, .shape = &line_shape, .items = MAX_LINES,
+    { "lines", BODY_OBJECT, .shape = &line_shape, .items = DRAFT_LINES,
       .help = "all of them, in place of what is there" },
     { "shipping_title", BODY_TEXT, .min = 1, .max = 255, .help = "of the shipping" },
     { "shipping_price", BODY_AMOUNT, .help = "of the shipping, in `currency`" },

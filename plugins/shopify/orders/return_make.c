@@ -13,6 +13,8 @@
 #define REASONS                                                                           \
     "COLOR|DEFECTIVE|NOT_AS_DESCRIBED|OTHER|SIZE_TOO_LARGE|SIZE_TOO_SMALL|STYLE|UNKNOWN|" \
     "UNWANTED|WRONG_ITEM"
+#define WHICH "fulfillment_line_item_id|line_item_id|sku"
+#define WHY   "reason|reason_definition_id" /* the shop refuses a line with neither */
 #define LINE_MEMBERS                                                                  \
     { "fulfillment_line_item_id", BODY_ID, .of = "FulfillmentLineItem",               \
       .help = "the shipment's line" },                                                \
@@ -31,17 +33,17 @@ static const struct body_member create_line_members[] = {
     { "note", BODY_TEXT, .min = 1, .max = 255, .help = "more of the reason" },
     { 0 },
 };
-static const struct body_shape create_line = {
-    .members = create_line_members, .one_of = "fulfillment_line_item_id|line_item_id|sku"
-};
+static const struct body_shape create_line = { .members = create_line_members,
+                                               .one_of = WHICH,
+                                               .any_of = WHY };
 static const struct body_member request_line_members[] = {
     LINE_MEMBERS,
     { "customer_note", BODY_TEXT, .min = 1, .max = 300, .help = "what the customer says" },
     { 0 },
 };
-static const struct body_shape request_line = {
-    .members = request_line_members, .one_of = "fulfillment_line_item_id|line_item_id|sku"
-};
+static const struct body_shape request_line = { .members = request_line_members,
+                                                .one_of = WHICH,
+                                                .any_of = WHY };
 static const struct body_member fee_members[] = {
     { "amount", BODY_AMOUNT, BODY_REQUIRED, .help = "as text" },
     { "currency", BODY_TEXT, BODY_REQUIRED, 3, 3, .help = "of it, such as EUR" },

@@ -101,6 +101,9 @@ static void a_wrong_member_is_named_with_what_would_be_right(void **state)
                   "lines[0]: there is no \"qty\" in it; it may have sku, line_item, quantity");
     check_refused("{\"order\":\"gid://shopify/LineItem/1\"," LINES "}",
                   "order: it wants an id: digits, or gid://shopify/Order/...");
+    check_refused("{\"order\":\"#1042\"," LINES "}",
+                  "order: \"#1042\" is the name that people read; it wants the id behind it, "
+                  "which webhooks have as \"id\": digits, or gid://shopify/Order/...");
     check_refused("{\"order\":\"007\"," LINES "}",
                   "order: it wants an id: digits, or gid://shopify/Order/...");
     check_refused("{\"order\":-1," LINES "}",

@@ -52,6 +52,7 @@ struct rig {
     sl_values *params;
     sl_record record;
     sl_batch batch;
+    uint32_t priority;
     struct fake_done done;
 };
 
@@ -92,7 +93,9 @@ static const struct fake_outcome *deliver(struct rig *x, const char *body)
                              .key = fake_str(KEY),
                              .body = fake_str(body),
                              .request = fake_str(body) };
-    x->batch = (sl_batch){ .size = sizeof(sl_batch), .records = &x->record, .n_records = 1 };
+    x->batch = (sl_batch){
+        .size = sizeof(sl_batch), .records = &x->record, .n_records = 1, .priority = x->priority
+    };
     if (x->done.host)
         fake_done_finish(&x->done);
     fake_done_init(&x->done, x->host, 1);
@@ -299,17 +302,23 @@ static void a_token_that_is_refused_parks_the_shop(void **state)
 static void a_body_that_is_no_quote_is_refused_by_its_member(void **state)
 {
     static const char *const wrong[][2] = {
-        { "[]", "not a JSON object" },
-        { "{}", "lines: it wants a list" },
+        { "[]", "the body: it wants a JSON object" },
+        { "{", "the body: it is no JSON" },
+        { "{}", "lines: it is not given" },
         { "{\"lines\":[]}", "lines: it wants a list" },
         { "{\"lines\":[{\"sku\":\"A\"}]}", "lines[0].quantity" },
         { "{\"lines\":[{\"sku\":\"A\",\"quantity\":1.5}]}", "lines[0].quantity" },
-        { "{\"lines\":[{\"quantity\":1}]}", "lines[0]: it wants a variant_id" },
+        { "{\"lines\":[{\"quantity\":1}]}", "lines[0]: it wants one of variant_id|sku|title" },
         { "{\"lines\":[{\"variant_id\":\"x\",\"quantity\":1}]}", "lines[0].variant_id" },
         { "{\"lines\":[{\"sku\":\"A\",\"quantity\":1,\"price\":19.9}]}", "lines[0].price" },
-        { "{\"lines\":[{\"sku\":\"A\",\"quantity\":1,\"price\":\"1\"}]}", "currency: a price" },
+        { "{\"lines\":[{\"sku\":\"A\",\"quantity\":1,\"price\":\"1\"}]}",
+          "lines[0].price: it needs the body's currency" },
         { "{\"lines\":[{\"title\":\"A\",\"quantity\":1}]}", "lines[0].price: a line by its title" },
-        { "{\"currency\":\"euro\",\"lines\":[]}", "currency: it wants three letters" },
+        { "{\"currency\":\"euro\",\"lines\":[]}", "currency: it wants 3 to 3 characters" },
+        { "{\"currency\":\"eur\",\"lines\":[{\"sku\":\"A\",\"quantity\":1}]}",
+          "currency: it wants three letters" },
+        { "{\"quote\":7,\"lines\":[]}", "quote: it wants a text" },
+        { "{\"lines\":[{\"sku\":\"A\",\"qty\":1}]}", "lines[0]: there is no \"qty\" in it" },
         { "{\"tags\":[\"\"],\"lines\":[]}", "tags[0]" },
         { "{\"email\":7,\"lines\":[]}", "email: it wants a text" },
     };
@@ -321,6 +330,34 @@ static void a_body_that_is_no_quote_is_refused_by_its_member(void **state)
         CHECK_HAS(o->why, wrong[i][1]);
         CHECK_EQ(o->n_emits, 1);
     }
+}
+
+static void what_is_asked_is_as_urgent_as_its_delivery(void **state)
+{
+    struct rig *x = *state;
+
+    x->priority = SL_PRIORITY_CRITICAL;
+    expect(x, VARIANTS(A_1));
+    expect(x, CREATED("false", "null"));
+    expect(x, DATA("\"draftOrder\":" DRAFT("true", "\"" PAY "\"")));
+    CHECK_EQ(deliver(x, "{\"lines\":[{\"sku\":\"A-1\",\"quantity\":1}]}")->kind, SL_DELIVERED);
+    CHECK_EQ(fake_host_priorities(x->host), 1u << SL_PRIORITY_CRITICAL);
+}
+
+/* What a table says of the body is told to whoever writes the map. */
+static void on_schema(void *ctx, sl_str schema)
+{
+    CHECK(strstr(schema.ptr, "\"variant_id\"") && strstr(schema.ptr, "\"maxItems\":499"));
+    ++*(int *)ctx;
+}
+
+static void the_body_has_a_schema(void **state)
+{
+    struct rig *x = *state;
+    int told = 0;
+
+    x->plugin->body_schema(0, on_schema, &told);
+    CHECK_EQ(told, 1);
 }
 
 /* ---- confirm ------------------------------------------------------------------------------- */
@@ -403,6 +440,8 @@ int main(void)
         TEST(what_has_no_whole_answer_is_unknown_and_what_was_not_executed_is_not),
         TEST(a_token_that_is_refused_parks_the_shop),
         TEST(a_body_that_is_no_quote_is_refused_by_its_member),
+        TEST(what_is_asked_is_as_urgent_as_its_delivery),
+        TEST(the_body_has_a_schema),
         TEST(what_was_not_answered_is_looked_for_by_its_tag),
         TEST(a_close_in_the_middle_leaves_nothing),
     };

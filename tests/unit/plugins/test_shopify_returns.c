@@ -72,6 +72,33 @@ static void only_what_was_shipped_comes_back(void **state)
               "in no other return");
 }
 
+static void a_line_wants_its_reason(void **state)
+{
+    static const char *const actions[] = { "return.create", "return.request" };
+    struct deed_rig *x = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        deed_take_action(x, actions[i], NULL);
+        const struct fake_outcome *o = deed_run(
+            x, "{\"order_id\":1,\"lines\":[{\"sku\":\"A-1\",\"quantity\":1}]}");
+
+        CHECK_EQ(o->kind, SL_REJECTED); /* the shop was not asked */
+        CHECK_STR(o->why, "lines[0]: it wants one of reason|reason_definition_id");
+    }
+}
+
+static void what_is_asked_is_as_urgent_as_its_delivery(void **state)
+{
+    struct deed_rig *x = *state;
+
+    deed_take_action(x, "return.create", NULL);
+    x->priority = SL_PRIORITY_HIGH;
+    deed_expect(x, RETURNABLE("", CAN("4", "21", "11", "A-1"), "false", "null"));
+    deed_expect(x, CREATED("returnCreate"));
+    CHECK_EQ(deed_run(x, BACK)->kind, SL_DELIVERED);
+    CHECK_EQ(fake_host_priorities(x->host), 1u << SL_PRIORITY_HIGH);
+}
+
 static void a_return_whose_answer_was_lost_is_found_by_its_lines(void **state)
 {
     struct deed_rig *x = *state;
@@ -102,15 +129,16 @@ static void a_return_that_is_requested_has_its_own_input(void **state)
     deed_take_action(x, "return.request", NULL);
     deed_expect(x, RETURNABLE("", CAN("4", "21", "11", "A-1"), "false", "null"));
     deed_expect(x, CREATED("returnRequest"));
-    deed_run(x,
-             "{\"order_id\":1,\"lines\":[{\"line_item_id\":11,\"quantity\":1,"
-             "\"customer_note\":\"too big\"}],\"shipping_fee\":{\"amount\":\"4.90\","
-             "\"currency\":\"EUR\"}}");
+    deed_run(
+        x,
+        "{\"order_id\":1,\"lines\":[{\"line_item_id\":11,\"quantity\":1,"
+        "\"reason\":\"OTHER\",\"customer_note\":\"too big\"}],\"shipping_fee\":{\"amount\":\"4.90\","
+        "\"currency\":\"EUR\"}}");
     CHECK_STR(deed_variables(x),
               "{\"input\":{\"orderId\":\"gid://shopify/Order/1\",\"returnShippingFee\":{\"amount\":"
               "{\"amount\":\"4.90\",\"currencyCode\":\"EUR\"}},\"returnLineItems\":["
               "{\"fulfillmentLineItemId\":\"gid://shopify/FulfillmentLineItem/21\",\"quantity\":1,"
-              "\"customerNote\":\"too big\"}]}}}");
+              "\"returnReason\":\"OTHER\",\"customerNote\":\"too big\"}]}}}");
 }
 
 /* ---- states -------------------------------------------------------------------------------- */
@@ -384,6 +412,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_comes_back_is_found_in_all_shipments_of_the_line),
         TEST(only_what_was_shipped_comes_back),
+        TEST(a_line_wants_its_reason),
+        TEST(what_is_asked_is_as_urgent_as_its_delivery),
         TEST(a_return_whose_answer_was_lost_is_found_by_its_lines),
         TEST(a_return_that_is_requested_has_its_own_input),
         TEST(a_state_that_is_reached_already_is_done),

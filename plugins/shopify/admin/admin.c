@@ -14,7 +14,6 @@
 #include "shopify.h"
 
 #define URL_SIZE   512
-#define MAX_ANSWER (32u << 20)
 #define LITERAL(s) ((sl_str){ (s), sizeof(s) - 1 })
 
 struct asked {

@@ -1,4 +1,5 @@
-"""The Shopify stand-in, proved by Shopify's own library: tokens, its GraphQL client with retries, webhook validation."""
+"""The Shopify stand-in, proved by Shopify's own library: tokens, its GraphQL client with retries, webhook validation.
+"""
 
 import json
 import os

@@ -98,7 +98,8 @@ CONFIG = {
 def gateway(make_gateway, tmp_path):
     folder = tmp_path / "own-plugins"
     folder.mkdir()
-    subprocess.run(["cc", "-D_GNU_SOURCE", f'-DPOISON="{tmp_path / "poison"}"', "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "fuse.so",
+    subprocess.run(["cc", "-D_GNU_SOURCE", f'-DPOISON="{tmp_path / "poison"}"', "-shared", "-fPIC",
+                    f"-I{ROOT / 'include'}", "-o", folder / "fuse.so",
                     "-x", "c", "-"], input=FUSE, text=True, check=True)
     (folder / "fuse.so").chmod(0o644)
     gateway = make_gateway(copy.deepcopy(CONFIG), start=False)

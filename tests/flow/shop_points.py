@@ -23,13 +23,14 @@ def config_for(shop, priority="normal", **endpoint):
     config["endpoints"]["acme-shop"].update({
         "admin": {"url": shop.url, "client_id": CLIENT_ID, "client_secret": {"env": "DEMO_ADMIN_SECRET"}}, **endpoint})
     config["routes"] = [{"name": "order-to-draft", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
-                         "map": DRAFT, "priority": priority, "to": {"endpoint": "acme-shop", "action": "draft_order.create"}}]
+                         "map": DRAFT, "priority": priority,
+                         "to": {"endpoint": "acme-shop", "action": "draft_order.create"}}]
     return config
 
 
 def furnish(shop, others=0.0):
-    """Its variants; and of its points another client takes so large a share, from the beginning on. Half of the bucket is
-    there: of a full one what comes back until the first question is lost, whoever asks."""
+    """Its variants; and of its points another client takes so large a share, from the beginning on. Half of the bucket
+    is there: of a full one what comes back until the first question is lost, whoever asks."""
     shop.reset()
     shop.call("POST", "variants", [{"sku": f"SKU-{n}"} for n in range(SKUS)])
     points = shop.call("GET", "points")

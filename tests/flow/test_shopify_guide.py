@@ -1,5 +1,5 @@
-"""docs/shopify.md and conf/shopify.sample.yaml: the scopes of the guide's table are those that the adapter asks for, and
-with those of the sample's head, as it stands, a shop is served in full."""
+"""docs/shopify.md and conf/shopify.sample.yaml: the scopes of the guide's table are those that the adapter asks for,
+and with those of the sample's head, as it stands, a shop is served in full."""
 
 import base64
 import hashlib
@@ -35,7 +35,8 @@ def head_says(word):
 @pytest.fixture(scope="module")
 def shop_process():
     with Process("shopify_admin", "--shop", sample()["endpoints"]["acme-shop"]["shop"], "--client-id",
-                 sample()["endpoints"]["acme-shop"]["admin"]["client_id"], "--client-secret", SECRET, "--secret", SECRET,
+                 sample()["endpoints"]["acme-shop"]["admin"]["client_id"], "--client-secret", SECRET, "--secret",
+                 SECRET,
                  "--points", 20000, "--restore", 1000) as running:
         yield running
 
@@ -83,7 +84,8 @@ def configuration(shop, actions=(), feeds=()):
     config["endpoints"]["acme-shop"]["feeds"] = {kind: {"kind": kind, "every": "1h"} for kind in feeds}
     config["routes"] = [{"name": action.replace(".", "-").replace("_", "-"),
                          "from": {"endpoint": "acme-shop", "topic": "orders/create"},
-                         "to": {"endpoint": "acme-shop", "action": action, **NEEDS.get(action, {})}} for action in actions]
+                         "to": {"endpoint": "acme-shop", "action": action, **NEEDS.get(action, {})}}
+                        for action in actions]
     return config
 
 
@@ -118,7 +120,8 @@ def test_a_feed_asks_nothing_beyond_its_scopes(make_gateway, shop):
     said = table_of_scopes()
     _, kinds = of_adapter()
     shop.call("POST", "tokens", {"scopes": "write_fulfillments"})
-    assert "errors" not in shop.call("POST", "do", {"operation": "FulfillmentServiceCreate", "variables": {"name": "Byron"}})
+    assert "errors" not in shop.call("POST", "do",
+                                     {"operation": "FulfillmentServiceCreate", "variables": {"name": "Byron"}})
     for kind in kinds:
         granted = ",".join(one for term in said[f"feed {kind}"] for one in term.split("|"))
         shop.call("POST", "tokens", {"scopes": granted})
@@ -147,7 +150,8 @@ def gateway(make_gateway, shop, byron, crm):
                     "auth": {"client_id": "3MVG9sandbox-consumer-key", "username": "integration@example.com"}}}):
         merge(config["endpoints"], changes)
     route(config, "stock-to-shop")["to"]["location"] = "Mill Yard"
-    gateway = make_gateway(config, {"SHOPIFY_SECRET": SECRET, "CALLOUT_SECRET": CALLOUT_SECRET, "CRM_KEY": crm.private_key,
+    gateway = make_gateway(config,
+                           {"SHOPIFY_SECRET": SECRET, "CALLOUT_SECRET": CALLOUT_SECRET, "CRM_KEY": crm.private_key,
                                     "BYRON_AUTHORIZATION": "Bearer b-token"})
     shop.call("POST", "webhooks", {"routes": {"*": gateway.url}})
     shop.call("POST", "subscriptions", [{"topic": topic, "uri": "https://gw.example.com/in/acme-shop"}
@@ -189,9 +193,11 @@ def test_the_sample_serves_a_shop_with_the_scopes_that_its_head_names(gateway, s
     assert [one["quantity"] for one in made["line_items"]] == [2]
 
     # One piece is paid back.
-    callout(gateway, "e2", "Refund", "APPROVED", OrderId=number, Reason="chipped", Lines=[{"Sku": "GEAR", "Quantity": 1}])
+    callout(gateway, "e2", "Refund", "APPROVED", OrderId=number, Reason="chipped",
+            Lines=[{"Sku": "GEAR", "Quantity": 1}])
     wait_until(lambda: order_of(shop, number)["refunds"], "it is refunded")
-    assert [one["amount"] for refund in order_of(shop, number)["refunds"] for one in refund["transactions"]] == ["40.00"]
+    assert [one["amount"] for refund in order_of(shop, number)["refunds"]
+            for one in refund["transactions"]] == ["40.00"]
 
     # What the supplier refuses is cancelled.
     byron.fault(action="status", status=422, at="order", body='{"error": {"message": "sold out"}}', count=1)

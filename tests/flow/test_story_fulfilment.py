@@ -1,5 +1,5 @@
-"""An order goes to a supplier, its tracking comes back, and the shop's order is fulfilled: in parts, from two locations,
-told twice, with answers that are torn - and never a parcel twice."""
+"""An order goes to a supplier, its tracking comes back, and the shop's order is fulfilled: in parts, from two
+locations, told twice, with answers that are torn - and never a parcel twice."""
 
 import copy
 import hashlib
@@ -56,7 +56,8 @@ def gateway(make_gateway, shop, byron, tmp_path):
              "to": {"endpoint": "hello", "action": "order.submit"}},
             {"name": "parcel-to-shop", "from": {"endpoint": "hello", "topic": "order/shipped"},
              "map": map_of("supplier-shipment-to-fulfillment.jq"),
-             "to": {"endpoint": "acme-shop", "action": "fulfillment.create", "carriers": {"PAKET": "DHL"}, "notify": True}},
+             "to": {"endpoint": "acme-shop", "action": "fulfillment.create", "carriers": {"PAKET": "DHL"},
+                    "notify": True}},
             {"name": "way-to-shop", "from": {"endpoint": "hello", "topic": "order/under_way"},
              "map": map_of("supplier-delivery-to-event.jq"),
              "to": {"endpoint": "acme-shop", "action": "fulfillment.event"}}]},
@@ -221,7 +222,8 @@ def test_a_hold_is_a_persons_and_what_was_done_by_hand_gets_the_number(gateway, 
     held = gateway.delivery(endpoint="acme-shop")
     assert "is on hold (HIGH_RISK_OF_FRAUD" in held["reason"]
     # somebody releases it and fulfils it by hand, without a number; then lets the delivery go on
-    graphql(shop, "mutation($id: ID!) { fulfillmentOrderReleaseHold(id: $id) { userErrors { message } } }", id=part["id"])
+    graphql(shop, "mutation($id: ID!) { fulfillmentOrderReleaseHold(id: $id) { userErrors { message } } }",
+            id=part["id"])
     graphql(shop, """mutation($id: ID!) { fulfillmentCreate(fulfillment: { lineItemsByFulfillmentOrder: [
         { fulfillmentOrderId: $id }] }) { userErrors { message } } }""", id=part["id"])
     gateway.decide("release", held["id"])
@@ -238,7 +240,8 @@ def test_a_cancelled_order_and_an_unknown_sku_are_dead_letters_with_their_reason
     graphql(shop, """mutation($id: ID!) { orderCancel(orderId: $id, reason: CUSTOMER, restock: true,
         refundMethod: { originalPaymentMethodsRefund: true }) { orderCancelUserErrors { message } } }""", id=order)
     shop.call("POST", "clock", {"advance_s": 60})
-    wait_until(lambda: graphql(shop, "query($id: ID!) { order(id: $id) { cancelledAt } }", id=order)["order"]["cancelledAt"])
+    wait_until(lambda: graphql(shop, "query($id: ID!) { order(id: $id) { cancelledAt } }",
+                               id=order)["order"]["cancelledAt"])
     tell(gateway, told, "e2", **parcel("JD02", GEAR=1))
     wait_until(lambda: gateway.states("acme-shop") == {"dead": 2})
     reasons = [gateway.get(f"/v1/deliveries/{one['id']}")["reason"] for one in gateway.deliveries(endpoint="acme-shop")]

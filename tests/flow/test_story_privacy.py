@@ -1,4 +1,5 @@
-"""A customer wants to know what is held of her, and then to be forgotten; the shop goes, and with it all that it said."""
+"""A customer wants to know what is held of her, and then to be forgotten; the shop goes, and with it all that it said.
+"""
 
 import json
 import pathlib

@@ -1,6 +1,6 @@
-"""What suppliers decide is done in the shop, once: an order that its supplier refuses is cancelled and paid back, pieces
-of one are refunded, and a return is approved, put on the shelf, paid back and closed - whatever answer is lost, and
-whenever the gateway is killed."""
+"""What suppliers decide is done in the shop, once: an order that its supplier refuses is cancelled and paid back,
+pieces of one are refunded, and a return is approved, put on the shelf, paid back and closed - whatever answer is lost,
+and whenever the gateway is killed."""
 
 import json
 
@@ -15,7 +15,8 @@ QUICK = {"retry": {"first": "50ms", "cap": "300ms"}, "breaker": {"min_calls": 10
          "timeout": {"first_byte": "2s", "total": "4s"}}
 ROUTES = [
     {"name": "order-to-supplier", "from": {"endpoint": "acme-shop", "topic": "orders/create"},
-     "split": {"file": str(ROOT / "conf" / "maps" / "order-by-vendor.jq")}, "to": {"endpoint": "byron", "action": "order.submit"}},
+     "split": {"file": str(ROOT / "conf" / "maps" / "order-by-vendor.jq")},
+     "to": {"endpoint": "byron", "action": "order.submit"}},
     # the event is about the order: the body need not say which
     {"name": "refused-by-the-supplier", "from": {"endpoint": "byron", "topic": "supplier/rejected"},
      "map": '{reason: "INVENTORY", restock: false, staff_note: "the supplier has none"}',

@@ -36,7 +36,8 @@ def install(engine):
     @engine.query("shop")
     def the_shop(source, args, call):
         now = shop.stamp()
-        return {"__typename": "Shop", "id": gid("Shop", 70000000001), "name": "Byron Gears", "email": "shop@example.com",
+        return {"__typename": "Shop", "id": gid("Shop", 70000000001), "name": "Byron Gears",
+                "email": "shop@example.com",
                 "contactEmail": "shop@example.com", "myshopifyDomain": shop.domain, "currencyCode": shop.currency,
                 "ianaTimezone": "Europe/Berlin", "timezoneOffsetMinutes": OFFSET_MINUTES,
                 "url": f"https://{shop.domain}", "createdAt": now, "updatedAt": now,

@@ -133,7 +133,8 @@ def product(shop, thing, change):
         "created_at": thing.createdAt, "handle": thing.handle, "updated_at": thing.updatedAt,
         "published_at": thing.createdAt, "template_suffix": None, "published_scope": "global", "status": "active",
         "tags": ", ".join(thing.get("tags") or []), "variants": [
-            {**identified(one), "product_id": number(thing["id"]), "title": one.title, "price": one.price, "sku": one.sku,
+            {**identified(one), "product_id": number(thing["id"]), "title": one.title, "price": one.price,
+             "sku": one.sku,
              "barcode": one.barcode, "taxable": one.taxable, "inventory_item_id": number(one.inventoryItem),
              "created_at": one.createdAt, "updated_at": one.updatedAt} for one in mine],
         "options": [], "images": [], "image": None, "media": [], "variant_gids": [
@@ -156,7 +157,8 @@ def metafields(shop, owner, namespaces, named):
 # ---- the table ----
 
 BODIES = {
-    "orders": document, "refunds": document, "orders/edited": edited, "order_transactions": transaction, "draft_orders": draft,
+    "orders": document, "refunds": document, "orders/edited": edited, "order_transactions": transaction,
+    "draft_orders": draft,
     "returns/request": document, "returns/approve": document, "returns/decline": declined, "returns/close": ended,
     "returns/reopen": ended, "returns/cancel": ended, "returns/process": processed,
     "inventory_levels": level, "inventory_levels/disconnect": unlevelled, "locations": place, "products": product,

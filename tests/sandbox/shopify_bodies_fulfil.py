@@ -24,7 +24,8 @@ def short(fo, *more):
 
 def hold_body(hold):
     return {"id": hold["id"], "reason": hold.reason.lower(), "reason_notes": hold.reasonNotes,
-            "held_by_requesting_app": hold.app == "app", "handle": hold.handle or None, "held_by_app": {"id": APP["id"]}}
+            "held_by_requesting_app": hold.app == "app", "handle": hold.handle or None,
+            "held_by_app": {"id": APP["id"]}}
 
 
 def counted(lines):
@@ -101,7 +102,8 @@ def progress(shop, fo, change):
 
 
 def stopped(shop, fo, change):
-    return {"fulfillment_order": short(fo), "progress_stopped_by_app": {"id": APP["id"]}, "progress_stopped_by_user": None}
+    return {"fulfillment_order": short(fo), "progress_stopped_by_app": {"id": APP["id"]},
+            "progress_stopped_by_user": None}
 
 
 def document(shop, thing, change):

@@ -42,7 +42,8 @@ class Plan:
             raise Wrong(["query"], "Bulk queries must be queries.", "INVALID")
         for field, _ in self.fields(call.operation.selection_set, root):
             if field.name.value in ("node", "nodes"):
-                raise Wrong(["query"], f"Bulk queries cannot contain a top level `{field.name.value}` field.", "INVALID")
+                raise Wrong(["query"], f"Bulk queries cannot contain a top level `{field.name.value}` field.",
+                            "INVALID")
         self.tree = self.of(call.operation.selection_set, root, 0)
         if not self.connections:
             raise Wrong(["query"], "Bulk queries must contain at least one connection.", "INVALID")
@@ -141,7 +142,8 @@ def without(node, tree):
 
 
 def ordered(found, grouped, luck):
-    """The lines of a file: each parent's children after it, or roots in order and each child anywhere after its parent."""
+    """The lines of a file: each parent's children after it, or roots in order and each child anywhere after its parent.
+    """
     if grouped:
         return [line for one, below in found for line in [one, *ordered(below, True, luck)]]
     placed = []
@@ -161,7 +163,8 @@ def as_line(value):
 
 
 class Bulk:
-    """The operations of one app on one shop. `tell(topic, body)` sends a webhook; `address()` is where files are read."""
+    """The operations of one app on one shop. `tell(topic, body)` sends a webhook; `address()` is where files are read.
+    """
 
     def __init__(self, engine, tell, address):
         self.engine, self.shop, self.tell, self.address = engine, engine.shop, tell, address
@@ -246,7 +249,8 @@ class Bulk:
                 raise Wrong(["query"], "Invalid bulk query: " + wrong[0]["message"], "INVALID")
             plan = Plan(self.engine, inner)
         except Refused as refused:
-            raise Wrong(["query"], "Invalid bulk query: " + refused.message, "INVALID", {"bulkOperation": None}) from None
+            raise Wrong(["query"], "Invalid bulk query: " + refused.message, "INVALID",
+                        {"bulkOperation": None}) from None
         except Wrong as refused:
             refused.payload = {"bulkOperation": None}
             raise

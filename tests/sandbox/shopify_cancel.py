@@ -55,7 +55,8 @@ def finish(shop, order, args, job, result):
     if money:  # what is refunded is out of the order, and out of what it had to send
         for fo, asked in parts:
             take(shop, fo, asked, keep=True)
-        lines = [(shop.find(one), shop.find(one).line["current_quantity"], "CANCEL" if args["restock"] else "NO_RESTOCK",
+        lines = [(shop.find(one), shop.find(one).line["current_quantity"],
+                  "CANCEL" if args["restock"] else "NO_RESTOCK",
                   None) for one in order.lineIds if shop.find(one).line["current_quantity"]]
         refund(shop, order, lines, money, (NONE, NONE), "Order canceled")
     document.update({"cancelled_at": local(shop, order), "cancel_reason": args["reason"].lower()})

@@ -142,7 +142,8 @@ def complete(shop, draft, args):
 
 
 SEARCH = {"tag": lambda one: list(one.tags), "name": lambda one: one.name, "status": lambda one: one.status,
-          "email": lambda one: one.email, "id": lambda one: int(number_of(one["id"])), "po_number": lambda one: one.poNumber,
+          "email": lambda one: one.email, "id": lambda one: int(number_of(one["id"])),
+          "po_number": lambda one: one.poNumber,
           "created_at": moment_of_field("createdAt"), "updated_at": moment_of_field("updatedAt")}
 
 
@@ -152,7 +153,8 @@ def purchaser(draft):
         return {"__typename": "PurchasingCompany", "company": {"id": gid("Company", company["id"]), "name": "Company",
                                                                "externalId": None},
                 "contact": {"id": draft.buyer["purchasingCompany"]["companyContactId"]},
-                "location": {"id": gid("CompanyLocation", company["location_id"]), "name": "Company", "externalId": None}}
+                "location": {"id": gid("CompanyLocation", company["location_id"]), "name": "Company",
+                             "externalId": None}}
     return customer_view(customer)
 
 
@@ -229,7 +231,8 @@ def views(engine, shop):
     draft("customer")(lambda source, args, call: customer_view(buyer_document(source)[0]))
     draft("purchasingEntity")(lambda source, args, call: purchaser(source))
     for ours in ("shippingAddress", "billingAddress"):
-        draft(ours)(lambda source, args, call, ours=ours: address(address_document(source[ours]), number_of(source["id"])))
+        draft(ours)(lambda source, args, call, ours=ours:
+                    address(address_document(source[ours]), number_of(source["id"])))
 
     @draft("lineItems")
     def lines(source, args, call):
@@ -240,7 +243,8 @@ def views(engine, shop):
             out.append({
                 "id": gid("DraftOrderLineItem", f"{number_of(source['id'])}{at:04}"), "variant": variant,
                 "title": variant.title if variant else one["title"], "name": variant.title if variant else one["title"],
-                "sku": variant.sku if variant else one.get("sku"), "quantity": one["quantity"], "custom": variant is None,
+                "sku": variant.sku if variant else one.get("sku"), "quantity": one["quantity"],
+                "custom": variant is None,
                 "requiresShipping": one.get("requiresShipping", True), "taxable": one.get("taxable", True),
                 "customAttributes": attributes(one.get("customAttributes"), "key"),
                 "originalUnitPriceSet": bag(plain_set(price, source.currency)),

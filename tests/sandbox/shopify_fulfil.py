@@ -43,8 +43,10 @@ ROUTING.append(route)
 
 def make(shop, order, location, lines, **fields):
     """lines: [(LineItem id, quantity)]."""
-    made = shop.add("FulfillmentOrder", order=order["id"], status="OPEN", requestStatus="UNSUBMITTED", location=location,
-                    fulfillAt=shop.now().strftime("%Y-%m-%dT%H:00:00Z"), fulfillBy=None, lineIds=[], holdIds=[], requestIds=[], progress=False,
+    made = shop.add("FulfillmentOrder", order=order["id"], status="OPEN", requestStatus="UNSUBMITTED",
+                    location=location,
+                    fulfillAt=shop.now().strftime("%Y-%m-%dT%H:00:00Z"), fulfillBy=None, lineIds=[], holdIds=[],
+                    requestIds=[], progress=False,
                     rest=None, fulfillmentIds=[], **fields)
     for id, count in lines:
         add_line(shop, made, id, count)
@@ -146,7 +148,8 @@ def service_actions(shop, fo):
         return ["CREATE_FULFILLMENT", "REQUEST_CANCELLATION"]
     if fo.requestStatus == "CANCELLATION_REQUESTED":
         return ["CREATE_FULFILLMENT"]
-    return ["REQUEST_FULFILLMENT", "CREATE_FULFILLMENT", "HOLD", "MOVE", *(splits(shop, fo) if fo.status == "OPEN" else [])]
+    return ["REQUEST_FULFILLMENT", "CREATE_FULFILLMENT", "HOLD", "MOVE",
+            *(splits(shop, fo) if fo.status == "OPEN" else [])]
 
 
 def display_status(shop, order):
@@ -291,7 +294,8 @@ def views(engine, shop):
     @fo("deliveryMethod")
     def method(source, args, call):
         needs = any(shop.find(one.lineItem).line["requires_shipping"] for one in lines_of(shop, source))
-        return Thing({"id": gid("DeliveryMethod", number_of(source["id"])), "methodType": "SHIPPING" if needs else "NONE"})
+        return Thing({"id": gid("DeliveryMethod", number_of(source["id"])),
+                      "methodType": "SHIPPING" if needs else "NONE"})
 
     @fo("merchantRequests")
     def requests(source, args, call):

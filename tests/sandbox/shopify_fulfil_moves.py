@@ -2,7 +2,8 @@
 
 from sandbox import shopify_stock_moves as stock
 from sandbox.shopify_base import APP
-from sandbox.shopify_fulfil import (ENDED, HOLDS_MAX, actions, changed, everything, lines_of, make, order_of, put, remaining,
+from sandbox.shopify_fulfil import (ENDED, HOLDS_MAX, actions, changed, everything, lines_of, make, order_of, put,
+                                    remaining,
                                     service_of, take, wanted)
 from sandbox.shopify_graphql import Refused, Wrong
 from sandbox.shopify_orders import touch
@@ -53,7 +54,8 @@ def hold(shop, fo, given, app):
     if len(handle) > HANDLE_MAX:
         raise Wrong([*field, "handle"], f"Handle is too long (maximum is {HANDLE_MAX} characters)")
     if any(one.handle == handle for one in mine):
-        raise Wrong([*field, "handle"], "The handle provided for the fulfillment hold is already in use by this app for "
+        raise Wrong([*field, "handle"],
+                    "The handle provided for the fulfillment hold is already in use by this app for "
                                         "another hold on this fulfillment order.", "DUPLICATE_FULFILLMENT_HOLD_HANDLE")
     if len(mine) >= HOLDS_MAX:
         raise Wrong(["id"], "The maximum number of fulfillment holds for this fulfillment order has been reached for "
@@ -72,7 +74,8 @@ def hold(shop, fo, given, app):
         fo.rest = rest["id"]
         changed(shop, rest)
     first = not fo.holdIds
-    made = shop.add("FulfillmentHold", handle=handle, reason=given["reason"], reasonNotes=given.get("reasonNotes"), app=app,
+    made = shop.add("FulfillmentHold", handle=handle, reason=given["reason"], reasonNotes=given.get("reasonNotes"),
+                    app=app,
                     displayReason=given["reason"].replace("_", " ").capitalize(), fulfillmentOrder=fo["id"])
     fo.holdIds.append(made["id"])
     fo.status = "ON_HOLD"
@@ -125,7 +128,8 @@ def split(shop, given, path):
         raise Wrong(None, "Fulfillment order does not exist.", "FULFILLMENT_ORDER_NOT_FOUND")
     where = [*path, "fulfillmentOrderLineItems"]
     if not given["fulfillmentOrderLineItems"]:
-        raise Wrong(where, "There must be at least one item selected in this fulfillment to split it.", "NO_LINE_ITEMS_PROVIDED_TO_SPLIT")
+        raise Wrong(where, "There must be at least one item selected in this fulfillment to split it.",
+                    "NO_LINE_ITEMS_PROVIDED_TO_SPLIT")
     asked = asked_lines(shop, fo, given["fulfillmentOrderLineItems"], where, SPLIT_CODES)
     if "SPLIT" not in actions(shop, fo) or is_all(shop, fo, asked):
         raise Wrong(None, TOO_MANY)
@@ -145,16 +149,19 @@ def move(shop, fo, args):
     if place is None or not place.isActive:
         raise Wrong(["id"], "Location not found.")
     if fo.progress:
-        raise Wrong(["id"], "Cannot move a fulfillment order that has had progress reported. To move a fulfillment order "
+        raise Wrong(["id"],
+                    "Cannot move a fulfillment order that has had progress reported. To move a fulfillment order "
                             "that has had progress reported, the fulfillment order must first be marked as open "
-                            "resolving the ongoing progress state.", "CANNOT_MOVE_FULFILLMENT_ORDER_WITH_REPORTED_PROGRESS")
+                            "resolving the ongoing progress state.",
+                    "CANNOT_MOVE_FULFILLMENT_ORDER_WITH_REPORTED_PROGRESS")
     if service_of(shop, fo) and fo.requestStatus in ("SUBMITTED", "ACCEPTED", "CANCELLATION_REQUESTED"):
         raise Wrong(None, "Cannot move submitted fulfillment order that is at a 3PL fulfillment service.")
     if fo.status in ENDED:
         raise Wrong(None, "Cannot change location.")
     if fo.location == place["id"]:
         raise Wrong(None, "Cannot change location.")
-    asked = asked_lines(shop, fo, args.get("fulfillmentOrderLineItems") or [], ["fulfillmentOrderLineItems"], MOVE_CODES)
+    asked = asked_lines(shop, fo, args.get("fulfillmentOrderLineItems") or [], ["fulfillmentOrderLineItems"],
+                        MOVE_CODES)
     source, whole = fo.location, is_all(shop, fo, asked)
     moved, asked = fo, asked or everything(shop, fo)
     for line, count in asked:
@@ -184,7 +191,8 @@ def replace(shop, fo, keep=False, **fields):
 
 def cancel(shop, fo):
     if fo.progress:
-        raise Wrong(["id"], "Cannot cancel fulfillment order that has had progress reported. Mark as unfulfilled first.",
+        raise Wrong(["id"],
+                    "Cannot cancel fulfillment order that has had progress reported. Mark as unfulfilled first.",
                     "FULFILLMENT_ORDER_HAS_MANUALLY_REPORTED_PROGRESS")
     if fo.status != "OPEN" or fo.requestStatus not in ("UNSUBMITTED", "SUBMITTED", "REJECTED"):
         raise Wrong(None, "Fulfillment order is not in cancelable request state and can't be canceled.")

@@ -16,7 +16,8 @@ def at_service(shop, id):
 
 def in_request(fo, statuses, what):
     if fo.requestStatus not in statuses or fo.status in ("CLOSED", "CANCELLED"):
-        raise Wrong(["id"], f"Cannot {what} for fulfillment order that is in {fo.requestStatus.lower()} request status.")
+        raise Wrong(["id"],
+                    f"Cannot {what} for fulfillment order that is in {fo.requestStatus.lower()} request status.")
 
 
 def request(shop, fo, kind, message, options=None):
@@ -29,7 +30,8 @@ def request(shop, fo, kind, message, options=None):
 def submit(shop, fo, args):
     """Given lines only: what is left over becomes one of its own, not asked for."""
     in_request(fo, ("UNSUBMITTED", "REJECTED", "CLOSED", "CANCELLATION_ACCEPTED"), "submit fulfillment request")
-    asked = asked_lines(shop, fo, args.get("fulfillmentOrderLineItems") or [], ["fulfillmentOrderLineItems"], MOVE_CODES)
+    asked = asked_lines(shop, fo, args.get("fulfillmentOrderLineItems") or [], ["fulfillmentOrderLineItems"],
+                        MOVE_CODES)
     rest = None
     if not is_all(shop, fo, asked):
         counts = {line["id"]: count for line, count in asked}
@@ -66,7 +68,8 @@ def install(engine):
     def reject(source, args, call):
         fo = at_service(shop, args["id"])
         in_request(fo, ("SUBMITTED",), "reject fulfillment request")
-        return answered(fo, "fulfillment_request_rejected", args.get("message"), status="OPEN", requestStatus="REJECTED")
+        return answered(fo, "fulfillment_request_rejected", args.get("message"), status="OPEN",
+                        requestStatus="REJECTED")
 
     @engine.mutation("fulfillmentOrderSubmitCancellationRequest")
     def call_back(source, args, call):

@@ -85,7 +85,8 @@ def customer(found):
             "displayName": name or found.get("email") or "", "phone": found.get("phone"), "note": found.get("note"),
             "createdAt": view.utc(found.get("created_at")), "updatedAt": view.utc(found.get("updated_at")),
             "tags": labels(found.get("tags")), "state": (found.get("state") or "disabled").upper(),
-            "verifiedEmail": bool(found.get("verified_email")), "multipassIdentifier": found.get("multipass_identifier"),
+            "verifiedEmail": bool(found.get("verified_email")),
+            "multipassIdentifier": found.get("multipass_identifier"),
             "taxExempt": bool(found.get("tax_exempt")), "taxExemptions": found.get("tax_exemptions") or [],
             "amountSpent": view.one_money("0.0", found.get("currency") or "EUR"),
             "defaultAddress": home and view.address(home, home.get("id") or number)}
@@ -125,7 +126,8 @@ def purchaser(order):
         return customer(order.document["customer"])
     buyer = order.document["customer"]
     return {"__typename": "PurchasingCompany",
-            "company": {"id": gid("Company", company["id"]), "name": company.get("name", "Company"), "externalId": None},
+            "company": {"id": gid("Company", company["id"]), "name": company.get("name", "Company"),
+                        "externalId": None},
             "contact": {"id": gid("CompanyContact", buyer["id"])} if buyer else None,
             "location": {"id": gid("CompanyLocation", company["location_id"]), "externalId": None,
                          "name": company.get("name", "Company")}}
@@ -165,7 +167,8 @@ def install(engine):
     order("retailLocation")(lambda source, args, call: None)
     order("returnStatus")(lambda source, args, call: return_status(shop, source))
     order("purchasingEntity")(lambda source, args, call: purchaser(source))
-    order("transactions")(lambda source, args, call: [shop.find(one) for one in source.transactionIds][:args.get("first")])
+    order("transactions")(lambda source, args,
+                          call: [shop.find(one) for one in source.transactionIds][:args.get("first")])
     order("totalReceivedSet")(lambda source, args, call: bag_of(source.document, received(shop, source)))
     order("totalRefundedSet")(lambda source, args, call: bag_of(source.document, refunded(shop, source)))
     order("netPaymentSet")(lambda source, args, call: bag_of(source.document, received(shop, source)

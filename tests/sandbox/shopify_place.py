@@ -1,4 +1,5 @@
-"""Makes the body of an order out of lines: for draft orders that are completed, and for tests that say what is bought."""
+"""Makes the body of an order out of lines: for draft orders that are completed, and for tests that say what is bought.
+"""
 
 import decimal
 import uuid
@@ -61,7 +62,8 @@ def order_document(shop, lines, currency=None, paid=True, email=None, customer=N
         "billing_address": billing_address, "customer": customer, "discount_applications": [], "fulfillments": [],
         "line_items": lines, "payment_terms": payment_terms, "refunds": [], "shipping_address": shipping_address,
         "shipping_lines": [shipping_line(shop, shipping, currency)] if shipping else [], "returns": [],
-        "line_item_groups": [], "landing_site": None, "landing_site_ref": None, "referring_site": None, "reference": None,
+        "line_item_groups": [], "landing_site": None, "landing_site_ref": None, "referring_site": None,
+        "reference": None,
         "source_url": None, "merchant_business_entity_id": "MTU0ODM4MDAwOQ", "merchant_of_record_app_id": None,
         "current_total_additional_fees_set": None, "current_total_duties_set": None,
         "original_total_additional_fees_set": None, "original_total_duties_set": None,
@@ -84,13 +86,15 @@ def shipping_line(shop, price, currency):
 
 
 def bought(shop, lines, **order):
-    """An order of [{"sku", "quantity", "price", "service", "title", "vendor"}]; what is left out comes of the variant."""
+    """An order of [{"sku", "quantity", "price", "service", "title", "vendor"}]; what is left out comes of the variant.
+    """
     made = []
     for one in lines:
         variant = variant_by_sku(shop, one.get("sku"))
         made.append(line_document(
             shop, one.get("title") or (variant.title if variant else "Thing"), one.get("quantity", 1),
-            one.get("price") or (variant.price if variant else "10.00"), order.get("currency") or shop.currency, variant,
+            one.get("price") or (variant.price if variant else "10.00"), order.get("currency") or shop.currency,
+            variant,
             one.get("sku"), one.get("vendor"), service=one.get("service", "manual"),
             shipping=one.get("requires_shipping", True)))
     return order_document(shop, made, **order)

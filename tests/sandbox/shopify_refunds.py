@@ -93,7 +93,8 @@ def asked_shipping(order, given):
         return price, tax
     amount = cents(given.get("amount") or 0)
     if amount > price:
-        raise Wrong(["shipping", "amount"], f"Shipping refund amount ${amount} is greater than the ${price} that is left")
+        raise Wrong(["shipping", "amount"],
+                    f"Shipping refund amount ${amount} is greater than the ${price} that is left")
     return amount, cents(tax * amount / price) if price else NONE
 
 
@@ -101,7 +102,8 @@ def asked_shipping(order, given):
 
 def refund(shop, order, lines, money, shipping=(NONE, NONE), note=None, of_return=None):
     """lines as of asked_lines, money as of asked_money. Returns the Refund."""
-    made = shop.add("Refund", order=order["id"], note=note, transactionIds=[], processedAt=shop.stamp(), returnId=of_return,
+    made = shop.add("Refund", order=order["id"], note=note, transactionIds=[], processedAt=shop.stamp(),
+                    returnId=of_return,
                     lines=[], shipping=[])
     document = write(shop, order, made, lines, shipping)
     for line, count, kind, location in lines:
@@ -129,14 +131,16 @@ def write(shop, order, made, lines, shipping):
         subtotal, tax = worth(line.line, count)
         row = {"id": int(number_of(shop.new_id("RefundLineItem"))), "quantity": count, "line_item_id": line.line["id"],
                "location_id": location and int(number_of(location)), "restock_type": kind.lower(),
-               "subtotal": float(subtotal), "total_tax": float(tax), "subtotal_set": money_set(order.document, subtotal),
+               "subtotal": float(subtotal), "total_tax": float(tax),
+               "subtotal_set": money_set(order.document, subtotal),
                "total_tax_set": money_set(order.document, tax), "line_item": {
                    key: value for key, value in line.line.items() if key not in EXTRA_LINE}}
         made.document["refund_line_items"].append(row)
         made.lines.append({"row": row, "line": line["id"], "location": location, "kind": kind})
     if any(shipping):
         made.document["refund_shipping_lines"].append({
-            "id": int(number_of(shop.new_id("RefundShippingLine"))), "shipping_line": order.document["shipping_lines"][0],
+            "id": int(number_of(shop.new_id("RefundShippingLine"))),
+            "shipping_line": order.document["shipping_lines"][0],
             "subtotal_amount_set": money_set(order.document, shipping[0]),
             "tax_amount_set": money_set(order.document, shipping[1])})
     order.document["refunds"].append(made.document)
@@ -222,7 +226,8 @@ def row_view(shop, order, one):
     line, row = shop.find(one["line"]), one["row"]
     return {"__typename": "RefundLineItem", "id": row["id"] and gid("RefundLineItem", row["id"]), "lineItem": line,
             "location": one["location"] and shop.find(one["location"]), "quantity": row["quantity"],
-            "priceSet": bag(line.line["price_set"]), "restockType": one["kind"], "restocked": one["kind"] != "NO_RESTOCK",
+            "priceSet": bag(line.line["price_set"]), "restockType": one["kind"],
+            "restocked": one["kind"] != "NO_RESTOCK",
             "subtotalSet": bag(row["subtotal_set"]), "totalTaxSet": bag(row["total_tax_set"])}
 
 

@@ -1,7 +1,7 @@
 """Returns: asked for by a customer or made by the merchant, approved or declined, processed, closed.
 
-Only what was sent can come back, so it is named by the fulfillment's line and not by the order's. A return's `document` is
-what webhooks say of it, and stands in its order's `returns`.
+Only what was sent can come back, so it is named by the fulfillment's line and not by the order's. A return's `document`
+is what webhooks say of it, and stands in its order's `returns`.
 """
 
 from sandbox import shopify_stock_moves as stock
@@ -42,7 +42,8 @@ def asked_lines(shop, order, given, path):
             raise Wrong([*where, "quantity"], "Return line item has an invalid quantity.", "INVALID")
         reasoned(one, path, where)
         if len(one.get("returnReasonNote") or "") > NOTE_MAX:
-            raise Wrong([*where, "returnReasonNote"], f"Return reason note is too long (maximum is {NOTE_MAX} characters)",
+            raise Wrong([*where, "returnReasonNote"],
+                        f"Return reason note is too long (maximum is {NOTE_MAX} characters)",
                         "TOO_LONG")
         out.append((part, one))
     return out
@@ -177,8 +178,10 @@ def process(shop, made, given):
         item = shop.find(shop.find(line.fulfillmentLineItem).lineItem)
         for reverse, some, kind, location in dispositions:
             reverse.dispositions.append({
-                "__typename": "ReverseFulfillmentOrderDisposition", "id": shop.new_id("ReverseFulfillmentOrderDisposition"),
-                "createdAt": shop.stamp(), "location": location and shop.find(location), "quantity": some, "type": kind})
+                "__typename": "ReverseFulfillmentOrderDisposition",
+                "id": shop.new_id("ReverseFulfillmentOrderDisposition"),
+                "createdAt": shop.stamp(), "location": location and shop.find(location), "quantity": some,
+                "type": kind})
             if kind == "RESTOCKED" and not issue:
                 stock.receive(shop, item.line, location, some)
             if issue:

@@ -54,7 +54,8 @@ def chosen(shop, args):
         if fo is None:
             raise Wrong(field, "Fulfillment order does not exist.")
         if fo.status in HALTED or "CREATE_FULFILLMENT" not in actions(shop, fo):
-            raise Wrong(field, f"Fulfillment order {number_of(fo['id'])} has an unfulfillable status= {fo.status.lower()}.")
+            raise Wrong(field,
+                        f"Fulfillment order {number_of(fo['id'])} has an unfulfillable status= {fo.status.lower()}.")
         asked = one.get("fulfillmentOrderLineItems")
         out.append((fo, everything(shop, fo) if not asked else [
             counted(shop, fo, item, ["fulfillment", "lineItemsByFulfillmentOrder", str(at), "fulfillmentOrderLineItems",
@@ -117,7 +118,8 @@ def write(shop, order, made, given):
     lines = []
     for part in map(shop.find, made.lineIds):
         whole = shop.find(part.lineItem).line
-        lines.append({**{key: value for key, value in whole.items() if key not in EXTRA_LINE}, "quantity": part.quantity})
+        lines.append({**{key: value for key, value in whole.items() if key not in EXTRA_LINE},
+                      "quantity": part.quantity})
     service = shop.find(made.location).service
     made.document = {
         "id": int(number_of(made["id"])), "admin_graphql_api_id": made["id"], "order_id": document["id"],
@@ -154,7 +156,8 @@ def retrack(shop, made, given):
 
 
 def cancel(shop, made):
-    """The old fulfillment orders are closed, and one that is new holds what was not sent after all, and what was left."""
+    """The old fulfillment orders are closed, and one that is new holds what was not sent after all, and what was left.
+    """
     made.update({"status": "CANCELLED", "displayStatus": "CANCELED"})
     made.document.update({"status": "cancelled"})
     order = shop.find(made.order)
@@ -181,7 +184,8 @@ def happen(shop, made, given):
     """A carrier's event: the fulfillment shows the latest."""
     now = shop.stamp()
     event = shop.add("FulfillmentEvent", fulfillment=made["id"], order=made.order, **{
-        name: given.get(name) for name in ("address1", "city", "country", "estimatedDeliveryAt", "latitude", "longitude",
+        name: given.get(name)
+        for name in ("address1", "city", "country", "estimatedDeliveryAt", "latitude", "longitude",
                                            "message", "province", "status", "zip")},
         happenedAt=utc(given.get("happenedAt")) or now)
     made.eventIds.append(event["id"])

@@ -12,8 +12,10 @@ from sandbox.shopify_stock_moves import change
 
 LIMIT = 1_000_000_000
 COMPARED_SINCE, ANYWHERE_SINCE = "2026-04", "2026-10"
-SET, ADJUSTED = ("available", "on_hand"), ("available", "damaged", "incoming", "quality_control", "reserved", "safety_stock")
-REASONS = ("correction", "cycle_count_available", "damaged", "movement_canceled", "movement_created", "movement_received",
+SET, ADJUSTED = ("available", "on_hand"), ("available", "damaged", "incoming", "quality_control", "reserved",
+                                           "safety_stock")
+REASONS = ("correction", "cycle_count_available", "damaged", "movement_canceled", "movement_created",
+           "movement_received",
            "movement_updated", "other", "promotion", "quality_control", "received", "reservation_created",
            "reservation_deleted", "reservation_updated", "restock", "safety_stock", "shrinkage")
 
@@ -39,9 +41,11 @@ def checked(given, names, name_code):
     if given["name"] not in names:
         yield ["input", "name"], WRONG_NAME[name_code], name_code
     if given["reason"] not in REASONS:
-        yield ["input", "reason"], f"The specified reason is invalid. Valid values are: {', '.join(REASONS)}.", "INVALID_REASON"
+        yield ["input",
+               "reason"], f"The specified reason is invalid. Valid values are: {', '.join(REASONS)}.", "INVALID_REASON"
     if document is not None and (not is_uri(document) or is_internal(document)):
-        yield ["input", "referenceDocumentUri"], "The specified reference document is invalid.", "INVALID_REFERENCE_DOCUMENT"
+        yield ["input",
+               "referenceDocumentUri"], "The specified reference document is invalid.", "INVALID_REFERENCE_DOCUMENT"
 
 
 def compared(rows, call, kind):
@@ -217,7 +221,8 @@ def install(engine):
         names = [name for name in ("available", "onHand") if args.get(name) is not None]
         where = shop.find(args["locationId"]).name
         if len(names) > 1:
-            raise Wrong.many([{"field": [name], "message": f"The product couldn't be stocked at {where} because not allowed "
+            raise Wrong.many([{"field": [name],
+                               "message": f"The product couldn't be stocked at {where} because not allowed "
                                "to set available and on_hand quantities at the same time."} for name in names])
         if known is not None and known.isActive and names:
             words = {"available": "available", "onHand": "an on_hand"}[names[0]]

@@ -255,7 +255,8 @@ class Wire:
         return as_json({"settled": settled and not self.calling})
 
     async def on_tell(self, request):
-        """{"topic", "body"}: something happens that the stand-in does not play; without a body, the published sample."""
+        """{"topic", "body"}: something happens that the stand-in does not play; without a body, the published sample.
+        """
         asked = await request.json()
         body = asked.get("body", samples().get(asked["topic"]))
         if body is None:

@@ -169,7 +169,8 @@ def test_it_can_be_cancelled_while_it_runs(shop):
     assert ended(shop, made)["status"] == "CANCELED"
     again = ask(shop, cancel, id=made["id"])["bulkOperationCancel"]["userErrors"]
     assert again[0]["message"] == "A bulk operation cannot be canceled when it is canceled"
-    assert ask(shop, cancel, id="gid://shopify/BulkOperation/1")["bulkOperationCancel"]["userErrors"][0]["field"] == ["id"]
+    assert ask(shop, cancel,
+               id="gid://shopify/BulkOperation/1")["bulkOperationCancel"]["userErrors"][0]["field"] == ["id"]
 
 
 def test_an_address_is_good_for_seven_days_and_to_nobody_without_its_token(shop):

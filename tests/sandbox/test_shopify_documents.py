@@ -33,7 +33,8 @@ def lived(desk):
     desk.do("FulfillmentOrderHold", id=own["id"], fulfillmentHold={"reason": "OTHER"})
     part = desk.ask("ReturnableFulfillments", orderId=order)["nodes"][0]["returnableFulfillmentLineItems"]["nodes"][0]
     back = desk.do("ReturnCreate", returnInput={"orderId": order, "returnLineItems": [
-        {"fulfillmentLineItemId": part["fulfillmentLineItem"]["id"], "quantity": 1, "returnReason": "UNWANTED"}]})["return"]
+        {"fulfillmentLineItemId": part["fulfillmentLineItem"]["id"], "quantity": 1,
+         "returnReason": "UNWANTED"}]})["return"]
     shown = desk.ask("ReturnById", id=back["id"])
     desk.do("ReturnProcess", input={"returnId": back["id"], "returnLineItems": [{
         "id": shown["returnLineItems"]["nodes"][0]["id"], "quantity": 1, "dispositions": [{
@@ -81,8 +82,10 @@ def variables(desk, name):
         return next(iter(desk.shop.kinds[kind]), f"gid://shopify/{kind}/1")
     order, fo, item = desk.order, gid("FulfillmentOrder"), gid("InventoryItem")
     line, part = desk.shop.find(order).lineIds[0], gid("FulfillmentLineItem")
-    of_kind = {"Job": gid("Job"), "Return": gid("Return"), "Draft": gid("DraftOrder"), "Bulk": "gid://shopify/BulkOperation/1",
-               "FulfillmentOrder": fo, "Webhook": "gid://shopify/WebhookSubscription/1", "FulfillmentCancel": gid("Fulfillment")}
+    of_kind = {"Job": gid("Job"), "Return": gid("Return"), "Draft": gid("DraftOrder"),
+               "Bulk": "gid://shopify/BulkOperation/1",
+               "FulfillmentOrder": fo, "Webhook": "gid://shopify/WebhookSubscription/1",
+               "FulfillmentCancel": gid("Fulfillment")}
     id = next((value for begin, value in of_kind.items() if name.startswith(begin)), order)
     stock = {"inventoryItemId": item, "locationId": MAIN_LOCATION, "changeFromQuantity": None}
     returned = {"orderId": order, "returnLineItems": [{"fulfillmentLineItemId": part, "quantity": 1}]}
@@ -99,13 +102,15 @@ def variables(desk, name):
             "OrderUpdate": {"id": order, "note": "n"}, "RefundCreate": {"orderId": order}, "ReturnRequest": returned,
             "ReturnApproveRequest": {"id": gid("Return")}, "ReturnProcess": {"returnId": gid("Return")},
             "ReturnDeclineRequest": {"id": gid("Return"), "declineReason": "OTHER"},
-            "InventorySetQuantities": {"name": "available", "reason": "other", "quantities": [{**stock, "quantity": 4}]},
+            "InventorySetQuantities": {"name": "available", "reason": "other",
+                                       "quantities": [{**stock, "quantity": 4}]},
             "InventoryAdjustQuantities": {"name": "available", "reason": "other", "changes": [{**stock, "delta": 1}]},
             "DraftOrderCreate": {"lineItems": [{"title": "x", "quantity": 1}]}, "DraftOrderUpdate": {"note": "n"},
             "DraftOrderDelete": {"id": "gid://shopify/DraftOrder/1"},
             "StagedUploadsCreate": [{"resource": "BULK_MUTATION_VARIABLES", "filename": "bulk_op_vars",
                                      "mimeType": "text/jsonl", "httpMethod": "POST"}]}.get(name),
-        "topic": "ORDERS_CREATE", "sub": {"uri": "https://gateway.example/hooks"}, "mutation": "mutation { x }", "path": "p",
+        "topic": "ORDERS_CREATE", "sub": {"uri": "https://gateway.example/hooks"}, "mutation": "mutation { x }",
+        "path": "p",
         "assignmentStatus": None}
     if name == "SuggestedRefund":
         known["lines"] = [{"lineItemId": line, "quantity": 1}]
@@ -146,7 +151,8 @@ def test_each_document_is_answered_in_a_shop_that_has_lived(desk):
 
 # ---- the fields ----
 
-GIVEN = {"inventoryItemId": "gid://shopify/InventoryItem/1", "locationId": f"{MAIN_LOCATION}", "names": ["available", "incoming"],
+GIVEN = {"inventoryItemId": "gid://shopify/InventoryItem/1", "locationId": f"{MAIN_LOCATION}",
+         "names": ["available", "incoming"],
          "key": "erp"}
 COMPOSITE = (GraphQLObjectType, GraphQLInterfaceType, GraphQLUnionType)
 
@@ -161,11 +167,13 @@ def selection(kind, depth):
         args = {arg: GIVEN[arg] for arg, of in field.args.items() if isinstance(of.type, GraphQLNonNull)}
         if inner.name.endswith("Connection"):
             args["first"] = 2
-        text = name + ("(" + ", ".join(f"{arg}: {json.dumps(value)}" for arg, value in args.items()) + ")" if args else "")
+        text = name + ("(" + ", ".join(f"{arg}: {json.dumps(value)}" for arg, value in args.items()) + ")" if args
+                       else "")
         if isinstance(inner, COMPOSITE):
             if inner.name.endswith("Connection"):
                 of = bare(inner.fields["nodes"].type)
-                text += " { nodes { " + (selection(of, depth - 1) if depth else "__typename") + " } pageInfo { hasNextPage } }"
+                text += " { nodes { " + (selection(of, depth - 1) if depth
+                                         else "__typename") + " } pageInfo { hasNextPage } }"
             elif isinstance(inner, (GraphQLUnionType, GraphQLInterfaceType)) or not depth:
                 text += " { __typename }"
             else:

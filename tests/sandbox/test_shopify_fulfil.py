@@ -34,7 +34,8 @@ def some(part, count, at=0):
 
 def ship(desk, *parts, **more):
     return desk.do("FulfillmentCreate", fulfillment={"lineItemsByFulfillmentOrder": [
-        one if "fulfillmentOrderId" in one else {"fulfillmentOrderId": one["id"]} for one in parts], **more})["fulfillment"]
+        one if "fulfillmentOrderId" in one else {"fulfillmentOrderId": one["id"]} for one in parts],
+                                                     **more})["fulfillment"]
 
 
 # ---- fulfil ----
@@ -61,7 +62,8 @@ def test_all_is_shipped(desk):
     assert made["status"] == "SUCCESS" and made["name"] == "#1001-F1" and made["trackingInfo"] == [
         {"company": "DHL Express", "number": one, "url": f"https://www.dhl.com/en/express/tracking.html?AWB={one}"}
         for one in ("JD01", "JD02")]
-    assert desk.topics() == ["inventory_levels/update"] * 2 + ["fulfillments/create", "orders/updated", "orders/fulfilled"]
+    assert desk.topics() == ["inventory_levels/update"] * 2 + ["fulfillments/create", "orders/updated",
+                                                               "orders/fulfilled"]
     part, = desk.parts(order)
     assert (part["status"], counts(part), actions(part)) == ("CLOSED", [(0, 2), (0, 1)], [])
     assert desk.shown(order)["displayFulfillmentStatus"] == "FULFILLED"
@@ -98,7 +100,8 @@ def test_what_cannot_be_shipped_is_said_in_the_platforms_words(desk):
     nobody = {"fulfillmentOrderId": "gid://shopify/FulfillmentOrder/0"}
     assert refused(nobody) == (["fulfillment"], "Fulfillment order does not exist.")
     assert refused(some(part, 3)) == (["fulfillment"], "Invalid fulfillment order line item quantity requested.")
-    assert refused(some(part, 0)) == (["fulfillment", "lineItemsByFulfillmentOrder", "0", "fulfillmentOrderLineItems", "0",
+    assert refused(some(part, 0)) == (["fulfillment", "lineItemsByFulfillmentOrder", "0", "fulfillmentOrderLineItems",
+                                       "0",
                                        "quantity"], "Quantity must be greater than 0")
     wrong_line = {"fulfillmentOrderId": part["id"], "fulfillmentOrderLineItems": [{"id": line(foreign), "quantity": 1}]}
     assert refused(wrong_line) == (["fulfillment"], "Fulfillment order line item does not exist.")
@@ -236,7 +239,8 @@ def test_a_split_of_n_leaves_the_rest_where_it_was(desk):
     assert desk.wrong("FulfillmentOrderSplit", splits=[some(new, 3)])[1] == (
         "Invalid fulfillment order line item quantity requested.")
     assert desk.wrong("FulfillmentOrderSplit", splits=[some(new, 0)])[2] == "GREATER_THAN"
-    assert desk.wrong("FulfillmentOrderSplit", splits=[{"fulfillmentOrderId": new["id"], "fulfillmentOrderLineItems": []}])[
+    assert desk.wrong("FulfillmentOrderSplit",
+                      splits=[{"fulfillmentOrderId": new["id"], "fulfillmentOrderLineItems": []}])[
         2] == "NO_LINE_ITEMS_PROVIDED_TO_SPLIT"
 
 
@@ -244,7 +248,8 @@ def test_a_move_takes_all_or_makes_a_new_one_at_the_other_place(desk):
     place = add_location(desk.shop, "Annex")["id"]
     order = desk.buy(("GEAR", 3))
     part, = desk.parts(order)
-    moved = desk.do("FulfillmentOrderMove", id=part["id"], newLocationId=place, lines=[{"id": line(part), "quantity": 1}])
+    moved = desk.do("FulfillmentOrderMove", id=part["id"], newLocationId=place,
+                    lines=[{"id": line(part), "quantity": 1}])
     old, new = desk.parts(order)
     assert moved["movedFulfillmentOrder"]["id"] == new["id"] and moved["originalFulfillmentOrder"]["id"] == part["id"]
     assert (counts(old), counts(new), new["assignedLocation"]["location"]["id"]) == ([(2, 2)], [(1, 1)], place)
@@ -272,7 +277,8 @@ def test_reported_progress_is_undone_by_open(desk):
     desk.do("mutation($id: ID!) { fulfillmentOrderReportProgress(id: $id) { userErrors { code message field } } }",
             id=part["id"])
     now, = desk.parts(order)
-    assert (now["status"], actions(now)) == ("IN_PROGRESS", ["CREATE_FULFILLMENT", "REPORT_PROGRESS", "HOLD", "MARK_AS_OPEN"])
+    assert (now["status"], actions(now)) == ("IN_PROGRESS",
+                                             ["CREATE_FULFILLMENT", "REPORT_PROGRESS", "HOLD", "MARK_AS_OPEN"])
     assert desk.shown(order)["displayFulfillmentStatus"] == "IN_PROGRESS"
     assert desk.wrong("FulfillmentOrderCancel", id=part["id"])[1] == (
         "Cannot cancel fulfillment order that has had progress reported. Mark as unfulfilled first.")
@@ -344,7 +350,8 @@ def test_a_request_is_rejected(desk, dropship):
     order, part = dropship
     desk.do("FulfillmentOrderSubmitFulfillmentRequest", id=part["id"])
     desk.topics()
-    desk.do("FulfillmentOrderRejectFulfillmentRequest", id=part["id"], reason="INVENTORY_OUT_OF_STOCK", message="none left")
+    desk.do("FulfillmentOrderRejectFulfillmentRequest", id=part["id"], reason="INVENTORY_OUT_OF_STOCK",
+            message="none left")
     now = part_of(desk, part["id"])
     assert (now["status"], now["requestStatus"]) == ("OPEN", "REJECTED")
     assert desk.topics() == ["fulfillment_orders/fulfillment_request_rejected"]
@@ -375,7 +382,8 @@ def test_a_service_gives_up_and_a_manual_place_has_nobody_to_do_so(desk, dropshi
     desk.do("FulfillmentOrderAcceptFulfillmentRequest", id=part["id"])
     desk.do("FulfillmentOrderClose", id=part["id"], message="machine broke")
     now = part_of(desk, part["id"])
-    assert now["status"] == "INCOMPLETE" and actions(now) == ["REQUEST_FULFILLMENT", "CREATE_FULFILLMENT", "HOLD", "MOVE"]
+    assert now["status"] == "INCOMPLETE" and actions(now) == ["REQUEST_FULFILLMENT", "CREATE_FULFILLMENT", "HOLD",
+                                                              "MOVE"]
     own = next(one["id"] for one in desk.parts(order) if one["assignedLocation"]["name"] == "Mill Yard")
     assert desk.wrong("FulfillmentOrderClose", id=own)[1] == (
         "The fulfillment order's assigned fulfillment service must be of api type")

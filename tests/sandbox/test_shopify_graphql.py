@@ -32,7 +32,8 @@ def said(answer):
 # ---- points ----
 
 PREDICTED = {"OrdersUpdatedSince": 9, "OrderById": 30, "FulfillmentOrdersOfOrder": 71, "AssignedFulfillmentOrders": 67,
-             "VariantsBySku": 70, "InventorySetQuantities": 13, "InventoryAdjustQuantities": 11, "FulfillmentCreate": 11,
+             "VariantsBySku": 70, "InventorySetQuantities": 13, "InventoryAdjustQuantities": 11,
+             "FulfillmentCreate": 11,
              "FulfillmentOrderSplit": 13, "RefundCreate": 20, "OrderCancel": 10, "TagsAdd": 10, "JobById": 1}
 
 
@@ -116,7 +117,8 @@ def test_what_each_field_costs_is_told_who_debugs(engine):
     ("query { shop { id { x } } }", "Selections can't be made on scalars (field 'id' returns ID! but has selections)",
      "selectionMismatch"),
     ("query Q($a: Int) { shop { id } }", "Variable $a is declared by Q but not used", "variableNotUsed"),
-    ("query Q { orders(first: $a) { nodes { id } } }", "Variable $a is used by Q but not declared", "variableNotDefined"),
+    ("query Q { orders(first: $a) { nodes { id } } }", "Variable $a is used by Q but not declared",
+     "variableNotDefined"),
     ("query Q($a: String) { orders(first: $a) { nodes { id } } }", "Type mismatch on variable $a (String / Int)",
      "variableMismatch"),
     ("query { shop @once { id } }", "Directive @once is not defined", "undefinedDirective"),
@@ -188,7 +190,8 @@ def test_an_old_version_falls_forward_and_the_answer_says_so(process, asked, ser
     assert (status, headers["X-Shopify-API-Version"]) == (200, served) and headers["X-Request-Id"]
 
 
-@pytest.mark.parametrize("path", ["/admin/api/2026-11/graphql.json", "/admin/api/new/graphql.json", "/admin/graphql.json"])
+@pytest.mark.parametrize("path",
+                         ["/admin/api/2026-11/graphql.json", "/admin/api/new/graphql.json", "/admin/graphql.json"])
 def test_no_other_path_is_answered(process, path):
     assert request(process.url, "POST", path, {"query": "{ shop { id } }"})[0] == 404
 

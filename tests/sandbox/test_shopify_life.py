@@ -12,7 +12,8 @@ from sandbox.shopify_desk import ADDRESS, operations
 from sandbox.shopify_schema import DATA
 
 TOKEN, MAIN = "sandbox-admin-token", "gid://shopify/Location/70000000101"
-SOURCES = ("ORDERS_", "REFUNDS_", "RETURNS_", "ORDER_TRANSACTIONS_", "FULFILLMENT", "DRAFT_ORDERS_", "INVENTORY_LEVELS_UPDATE")
+SOURCES = ("ORDERS_", "REFUNDS_", "RETURNS_", "ORDER_TRANSACTIONS_", "FULFILLMENT", "DRAFT_ORDERS_",
+           "INVENTORY_LEVELS_UPDATE")
 ASKED = """query($id: ID!) { order(id: $id) { id name email updatedAt createdAt cancelledAt displayFinancialStatus
   displayFulfillmentStatus tags note totalPriceSet { shopMoney { amount currencyCode } }
   currentTotalPriceSet { shopMoney { amount } }
@@ -91,8 +92,10 @@ def same(body, order):
              one["fulfillable_quantity"]) for one in body["line_items"]] == [
         (one["id"], one["sku"], one["quantity"], one["currentQuantity"], one["fulfillableQuantity"])
         for one in order["lineItems"]["nodes"]]
-    assert [(one["admin_graphql_api_id"], one["status"].upper(), one["tracking_numbers"]) for one in body["fulfillments"]] \
-        == [(one["id"], one["status"], [info["number"] for info in one["trackingInfo"]]) for one in order["fulfillments"]]
+    assert [(one["admin_graphql_api_id"], one["status"].upper(), one["tracking_numbers"])
+            for one in body["fulfillments"]] \
+        == [(one["id"], one["status"], [info["number"] for info in one["trackingInfo"]])
+            for one in order["fulfillments"]]
 
 
 def check(shop, news, gid):
@@ -243,7 +246,8 @@ def test_holds_splits_moves_and_progress_are_told_as_published(shop, hooks):
     fresh = said["fulfillmentOrderSplits"][0]["remainingFulfillmentOrder"]["id"]
     body = news["fulfillment_orders/split"]
     assert body["remaining_fulfillment_order"] == {"id": fresh, "status": "open"}
-    assert body["replacement_fulfillment_order"] is None and [one["quantity"] for one in body["split_line_items"]] == [1]
+    assert body["replacement_fulfillment_order"] is None and [one["quantity"]
+                                                              for one in body["split_line_items"]] == [1]
     said, news = news_of("FulfillmentOrderMove", id=fresh, newLocationId=other, lines=None)
     body = news["fulfillment_orders/moved"]
     assert body["destination_location_id"] == other and body["source_location"] == {"id": MAIN}
@@ -263,13 +267,15 @@ def test_holds_splits_moves_and_progress_are_told_as_published(shop, hooks):
 
 def test_a_refund_and_a_cancellation_are_told(shop, hooks):
     shop.call("POST", "variants", [{"sku": "GEAR", "stock": {MAIN: 10}}])
-    gid, other = (shop.call("POST", "orders", {"lines": [{"sku": "GEAR", "quantity": 4, "price": "10.00"}]})["orders"][0]
+    gid, other = (shop.call("POST", "orders",
+                            {"lines": [{"sku": "GEAR", "quantity": 4, "price": "10.00"}]})["orders"][0]
                   for _ in range(2))
     told(shop, hooks)
     order = ask(shop, ASKED, id=gid)
     ask(shop, "RefundCreate", key="k-1", input={
         "orderId": gid, "note": "damaged", "refundLineItems": [{
-            "lineItemId": order["lineItems"]["nodes"][0]["id"], "quantity": 1, "restockType": "CANCEL", "locationId": MAIN}],
+            "lineItemId": order["lineItems"]["nodes"][0]["id"], "quantity": 1, "restockType": "CANCEL",
+            "locationId": MAIN}],
         "transactions": [{"orderId": gid, "gateway": "shopify_payments", "kind": "REFUND", "amount": "10.00",
                           "parentId": order["transactions"][0]["id"]}]})
     news = told(shop, hooks)
@@ -277,10 +283,12 @@ def test_a_refund_and_a_cancellation_are_told(shop, hooks):
     refund, = [body for topic, body, _ in news if topic == "refunds/create"]
     assert refund["order_id"] == int(gid.rpartition("/")[2]) and refund["restock"] is True
     row, = refund["refund_line_items"]
-    assert (row["quantity"], row["restock_type"], row["subtotal"], row["location_id"]) == (1, "cancel", 10.0, 70000000101)
+    assert (row["quantity"], row["restock_type"], row["subtotal"], row["location_id"]) == (1, "cancel", 10.0,
+                                                                                           70000000101)
     assert isinstance(row["total_tax"], float) and row["subtotal_set"]["shop_money"]["amount"] == "10.00"
     assert "current_quantity" not in row["line_item"]
-    assert (order["displayFinancialStatus"], order["lineItems"]["nodes"][0]["currentQuantity"]) == ("PARTIALLY_REFUNDED", 3)
+    assert (order["displayFinancialStatus"],
+            order["lineItems"]["nodes"][0]["currentQuantity"]) == ("PARTIALLY_REFUNDED", 3)
     last = [body for topic, body, _ in news if topic == "orders/updated"][-1]
     assert last["refunds"] == [refund] and last["current_total_price"] == "30.00" and last["total_price"] == "40.00"
     money, = [body for topic, body, _ in news if topic == "order_transactions/create"]
@@ -327,7 +335,8 @@ def test_returns_are_told_with_the_order_here_an_object_and_there_a_number(shop,
     line, = body["return_line_items"]
     assert (line["return_reason"], line["customer_note"], body["status"]) == ("defective", "chipped", "requested")
     assert line["fulfillment_line_item"]["admin_graphql_api_id"] == item["fulfillmentLineItem"]["id"]
-    _, body = happens("returns/decline", "ReturnDeclineRequest", input={"id": made, "declineReason": "RETURN_PERIOD_ENDED",
+    _, body = happens("returns/decline", "ReturnDeclineRequest",
+                      input={"id": made, "declineReason": "RETURN_PERIOD_ENDED",
                                                                         "declineNote": "30 days passed"})
     assert body["decline"] == samples["returns/decline"]["decline"]
     made, _ = asked()

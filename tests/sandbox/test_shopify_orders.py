@@ -62,7 +62,8 @@ def test_orders_are_found_by_what_they_are(desk):
     desk.shop.advance(1)
     assert names(desk, "status:cancelled") == ["#1001"] and names(desk, "status:not_closed") == ["#1002", "#1001"]
     assert names(desk, "tag_not:b2b") == ["#1002"]
-    assert desk.ask("query { ordersCount(query: \"tag:b2b\") { count precision } }") == {"count": 1, "precision": "EXACT"}
+    assert desk.ask("query { ordersCount(query: \"tag:b2b\") { count precision } }") == {"count": 1,
+                                                                                         "precision": "EXACT"}
 
 
 def test_the_search_lags_and_a_reading_by_id_does_not():
@@ -149,7 +150,8 @@ def test_an_update_replaces_all_tags_and_tags_add_does_not(desk):
     desk.do("OrderUpdate", input={"id": order, "note": None})
     assert desk.shown(order)["note"] is None
     assert desk.wrong("TagsAdd", id=order, tags=["x" * 41])[0] == ["tags"]
-    assert desk.wrong("OrderUpdate", input={"id": "gid://shopify/Order/0", "note": ""})[:2] == (["id"], "Order does not exist")
+    assert desk.wrong("OrderUpdate", input={"id": "gid://shopify/Order/0", "note": ""})[:2] == (["id"],
+                                                                                                "Order does not exist")
 
 
 def test_updated_at_never_goes_back(desk):
@@ -163,7 +165,8 @@ def test_updated_at_never_goes_back(desk):
 # ---- metafields ----
 
 def field(order, value, key="erp_number", **more):
-    return {"ownerId": order, "namespace": "gateway", "key": key, "type": "single_line_text_field", "value": value, **more}
+    return {"ownerId": order, "namespace": "gateway", "key": key, "type": "single_line_text_field", "value": value,
+            **more}
 
 
 def test_metafields_are_written_over_unless_the_digest_says_no(desk):
@@ -231,8 +234,10 @@ def test_a_draft_order_becomes_a_paid_order(desk):
 
 
 def test_with_payment_terms_the_order_is_pending_and_a_company_buys(desk):
-    made = draft(desk, paymentTerms={"paymentTermsTemplateId": "gid://shopify/PaymentTermsTemplate/4"}, purchasingEntity={
-        "purchasingCompany": {"companyId": "gid://shopify/Company/1", "companyContactId": "gid://shopify/CompanyContact/2",
+    made = draft(desk, paymentTerms={"paymentTermsTemplateId": "gid://shopify/PaymentTermsTemplate/4"},
+                 purchasingEntity={
+        "purchasingCompany": {"companyId": "gid://shopify/Company/1",
+                              "companyContactId": "gid://shopify/CompanyContact/2",
                               "companyLocationId": "gid://shopify/CompanyLocation/3"}})
     done = desk.do("DraftOrderComplete", id=made["id"], sourceName="gateway")["draftOrder"]
     order = desk.shown(done["order"]["id"])
@@ -268,9 +273,11 @@ def test_payment_terms_and_any_owners_metafields_are_asked_for(desk):
         { value } } } }""", id=MAIN_LOCATION)
     assert found == {"id": MAIN_LOCATION, "metafield": {"value": "L1"}}
     terms = "query($id: ID!) { draftOrder(id: $id) { paymentTerms { dueInDays paymentTermsType } order { paymentTerms { id } } } }"
-    for given, shown in (({}, None), ({"paymentTerms": {"paymentTermsTemplateId": "gid://shopify/PaymentTermsTemplate/4"}},
+    for given, shown in (({}, None),
+                         ({"paymentTerms": {"paymentTermsTemplateId": "gid://shopify/PaymentTermsTemplate/4"}},
                                       {"dueInDays": 30, "paymentTermsType": "NET"})):
-        made = desk.do("DraftOrderCreate", input={"lineItems": [{"title": "Setup", "quantity": 1}], **given})["draftOrder"]
+        made = desk.do("DraftOrderCreate",
+                       input={"lineItems": [{"title": "Setup", "quantity": 1}], **given})["draftOrder"]
         desk.do("DraftOrderComplete", id=made["id"])
         said = desk.ask(terms, id=made["id"])
         assert said["paymentTerms"] == shown and (said["order"]["paymentTerms"] is None) == (shown is None)

@@ -42,7 +42,8 @@ def sale(desk, order):
 
 
 def money(desk, order, amount):
-    return {"orderId": order, "gateway": "shopify_payments", "kind": "REFUND", "amount": amount, "parentId": sale(desk, order)}
+    return {"orderId": order, "gateway": "shopify_payments", "kind": "REFUND", "amount": amount,
+            "parentId": sale(desk, order)}
 
 
 def ship_all(desk, order):
@@ -206,7 +207,8 @@ def test_all_is_refunded_with_discounts_taxes_and_shipping_to_the_cent():
     (lambda desk, order: {"transactions": [{**money(desk, order, "1.00"), "parentId": None}]},
      "Transactions require a parent_id associated with the order"),
     (lambda desk, order: {"orderId": "gid://shopify/Order/0"}, "Order does not exist"),
-    (lambda desk, order: {"refundLineItems": [{"lineItemId": line(desk, order), "quantity": 1, "restockType": "RETURN"}]},
+    (lambda desk,
+     order: {"refundLineItems": [{"lineItemId": line(desk, order), "quantity": 1, "restockType": "RETURN"}]},
      "Location is required to restock with the type RETURN"),
 ])
 def test_what_cannot_be_refunded(desk, given, message):

@@ -53,14 +53,16 @@ def test_a_request_is_approved(desk):
     assert desk.do("ReturnApproveRequest", input={"id": made["id"]})["return"]["status"] == "OPEN"
     assert desk.topics() == ["returns/approve", "orders/updated"] and status(desk) == "IN_PROGRESS"
     assert desk.wrong("ReturnApproveRequest", input={"id": made["id"]}) == (
-        ["input", "id"], "Return is not approvable. Only returns with status REQUESTED can be approved.", "INVALID_STATE")
+        ["input", "id"], "Return is not approvable. Only returns with status REQUESTED can be approved.",
+        "INVALID_STATE")
 
 
 def test_a_request_is_declined(desk):
     made = requested(desk)
     gone = desk.do("ReturnDeclineRequest", input={"id": made["id"], "declineReason": "RETURN_PERIOD_ENDED",
                                                   "declineNote": "too late"})["return"]
-    assert gone == {"id": made["id"], "status": "DECLINED", "decline": {"reason": "RETURN_PERIOD_ENDED", "note": "too late"}}
+    assert gone == {"id": made["id"], "status": "DECLINED",
+                    "decline": {"reason": "RETURN_PERIOD_ENDED", "note": "too late"}}
     assert desk.wrong("ReturnDeclineRequest", input={"id": made["id"], "declineReason": "OTHER"})[1] == (
         "The return is already declined.")
     assert status(desk) == "NO_RETURN" and desk.shop.find(made["id"]).document["decline"]["reason"] == "return_period_ended"
@@ -95,7 +97,8 @@ def test_what_came_back_is_processed_paid_and_the_return_stays_open_until_it_is_
         "financialTransfer": {"issueRefund": {"orderTransactions": [
             {"parentId": sale, "transactionAmount": {"amount": "80.00", "currencyCode": "EUR"}}]}}})["return"]
     assert done["status"] == "OPEN" and on_shelf(desk) == 8
-    assert desk.topics() == ["inventory_levels/update", "order_transactions/create", "refunds/create", "returns/process",
+    assert desk.topics() == ["inventory_levels/update", "order_transactions/create", "refunds/create",
+                             "returns/process",
                              "orders/updated"]
     shown = desk.shown(desk.order)
     assert (shown["displayFinancialStatus"], shown["currentTotalPriceSet"]["shopMoney"]["amount"]) == (
@@ -118,7 +121,8 @@ def test_processed_without_a_refund_only_the_shelf_changes(desk):
     reverse = made["reverseFulfillmentOrders"]["nodes"][0]["lineItems"]["nodes"][0]["id"]
     desk.do("ReturnProcess", input={"returnId": made["id"], "returnLineItems": [{
         "id": line["id"], "quantity": 1, "dispositions": [{"reverseFulfillmentOrderLineItemId": reverse, "quantity": 1,
-                                                           "dispositionType": "RESTOCKED", "locationId": MAIN_LOCATION}]}]})
+                                                           "dispositionType": "RESTOCKED",
+                                                           "locationId": MAIN_LOCATION}]}]})
     assert on_shelf(desk) == 8 and desk.shop.find(desk.order).document["refunds"] == []
 
 
@@ -137,7 +141,8 @@ def test_an_order_with_returns_is_not_cancelled(desk):
     desk.order = other
     desk.do("FulfillmentCreate", fulfillment={"lineItemsByFulfillmentOrder": [
         {"fulfillmentOrderId": desk.parts(other)[0]["id"]}]})
-    desk.part = desk.ask("ReturnableFulfillments", orderId=other)["nodes"][0]["returnableFulfillmentLineItems"]["nodes"][0][
+    desk.part = desk.ask("ReturnableFulfillments",
+                         orderId=other)["nodes"][0]["returnableFulfillmentLineItems"]["nodes"][0][
         "fulfillmentLineItem"]["id"]
     opened(desk, 1)
     desk.shop.find(desk.shop.find(other).fulfillmentIds[0]).status = "CANCELLED"

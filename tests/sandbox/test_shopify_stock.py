@@ -56,7 +56,8 @@ def test_what_changed_meanwhile_is_not_overwritten_and_nothing_else_of_the_call_
     desk.buy(("PLATE", 1))
     wrong = desk.wrong("InventorySetQuantities", key="k", input=rows(row(first, 5, 10), row(second, 5, 10)))
     assert wrong == (["input", "quantities", "1", "changeFromQuantity"],
-                     "The changeFromQuantity value does not match the persisted quantity.", "CHANGE_FROM_QUANTITY_STALE")
+                     "The changeFromQuantity value does not match the persisted quantity.",
+                     "CHANGE_FROM_QUANTITY_STALE")
     assert has(desk, first) == [10, 10, 0] and has(desk, second) == [9, 10, 1]
     desk.do("InventorySetQuantities", key="k2", input=rows(row(first, 5, 10), row(second, 5, None)))
     assert has(desk, second) == [5, 6, 1]
@@ -100,7 +101,8 @@ def test_a_key_is_good_for_one_thing_and_for_24_hours(desk):
     first = desk.do("InventoryAdjustQuantities", key="k", input=delta(item, 5))
     again = desk.do("InventoryAdjustQuantities", key="k", input=delta(item, 5))
     assert first == again and has(desk, item, "available") == [15]
-    assert desk.wrong("InventoryAdjustQuantities", key="k", input=delta(item, 6))[2] == "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"
+    assert desk.wrong("InventoryAdjustQuantities", key="k",
+                      input=delta(item, 6))[2] == "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"
     desk.do("InventoryAdjustQuantities", app="other app", key="k", input=delta(item, 1))
     stale = rows(row(item, 1, 99))
     assert desk.wrong("InventorySetQuantities", key="s", input=stale)[2] == "CHANGE_FROM_QUANTITY_STALE"
@@ -136,7 +138,8 @@ def test_what_cannot_be_set(desk, change, code, field):
 
 @pytest.mark.parametrize("given, code", [
     ({"name": "on_hand"}, "INVALID_QUANTITY_NAME"), ({"name": "committed"}, "INVALID_QUANTITY_NAME"),
-    ({"name": "damaged"}, "INVALID_QUANTITY_DOCUMENT"), ({"ledgerDocumentUri": "erp://1"}, "INVALID_AVAILABLE_DOCUMENT"),
+    ({"name": "damaged"}, "INVALID_QUANTITY_DOCUMENT"),
+    ({"ledgerDocumentUri": "erp://1"}, "INVALID_AVAILABLE_DOCUMENT"),
     ({"name": "damaged", "ledgerDocumentUri": "gid://shopify/Order/1"}, "INTERNAL_LEDGER_DOCUMENT"),
     ({"name": "damaged", "ledgerDocumentUri": "not one"}, "INVALID_LEDGER_DOCUMENT"),
     ({"by": 1_000_000_000}, "INVALID_QUANTITY_TOO_HIGH"), ({"by": -2_000_000_000}, "INVALID_QUANTITY_TOO_LOW")])
@@ -169,7 +172,8 @@ def test_250_rows_are_the_most(desk):
 def test_from_2026_10_on_any_place_will_do_and_before_it_must_be_stocked_there(desk):
     place = add_location(desk.shop, "Annex")["id"]
     desk.version = "2026-07"
-    assert "not stocked" in desk.wrong("InventorySetQuantities", key="a", input=rows(row(desk.items[0], 3, place=place)))[1]
+    assert "not stocked" in desk.wrong("InventorySetQuantities", key="a",
+                                       input=rows(row(desk.items[0], 3, place=place)))[1]
     desk.version = "2026-10"
     desk.do("InventorySetQuantities", key="b", input=rows(row(desk.items[0], 3, 0, place=place)))
     found = desk.ask("VariantsBySku", query="sku:'GEAR'")["nodes"][0]["inventoryItem"]["inventoryLevels"]["nodes"]

@@ -126,7 +126,8 @@ def test_a_token_without_end_is_exchanged_for_a_pair_and_is_dead(shop):
 
 def test_a_missing_scope_is_an_access_denied_that_names_it(shop):
     shop.call("POST", "tokens", {"scopes": "write_draft_orders,read_orders"})
-    _, said = ask(shop, "shpat_static", "{ draftOrders(first: 1) { nodes { id } } locations(first: 1) { nodes { id } } }")
+    _, said = ask(shop, "shpat_static",
+                  "{ draftOrders(first: 1) { nodes { id } } locations(first: 1) { nodes { id } } }")
     error = said["errors"][0]
     assert error["extensions"]["code"] == "ACCESS_DENIED" and error["path"] == ["locations"]
     assert error["message"] == ("Access denied for locations field. Required access: `read_locations` access scope.")

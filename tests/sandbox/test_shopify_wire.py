@@ -123,7 +123,8 @@ def test_bodies_are_written_in_several_ways_and_mean_the_same(shop, hooks):
     assert any(b"\\/" in one for one in bodies) and any(b"\\u00" in one for one in bodies)
     assert any("Å".encode() in one for one in bodies) and any(json.loads(one)["customer"] is None for one in bodies)
     stored = {one["id"]: one for one in shop.call("GET", "orders")["orders"]}
-    assert [json.loads(one) for one in bodies] and all(stored[json.loads(one)["id"]] == json.loads(one) for one in bodies)
+    assert [json.loads(one) for one in bodies] and all(stored[json.loads(one)["id"]] == json.loads(one)
+                                                       for one in bodies)
 
 
 def test_the_books_know_each_delivery(shop, hooks):
@@ -184,7 +185,8 @@ def test_drafts_are_told_with_the_keys_that_end_in_a_question_mark(shop, hooks):
 
 
 def test_what_is_not_played_can_be_told_by_its_sample(shop, hooks):
-    shop.call("POST", "subscriptions", [{"topic": "companies/create", "uri": URI}, {"topic": "shop/redact", "uri": URI}])
+    shop.call("POST", "subscriptions",
+              [{"topic": "companies/create", "uri": URI}, {"topic": "shop/redact", "uri": URI}])
     shop.call("POST", "tell", {"topic": "companies/create"})
     shop.call("POST", "tell", {"topic": "shop/redact", "body": {"shop_id": 1}})
     settled(shop)
@@ -237,8 +239,10 @@ def test_a_reset_forgets_what_is_under_way(shop, hooks):
 def test_each_shop_is_a_process_with_its_own_name_secret_and_declared_hooks(hooks):
     names = ("a.myshopify.com", "b.myshopify.com")
     for name in names:
-        with Process("shopify_admin", "--shop", name, "--secret", "secret of " + name, "--connect-s", 30, "--total-s", 60,
-                     "--hook", "orders/create=https://gw.example.com/in/" + name[0], "--route", "*=" + hooks.url) as one:
+        with Process("shopify_admin", "--shop", name, "--secret", "secret of " + name, "--connect-s", 30, "--total-s",
+                     60,
+                     "--hook", "orders/create=https://gw.example.com/in/" + name[0], "--route", "*="
+                     + hooks.url) as one:
             one.call("POST", "orders", {"seed": 1})
             assert settled(one)["final"] == {"delivered": 1}
             one.reset()
@@ -271,7 +275,8 @@ def test_a_service_is_asked_for_its_stock_and_the_number_is_on_hand(shop, hooks,
     assert path.startswith(f"/in/nord/s3cret/fetch_stock{suffix}?") and "shop=example.myshopify.com" in path
     assert "sku=" not in path and "max_retries=" in path and "timestamp=" in path
     said = ask(shop, """query($l: ID!) { productVariant(id: "gid://shopify/ProductVariant/7") { inventoryItem {
-        inventoryLevel(locationId: $l) { quantities(names: ["on_hand"]) { quantity } } } } }""", l=nord["location"]["id"])
+        inventoryLevel(locationId: $l) { quantities(names: ["on_hand"]) { quantity } } } } }""",
+                     l=nord["location"]["id"])
     level = said["data"]["productVariant"]["inventoryItem"]["inventoryLevel"]
     assert level["quantities"] == [{"quantity": 10}]
     hooks.replies = {"/fetch_stock" + suffix: "<html>"}
@@ -285,7 +290,8 @@ def test_a_service_is_asked_every_hour(shop, hooks):
     shop.call("POST", "clock", {"advance_s": 3500})
     shop.call("POST", "orders", {"lines": [{"sku": "A", "service": "supplier-nord"}]})
     assert shop.books()["callbacks"] == []
-    part, = ask(shop, """{ assignedFulfillmentOrders(first: 5) { nodes { id assignedLocation { location { id } } } } }""")[
+    part, = ask(shop,
+                """{ assignedFulfillmentOrders(first: 5) { nodes { id assignedLocation { location { id } } } } }""")[
         "data"]["assignedFulfillmentOrders"]["nodes"]
     assert part["assignedLocation"]["location"] == nord["location"]
     ask(shop, """mutation($id: ID!) { fulfillmentCreate(fulfillment: {lineItemsByFulfillmentOrder: [

@@ -2,8 +2,8 @@
 """Does the simulation see what it is there to see? Each mutant breaks one promise of the flow on purpose.
 
 For each, one source of core/flow is changed, compiled as the build does it, linked into the simulation, and run over
-the same seeds: a mutant that no seed catches is a property that is not checked. What seeds hardly come to is a unit test's
-(UNITS): that is linked with the changed source in place of the simulation. Takes the build folder;
+the same seeds: a mutant that no seed catches is a property that is not checked. What seeds hardly come to is a unit
+test's (UNITS): that is linked with the changed source in place of the simulation. Takes the build folder;
 `./dev sim --mutants` runs it. `--only NAME` (also several times): these alone. `--check`: does each still have its
 place, just once? One that has not would break nothing, and so says nothing: it is an error, not a mutant missed.
 """
@@ -98,7 +98,8 @@ MUTANTS = {
     "who waits for a parent is never called": ("parents", "        pile_put(d);", "        ;"),
     "a parent goes to whoever is first each time": ("parents", "++d->parent_passed > PASSED_MOST", "0"),
     "those of one parent stand as they came": ("batch", "        return;\n    batch_group(b);", "        return;"),
-    "narrow ones go with all others": ("lane", "p->priority == d->priority && p->narrow == d->narrow", "p->priority == d->priority"),
+    "narrow ones go with all others": ("lane", "p->priority == d->priority && p->narrow == d->narrow",
+                                       "p->priority == d->priority"),
     "narrow batches go side by side": ("pump", "(p->narrow && l->narrow_out)", "0"),
     "a narrow batch has as many as any": ("lane", "        p->max_records = p->narrow;", "        ;"),
     "what was edited goes by another route": ("fallback", "r->fallback_route && row->edited", "0"),

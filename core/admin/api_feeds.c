@@ -49,6 +49,7 @@ static void put_feed(void *ctx, const struct feed_stats *s)
     buf_printf(b, ",\"running\":%s", s->running ? "true" : "false");
     put_text(b, "waits", s->waits);
     put_text(b, "error", s->error);
+    put_text(b, "finding", s->finding);
     buf_printf(b,
                ",\"failures\":%" PRIu32 ",\"runs\":%" PRIu64 ",\"rows\":%" PRIu64
                ",\"known\":%" PRIu64 ",\"last_rows\":%" PRIu64 ",\"last_known\":%" PRIu64,

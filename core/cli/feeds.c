@@ -18,6 +18,7 @@ static void feed_note(struct buf *b, json_t *feed)
 {
     const char *error = json_string_value(json_object_get(feed, "error"));
     const char *waits = json_string_value(json_object_get(feed, "waits"));
+    const char *finding = json_string_value(json_object_get(feed, "finding"));
     json_int_t failures = json_integer_value(json_object_get(feed, "failures"));
 
     if (json_is_true(json_object_get(feed, "running")))
@@ -28,6 +29,8 @@ static void feed_note(struct buf *b, json_t *feed)
         buf_printf(b, "failed %" PRId64 " times in a row: %s", (int64_t)failures, error);
     else if (waits)
         buf_printf(b, "due, but %s", waits);
+    else if (finding)
+        buf_printf(b, "found: %s", finding);
     else
         buf_cstr(b, *json_text(feed, "last_good_at") ? "ok"
                     : *json_text(feed, "cursor_at")  ? "not polled since the start"
@@ -99,13 +102,15 @@ static json_t *feed_of(json_t *feeds, const char *endpoint, const char *feed)
 static int tell_polled(json_t *feed, const char *endpoint, const char *name)
 {
     const char *error = json_string_value(json_object_get(feed, "error"));
+    const char *finding = json_string_value(json_object_get(feed, "finding"));
 
     if (error) {
         tell("%s %s: failed: %s\n", endpoint, name, error);
         return EXIT_FAILED;
     }
-    tell("%s %s: %" PRId64 " new, %" PRId64 " known\n", endpoint, name, number(feed, "last_rows"),
-         number(feed, "last_known"));
+    tell("%s %s: %" PRId64 " new, %" PRId64 " known%s%s\n", endpoint, name,
+         number(feed, "last_rows"), number(feed, "last_known"), finding ? "; found: " : "",
+         finding ? finding : "");
     return EXIT_DONE;
 }
 

@@ -12,10 +12,11 @@
 
 #define ENDPOINT_MS 30000
 
-/** What an endpoint is asked about one after the other: itself, then each of its routes' actions.
- */
+/** What an endpoint is asked about one after the other: itself, then each of its feeds and its
+ *  routes' actions. */
 struct question {
-    const struct conf_route *route;   /* NULL: the endpoint itself */
+    const struct conf_feed *feed;     /* NULL: no feed */
+    const struct conf_route *route;   /* NULL: no route */
     const struct conf_target *target; /* NULL: likewise */
 };
 
@@ -50,6 +51,8 @@ static void add_finding(struct asked *a, const char *level, sl_str text)
     json_t *f = json_object();
 
     clean_text(&clean, text);
+    if (q->feed)
+        json_object_set_new(f, "feed", json_string(q->feed->name));
     if (q->route) {
         json_object_set_new(f, "route", json_string(q->route->name));
         json_object_set_new(
@@ -95,10 +98,13 @@ static void endpoint_over(struct asked *a)
 static void on_next(uv_timer_t *timer)
 {
     struct asked *a = timer->data;
-    const struct conf_target *t = a->questions[a->at].target;
+    const struct question *q = &a->questions[a->at];
     const struct adapter *adapter = a->adapter;
 
-    adapter->plugin->probe(adapter->self, t ? t->handle : NULL, &a->out);
+    if (q->feed)
+        adapter->plugin->probe_feed(adapter->self, q->feed->handle, &a->out);
+    else
+        adapter->plugin->probe(adapter->self, q->target ? q->target->handle : NULL, &a->out);
 }
 
 static void on_finish(void *ctx)
@@ -127,10 +133,10 @@ static void on_late(uv_timer_t *timer)
 
 /* ---- what there is to ask ---- */
 
-static void add_question(struct asked *a, const struct conf_route *r, const struct conf_target *t)
+static void add_question(struct asked *a, const struct question *q)
 {
     a->questions = mem_grow(a->questions, (a->n + 1) * sizeof(*a->questions));
-    a->questions[a->n++] = (struct question){ r, t };
+    a->questions[a->n++] = *q;
 }
 
 static void find_questions(struct asked *a)
@@ -138,11 +144,13 @@ static void find_questions(struct asked *a)
     const struct config *c = a->all->config;
     const struct conf_target *t;
 
-    add_question(a, NULL, NULL);
+    add_question(a, &(struct question){ 0 });
+    for (size_t i = 0; i < a->endpoint->n_feeds && a->endpoint->plugin->probe_feed; i++)
+        add_question(a, &(struct question){ .feed = &a->endpoint->feeds[i] });
     for (size_t r = 0; r < c->n_routes; r++)
         for (size_t i = 0; (t = conf_route_send(&c->routes[r], i)); i++)
             if (t->endpoint == a->endpoint)
-                add_question(a, &c->routes[r], t);
+                add_question(a, &(struct question){ .route = &c->routes[r], .target = t });
 }
 
 /** Opened beside the others. */
@@ -243,9 +251,10 @@ bool online_failed(json_t *answers)
 static void print_row(struct table *t, json_t *answer, json_t *finding)
 {
     const char *level = json_text(finding, "level"), *route = json_text(finding, "route");
+    const char *feed = json_text(finding, "feed");
 
     table_cell(t, json_text(answer, "endpoint"));
-    table_cell(t, *route ? route : "-");
+    table_cell(t, *route ? route : *feed ? feed : "-");
     table_cell(t, strcmp(level, "error") == 0 ? "ERROR" : level);
     table_cell(t, json_text(finding, "text"));
 }

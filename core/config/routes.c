@@ -32,6 +32,7 @@ const char *const alert_topics[] = {
     CONFIG_ALERT "lag",
     CONFIG_ALERT "hold-unattended",
     CONFIG_ALERT "feed-failing",
+    CONFIG_ALERT "feed-finding",
     CONFIG_ALERT "quota-forecast",
     CONFIG_ALERT "endpoint-stopped",
     CONFIG_ALERT "privacy",

@@ -221,6 +221,10 @@ void feed_fact(const struct feed *d, sl_str cursor, struct buf *ret)
     buf_printf(ret, "{\"began\":%" PRId64 ",\"good\":%" PRId64 ",\"cursor\":", d->began_ms,
                d->good_ms);
     buf_json_str(ret, cursor);
+    if (d->finding) {
+        buf_cstr(ret, ",\"finding\":");
+        buf_json_str(ret, str_of(d->finding));
+    }
     if (d->job)
         backfill_put(d->job, ret);
     buf_char(ret, '}');
@@ -256,6 +260,7 @@ static void feed_free(struct feed *d)
     free(d->key);
     free(d->cursor);
     free(d->error);
+    free(d->finding);
     backfill_free(d->job);
     free(d);
 }
@@ -327,6 +332,21 @@ static void backfill_ended(struct feed *d, const struct polled *p, int64_t now)
     }
 }
 
+/** Told with each poll that finds it, so that its alert is repeated while it is so. True: it is
+ *  another one than before. */
+static bool take_finding(struct feed *d, sl_str text)
+{
+    bool other = !str_eq(str_of(d->finding), text);
+
+    if (text.len)
+        flow_notice_to(d->flow, NOTICE_FINDING, d->lane, NULL, NULL, str_of(d->conf->owner), text);
+    if (other) {
+        free(d->finding);
+        d->finding = text.len ? mem_dup(text) : NULL;
+    }
+    return other;
+}
+
 void feed_polled(struct feed *d, const struct polled *p)
 {
     int64_t now = clock_wall_ms();
@@ -357,7 +377,8 @@ void feed_polled(struct feed *d, const struct polled *p)
             d->next_ms = d->hurry_ms;
         if (p->after_ms > 0 && d->next_ms < now + p->after_ms)
             d->next_ms = now + p->after_ms;
-        if (d->conf->at_minute >= 0 || now - d->written_ms >= WRITTEN_MS)
+        if (take_finding(d, p->finding) || d->conf->at_minute >= 0 ||
+            now - d->written_ms >= WRITTEN_MS)
             feed_write_down(d); /* nothing was stored: that it was looked for is worth a line */
     }
     tick_soon(d->flow);
@@ -377,8 +398,10 @@ static void take(struct feed *d, const struct store_state *s)
 {
     json_t *o = json_loadb(s->value.ptr, s->value.len, 0, NULL);
     const char *cursor = json_string_value(json_object_get(o, "cursor"));
+    const char *finding = json_string_value(json_object_get(o, "finding"));
 
     d->cursor = cursor && *cursor ? mem_str(cursor) : NULL;
+    d->finding = finding && *finding ? mem_str(finding) : NULL;
     d->cursor_ms = d->written_ms = s->at_ms;
     d->began_ms = json_integer_value(json_object_get(o, "began"));
     d->good_ms = json_integer_value(json_object_get(o, "good"));
@@ -613,6 +636,8 @@ void flow_feed_each(const struct flow *f, void (*cb)(void *ctx, const struct fee
             .running = d->poll != NULL,
             .waits = d->waits && d->next_ms <= clock_wall_ms() ? d->waits : NULL,
             .error = d->error,
+            .finding = d->finding,
+            .unread = !d->read,
             .failures = d->failures,
             .alerted = d->failures >= d->conf->alert_after,
             .runs = d->runs,

@@ -37,6 +37,7 @@ struct feed {
     int64_t written_ms;           /* something of this was made durable last */
     const char *waits;            /* why it cannot begin; NULL: it can */
     char *error;                  /* own; of the last poll; NULL: it went well */
+    char *finding;                /* own; what somebody has to look at; NULL: nothing */
     uint32_t failures;            /* in a row */
     uint64_t number;              /* its place in the lane's queue of questions */
     uint64_t runs;                /* ended, of this process */
@@ -87,6 +88,7 @@ struct polled {
     sl_str why;
     int64_t after_ms;
     uint64_t rows, known;
+    sl_str finding; /* empty: there is none */
 };
 void feed_polled(struct feed *d, const struct polled *p);
 

@@ -29,7 +29,7 @@ const char *const notice_names[NOTICE__COUNT] = {
     "intake-refusing",   "store-failed", "store-damaged",   "disk-low",
     "backlog",           "lag",          "hold-unattended", "bad-signatures",
     "deadline",          "feed-failing", "quota-forecast",  "endpoint-stopped",
-    "privacy",
+    "feed-finding",      "privacy",
 };
 
 /* ---- commits ---- */

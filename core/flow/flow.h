@@ -50,6 +50,7 @@ enum notice_kind {
     NOTICE_FEED,       /* a feed of an endpoint has failed several times in a row */
     NOTICE_QUOTA,   /* an endpoint's quota will be used up within hours, if it goes on like this */
     NOTICE_STOPPED, /* an event said that an endpoint takes nothing any more: it is paused */
+    NOTICE_FINDING, /* a feed has found something that somebody has to look at */
     NOTICE_PRIVACY, /* what was asked about a person waits for somebody, or for too long */
     NOTICE__COUNT
 };
@@ -338,10 +339,12 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret);
 struct feed_stats {
     const char *endpoint, *feed, *kind, *owner;
     bool running;
-    bool alerted;      /* it has failed so often that somebody was told */
-    const char *waits; /* it is due, and this keeps it back; NULL: nothing does */
-    const char *error; /* of the last poll; NULL: it went well, or there was none */
-    uint32_t failures; /* in a row */
+    bool alerted;        /* it has failed so often that somebody was told */
+    const char *waits;   /* it is due, and this keeps it back; NULL: nothing does */
+    const char *error;   /* of the last poll; NULL: it went well, or there was none */
+    const char *finding; /* what somebody has to look at, by the last good poll; NULL: nothing */
+    bool unread;         /* what a process before knew of it is not known yet */
+    uint32_t failures;   /* in a row */
     uint64_t runs, rows,
         known; /* polls ended, events found, and found that were known; since start */
     uint64_t last_rows, last_known; /* of the last poll, or so far of the one under way */

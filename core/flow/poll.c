@@ -13,7 +13,8 @@
 #include "flow/missed.h"
 #include "flow/routing.h"
 
-#define ROOM_MS 250 /* the store has no room: it is asked again */
+#define ROOM_MS      250 /* the store has no room: it is asked again */
+#define MOST_FINDING 1000
 
 /** One event that is not durable yet. */
 struct found {
@@ -42,7 +43,7 @@ struct poll {
     void *cb_ctx;
     bool finished; /* while that was under way */
     sl_status status;
-    struct buf why;
+    struct buf why, finding;
     int64_t after_ms;
     uint64_t rows, known;
     uint64_t in_hand; /* its feed's number there */
@@ -81,6 +82,7 @@ void poll_drop(struct poll *p)
     free(p->found);
     free((char *)p->cursor.ptr);
     buf_finish(&p->why);
+    buf_finish(&p->finding);
     adapter_unref(p->adapter);
     config_unref(p->config);
     free(p);
@@ -95,7 +97,8 @@ static void end(struct poll *p)
                            .why = buf_view(&p->why),
                            .after_ms = p->after_ms,
                            .rows = p->rows,
-                           .known = p->known };
+                           .known = p->known,
+                           .finding = buf_view(&p->finding) };
 
     d->poll = NULL;
     feed_polled(d, &told); /* the feed may be gone after it */
@@ -114,6 +117,19 @@ static void on_finish(void *ctx, sl_status status, sl_str why, int64_t after_ms)
     buf_str(&p->why, why);
     if (!p->storing)
         end(p);
+}
+
+static void on_finding(void *ctx, sl_str text)
+{
+    struct poll *p = ctx;
+
+    if (p->finished)
+        return;
+    buf_finish(&p->finding);
+    p->finding = (struct buf){ 0 };
+    if (text.len > MOST_FINDING)
+        text.len = MOST_FINDING;
+    buf_str(&p->finding, text);
 }
 
 /* ---- what was found ---- */
@@ -399,7 +415,8 @@ void poll_start(struct feed *d)
                  .checkpoint = on_checkpoint,
                  .finish = on_finish,
                  .emit_missed = on_emit_missed,
-                 .progress = on_progress },
+                 .progress = on_progress,
+                 .finding = on_finding },
     };
     d->poll = p;
     p->in_hand = in_hand_num(str_of(d->key));

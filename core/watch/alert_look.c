@@ -160,26 +160,37 @@ static void look_lane(struct watch *w, const struct lane_stats *l, int64_t now)
     look_quota(w, l, now);
 }
 
-struct failing {
+/** Of an endpoint's feeds: the first that fails, and the first that has found something. */
+struct feeds_seen {
     const char *endpoint;
-    char text[320]; /* "": none of its feeds fails */
+    char failing[320]; /* "": none */
+    const char *finding;
+    bool unread; /* of one it is not known yet */
 };
 
 static void look_feed(void *ctx, const struct feed_stats *s)
 {
-    struct failing *x = ctx;
+    struct feeds_seen *x = ctx;
 
-    if (!x->text[0] && s->alerted && !strcmp(x->endpoint, s->endpoint))
-        snprintf(x->text, sizeof(x->text), "feed %s has failed %" PRIu32 " times in a row: %s",
-                 s->feed, s->failures, s->error ? s->error : "it was not said why");
+    if (strcmp(x->endpoint, s->endpoint) != 0)
+        return;
+    x->unread |= s->unread;
+    if (!x->finding)
+        x->finding = s->finding;
+    if (!x->failing[0] && s->alerted)
+        snprintf(x->failing, sizeof(x->failing),
+                 "feed %s has failed %" PRIu32 " times in a row: %s", s->feed, s->failures,
+                 s->error ? s->error : "it was not said why");
 }
 
 static void look_feeds(struct watch *w, const char *endpoint)
 {
-    struct failing x = { .endpoint = endpoint };
+    struct feeds_seen x = { .endpoint = endpoint };
 
     flow_feed_each(w->flow, look_feed, &x);
-    stands_if(w, NOTICE_FEED, endpoint, x.text[0], x.text);
+    stands_if(w, NOTICE_FEED, endpoint, x.failing[0], x.failing);
+    if (!x.unread)
+        stands_if(w, NOTICE_FINDING, endpoint, x.finding, x.finding);
 }
 
 /** It is for a person to resume it. */

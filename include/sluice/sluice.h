@@ -612,6 +612,11 @@ typedef struct sl_poll_out {
      *  copied. SL_OK; SL_E_CANCELLED: somebody has ended the back-fill: finish(). Of a poll:
      *  ignored. @since 0.4 */
     sl_status (*progress)(void *ctx, uint64_t done, uint64_t total, sl_str of);
+    /** Something is not as it should be, and somebody has to look at it: what, and what to do, one
+     *  line without secrets; cut at 1,000 bytes. The last one of a poll counts. It stands, as an
+     *  alert to the feed's owner, until a poll of this feed ends well without one. Of a back-fill:
+     *  ignored. @since 0.4 */
+    void (*finding)(void *ctx, sl_str text);
 } sl_poll_out;
 
 /* ---- comparing: is what was delivered still there, as it was sent? --------------------------- */
@@ -1053,6 +1058,9 @@ typedef struct sl_plugin {
      *  then; an error: called again later and later. One at a time, beside polls. NULL: there is
      *  nothing to be had. */
     void (*backfill)(void *self, const sl_backfill *what, sl_str cursor, const sl_poll_out *out);
+    /** As probe(), for a feed of the endpoint: `handle` is what bind_feed() made. Asked after the
+     *  endpoint itself, if that found no error. NULL: feeds are not asked about. @since 0.4 */
+    void (*probe_feed)(void *self, void *handle, const sl_probe_out *out);
 } sl_plugin; /* append above this line; never reorder, retype or remove */
 
 /** The one exported symbol; the digit is the ABI major. Static storage. */

@@ -364,7 +364,7 @@ CHECK_OFFSET(sl_backfill, topics, 8);
 CHECK_OFFSET(sl_backfill, since_ms, 24);
 CHECK_OFFSET(sl_backfill, until_ms, 32);
 
-CHECK_SIZE(sl_poll_out, 72);
+CHECK_SIZE(sl_poll_out, 80);
 CHECK_OFFSET(sl_poll_out, size, 0);
 CHECK_OFFSET(sl_poll_out, _reserved, 4);
 CHECK_OFFSET(sl_poll_out, ctx, 8);
@@ -374,6 +374,7 @@ CHECK_OFFSET(sl_poll_out, checkpoint, 40);
 CHECK_OFFSET(sl_poll_out, finish, 48);
 CHECK_OFFSET(sl_poll_out, emit_missed, 56);
 CHECK_OFFSET(sl_poll_out, progress, 64);
+CHECK_OFFSET(sl_poll_out, finding, 72);
 
 CHECK_SIZE(sl_compare_out, 32);
 CHECK_OFFSET(sl_compare_out, size, 0);
@@ -478,7 +479,7 @@ CHECK_OFFSET(sl_find, bind, 16);
 CHECK_OFFSET(sl_find, unbind, 24);
 CHECK_OFFSET(sl_find, ask, 32);
 
-CHECK_SIZE(sl_plugin, 336);
+CHECK_SIZE(sl_plugin, 344);
 CHECK_OFFSET(sl_plugin, size, 0);
 CHECK_OFFSET(sl_plugin, abi_minor, 4);
 CHECK_OFFSET(sl_plugin, name, 8);
@@ -522,6 +523,7 @@ CHECK_OFFSET(sl_plugin, serve, 304);
 CHECK_OFFSET(sl_plugin, forget, 312);
 CHECK_OFFSET(sl_plugin, can_backfill, 320);
 CHECK_OFFSET(sl_plugin, backfill, 328);
+CHECK_OFFSET(sl_plugin, probe_feed, 336);
 /* to here */
 /* clang-format on */
 #endif

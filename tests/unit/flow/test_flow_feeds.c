@@ -345,6 +345,46 @@ static void test_failures_put_it_off_and_are_told_once(void **state)
     rig_destroy(p.rig);
 }
 
+static void find(struct call *c, const char *text)
+{
+    c->poll->finding(c->poll->ctx, str_of(text));
+}
+
+static void test_a_finding_stands_until_a_poll_ends_well_without_one(void **state)
+{
+    struct poll_rig p = setup(LIVE);
+    struct call *c;
+
+    (void)state;
+    up(&p);
+    c = rig_call(p.rig, SHOP);
+    find(c, "one");
+    find(c, "two is missing");
+    checkpoint(&p, c, "1");
+    CHECK(!feed_of(&p)->finding); /* not before it ends well */
+    rig_polled(c, SL_OK, 0);
+    CHECK_STR(feed_of(&p)->finding, "two is missing");
+    CHECK_EQ(p.rig->notices[NOTICE_FINDING], 1);
+
+    c = rig_call(p.rig, SHOP);
+    checkpoint(&p, c, "2");
+    rig_polled(c, SL_E_NETWORK, 0); /* this says nothing of it */
+    CHECK_STR(feed_of(&p)->finding, "two is missing");
+
+    rig_crash(p.rig); /* and another process knows it */
+    rig_up(p.rig);
+    c = rig_call(p.rig, SHOP);
+    CHECK_STR(feed_of(&p)->finding, "two is missing");
+    find(c, "two is missing");
+    rig_polled(c, SL_OK, 0);
+    CHECK_EQ(p.rig->notices[NOTICE_FINDING], 2); /* each poll: its alert is repeated now and then */
+
+    rig_polled(rig_call(p.rig, SHOP), SL_OK, 0);
+    CHECK(!feed_of(&p)->finding);
+    CHECK_EQ(p.rig->notices[NOTICE_FINDING], 2);
+    rig_destroy(p.rig);
+}
+
 static void test_a_paused_or_parked_endpoint_is_not_asked(void **state)
 {
     struct poll_rig p = setup(LIVE);
@@ -431,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_one_poll_at_a_time),
         cmocka_unit_test(test_an_event_that_it_listens_for_has_it_polled_at_once),
         cmocka_unit_test(test_failures_put_it_off_and_are_told_once),
+        cmocka_unit_test(test_a_finding_stands_until_a_poll_ends_well_without_one),
         cmocka_unit_test(test_a_paused_or_parked_endpoint_is_not_asked),
         cmocka_unit_test(test_a_reload_keeps_the_cursor_and_forgets_a_feed_that_is_gone),
         cmocka_unit_test(test_a_clock_that_was_set_back_is_found_out),

@@ -61,12 +61,19 @@ static int64_t example_number(const sl_option *o, int64_t usual)
     return o->max >= o->min && usual > o->max ? o->max : usual;
 }
 
-/** What the help offers: "an API name, such as Contact or ..." gives Contact. */
+/** What the help offers: "an API name, such as Contact or ..." gives Contact; of lists and maps
+ * what stands in brackets. */
 static bool print_helped(struct buf *out, const sl_option *o)
 {
     static const char such[] = "such as ";
     const char *at = o->help ? strstr(o->help, such) : NULL;
+    const char *brackets = o->type == SL_OPT_STRINGS ? "[]" : o->type == SL_OPT_MAP ? "{}" : NULL;
 
+    if (at && brackets && at[sizeof(such) - 1] == brackets[0]) {
+        at += sizeof(such) - 1;
+        buf_append(out, at, strcspn(at, brackets + 1) + 1);
+        return true;
+    }
     if (!at || (o->type != SL_OPT_STRING && o->type != SL_OPT_URL && o->type != OPT_TEXTS &&
                 o->type != OPT_ACTION))
         return false;

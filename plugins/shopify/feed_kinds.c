@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "audit/audit.h"
 #include "feeds/feeds.h"
 #include "receive/requests.h"
 #include "shopify.h"
@@ -16,13 +17,16 @@ const sl_feed shopify_feeds[] = {
       0 },
     { "fulfillment-requests", NULL,
       "as a fulfilment service: what its merchant asks it to fulfil, or to cancel", 0, 0 },
+    { "subscriptions", audit_params,
+      "are the shop's webhook subscriptions as they are declared? Every hour, say: 1h",
+      SL_FEED_SWEEP, 0 },
     { 0 },
 };
 
-static const struct shopify_feed orders = { feed_bind, feed_unbind, feed_start };
+static const struct shopify_feed orders = { feed_bind, feed_unbind, feed_start, NULL };
 
 /* one for each row above, in its order */
-static const struct shopify_feed *const doers[] = { &orders, &requests_feed };
+static const struct shopify_feed *const doers[] = { &orders, &requests_feed, &audit_feed };
 
 static_assert(sizeof(doers) / sizeof(*doers) + 1 == sizeof(shopify_feeds) / sizeof(*shopify_feeds),
               "each kind has a doer");
@@ -65,4 +69,14 @@ void shopify_poll(void *self, void *handle, sl_str cursor, const sl_poll_out *ou
     const struct bound *b = handle;
 
     b->kind->poll(self, b->handle, cursor, out);
+}
+
+void shopify_probe_feed(void *self, void *handle, const sl_probe_out *out)
+{
+    const struct bound *b = handle;
+
+    if (b->kind->probe)
+        b->kind->probe(self, b->handle, out);
+    else
+        out->finish(out->ctx);
 }

@@ -13,6 +13,7 @@ struct shopify_feed {
     sl_status (*bind)(const sl_bind_in *in, void **ret_handle, sl_fail *fail); /* NULL: nothing */
     void (*unbind)(void *handle);                                              /* likewise */
     void (*poll)(void *self, void *handle, sl_str cursor, const sl_poll_out *out);
+    void (*probe)(void *self, void *handle, const sl_probe_out *out); /* NULL: nothing to say */
 };
 
 /** The table of sl_plugin.feeds, and its calls. */
@@ -21,3 +22,4 @@ extern const sl_feed shopify_feeds[];
 sl_status shopify_bind_feed(const sl_bind_in *in, void **ret_handle, sl_fail *fail);
 void shopify_unbind_feed(void *handle);
 void shopify_poll(void *self, void *handle, sl_str cursor, const sl_poll_out *out);
+void shopify_probe_feed(void *self, void *handle, const sl_probe_out *out);

@@ -11,6 +11,7 @@
 
 #include "actions.h"
 #include "admin/admin.h"
+#include "audit/audit.h"
 #include "bulk/backfill.h"
 #include "drafts/draft.h"
 #include "feed_kinds.h"
@@ -117,6 +118,7 @@ static void shopify_close(void *self)
         deeds_close(self);
         feed_close(self);
         requests_close(self);
+        audit_close(self);
         backfill_close(self);
         admin_close(self);
     }
@@ -216,6 +218,7 @@ static const sl_plugin plugin = {
     .bind_feed = shopify_bind_feed,
     .unbind_feed = shopify_unbind_feed,
     .poll = shopify_poll,
+    .probe_feed = shopify_probe_feed,
 };
 
 const sl_plugin *sl_plugin_v0(void)

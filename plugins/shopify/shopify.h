@@ -28,6 +28,7 @@ struct shopify {
     struct draft *drafts; /* under way: draft.c */
     struct deed *deeds;   /* under way: orders/deed.c */
     struct requests *requests; /* under way: receive/requests.c */
+    struct audit *audits;      /* under way: audit/audit.c */
     struct feed_poll *polls;   /* under way: feeds/feed.c */
     int64_t lag_told_ms;       /* webhooks lag: the host was told so last */
     char parent[80];           /* what deed_parent_key() said last */

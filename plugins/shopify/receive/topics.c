@@ -179,6 +179,7 @@ static const struct topic_rule rules[] = {
     /* the shop. A shop uninstalled twice may show one updated_at both times: no version, no key */
     { "shop/update", "shop", NULL, "updated_at", NULL },
     { "shop/", "shop", NULL, NULL, NULL },
+    { "subscriptions/", "shop", NULL, "found_at", "@version" }, /* of the audit, not the shop */
     { "app/", "shop", NULL, NULL, NULL },
     { "bulk_operations/", "bulk_operation", ANY_ID, "completed_at|created_at",
       "admin_graphql_api_id status" },

@@ -36,8 +36,8 @@ class ShopifyAdmin(common.StandIn):
 
     name = "shopify-admin"
     answer_actions = shopify_wire.ANSWERS
-    data_actions = ("user_error", "field_error")
-    rule_keys = ("code", "message", "field")
+    data_actions = ("user_error", "field_error", "meanwhile")
+    rule_keys = ("code", "message", "field", "stock", "delta")
 
     def __init__(self, args):
         super().__init__(args.books)
@@ -46,6 +46,7 @@ class ShopifyAdmin(common.StandIn):
         self.engine = Engine(self.shop, Bucket(args.points, args.restore))
         furnish(self.engine)
         self.engine.faults.append(self.spoilt)
+        self.engine.afterwards.append(self.meanwhile)
         self.wire = shopify_wire.Wire(self, args)
         self.reset()
 
@@ -80,6 +81,18 @@ class ShopifyAdmin(common.StandIn):
         if rule.action == "user_error":
             raise Wrong(rule.get("field"), message, rule.get("code"))
         raise Refused(message, rule.get("code"))
+
+    def meanwhile(self, call):
+        """A fault rule whose `at` is a root field that was asked for: the shop's stock changes when the answer is made
+        and has not left. What it says of stock is not so any more when somebody reads it."""
+        rule = self.faults.strike(("meanwhile",), call.roots())
+        if rule is None:
+            return
+        delta = rule.get("delta", -1)
+        sold = [one for one in call.levels if one.quantities["available"] + delta >= 0]
+        one_of_them = [rule.random.choice(sold)] if sold else []
+        for one in rule.get("stock") or [{"item": one.item, "location": one.location, "delta": delta} for one in one_of_them]:
+            shopify_stock.by_hand(self.shop, one)
 
     # ---- one document ----
 

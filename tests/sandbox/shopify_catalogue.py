@@ -191,7 +191,9 @@ def levels_and_places(engine, shop):
 
     @engine.field("InventoryItem", "inventoryLevel")
     def level_of_item(source, args, call):
-        return next(iter(active(filter(None, [level_of(shop, source["id"], args["locationId"])]), args)), None)
+        level = next(iter(active(filter(None, [level_of(shop, source["id"], args["locationId"])]), args)), None)
+        call.levels.extend([level] if level else [])
+        return level
 
     @engine.field("Location", "inventoryLevel")
     def level_at(source, args, call):

@@ -156,6 +156,7 @@ class Call:
             one.name.value for one in self.operation.selection_set.selections if isinstance(one, ast.Field))
         self.given, self.variables = variables, {}
         self.user_errors = 0
+        self.levels = []  # of stock, that it has read
         self.meter = None
 
     def choose(self, name):
@@ -167,6 +168,10 @@ class Call:
         if len(known) != 1:
             raise Refused("An operation name is required")
         return known[0]
+
+    def roots(self):
+        """The names of its root fields."""
+        return [one.name.value for one in self.operation.selection_set.selections if isinstance(one, ast.Field)]
 
     def page(self, nodes, args):
         """What of a connection's rows is answered."""
@@ -193,6 +198,7 @@ class Engine:
         self.schema = published(texts)
         self.resolvers, self.read_before = {}, {}
         self.faults = []  # functions of a root field's name that may raise Refused, or Wrong for a mutation
+        self.afterwards = []  # functions of a call whose answer is made and has not left yet
         self.crashes = []  # tracebacks of our own mistakes; an honest answer has none
         for kind in list(self.schema.get_type_map().values()):
             if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
@@ -346,6 +352,8 @@ class Engine:
         spent["errors"] += len(out.get("errors", []))
         spent["user_errors"] += call.user_errors
         said.update(actualQueryCost=actual, throttleStatus=self.bucket.status())
+        for one in self.afterwards:
+            one(call)
         if debug:
             said["fields"] = call.meter.fields
         return {**out, "extensions": {"cost": said}}

@@ -150,3 +150,28 @@ def test_the_merchant_works_at_the_shops_own_desk_and_spends_no_points(shop):
     assert books["points"]["used"] == before and books["changes"]["orders/edited"] == 1
     risk = ask(shop, "query($id: ID!) { order(id: $id) { risk { recommendation } } }", id=order)[1]
     assert risk["data"]["order"]["risk"]["recommendation"] == "INVESTIGATE"
+
+
+LEVEL = "query($ids: [ID!]!, $l: ID!) { nodes(ids: $ids) { ... on InventoryItem { inventoryLevel(locationId: $l) " \
+        "{ quantities(names: [\"available\"]) { quantity } } } } }"
+
+
+def test_stock_changes_between_an_answer_and_whoever_reads_it(shop):
+    shop.call("POST", "stock", [{"sku": f"A-{n}", "location": MAIN, "available": n} for n in (1, 2)])
+    first, second = [one["item"] for one in shop.call("GET", "stock")["levels"]]
+
+    def read(*ids):
+        nodes = ask(shop, LEVEL, ids=list(ids), l=MAIN)[1]["data"]["nodes"]
+        return [one["inventoryLevel"]["quantities"][0]["quantity"] for one in nodes]
+
+    shop.fault(action="meanwhile", at="nodes", count=1, stock=[{"sku": "A-1", "location": MAIN, "delta": 4}])
+    assert ask(shop, BY_SKU, q="sku:A-1")[0] == 200  # another field
+    assert read(first, second) == [1, 2] and read(first, second) == [5, 2]
+    # one of those that were read, as long as there is something to sell
+    shop.fault(action="meanwhile", at="nodes")
+    assert [read(second) for _ in range(4)] == [[2], [1], [0], [0]] and read(first) == [5]
+    shop.clear_faults()
+    assert read(first) == [4] and read(first) == [4]
+    ledger = shop.call("GET", "stock")["ledger"]
+    assert [(one["by"], one["delta"]) for one in ledger[2:]] == [("merchant", 4), ("merchant", -1), ("merchant", -1),
+                                                                ("merchant", -1)]

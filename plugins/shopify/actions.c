@@ -252,6 +252,12 @@ uint32_t shopify_cost(void *self, void *handle, const sl_record *record)
     return b->points ? b->points : POINTS_MUTATES;
 }
 
+void shopify_batching(uint32_t action, const void *handle, sl_batching *ret)
+{
+    (void)handle;
+    ret->age_ms = doers[action]->gathers_ms;
+}
+
 const char *shopify_scopes(const void *handle)
 {
     return ((const struct bound *)handle)->action->scopes;

@@ -36,7 +36,8 @@ struct shopify_action {
     /** Points of its first question, by admin_points(): it sets out when they are there, and what
      *  it asks later waits for its own. NULL: those of the first question of its last delivery. */
     uint32_t (*cost)(void *self, void *handle, const sl_record *record);
-    int local; /* nothing is asked of the shop for it */
+    int local;          /* nothing is asked of the shop for it */
+    int64_t gathers_ms; /* so long a batch gathers, unless the endpoint says otherwise; 0: not */
 };
 
 /** The table of sl_plugin.actions, and its calls. */
@@ -54,6 +55,7 @@ void shopify_resume(void *self, void *handle, const sl_batch *batch, sl_str toke
 sl_str shopify_row_key(void *self, void *handle, sl_str body);
 sl_str shopify_parent_key(void *self, void *handle, sl_str body);
 uint32_t shopify_cost(void *self, void *handle, const sl_record *record);
+void shopify_batching(uint32_t action, const void *handle, sl_batching *ret);
 /** Of what bind() made; NULL: it says none. */
 const char *shopify_scopes(const void *handle);
 void shopify_body_schema(uint32_t action, sl_schema_cb cb, void *cb_ctx);

@@ -210,6 +210,7 @@ static const sl_plugin plugin = {
     .serve = shopify_serve,
     .body_schema = shopify_body_schema,
     .cost = shopify_cost,
+    .batching = shopify_batching,
     .probe = shopify_probe,
     .owns = shopify_owns,
     .can_backfill = shopify_can_backfill,

@@ -126,8 +126,7 @@ static void take_level(const struct reading *x, struct stock_row *row, const jso
     quantity = json_object_get(json_array_get(json_object_get(level, "quantities"), 0), "quantity");
     row->has_level = json_is_integer(quantity);
     now = row->has_level ? json_integer_value(quantity) : 0;
-    /* done by an attempt before this one: then it is there, and nobody else has changed it */
-    if (row->state == STOCK_STALE && now != row->want)
+    if (row->state == STOCK_STALE && !(row->perhaps && now == row->want))
         row->want += now - row->there;
     if (row->want < 0)
         row->want = 0;

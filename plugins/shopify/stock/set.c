@@ -19,7 +19,9 @@
 #include "stock/stock.h"
 
 #define WHY_SIZE   400
-#define LOCK_AFTER 1000 /* ms; rows that collided with another writer's */
+#define LATER      1000 /* ms; rows that collided with another writer's, or whose answer was lost */
+#define LATER_MOST 5    /* times in a batch's life; then its levels are read anew */
+#define GATHERS    1000 /* ms; one level costs as many calls and nearly as many points as 250 */
 
 static const char set_quantities[] =
     "mutation InventorySetQuantities($input: InventorySetQuantitiesInput!, $key: String!) {"
@@ -41,7 +43,8 @@ struct push {
     size_t sent[STOCK_ROWS]; /* rows of the mutation, in its order */
     size_t n_sent;
     json_t *input; /* own: of the mutation */
-    unsigned renewal, rounds;
+    unsigned renewal, rounds, later;
+    uint64_t timer; /* 0: none */
 };
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -53,6 +56,8 @@ static sl_str view(const char *s)
 
 static void push_free(struct push *p)
 {
+    if (p->timer)
+        p->s->host->timer_cancel(p->s->host->ctx, p->timer);
     *p->link = p->next;
     if (p->next)
         p->next->link = p->link;
@@ -178,7 +183,27 @@ static void finish_failed(struct push *p, const struct admin_answer *a)
 /* ---- what is written ----------------------------------------------------------------------- */
 
 static void read_levels(struct push *p);
-static void write_levels(struct push *p);
+static void send(struct push *p);
+
+static void on_later(void *ctx)
+{
+    struct push *p = ctx;
+
+    p->timer = 0;
+    send(p);
+}
+
+/* It is done, or is being done, or not: the same rows under the same key are done once. Read anew
+ * they would not: what the shop has sold since they were written would be taken back. */
+static void send_later(struct push *p, const char *why, int64_t after_ms)
+{
+    const sl_host *h = p->s->host;
+
+    if (p->later++ < LATER_MOST)
+        p->timer = h->timer(h->ctx, after_ms > LATER ? after_ms : LATER, on_later, p);
+    if (!p->timer)
+        finish_again(p, why, after_ms, 0);
+}
 
 /* "…: field: message" of a row that the shop does not take. */
 static void reject_as_told(struct push *p, struct stock_row *row, const json_t *error)
@@ -224,6 +249,13 @@ struct refused {
     int renew;         /* the same, with another key */
 };
 
+/* What was done with the key is not known here: a level that is as it is to be may be our doing. */
+static void mark_perhaps(struct push *p)
+{
+    for (size_t i = 0; i < p->n_sent; i++)
+        p->rows[p->sent[i]].perhaps = 1;
+}
+
 static void take_error(struct push *p, const json_t *error, struct refused *to)
 {
     const char *code = json_string_value(json_object_get(error, "code"));
@@ -233,8 +265,11 @@ static void take_error(struct push *p, const json_t *error, struct refused *to)
     case IDEMPOTENT_SAME:
         to->again = "the shop is busy with these levels";
         return;
-    case IDEMPOTENT_NEW:
     case IDEMPOTENT_MISUSED: /* the rows are part of the key: not of ours */
+        mark_perhaps(p);
+        to->renew = 1;
+        return;
+    case IDEMPOTENT_NEW:
         to->renew = 1;
         return;
     case IDEMPOTENT_REREAD:
@@ -268,12 +303,16 @@ static void on_written(void *ctx, const struct admin_answer *a)
     const json_t *errors = json_object_get(payload, "userErrors");
     struct refused refused = { 0 };
 
+    if (a->verdict == ADMIN_PERHAPS) {
+        send_later(p, a->why, a->after_ms);
+        return;
+    }
     if (a->verdict != ADMIN_OK) {
         finish_failed(p, a);
         return;
     }
     if (!json_is_object(payload)) {
-        finish_again(p, "an answer without inventorySetQuantities", 0, 0);
+        send_later(p, "an answer without inventorySetQuantities", 0);
         return;
     }
     if (json_array_size(errors) == 0) {
@@ -284,10 +323,9 @@ static void on_written(void *ctx, const struct admin_answer *a)
         take_error(p, json_array_get(errors, i), &refused);
     p->renewal += refused.renew;
     if (refused.again)
-        finish_again(p, refused.again, LOCK_AFTER, 0);
+        send_later(p, refused.again, 0);
     else if (++p->rounds > IDEMPOTENT_RENEWALS)
-        finish_again(p, "these levels change in the shop faster than they can be set", LOCK_AFTER,
-                     1);
+        finish_again(p, "these levels change in the shop faster than they can be set", LATER, 1);
     else
         read_levels(p); /* of what is stale; the rest is as it was read */
 }
@@ -504,7 +542,8 @@ static void take_body(struct push *p, size_t record)
     p->n++;
 }
 
-/* One level is in a batch once: the shop refuses the whole of it otherwise. */
+/* One level is in a batch once: the shop refuses the whole of it otherwise. Nor do two batches at a
+ * time have it: what one of them writes were a change in the shop to the other. */
 static sl_str set_row_key(void *self, void *handle, sl_str body)
 {
     static char key[2 * 255 + 16];
@@ -638,6 +677,8 @@ const struct shopify_action stock_set_action = {
     .deliver = set_deliver,
     .resume = set_resume,
     .row_key = set_row_key,
+    .parent_key = set_row_key,
+    .gathers_ms = GATHERS,
     .confirm = set_confirm,
     .scopes = "write_inventory read_products read_locations",
 };

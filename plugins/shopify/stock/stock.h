@@ -66,6 +66,7 @@ struct stock_row {
         STOCK_TOLD   /* its record has an outcome */
     } state;
     const char *wrong; /* it cannot be written: static text; NULL: it can */
+    int perhaps;       /* it may have been written by us, by an attempt nobody knows the end of */
     int moved;         /* its SKU is another item's now: `wrong`, until it is asked for again */
 };
 

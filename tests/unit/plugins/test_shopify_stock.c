@@ -120,14 +120,20 @@ static void batch_of(struct rig *x, const char *const *bodies)
     fake_done_init(&x->done, x->host, n);
 }
 
-static void ran(struct rig *x)
+static void run_for(struct rig *x, int64_t ms)
 {
     sl_str sent;
 
-    fake_host_run(x->host);
+    fake_host_run_for(x->host, ms);
     sent = fake_host_last_body(x->host);
     free(x->sent);
     x->sent = strndup(sent.ptr ? sent.ptr : "", sent.len);
+}
+
+static void ran(struct rig *x)
+{
+    fake_host_run(x->host);
+    run_for(x, 0);
 }
 
 #define BODIES(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -211,12 +217,26 @@ static void what_was_sold_in_between_stays_sold(void **state)
     CHECK_EQ(x->done.outcomes[1].kind, SL_DELIVERED);
 }
 
+static void a_sale_that_comes_to_the_same_figure_is_a_sale_all_the_same(void **state)
+{
+    struct rig *x = *state;
+
+    expect(x, FOUND_A_B);
+    expect(x, LEVELS(LEVEL("A", "1", HAS("12"))));
+    expect(x, SET("null", ERROR("CHANGE_FROM_QUANTITY_STALE", "0")));
+    expect(x, LEVELS(LEVEL("A", "1", HAS("10"))));
+    expect(x, DONE);
+    deliver(x, BODIES(A));
+    check_rows(x, "[" ROW("1", "10", "8") "]");
+}
+
 static void what_was_written_before_a_refusal_is_not_taken_for_a_sale(void **state)
 {
     struct rig *x = *state;
 
     expect(x, FOUND_A_B);
     expect(x, LEVELS(LEVEL("A", "1", HAS("12")) "," LEVEL("B", "2", HAS("7"))));
+    expect(x, SET("null", ERROR("IDEMPOTENCY_KEY_PARAMETER_MISMATCH", "")));
     expect(x, SET("null", ERROR("CHANGE_FROM_QUANTITY_STALE", "0")));
     expect(x, LEVELS(LEVEL("A", "1", HAS("10"))));
     expect(x, DONE);
@@ -361,8 +381,12 @@ static void after_a_crash_the_same_rows_go_out_with_the_same_key(void **state)
 
     expect(x, FOUND_A_B);
     expect(x, LEVELS(LEVEL("A", "1", HAS("12")) "," LEVEL("B", "2", HAS("7"))));
-    FAKE_EXPECT(x->host, .method = "POST", .url = URL, .error = SL_E_TIMEOUT, .sent = 1);
-    deliver(x, BODIES(A, B));
+    for (int i = 0; i < 6; i++)
+        FAKE_EXPECT(x->host, .method = "POST", .url = URL, .error = SL_E_TIMEOUT, .sent = 1);
+    batch_of(x, BODIES(A, B));
+    x->plugin->deliver(x->self, x->handle, &x->batch, &x->done.done);
+    ran(x);
+    CHECK(x->done.finished);
     CHECK_EQ(x->done.outcomes[0].kind, SL_RETRY); /* harmless: it is read anew */
     key = key_of(x);
     rows = strdup(strstr(x->sent, "\"quantities\""));
@@ -394,16 +418,48 @@ static void after_a_crash_the_same_rows_go_out_with_the_same_key(void **state)
     free(token);
 }
 
+/* Not read again: what was sold since they were written would be taken back. */
+static void a_lost_answer_is_asked_for_with_the_same_rows_and_key(void **state)
+{
+    struct rig *x = *state;
+    char *key, *again;
+
+    expect(x, FOUND_A_B);
+    expect(x, LEVELS(LEVEL("A", "1", HAS("12")) "," LEVEL("B", "2", HAS("7"))));
+    FAKE_EXPECT(x->host, .method = "POST", .url = URL, .error = SL_E_TIMEOUT, .sent = 1);
+    batch_of(x, BODIES(A, B));
+    x->plugin->deliver(x->self, x->handle, &x->batch, &x->done.done);
+    run_for(x, 500);
+    CHECK(!x->done.finished);
+    key = key_of(x);
+    expect(x, SET("null", ERROR("IDEMPOTENCY_CONCURRENT_REQUEST", "0")));
+    run_for(x, 1000);
+    CHECK(!x->done.finished);
+    expect(x, DONE);
+    run_for(x, 1000);
+    again = key_of(x);
+    CHECK_STR(again, key);
+    check_rows(x, "[" ROW("1", "12", "10") "," ROW("2", "7", "3") "]");
+    CHECK_EQ(x->done.n_checkpoints, 1);
+    CHECK(x->done.finished);
+    CHECK_EQ(x->done.outcomes[1].kind, SL_DELIVERED);
+    free(key);
+    free(again);
+    /* closed while it waits: nothing is left */
+    expect(x, LEVELS(LEVEL("A", "1", HAS("12"))));
+    FAKE_EXPECT(x->host, .method = "POST", .url = URL, .error = SL_E_TIMEOUT, .sent = 1);
+    batch_of(x, BODIES(A));
+    x->plugin->deliver(x->self, x->handle, &x->batch, &x->done.done);
+    run_for(x, 500);
+    CHECK(!x->done.finished);
+}
+
 static void what_the_shop_cannot_do_now_is_done_later(void **state)
 {
     struct rig *x = *state;
 
     expect(x, FOUND_A_B);
     expect(x, LEVELS(LEVEL("A", "1", HAS("12")) "," LEVEL("B", "2", HAS("7"))));
-    expect(x, SET("null", ERROR("IDEMPOTENCY_CONCURRENT_REQUEST", "0")));
-    deliver(x, BODIES(A, B));
-    CHECK_EQ(x->done.outcomes[1].kind, SL_RETRY);
-    CHECK_EQ(x->done.outcomes[1].after_ms, 1000);
     expect(x,
            "{\"errors\":[{\"message\":\"Throttled\",\"extensions\":{\"code\":\"THROTTLED\"}}]," COST
            "}");
@@ -423,7 +479,20 @@ static void what_the_shop_cannot_do_now_is_done_later(void **state)
     CHECK_EQ(x->done.outcomes[0].kind, SL_REJECTED);
 }
 
-static void a_level_is_in_a_batch_once(void **state)
+static void levels_gather_and_nothing_else_waits(void **state)
+{
+    struct rig *x = *state;
+
+    for (uint32_t i = 0; x->plugin->actions[i].name; i++) {
+        sl_batching how = { .size = sizeof(how) };
+
+        x->plugin->batching(i, x->handle, &how);
+        CHECK_EQ(how.age_ms, strcmp(x->plugin->actions[i].name, "inventory.set") == 0 ? 1000 : 0);
+        CHECK_EQ(how.quick_records, 0);
+    }
+}
+
+static void a_level_is_in_one_batch_at_a_time_and_there_once(void **state)
 {
     struct rig *x = *state;
     char first[200];
@@ -436,6 +505,9 @@ static void a_level_is_in_a_batch_once(void **state)
     key = x->plugin->row_key(x->self, x->handle,
                              fake_str("{\"quantity\":1,\"sku\":\"A\",\"location\":\"North\"}"));
     CHECK(key.len != strlen(first));
+    key = x->plugin->parent_key(x->self, x->handle, fake_str("{\"quantity\":1,\"sku\":\"A\"}"));
+    CHECK_EQ(key.len, strlen(first));
+    CHECK(!memcmp(key.ptr, first, key.len));
 }
 
 int main(void)
@@ -444,6 +516,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(levels_are_written_over_what_was_read_and_equal_ones_not_at_all),
         TEST(what_was_sold_in_between_stays_sold),
+        TEST(a_sale_that_comes_to_the_same_figure_is_a_sale_all_the_same),
         TEST(what_was_written_before_a_refusal_is_not_taken_for_a_sale),
         TEST(more_sold_than_there_is_leaves_none),
         TEST(a_level_that_never_rests_is_left_for_later),
@@ -453,8 +526,10 @@ int main(void)
         TEST(what_is_asked_is_as_urgent_as_its_delivery),
         TEST(a_sku_that_moved_to_another_item_is_looked_for_anew),
         TEST(after_a_crash_the_same_rows_go_out_with_the_same_key),
+        TEST(a_lost_answer_is_asked_for_with_the_same_rows_and_key),
         TEST(what_the_shop_cannot_do_now_is_done_later),
-        TEST(a_level_is_in_a_batch_once),
+        TEST(levels_gather_and_nothing_else_waits),
+        TEST(a_level_is_in_one_batch_at_a_time_and_there_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

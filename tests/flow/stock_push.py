@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import time
 
 from flow.harness import ROOT, SHOP, wait_until
 from sandbox.client import request
@@ -60,6 +61,7 @@ class Ledger:
 
     def __init__(self, shop):
         self.shop = shop
+        self.since = time.monotonic()
         self.begun = len(shop.call("GET", "stock")["ledger"])
         self.points = shop.call("GET", "books?brief=1")["points"]
 
@@ -69,6 +71,13 @@ class Ledger:
         self.names = {f"gid://shopify/InventoryLevel/{one['location'].rsplit('/', 1)[1]}?inventory_item_id="
                       f"{one['item'].rsplit('/', 1)[1]}": key for key, one in self.levels.items()}
         return told["ledger"][self.begun:]
+
+    def seconds(self):
+        return time.monotonic() - self.since
+
+    def sales(self):
+        """How many changes the shop has made by itself."""
+        return sum(one["by"] == "merchant" for one in self.read())
 
     def written(self):
         """[((sku, location), what it has become)] by the gateway, in order."""

@@ -60,3 +60,10 @@ def test_the_points_of_a_shop_are_measured(folder):
     result = bench(folder, "shopify", "--seconds", "6", "--only", "shared")
     assert result["refused"] == result["refused_shared"] == 0
     assert 0.8 < result["points_used_share"] == result["points_used_share_shared"] <= 1
+
+
+def test_a_push_of_stock_is_measured(folder):
+    result = bench(folder, "shopify", "--only", "stock", "--skus", "120")
+    assert result["stock_levels"] == 360 and result["stock_overwritten"] == result["stock_refused"] == 0
+    assert 0 < result["stock_calls_again"] < result["stock_calls"] and 0 < result["stock_points_again"]
+    assert result["stock_seconds"] > 0 and result["stock_seconds_again"] > 0

@@ -127,7 +127,7 @@ def test_a_shop_that_sells_all_the_time_loses_no_sale(start, shop):
         say(gateway, [level(f"SKU-{n}", figures[f"SKU-{n}", MILL]) for n in range(first, first + 50)], number=first)
     delivered(gateway, 500)
     assert ledger.overwritten(figures) == {}
-    assert any(one["by"] == "merchant" for one in ledger.read())
+    assert ledger.sales() > 0
 
 
 def test_two_lists_about_one_level_do_not_take_each_other_for_sales(start, shop):
@@ -178,10 +178,12 @@ def test_what_is_adjusted_is_adjusted_once_over_a_torn_answer(start, shop, fault
     ledger = Ledger(shop)
     gateway = start(routes=[{
         "name": "count-to-shop", "from": {"endpoint": "crm", "topic": "callout/StockCount/*"},
-        "map": '{changes: [.fields.found[] | {sku, delta, location: "Mill Yard"}], reason: "damaged", reference: .fields.paper}',
+        "map": '{changes: [.fields.found[] | {sku, delta, location: "Mill Yard"}], reason: "damaged",'
+               ' reference: .fields.paper}',
         "to": {"endpoint": "acme-shop", "action": "inventory.adjust"}}])
     shop.fault(action=fault, at="graphql", body_match="inventoryAdjustQuantities", count=2, ms=300)
-    post(gateway, "StockCount", 1, {"paper": "erp://count/77", "found": [{"sku": "SKU-1", "delta": -2}, {"sku": "SKU-2", "delta": 3}]})
+    post(gateway, "StockCount", 1, {"paper": "erp://count/77",
+                                    "found": [{"sku": "SKU-1", "delta": -2}, {"sku": "SKU-2", "delta": 3}]})
     delivered(gateway, 1)
     assert sorted(ledger.written()) == [(("SKU-1", MILL), 10), (("SKU-2", MILL), 15)]
 

@@ -17,8 +17,9 @@ static const struct {
                       " productVariants(first: 100, after: $after, query: $query) {"
                       " nodes { id sku } pageInfo { hasNextPage endCursor } } }",
                       25 },
+    /* others begin like these: a second page costs more than room for them */
     [SKU_INVENTORY_ITEM] = { "query ItemsBySku($query: String!, $after: String) {"
-                             " productVariants(first: 100, after: $after, query: $query) {"
+                             " productVariants(first: 250, after: $after, query: $query) {"
                              " nodes { sku inventoryItem { id } }"
                              " pageInfo { hasNextPage endCursor } } }",
                              50 },

@@ -144,6 +144,8 @@ void contact_end(struct contact_batch *b)
     forget_people(b);
     all->queue = b->next;
     batch_free(b);
+    if (!all->queue && all->crm.forgets) /* nobody uses it any more */
+        crm_forget(&all->crm, false);
     if (!sets_begin(all))
         contacts_go_on(all);
     done->finish(done->ctx);
@@ -238,12 +240,12 @@ sl_status contacts_open(struct salesforce *sf, sl_fail *fail)
     return crm_open(&sf->contacts->crm, sf, fail);
 }
 
+/* All, whoever is meant: who is in the CRM still is read from there again. */
 void contacts_forget(void *self, const sl_ask *what)
 {
     struct contacts *all = ((struct salesforce *)self)->contacts;
 
-    (void)
-        what; /* who is in the CRM still is read from there again: what is missing would be made */
+    (void)what;
     if (all)
         crm_forget(&all->crm, all->queue || all->report);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "match/contact.h"
 #include "match/record.h"
 #include "salesforce_fixture.h"
 
@@ -73,9 +74,8 @@ static void expect_query(struct sf_fixture *x, const char *id, const char *asks,
 #define ALL_CONTACTS CONTACT_SOQL " WHERE IsDeleted = false OR MasterRecordId != null"
 
 /* The delete of one query and the create of the next cross: both orders of the two are fine. */
-static void expect_index(struct sf_fixture *x)
+static void expect_read(struct sf_fixture *x)
 {
-    sf_expect_token(x);
     FAKE_EXPECT(x->host, .method = "POST", .url = QUERIES, .body = ASKS("query", ACCOUNT_SOQL),
                 .status = 200, .answer = "{\"id\":\"750A\"," CREATED "}");
     FAKE_EXPECT(x->host, .method = "GET", .url = QUERIES "/750A", .status = 200,
@@ -85,6 +85,12 @@ static void expect_index(struct sf_fixture *x)
                 .answer = ACCOUNTS);
     FAKE_EXPECT(x->host, .method = "DELETE", .url = QUERIES "/750A", .status = 204);
     expect_query(x, "750C", ASKS("queryAll", ALL_CONTACTS), CONTACTS, "3");
+}
+
+static void expect_index(struct sf_fixture *x)
+{
+    sf_expect_token(x);
+    expect_read(x);
 }
 
 /* One bulk query of what has changed: nothing of the accounts, `rows` of the contacts. */
@@ -520,6 +526,50 @@ static void a_merge_means_who_stayed_whoever_was_merged_before(void **state)
     CHECK_STR(o->link_id[1], "shop:77 = " ANNA);
 }
 
+static void forget(struct sf_fixture *x)
+{
+    const sl_ask ask = { .size = sizeof(ask), .kind = SL_ASK_ERASE };
+
+    x->plugin->forget(x->self, &ask);
+}
+
+static void who_was_forgotten_is_read_anew_when_wanted(void **state)
+{
+    struct sf_fixture *x = *state;
+
+    forget(x); /* nothing is known yet */
+    use(x, "match");
+    forget(x);
+    expect_index(x);
+    expect_update(x, NULL, DONE(ANNA));
+    deliver(x, SF_BODIES(BODY("7", "Anna", "Schmidt", "anna@acme.example")), NULL);
+    forget(x);
+    expect_read(x); /* all of it, and not what has changed since */
+    expect_update(x, NULL, DONE(ANNA));
+    deliver(x, SF_BODIES(BODY("7", "Anna", "Schmidt", "anna@acme.example")), NULL);
+    CHECK_STR(x->done.outcomes[0].reference, ANNA);
+}
+
+static void what_is_used_when_somebody_is_forgotten_goes_after_it(void **state)
+{
+    struct sf_fixture *x = *state;
+    const struct salesforce *sf = x->self;
+
+    use(x, "match");
+    expect_index(x);
+    FAKE_EXPECT(x->host, .method = "PATCH", .url = COMPOSITE, .status = 200, .answer = DONE(ANNA),
+                .delay_ms = 100000);
+    sf_deliver(x, SF_BODIES(BODY("7", "Anna", "Schmidt", "anna@acme.example")), NULL);
+    fake_host_run_for(x->host, 60000);
+    CHECK(!x->done.finished && sf->contacts->crm.loaded);
+    forget(x);
+    CHECK(sf->contacts->crm.loaded);
+    fake_host_run(x->host);
+    CHECK(x->done.finished);
+    CHECK_STR(x->done.outcomes[0].reference, ANNA);
+    CHECK(!sf->contacts->crm.loaded); /* though nobody asks for it again */
+}
+
 static void without_the_index_nothing_is_written(void **state)
 {
     struct sf_fixture *x = *state;
@@ -603,6 +653,8 @@ int main(void)
         TEST(an_answer_that_is_lost_leaves_nothing_half_known),
         TEST(what_has_grown_old_is_read_again_from_the_watermark),
         TEST(a_merge_means_who_stayed_whoever_was_merged_before),
+        TEST(who_was_forgotten_is_read_anew_when_wanted),
+        TEST(what_is_used_when_somebody_is_forgotten_goes_after_it),
         TEST(without_the_index_nothing_is_written),
         TEST(at_the_end_of_the_host_nothing_is_left),
         TEST(a_body_is_taken_apart_to_the_letter),

@@ -73,6 +73,7 @@ static void lane_note(struct buf *b, json_t *lane)
     json_t *tripped = json_object_get(lane, "tripped"), *quota = json_object_get(lane, "quota");
     const char *blocked = json_text(lane, "blocked_until");
     json_t *paused = json_object_get(lane, "paused");
+    json_t *resolving = json_object_get(lane, "resolving");
     char when[32];
 
     if (json_is_object(paused))
@@ -92,6 +93,9 @@ static void lane_note(struct buf *b, json_t *lane)
                                                  : "when there is some again");
     else if (*blocked)
         buf_printf(b, "asked to wait until %s", short_time(blocked, when));
+    else if (*json_text(resolving, "why"))
+        buf_printf(b, "events wait, it cannot be asked what they are about: %s",
+                   json_text(resolving, "why"));
     else
         buf_cstr(b, "ok");
 }

@@ -433,7 +433,7 @@ void flow_lane_stats(const struct flow *f, size_t i, struct lane_stats *ret)
     memcpy(ret->lag_ms_buckets, l->lag_ms_buckets, sizeof(ret->lag_ms_buckets));
     memcpy(ret->signed_by, l->signed_by, sizeof(ret->signed_by));
     ret->n_secrets = l->n_secrets;
-    ret->resolving = resolve_wanted(f, str_of(l->name), &ret->resolve_why);
+    ret->resolving = resolve_wanted(f, str_of(l->name), &ret->resolve_why, &ret->unresolved_ms);
 }
 
 /* ---- by hand ---- */

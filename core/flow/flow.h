@@ -329,7 +329,8 @@ struct lane_stats {
     struct signed_by signed_by[SL_VERIFY_MAX_SECRETS];
     size_t n_secrets;        /* that they may be signed with; 0: none came yet */
     size_t resolving;        /* foreign ids of which it is asked what they belong to */
-    const char *resolve_why; /* why they cannot be asked for; NULL: they can */
+    const char *resolve_why; /* why they cannot be asked for; NULL: they can ... */
+    uint64_t unresolved_ms;  /* ... for so long */
     struct pause_status pause;
 };
 size_t flow_lanes(const struct flow *f);

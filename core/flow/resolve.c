@@ -56,7 +56,8 @@ struct resolver {
     struct list calls;
     bool asking;                /* one question at a time */
     uint64_t timer_at;          /* it is looked at again then; 0: not */
-    uint64_t ill_until, ill_ms; /* a question failed: none before; the wait after the next */
+    uint64_t ill_until, ill_ms; /* a question failed: none before; the wait after the next ... */
+    uint64_t ill_since;         /* ... and when the first of these did */
     char ill_why[LOG_MOST];
 };
 
@@ -151,11 +152,13 @@ void resolve_want(struct flow *f, sl_str endpoint, sl_str kind, sl_str id, uint6
     buf_finish(&key);
 }
 
-size_t resolve_wanted(const struct flow *f, sl_str endpoint, const char **ret_why)
+size_t resolve_wanted(const struct flow *f, sl_str endpoint, const char **ret_why,
+                      uint64_t *ret_ill_ms)
 {
     const struct resolver *x = resolver_of(f, endpoint);
 
     *ret_why = x && x->ill_ms ? x->ill_why : NULL;
+    *ret_ill_ms = *ret_why ? now_ms(x) - x->ill_since : 0;
     return x ? HASH_COUNT(x->wanted) : 0;
 }
 
@@ -239,10 +242,12 @@ static void store(struct resolve_call *c)
 /** Its endpoint is not asked for a while. */
 static void fall_ill(struct resolver *x, int64_t after_ms, sl_str why)
 {
-    if (!x->ill_ms)
+    if (!x->ill_ms) {
+        x->ill_since = now_ms(x);
         log_warn(&x->flow->log,
                  "%s cannot be asked what its events are about, they wait: err=" STR_FMT, x->name,
                  STR_ARG(why));
+    }
     x->ill_ms = x->ill_ms ? x->ill_ms * 2 : FIRST_MS;
     if (x->ill_ms > LONGEST_MS)
         x->ill_ms = LONGEST_MS;

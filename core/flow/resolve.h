@@ -22,7 +22,8 @@ struct resolver;
 
 /** Ask what this belongs to, for an event that waits for it. Twice is once. */
 void resolve_want(struct flow *f, sl_str endpoint, sl_str kind, sl_str id, uint64_t event);
-/** How many references of an endpoint are not known yet, and why it cannot be asked; NULL: it can.
- */
-size_t resolve_wanted(const struct flow *f, sl_str endpoint, const char **ret_why);
+/** How many references of an endpoint are not known yet, and why it cannot be asked, and for how
+ *  long; NULL: it can. */
+size_t resolve_wanted(const struct flow *f, sl_str endpoint, const char **ret_why,
+                      uint64_t *ret_ill_ms);
 void resolvers_close(struct flow *f); /* no answer comes any more */

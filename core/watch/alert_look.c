@@ -193,6 +193,20 @@ static void look_feeds(struct watch *w, const char *endpoint)
         stands_if(w, NOTICE_FINDING, endpoint, x.finding, x.finding);
 }
 
+/** Its events that say nothing of their order wait until it can be asked. */
+static void look_unresolved(struct watch *w, const struct lane_stats *l)
+{
+    bool so = l->resolve_why && l->resolving && (int64_t)l->unresolved_ms > w->conf->lag_ms;
+    char text[400], age[24];
+
+    age_text((int64_t)l->unresolved_ms, age);
+    snprintf(text, sizeof(text),
+             "events wait to be routed: for %s it could not be asked what %zu ids in them belong "
+             "to: %.200s",
+             age, l->resolving, so ? l->resolve_why : "");
+    stands_if(w, NOTICE_LAG, l->endpoint, so, text);
+}
+
 /** It is for a person to resume it. */
 static void look_stopped(struct watch *w, const struct lane_stats *l)
 {
@@ -239,6 +253,7 @@ static void look_flow(struct watch *w, int64_t now)
         look_lane(w, &l, now);
         look_feeds(w, l.endpoint);
         look_stopped(w, &l);
+        look_unresolved(w, &l);
         look_privacy(w, l.endpoint);
     }
     flow_stats(w->flow, &f);

@@ -120,3 +120,28 @@ def test_an_order_after_the_request_is_one_like_any_other(gateway):
     wait_until(lambda: [one["state"] for one in requests_of(gateway)] == ["in-log"])
     shown = gateway.get(f"/v1/events/{event}")
     assert (shown["note"], shown["subject"]) != ("erased", "") and ada in json.dumps(shown)
+
+
+def test_a_scope_that_is_missing_is_named_wherever_somebody_looks(gateway, shop, desk):
+    """The shop sends fulfilment orders, and the app may not ask whose they are."""
+    gateway.config["alerts"] = {"lag": "1s"}
+    gateway.write()
+    gateway.cli("reload")
+    shop.call("POST", "tokens", {"scopes": "read_orders"})
+    shop.fault(action="field_error", at="nodes", code="ACCESS_DENIED", message="Access denied for nodes field. Required "
+               "access: `read_merchant_managed_fulfillment_orders` access scope.")
+    subscribe(shop, "orders/create", "fulfillment_orders/order_routing_complete")
+    order = buy(shop)
+    wait_until(lambda: len(messages(desk)) == 1)
+    alert = wait_until(lambda: [one for one in gateway.alerts() if one["alert"] == "lag" and one["stands"]])[0]
+    assert alert["endpoint"] == "acme-shop" and "fulfillment_orders" in alert["text"]
+    assert "fulfillment_orders" in sluice("status", "-c", gateway.file).out
+    checked = sluice("check", "--online", "-c", gateway.file, env=gateway.env)
+    said = checked.out + checked.err
+    assert "events fulfillment_orders/* and fulfillment_holds/* would wait" in said and "read_returns" in said
+    shop.call("POST", "tokens", {"scopes": "read_orders,read_merchant_managed_fulfillment_orders,read_returns"})
+    shop.clear_faults()
+    wait_until(lambda: len(messages(desk)) == 2)
+    wait_until(lambda: not any(one["alert"] == "lag" and one["stands"] for one in gateway.alerts()))
+    assert {one["subject"] for one in gateway.deliveries()} == {f"order:{SHOP}/{order['id']}"}
+    assert "would wait" not in sluice("check", "--online", "-c", gateway.file, env=gateway.env).out

@@ -124,6 +124,24 @@ static void check_scopes(struct probing *p, const json_t *granted)
         find(p, SL_FINDING_GOOD, "the app has the scopes that this needs: %s", p->scopes);
 }
 
+/* What resolve() asks for; without it these events wait. */
+static void check_resolving(struct probing *p, const json_t *granted)
+{
+    static const char *const asked[][2] = {
+        { "fulfillment_orders/* and fulfillment_holds/*",
+          "read_merchant_managed_fulfillment_orders|read_assigned_fulfillment_orders|"
+          "read_third_party_fulfillment_orders" },
+        { "returns/*", "read_returns" },
+    };
+
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+        if (!has_one_of(granted, asked[i][1], strlen(asked[i][1])))
+            find(p, SL_FINDING_WARN,
+                 "events %s would wait, should the shop send any: to ask whose they are the app "
+                 "lacks the scope %s%s",
+                 asked[i][0], asked[i][1], strchr(asked[i][1], '|') ? " (one of these)" : "");
+}
+
 static void list_scopes(struct probing *p, const json_t *granted)
 {
     char all[LINE_SIZE - 100] = "";
@@ -206,6 +224,7 @@ static void on_answer(void *ctx, const struct admin_answer *a)
             find(p, SL_FINDING_WARN, TOKEN_UNUSED);
         check_version(p);
         list_scopes(p, granted);
+        check_resolving(p, granted);
         check_points(p);
     }
     finish(p);

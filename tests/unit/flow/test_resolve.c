@@ -142,14 +142,16 @@ static void test_it_is_asked_again_until_there_is_an_answer_over_a_restart(void 
 {
     struct clock_rig *r = setup();
     const char *why;
+    uint64_t ill_ms;
 
     (void)state;
     remote.verdict = SL_RESOLVE_AGAIN;
     uint64_t num = comes(r, "- ref 9");
     clock_rig_pass(r, 20 * SEC); /* at once, after 1 s, 2, 4, 8 */
     CHECK_EQ(remote.asked, 5);
-    CHECK_EQ(resolve_wanted(r->flow, STR("crm"), &why), 1);
+    CHECK_EQ(resolve_wanted(r->flow, STR("crm"), &why, &ill_ms), 1);
     CHECK_STR(why, "the test");
+    CHECK(ill_ms >= 15 * SEC && ill_ms <= 20 * SEC); /* since the first failure */
     CHECK_EQ(router_waiting(&r->flow->router), 1);
 
     clock_rig_crash(r);
@@ -159,8 +161,9 @@ static void test_it_is_asked_again_until_there_is_an_answer_over_a_restart(void 
     remote.verdict = SL_RESOLVE_DONE;
     clock_rig_pass(r, 2 * SEC);
     check_delivered(r, num, "order-9");
-    CHECK_EQ(resolve_wanted(r->flow, STR("crm"), &why), 0);
+    CHECK_EQ(resolve_wanted(r->flow, STR("crm"), &why, &ill_ms), 0);
     assert_null(why);
+    CHECK_EQ(ill_ms, 0);
     clock_rig_finish(r);
 }
 

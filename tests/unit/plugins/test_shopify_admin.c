@@ -521,12 +521,22 @@ static void the_endpoint_is_asked_whose_it_is_and_what_is_left(void **state)
     says(&f, "- version 2026-10 of the Admin API\n");
     says(&f, "- scopes: read_orders, write_draft_orders\n");
     says(&f, "? without the scope read_all_orders");
+    says(&f,
+         "? events fulfillment_orders/* and fulfillment_holds/* would wait, should the shop send "
+         "any: to ask whose they are the app lacks the scope "
+         "read_merchant_managed_fulfillment_orders|read_assigned_fulfillment_orders|"
+         "read_third_party_fulfillment_orders (one of these)\n");
+    says(&f,
+         "? events returns/* would wait, should the shop send any: to ask whose they are the app "
+         "lacks the scope read_returns\n");
     says(&f, "- 1987 of 2000 points are left\n");
 
     FAKE_EXPECT(r.host, .url = API, .status = 200,
                 .answer_headers = "X-Shopify-API-Version: 2026-01",
-                .answer = US("other.myshopify.com", SCOPE("read_orders")));
+                .answer = US("other.myshopify.com",
+                             SCOPE("write_assigned_fulfillment_orders") "," SCOPE("read_returns")));
     probe(&r, NULL, &f);
+    CHECK(!strstr(f.text, "would wait"));
     says(&f, "! the credentials are of the shop other.myshopify.com, not of " SHOP);
     says(&f, "? the shop serves version 2026-01 of the Admin API, not 2026-10");
 

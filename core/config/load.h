@@ -27,6 +27,8 @@ bool name_is_valid(sl_str name);
 /** Of the whole document: fill endpoints in from their templates, and write out `from` of routes
  *  that name one. Nothing below knows of templates. */
 void templates_expand(struct load *l, const struct yaml_node *root);
+/** An endpoint is made of a template of this name. */
+bool template_is_used(const struct config *c, sl_str name);
 
 void load_endpoints(struct load *l, const struct yaml_item *endpoints); /* NULL: there are none */
 void load_groups(struct load *l, const struct yaml_item *groups);       /* NULL: there are none */

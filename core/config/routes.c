@@ -93,7 +93,11 @@ static void check_from(struct load *l, const struct conf_from *f, const struct v
     for (size_t i = 0; i < c->n_endpoints; i++)
         nearest_offer(&near, str_of(c->endpoints[i].name));
     report_quote(near.given, quoted);
-    if (near.name.len > 0)
+    if (template_is_used(c, near.given))
+        report_at(&l->rd.report, from->line, from->column,
+                  "%s is a template; { template: %s } takes the events of all its endpoints",
+                  quoted, f->endpoint);
+    else if (near.name.len > 0)
         report_at(&l->rd.report, from->line, from->column,
                   "unknown endpoint %s; did you mean \"" STR_FMT "\"?", quoted, STR_ARG(near.name));
     else

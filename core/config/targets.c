@@ -27,6 +27,11 @@ struct conf_endpoint *load_endpoint_named(struct load *l, const struct yaml_node
     }
     if (node->kind != YAML_TEXT)
         report_node(&l->rd, node, "\"endpoint\" wants the name of an endpoint, found %s", found);
+    else if (template_is_used(c, node->text))
+        report_node(&l->rd, node,
+                    "%s is a template; name one of its endpoints, or { origin: " STR_FMT
+                    " }: the one that an event is from",
+                    found, STR_ARG(node->text));
     else if (near.name.len > 0)
         report_node(&l->rd, node, "unknown endpoint %s; did you mean \"" STR_FMT "\"?", found,
                     STR_ARG(near.name));

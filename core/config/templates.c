@@ -213,6 +213,14 @@ static bool names_template(const struct yaml_node *from)
     return false;
 }
 
+bool template_is_used(const struct config *c, sl_str name)
+{
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        if (c->endpoints[i].template && str_eq(str_of(c->endpoints[i].template), name))
+            return true;
+    return false;
+}
+
 void templates_expand(struct load *l, const struct yaml_node *root)
 {
     const struct yaml_node *templates = yaml_find(root, "templates");

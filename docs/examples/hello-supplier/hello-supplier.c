@@ -16,6 +16,8 @@
 #define KEY_MAX   32   /* bytes of our keys: [0-9A-Za-z_-]{1,32} */
 #define ACCEPTED  "order/accepted"
 #define SUBJECT   "supplier-order:" /* and the key under which the order was sent */
+#define LINK      "order"           /* kind of the link from that key to the order's own subject */
+#define PARCEL    "parcel/"         /* topics of what is told of parcels */
 
 /* One endpoint. Nothing else may be kept: no globals, since one plugin serves many endpoints. */
 struct supplier {
@@ -135,6 +137,12 @@ static void finish(const sl_done *done, uint32_t kind, const sl_http_answer *a, 
                    sl_str reference)
 {
     sl_outcome o = { .size = sizeof(o), .kind = kind, .why = why, .reference = reference };
+    sl_link link = { TEXT(LINK), reference }; /* later webhooks that have the key find the order */
+
+    if (kind == SL_DELIVERED) {
+        o.links = &link;
+        o.n_links = 1;
+    }
 
     if (a) {
         o.status = a->status;
@@ -192,10 +200,13 @@ static void on_asked(void *ctx, const sl_http_answer *a)
 {
     struct call *c = ctx;
     sl_confirmed answer = { .size = sizeof(answer), .verdict = SL_CONFIRM_EARLY };
+    sl_link link = { TEXT(LINK), c->key };
 
     if (!a->error && a->status == 200) {
         answer.verdict = SL_CONFIRM_YES;
         answer.reference = c->key;
+        answer.links = &link;
+        answer.n_links = 1;
     } else if (!a->error && a->status == 404) {
         /* A "no" lets the order go again, so it must not be one that came too early. */
         const sl_host *h = c->supplier->host;
@@ -312,7 +323,10 @@ static int find_key(sl_str body, sl_str *ret)
     return at < end && *at == '"' && ret->len > 0 && ret->len <= KEY_MAX;
 }
 
-/* The event is about the supplier's order. It is accepted once, and that is what its event key
+/* What is told of a parcel is about the order that it belongs to, as its shop names it: that is
+ * where `to: origin` leads. It waits until the order's own answer has come.
+ *
+ * Else the event is about the supplier's order. It is accepted once, and that is what its event key
  * says: the webhook, the same webhook under another id, and what lookup() finds are one event. It
  * may be shipped in parts: there the sender's id alone tells one webhook from another. */
 static sl_status hello_describe(void *self, const sl_event *ev, const sl_describe_out *out,
@@ -325,6 +339,11 @@ static sl_status hello_describe(void *self, const sl_event *ev, const sl_describ
     if (!find_key(ev->body, &key)) {
         snprintf(fail->text, sizeof(fail->text), "no order of ours: external_id is missing");
         return SL_E_INVALID;
+    }
+    if (ev->topic.len > strlen(PARCEL) && !memcmp(ev->topic.ptr, PARCEL, strlen(PARCEL))) {
+        sl_ref order = { TEXT(LINK), key };
+        out->subject(out->ctx, none, none, none, &order, 1);
+        return SL_OK;
     }
     int n = snprintf(subject, sizeof(subject), SUBJECT "%.*s", (int)key.len, key.ptr);
     out->subject(out->ctx, (sl_str){ subject, (size_t)n }, none,

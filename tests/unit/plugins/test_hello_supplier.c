@@ -221,7 +221,7 @@ static void what_is_no_webhook_of_its_is_refused(void **state)
 
 struct described {
     int calls;
-    char subject[80], version[40], event_key[40];
+    char subject[80], version[40], event_key[40], ref[60];
 };
 
 static void on_subject(void *ctx, sl_str subject, sl_str version, sl_str event_key,
@@ -229,8 +229,10 @@ static void on_subject(void *ctx, sl_str subject, sl_str version, sl_str event_k
 {
     struct described *d = ctx;
 
-    (void)refs;
-    CHECK_EQ(n_refs, 0);
+    CHECK_EQ(n_refs, subject.len ? 0 : 1);
+    if (n_refs)
+        snprintf(d->ref, sizeof(d->ref), "%.*s %.*s", (int)refs->kind.len, refs->kind.ptr,
+                 (int)refs->id.len, refs->id.ptr);
     d->calls++;
     snprintf(d->subject, sizeof(d->subject), "%.*s", (int)subject.len, subject.ptr);
     snprintf(d->version, sizeof(d->version), "%.*s", (int)version.len, version.ptr);
@@ -269,6 +271,17 @@ static void an_event_is_about_the_order_that_was_sent_under_our_key(void **state
                       "{\"note\":\"\\\"external_id\\\":\\\"other\\\"\",\"external_id\":\"a\"}", &d),
              SL_OK);
     CHECK_STR(d.subject, "supplier-order:a");
+}
+
+static void a_parcel_is_about_the_order_that_its_key_is_linked_to(void **state)
+{
+    struct described d;
+
+    (void)state;
+    CHECK_EQ(describe("parcel/shipped", "{\"external_id\":\"" KEY "\"}", &d), SL_OK);
+    CHECK_STR(d.subject, "");
+    CHECK_STR(d.ref, "order " KEY);
+    CHECK_EQ(describe("parcel/shipped", "{\"external_id\":\"a/b\"}", &d), SL_E_INVALID);
 }
 
 static void what_names_no_order_of_ours_is_not_understood(void **state)
@@ -404,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_signature_that_is_none_is_a_verdict_all_the_same),
         cmocka_unit_test(what_is_no_webhook_of_its_is_refused),
         cmocka_unit_test(an_event_is_about_the_order_that_was_sent_under_our_key),
+        cmocka_unit_test(a_parcel_is_about_the_order_that_its_key_is_linked_to),
         cmocka_unit_test(what_names_no_order_of_ours_is_not_understood),
         cmocka_unit_test(only_what_can_be_said_of_an_order_later_can_be_looked_up),
         cmocka_unit_test(what_is_found_is_described_as_its_webhook_would_be),

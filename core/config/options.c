@@ -54,7 +54,8 @@ const struct field options_top[] = {
         "free space below which webhooks are refused" },
       MEMBER(struct config, disk_reserve) },
     { { "store.keep", SL_OPT_DURATION, 0, "28d", 7 * DAY, 3650 * DAY, NULL,
-        "how long events are kept, and duplicates of them known; what is open or dead stays" },
+        "how long events are kept, and duplicates of them known; what is open or dead stays. Once "
+        "somebody is to be erased, store.erase_within bounds it for all" },
       MEMBER(struct config, keep_ms) },
     { { "store.erase_within", SL_OPT_DURATION, 0, "28d", 1000, 30 * DAY, NULL,
         "how long after it was asked for the log may still hold what was erased, whatever store.keep says" },

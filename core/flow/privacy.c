@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "flow/pause.h"
 
 #define LOOK_MS  1000
@@ -108,6 +109,26 @@ void privacy_record(struct routing *rt, struct commit *c)
         pause_record(rt->flow, rt->event->endpoint, rt->event->id, str_of(a->why), c);
 }
 
+/* With the first one that is at work: whoever set store.keep counts on it for all others. */
+static void tell_of_keep(const struct flow *f)
+{
+    const struct config *conf = f->config;
+    char keep[24], within[24];
+
+    list_each (n, &f->privacy->requests)
+        if (list_entry(n, struct privacy_request, node)->kind == PRIVACY_ERASE)
+            return;
+    if (conf->keep_ms <= conf->erase_within_ms)
+        return;
+    units_format_duration(conf->keep_ms, keep);
+    units_format_duration(conf->erase_within_ms, within);
+    log_warn(&f->privacy->log,
+             "somebody is to be erased: the log keeps what came before a request for "
+             "store.erase_within (%s) alone, whoever's it is, and not for store.keep (%s); what is "
+             "open or dead stays",
+             within, keep);
+}
+
 void privacy_recorded(struct routing *rt)
 {
     struct flow *f = rt->flow;
@@ -116,8 +137,11 @@ void privacy_recorded(struct routing *rt)
     if (rt->remap || rt->waits || rt->event->again)
         return;
     if ((a = request_of(rt)) && !privacy_find(f, rt->event->id)) {
-        struct privacy_request *r = request_add(f->privacy, rt->event->id, rt->event->endpoint);
+        struct privacy_request *r;
 
+        if (a->kind == SL_ASK_ERASE)
+            tell_of_keep(f);
+        r = request_add(f->privacy, rt->event->id, rt->event->endpoint);
         r->kind = a->kind == SL_ASK_ERASE ? PRIVACY_ERASE : PRIVACY_HAND_OUT;
         r->asked_ms = clock_wall_ms();
         r->due_ms = r->asked_ms + PRIVACY_DUE_MS;

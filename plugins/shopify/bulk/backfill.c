@@ -2,7 +2,7 @@
  * backfill.c - see backfill.h.
  *
  *   the shop's clock - the bulk operation - [ up to 20 orders of its file - their fulfilments and
- *   refunds, in one question - what happened to each, one a turn - checkpoint ] ...
+ *   refunds, in one question - each rendered, and what happened to it, in turns - checkpoint ] ...
  *
  * The file has lines, shipping lines and discounts as lines of their own; fulfilments and refunds
  * hold connections within lists, which a bulk operation refuses: they are asked for, where there
@@ -27,7 +27,12 @@
 #define AGAIN_MS 1000
 #define TRIES    20 /* in a row, while the points are spent */
 #define QUERY    512
+#define TURN     32768 /* bytes emitted in one turn, and one event more */
+#define YIELDED  1     /* on_event()'s: the rest in the next turn; no sl_status */
 
+static const char needs[] =
+    "it needs admin: { token: ... } or client_id and client_secret, and the "
+    "scope read_orders";
 static const char ask_clock[] = "query ShopClock { shop { timezoneOffsetMinutes } }";
 static const char ask_parts[] =
     "query OrderParts($ids:[ID!]!,$few:Int!){nodes(ids:$ids){...on Order{id " ORDER_PARTS "}}}";
@@ -52,6 +57,8 @@ static const struct jsonl_child children[] = {
     { 0 },
 };
 
+enum then { THEN_TELL, THEN_READ, THEN_END }; /* after a checkpoint */
+
 struct past {
     struct shopify *s;
     const sl_backfill *what;
@@ -59,26 +66,48 @@ struct past {
     struct past *next, **link; /* in shopify.pasts */
     struct bulk *bulk;         /* own; NULL: not begun */
     char *query;               /* own: of it */
-    struct bulk_mark mark;     /* as it is stored with what is in `orders` */
+    struct bulk_mark mark;     /* behind what is in `orders` ... */
+    struct bulk_mark before;   /* ... and before it */
     json_t *orders[AT_ONCE];   /* own */
     size_t n, at;
     int ends;       /* the file has no more */
     int whole;      /* the order at `at` was asked for alone */
     json_t *body;   /* own: its body; NULL: not rendered yet */
+    char *text;     /* own: that as text */
     size_t told;    /* of what happened to it */
+    size_t emitted; /* since the last checkpoint */
+    size_t turn;    /* bytes emitted in this turn */
     uint64_t done;  /* orders, durable ... */
     uint64_t total; /* ... of so many; 0: not known */
     int offset_min; /* of the shop's clock */
     unsigned tries;
     int64_t pause_ms;
-    int over;         /* after the checkpoint it ends */
-    sl_status status; /* then, with this */
+    enum then then;
+    sl_status status; /* THEN_END: with this */
     int64_t after_ms;
     char why[300];
     uint64_t timer;
 };
 
 /* ---- life ----------------------------------------------------------------------------------- */
+
+/* What was made of the order at `at`. */
+static void forget_order(struct past *p)
+{
+    json_decref(p->body);
+    free(p->text);
+    p->body = NULL;
+    p->text = NULL;
+    p->told = 0;
+    p->whole = 0;
+}
+
+static void forget_orders(struct past *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        json_decref(p->orders[i]);
+    p->n = p->at = 0;
+}
 
 static void past_free(struct past *p)
 {
@@ -91,9 +120,8 @@ static void past_free(struct past *p)
     *p->link = p->next;
     if (p->next)
         p->next->link = p->link;
-    for (size_t i = 0; i < p->n; i++)
-        json_decref(p->orders[i]);
-    json_decref(p->body);
+    forget_order(p);
+    forget_orders(p);
     free(p->query);
     free(p);
 }
@@ -126,33 +154,43 @@ static sl_status tell_progress(const struct past *p)
 
 /* ---- the checkpoint ------------------------------------------------------------------------- */
 
+static void tell_orders(void *ctx);
+
 static void on_stored(void *ctx, sl_status status)
 {
     struct past *p = ctx;
 
+    p->emitted = 0;
     if (status != SL_OK) {
         finish(p, status, "what was found could not be stored", 0);
         return;
     }
-    for (size_t i = 0; i < p->n; i++)
-        json_decref(p->orders[i]);
+    if (p->then == THEN_TELL) {
+        tell_orders(p);
+        return;
+    }
+    p->before = p->mark;
     p->done += p->n;
-    p->n = p->at = 0;
+    forget_orders(p);
     tell_progress(p);
-    if (p->over)
+    if (p->then == THEN_END)
         finish(p, p->status, p->why, p->after_ms);
     else
         bulk_next(p->bulk);
 }
 
-static void store(struct past *p)
+/* THEN_TELL: not all of `orders` are told, so they are read again after a restart; what was told
+ * of them is known then. */
+static void store(struct past *p, enum then then)
 {
+    const struct bulk_mark *mark = then == THEN_TELL ? &p->before : &p->mark;
+    unsigned long long done = p->done + (then == THEN_TELL ? 0 : p->n);
     char cursor[160] = "";
 
-    if (p->mark.operation[0])
+    p->then = then;
+    if (mark->operation[0])
         snprintf(cursor, sizeof(cursor), "{\"operation\":\"%s\",\"offset\":%lld,\"done\":%llu}",
-                 p->mark.operation, (long long)p->mark.offset,
-                 (unsigned long long)(p->done + p->n));
+                 mark->operation, (long long)mark->offset, done);
     p->out->checkpoint(p->out->ctx, (sl_str){ cursor, strlen(cursor) }, on_stored, p);
 }
 
@@ -165,6 +203,7 @@ static void read_cursor(struct past *p, sl_str cursor)
         snprintf(p->mark.operation, sizeof(p->mark.operation), "%s", operation);
         p->mark.offset = json_integer_value(json_object_get(o, "offset"));
         p->done = (uint64_t)json_integer_value(json_object_get(o, "done"));
+        p->before = p->mark;
     }
     json_decref(o);
 }
@@ -189,37 +228,49 @@ static int is_wanted(sl_str topics, const char *topic)
     return 0;
 }
 
+static char *text_of(const json_t *body)
+{
+    return json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
+}
+
+static sl_status emit(struct past *p, const struct order_event *e, const char *body)
+{
+    sl_missed m = { .size = sizeof(m),
+                    .topic = { e->topic, strlen(e->topic) },
+                    .body = { body, strlen(body) },
+                    .unless = { e->unless, strlen(e->unless) },
+                    .since = { e->since, strlen(e->since) } };
+
+    p->turn += m.body.len;
+    return p->out->emit_missed(p->out->ctx, &m);
+}
+
 static sl_status on_event(void *ctx, const struct order_event *e)
 {
     struct past *p = ctx;
-    sl_status r = SL_OK;
-    char *body;
+    char *part = NULL;
+    sl_status r;
 
-    if (is_wanted(p->what->topics, e->topic)) {
-        body = json_dumps(e->body, JSON_COMPACT | JSON_REAL_PRECISION(15));
-        if (!body)
-            return SL_E_NO_MEMORY;
-        sl_missed m = { .size = sizeof(m),
-                        .topic = { e->topic, strlen(e->topic) },
-                        .body = { body, strlen(body) },
-                        .unless = { e->unless, strlen(e->unless) },
-                        .since = { e->since, strlen(e->since) } };
-        r = p->out->emit_missed(p->out->ctx, &m);
-        free(body);
+    if (e->at_ms >= p->what->until_ms || !is_wanted(p->what->topics, e->topic)) {
+        p->told++;
+        return SL_OK;
     }
+    if (p->turn >= TURN)
+        return YIELDED;
+    if (e->body != p->body) /* most are told with all of the order */
+        part = text_of(e->body);
+    r = e->body == p->body ? emit(p, e, p->text) : part ? emit(p, e, part) : SL_E_NO_MEMORY;
+    free(part);
     p->told += r == SL_OK;
+    p->emitted += r == SL_OK;
     return r;
 }
 
-static void tell_orders(void *ctx);
 static void ask_whole(void *ctx);
 
 static void next_order(struct past *p)
 {
-    json_decref(p->body);
-    p->body = NULL;
-    p->told = 0;
-    p->whole = 0;
+    forget_order(p);
     p->at++;
     later(p, 0, tell_orders);
 }
@@ -235,44 +286,56 @@ static void log_skipped(const struct past *p, const json_t *order)
     p->s->host->log(p->s->host->ctx, SL_LOG_WARN, (sl_str){ text, strlen(text) });
 }
 
-/* One order a turn. */
-static void tell_order(struct past *p)
+/* A turn's work. */
+static void render_order(struct past *p, const json_t *order)
 {
-    const json_t *order = p->orders[p->at];
-    sl_status r = SL_OK;
+    p->body = order_render(order, p->offset_min);
+    p->text = p->body ? text_of(p->body) : NULL;
+    if (p->text)
+        later(p, 0, tell_orders);
+    else
+        finish(p, SL_E_NO_MEMORY, "no memory for an order's body", 0);
+}
 
-    if (!order_is_whole(order) && !p->whole) {
-        p->whole = 1;
-        ask_whole(p);
-        return;
-    }
-    if (!order_is_whole(order)) {
-        log_skipped(p, order);
+/* Another one. */
+static void tell_order(struct past *p, const json_t *order)
+{
+    sl_status r;
+
+    p->turn = 0;
+    r = order_happened(order, p->body, p->what->since_ms, p->told, on_event, p);
+    if (r == SL_OK)
         next_order(p);
-        return;
-    }
-    if (!p->body)
-        p->body = order_render(order, p->offset_min);
-    r = p->body ? order_happened(order, p->body, p->what->since_ms, p->told, on_event, p)
-                : SL_E_NO_MEMORY;
-    if (r != SL_OK) {
+    else if (r == YIELDED)
+        later(p, 0, tell_orders);
+    else if (r == SL_E_LIMIT && p->emitted > 0)
+        store(p, THEN_TELL); /* and the rest of them after it */
+    else
         finish(p, r, "what an order tells could not be taken over", 0);
-        return;
-    }
-    next_order(p);
 }
 
 static void tell_orders(void *ctx)
 {
     struct past *p = ctx;
+    const json_t *order = p->at < p->n ? p->orders[p->at] : NULL;
 
     p->timer = 0;
-    if (p->at < p->n) {
-        tell_order(p);
-        return;
+    if (!order) {
+        store(p, p->ends ? THEN_END : THEN_READ);
+    } else if (json_is_null(order)) { /* it is gone meanwhile */
+        next_order(p);
+    } else if (order_is_whole(order)) {
+        if (p->text)
+            tell_order(p, order);
+        else
+            render_order(p, order);
+    } else if (!p->whole) {
+        p->whole = 1;
+        ask_whole(p);
+    } else {
+        log_skipped(p, order);
+        next_order(p);
     }
-    p->over = p->ends;
-    store(p);
 }
 
 /* ---- their fulfilments and refunds ---------------------------------------------------------- */
@@ -306,7 +369,41 @@ static int answered(struct past *p, const struct admin_answer *a, sl_timer_cb ag
     return 0;
 }
 
+/* Asked with less urgency than what is live. */
+static void ask(struct past *p, const char *document, json_t *variables, admin_cb cb)
+{
+    sl_status r = admin_ask_as(p->s, SL_PRIORITY_LOW, document, variables, cb, p);
+
+    if (r < 0)
+        finish(p, r, "the question could not be asked", 0);
+}
+
+static void replace_order(struct past *p, size_t i, json_t *order)
+{
+    json_decref(p->orders[i]);
+    p->orders[i] = order;
+}
+
 static void ask_for_parts(void *ctx);
+
+/* Those that have parts and come with none were deleted since the file was made. */
+static void take_parts(struct past *p, const json_t *nodes)
+{
+    for (size_t k = 0; k < p->n; k++) {
+        const char *id = graph_text(p->orders[k], "id");
+        json_t *found = NULL;
+
+        for (size_t i = 0; i < json_array_size(nodes) && !found; i++)
+            if (strcmp(graph_text(json_array_get(nodes, i), "id"), id) == 0)
+                found = json_array_get(nodes, i);
+        if (found) {
+            json_object_set(p->orders[k], "fulfillments", json_object_get(found, "fulfillments"));
+            json_object_set(p->orders[k], "refunds", json_object_get(found, "refunds"));
+        } else if (has_parts(p->orders[k])) {
+            replace_order(p, k, json_null());
+        }
+    }
+}
 
 static void on_parts(void *ctx, const struct admin_answer *a)
 {
@@ -315,17 +412,11 @@ static void on_parts(void *ctx, const struct admin_answer *a)
 
     if (!answered(p, a, ask_for_parts))
         return;
-    for (size_t i = 0; i < json_array_size(nodes); i++) {
-        const json_t *node = json_array_get(nodes, i);
-        const char *id = graph_text(node, "id");
-
-        for (size_t k = 0; k < p->n; k++)
-            if (strcmp(graph_text(p->orders[k], "id"), id) == 0) {
-                json_object_set(p->orders[k], "fulfillments",
-                                json_object_get(node, "fulfillments"));
-                json_object_set(p->orders[k], "refunds", json_object_get(node, "refunds"));
-            }
+    if (!json_is_array(nodes)) {
+        finish(p, SL_E_PROTOCOL, "the shop's answer holds no orders", 0);
+        return;
     }
+    take_parts(p, nodes);
     later(p, p->pause_ms, tell_orders);
 }
 
@@ -333,7 +424,6 @@ static void ask_for_parts(void *ctx)
 {
     struct past *p = ctx;
     json_t *ids = json_array();
-    sl_status r;
 
     p->timer = 0;
     for (size_t i = 0; i < p->n; i++)
@@ -344,10 +434,7 @@ static void ask_for_parts(void *ctx)
         later(p, 0, tell_orders);
         return;
     }
-    r = admin_ask(p->s, ask_parts, json_pack("{s:o,s:i}", "ids", ids, "few", ORDER_FEW), on_parts,
-                  p);
-    if (r < 0)
-        finish(p, r, "the question could not be asked", 0);
+    ask(p, ask_parts, json_pack("{s:o,s:i}", "ids", ids, "few", ORDER_FEW), on_parts);
 }
 
 /* One with more of something than the others' question reads. */
@@ -358,25 +445,18 @@ static void on_whole(void *ctx, const struct admin_answer *a)
 
     if (!answered(p, a, ask_whole))
         return;
-    if (json_is_object(order)) {
-        json_decref(p->orders[p->at]);
-        p->orders[p->at] = json_incref(order);
-    }
+    replace_order(p, p->at, json_is_object(order) ? json_incref(order) : json_null());
     later(p, p->pause_ms, tell_orders);
 }
 
 static void ask_whole(void *ctx)
 {
     struct past *p = ctx;
-    sl_status r;
 
     p->timer = 0;
-    r = admin_ask(
-        p->s, ask_one,
+    ask(p, ask_one,
         json_pack("{s:s,s:i}", "id", graph_text(p->orders[p->at], "id"), "few", ORDER_MANY),
-        on_whole, p);
-    if (r < 0)
-        finish(p, r, "the question could not be asked", 0);
+        on_whole);
 }
 
 /* ---- the bulk operation --------------------------------------------------------------------- */
@@ -389,8 +469,8 @@ static void on_bulk(void *ctx, const struct bulk_told *t)
         p->total = (uint64_t)t->objects;
     switch (t->what) {
     case BULK_STARTED:
-        p->mark = t->mark;
-        store(p);
+        p->mark = p->before = t->mark;
+        store(p, THEN_READ);
         return;
     case BULK_RUNS:
         if (tell_progress(p) == SL_OK)
@@ -417,13 +497,12 @@ static void on_bulk(void *ctx, const struct bulk_told *t)
             finish(p, t->park ? SL_E_INVALID : SL_E_NETWORK, p->why, t->after_ms);
             return;
         }
-        p->n = 0; /* of the next operation's file */
+        forget_orders(p); /* the next operation's file has them */
         memset(&p->mark, 0, sizeof(p->mark));
         p->done = 0;
-        p->over = 1;
         p->status = SL_E_NETWORK;
         p->after_ms = t->after_ms;
-        store(p);
+        store(p, THEN_END);
         return;
     }
 }
@@ -463,22 +542,20 @@ static void on_clock(void *ctx, const struct admin_answer *a)
 static void begin(void *ctx)
 {
     struct past *p = ctx;
-    sl_status r;
 
     p->timer = 0;
-    r = admin_ask(p->s, ask_clock, json_object(), on_clock, p);
-    if (r < 0)
-        finish(p, r, "the question could not be asked", 0);
+    ask(p, ask_clock, json_object(), on_clock);
 }
 
 void shopify_backfill(void *self, const sl_backfill *what, sl_str cursor, const sl_poll_out *out)
 {
-    static const char none[] = "no memory for a back-fill";
     struct shopify *s = self;
-    struct past *p = calloc(1, sizeof(*p));
+    struct past *p = s->admin ? calloc(1, sizeof(*p)) : NULL;
 
     if (!p) {
-        out->finish(out->ctx, SL_E_NO_MEMORY, (sl_str){ none, sizeof(none) - 1 }, 0);
+        const char *why = s->admin ? "no memory for a back-fill" : needs;
+
+        out->finish(out->ctx, SL_E_INVALID, (sl_str){ why, strlen(why) }, 0);
         return;
     }
     *p = (struct past){ .s = s, .what = what, .out = out, .next = s->pasts, .link = &s->pasts };
@@ -508,8 +585,6 @@ sl_status shopify_can_backfill(const sl_values *settings, const sl_values_api *v
                             "topics: of a shop orders/*, fulfillments/* and refunds/create can be "
                             "back-filled");
     if (!admin_is_set(settings, values))
-        return shopify_fail(fail, SL_E_INVALID,
-                            "it needs admin: { token: ... } or client_id and client_secret, and "
-                            "the scope read_orders");
+        return shopify_fail(fail, SL_E_INVALID, "%s", needs);
     return SL_OK;
 }

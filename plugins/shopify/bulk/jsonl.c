@@ -96,6 +96,10 @@ static int add_child(struct jsonl *j, json_t *line)
                              : "a child whose parent does not stand before it");
     }
     nodes = json_object_get(json_object_get(parent, c->connection), "nodes");
+    if (!json_is_array(nodes)) {
+        json_decref(line);
+        return bad(j, "a parent has something else where its children belong");
+    }
     json_object_del(line, "__parentId");
     r = give_connections(j, line, type) | remember(j, line);
     if (r == 0 && json_array_append(nodes, line) < 0)
@@ -120,11 +124,14 @@ static int begin_root(struct jsonl *j, json_t *line)
 /* The next line that is whole, and its length with its end; 0: there is none. */
 static size_t whole_line(const struct jsonl *j, size_t *ret_len)
 {
-    const char *p = j->text + j->taken;
     size_t left = j->len - j->taken;
-    const char *end = left ? memchr(p, '\n', left) : NULL;
+    const char *p, *end;
 
-    if (!end && !(j->ended && left))
+    if (left == 0) /* perhaps there is no text at all */
+        return 0;
+    p = j->text + j->taken;
+    end = memchr(p, '\n', left);
+    if (!end && !j->ended)
         return 0;
     *ret_len = end ? (size_t)(end - p) : left;
     return end ? *ret_len + 1 : left;

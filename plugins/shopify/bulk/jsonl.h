@@ -44,7 +44,7 @@ enum jsonl_next {
     JSONL_BAD,  /* the file cannot be read: `why` */
 };
 
-/** The bytes that follow. 0; -1: no memory, or a line is too long (`why`). */
+/** The bytes that follow. 0; -1: no memory (`why`, and jsonl_next() says so as well). */
 int jsonl_add(struct jsonl *j, const char *p, size_t n);
 void jsonl_end(struct jsonl *j);
 enum jsonl_next jsonl_next(struct jsonl *j, json_t **ret);

@@ -87,7 +87,9 @@ static int64_t time_at(const json_t *of, const char *path)
 static void tell(struct telling *t, const char *topic, const json_t *body, int64_t at_ms,
                  const char *unless, int64_t since_ms)
 {
-    struct order_event e = { .topic = topic, .body = body, .unless = unless ? unless : "" };
+    struct order_event e = {
+        .topic = topic, .body = body, .at_ms = at_ms, .unless = unless ? unless : ""
+    };
     char since[32] = "";
 
     if (t->status != SL_OK || at_ms <= 0 || at_ms < t->from_ms)

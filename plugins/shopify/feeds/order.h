@@ -97,6 +97,7 @@ json_t *order_render(const json_t *order, int offset_min);
 struct order_event {
     const char *topic;
     const json_t *body;
+    int64_t at_ms; /* when it happened */
     const char *unless, *since; /* since "": the event key alone decides */
 };
 typedef sl_status (*order_event_cb)(void *ctx, const struct order_event *e);

@@ -44,8 +44,21 @@ static void put_text(struct buf *out, const char *name, const char *value)
     buf_json_str(out, str_of(value));
 }
 
-void backfill_put(const struct backfill *b, struct buf *out)
+/** New, with the poll under way. */
+static uint64_t found(const struct feed *d)
 {
+    return d->job->found + (d->poll ? poll_rows(d->poll) : 0);
+}
+
+static uint64_t known(const struct feed *d)
+{
+    return d->job->known + (d->poll ? poll_known(d->poll) : 0);
+}
+
+void backfill_put(const struct feed *d, struct buf *out)
+{
+    const struct backfill *b = d->job;
+
     buf_printf(out, ",\"backfill\":{\"state\":\"%s\"", backfill_states[b->state]);
     put_text(out, "topics", b->topics);
     put_text(out, "who", b->who);
@@ -54,7 +67,7 @@ void backfill_put(const struct backfill *b, struct buf *out)
         out,
         ",\"since\":%" PRId64 ",\"until\":%" PRId64 ",\"begun\":%" PRId64 ",\"ended\":%" PRId64
         ",\"done\":%" PRIu64 ",\"total\":%" PRIu64 ",\"found\":%" PRIu64 ",\"known\":%" PRIu64 "}",
-        b->since_ms, b->until_ms, b->begun_ms, b->ended_ms, b->done, b->total, b->found, b->known);
+        b->since_ms, b->until_ms, b->begun_ms, b->ended_ms, b->done, b->total, found(d), known(d));
 }
 
 static char *text_of(json_t *o, const char *name)
@@ -111,6 +124,12 @@ bool backfill_polled(struct backfill *b, const struct polled *p, int64_t now_ms)
     return b->state == BACKFILL_RUNS;
 }
 
+void backfill_failing(const struct feed *d, struct buf *ret)
+{
+    buf_printf(ret, "the back-fill of %s has failed %u times in a row: %s", d->job->endpoint,
+               d->failures, d->error ? d->error : "it was not said why");
+}
+
 void backfill_progress(struct backfill *b, uint64_t done, uint64_t total, sl_str of)
 {
     b->done = done;
@@ -146,6 +165,10 @@ static int check(struct flow *f, const struct backfill_ask *ask, struct lane **r
     if (!p || !SL_HAS(sl_plugin, p, backfill) || !p->backfill)
         return fail_set(fail, UV_ENOTSUP, "adapter \"%s\" of \"%s\" has nothing to back-fill from",
                         l->conf->adapter, ask->endpoint);
+    if (!f->feeds_known)
+        return fail_set(fail, UV_EALREADY,
+                        "the gateway is starting, and does not know yet what it was doing: in a "
+                        "moment");
     if (d && d->job->state == BACKFILL_RUNS)
         return fail_set(fail, UV_EALREADY,
                         "a back-fill of \"%s\" is running; it can be cancelled first",
@@ -161,7 +184,7 @@ static int check(struct flow *f, const struct backfill_ask *ask, struct lane **r
         return fail_set(fail, UV_EINVAL, "%.500s", why.text);
     if (d && d->poll)
         return fail_set(fail, UV_EALREADY,
-                        "the last back-fill of \"%s\" is just coming to its end: in a moment",
+                        "the last back-fill of \"%s\" is coming to its end: in half a minute",
                         ask->endpoint);
     *ret = l;
     return 0;
@@ -221,12 +244,11 @@ static void show(const struct feed *d, struct buf *out)
     put_time(out, "ended_at", b->ended_ms);
     put_text(out, "of", b->of ? b->of : "");
     put_text(out, "waits", d->waits ? d->waits : d->lane ? "" : "its endpoint is gone");
-    put_text(out, "error", d->error ? d->error : "");
+    put_text(out, "error", d->error && !d->poll ? d->error : ""); /* it is tried again */
     buf_printf(out,
                ",\"done\":%" PRIu64 ",\"total\":%" PRIu64 ",\"found\":%" PRIu64
                ",\"known\":%" PRIu64 "}",
-               b->done, b->total, b->found + (d->poll ? poll_rows(d->poll) : 0),
-               b->known + (d->poll ? poll_known(d->poll) : 0));
+               b->done, b->total, found(d), known(d));
 }
 
 void flow_backfills_json(const struct flow *f, struct buf *out)
@@ -244,4 +266,14 @@ void flow_backfills_json(const struct flow *f, struct buf *out)
         any = true;
     }
     buf_char(out, ']');
+}
+
+bool flow_backfill_fails(const struct flow *f, const char *endpoint, struct buf *ret)
+{
+    const struct feed *d = feed_of_backfill(f, endpoint);
+
+    if (!d || d->job->state != BACKFILL_RUNS || d->failures < ALERT_AFTER)
+        return false;
+    backfill_failing(d, ret);
+    return true;
 }

@@ -30,10 +30,12 @@ struct backfill {
 
 void backfill_free(struct backfill *b); /* NULL is fine */
 /** Append it as members of the fact that its feed is: `,"backfill":{...}`. */
-void backfill_put(const struct backfill *b, struct buf *out);
+void backfill_put(const struct feed *d, struct buf *out);
 /** Of a fact of a process before; own. NULL: the fact is a feed's. */
 struct backfill *backfill_take(sl_str key, sl_str value);
 /** A poll of it has ended. True: it goes on, after p->after_ms. */
 bool backfill_polled(struct backfill *b, const struct polled *p, int64_t now_ms);
+/** What is said of one that has failed so often that somebody is told. */
+void backfill_failing(const struct feed *d, struct buf *ret);
 /** sl_poll_out.progress. */
 void backfill_progress(struct backfill *b, uint64_t done, uint64_t total, sl_str of);

@@ -226,7 +226,7 @@ void feed_fact(const struct feed *d, sl_str cursor, struct buf *ret)
         buf_json_str(ret, str_of(d->finding));
     }
     if (d->job)
-        backfill_put(d->job, ret);
+        backfill_put(d, ret);
     buf_char(ret, '}');
 }
 
@@ -270,8 +270,11 @@ static void tell_failing(struct feed *d)
     struct flow *f = d->flow;
     struct buf text = { 0 };
 
-    buf_printf(&text, "feed %s has failed %u times in a row: %s", d->conf->name, d->failures,
-               d->error);
+    if (d->job)
+        backfill_failing(d, &text);
+    else
+        buf_printf(&text, "feed %s has failed %u times in a row: %s", d->conf->name, d->failures,
+                   d->error);
     flow_notice_to(f, NOTICE_FEED, d->lane, NULL, NULL, str_of(d->conf->owner), buf_view(&text));
     buf_finish(&text);
 }
@@ -316,6 +319,10 @@ static void backfill_ended(struct feed *d, const struct polled *p, int64_t now)
 {
     bool goes_on = backfill_polled(d->job, p, now);
 
+    if (goes_on && p->status == SL_E_CANCELLED) {
+        d->next_ms = now + AGAIN_MS; /* with the adapter that its endpoint has now, or will have */
+        return;
+    }
     if (goes_on && p->status != SL_OK) {
         count_failure(d, p, now);
         return;

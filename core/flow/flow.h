@@ -373,6 +373,8 @@ int flow_backfill(struct flow *f, const struct backfill_ask *ask, struct fail *f
 int flow_backfill_cancel(struct flow *f, const char *endpoint);
 /** The last one of each endpoint, as a JSON array. */
 void flow_backfills_json(const struct flow *f, struct buf *out);
+/** Does the endpoint's fail again and again? Then its text for people is appended. */
+bool flow_backfill_fails(const struct flow *f, const char *endpoint, struct buf *ret);
 
 /** Have an endpoint's adapter make a report (sl_plugin.report). `cb` once, later; with a status but
  *  SL_OK `text` says why, else it is JSON. UV_ENOENT: there is no such endpoint; UV_ENOTSUP: its

@@ -59,10 +59,11 @@ uint64_t poll_known(const struct poll *p)
     return p->known;
 }
 
-/** A person has ended the back-fill that it is of. */
+/** It is of a back-fill that a person has ended, or whose endpoint has another adapter since a
+ *  reload, or is gone: where it goes on, it goes on with that one. */
 static bool is_cancelled(const struct poll *p)
 {
-    return p->feed->job && p->feed->job->state == BACKFILL_CANCELLED;
+    return p->feed->job && (p->feed->job->state == BACKFILL_CANCELLED || p->adapter->retired);
 }
 
 static void forget_found(struct poll *p)
@@ -292,7 +293,7 @@ static void take_over(struct poll *p, struct commit *c)
         p->flow->stats.polled++;
         router_receipt(&p->flow->router, rec->seq, &rec->payload);
     }
-    if (p->feed->conf)
+    if (p->feed->conf || p->feed->job)
         feed_stored(p->feed, p->cursor);
 }
 

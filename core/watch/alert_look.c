@@ -186,8 +186,12 @@ static void look_feed(void *ctx, const struct feed_stats *s)
 static void look_feeds(struct watch *w, const char *endpoint)
 {
     struct feeds_seen x = { .endpoint = endpoint };
+    struct buf backfill = { 0 };
 
     flow_feed_each(w->flow, look_feed, &x);
+    if (!x.failing[0] && flow_backfill_fails(w->flow, endpoint, &backfill))
+        snprintf(x.failing, sizeof(x.failing), STR_FMT, STR_ARG(buf_view(&backfill)));
+    buf_finish(&backfill);
     stands_if(w, NOTICE_FEED, endpoint, x.failing[0], x.failing);
     if (!x.unread)
         stands_if(w, NOTICE_FINDING, endpoint, x.finding, x.finding);

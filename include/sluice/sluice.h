@@ -609,8 +609,8 @@ typedef struct sl_poll_out {
      */
     sl_status (*emit_missed)(void *ctx, const sl_missed *m);
     /** Of a back-fill, for people: how much of how much (0: not known), of "orders" or "bytes";
-     *  copied. SL_OK; SL_E_CANCELLED: somebody has ended the back-fill: finish(). Of a poll:
-     *  ignored. @since 0.4 */
+     *  copied. SL_OK; SL_E_CANCELLED: somebody has ended the back-fill, or a reload its adapter:
+     *  finish() with that. Of a poll: ignored. @since 0.4 */
     sl_status (*progress)(void *ctx, uint64_t done, uint64_t total, sl_str of);
     /** Something is not as it should be, and somebody has to look at it: what, and what to do, one
      *  line without secrets; cut at 1,000 bytes. The last one of a poll counts. It stands, as an

@@ -110,11 +110,27 @@ static void fake_poll(void *self, void *handle, sl_str cursor, const sl_poll_out
     c->poll = out;
 }
 
+/** Topics "none" cannot be had. */
+static sl_status fake_can_backfill(const sl_values *settings, const sl_values_api *values,
+                                   sl_str topics, sl_fail *fail)
+{
+    (void)settings;
+    (void)values;
+    if (!str_eq(topics, STR("none")))
+        return SL_OK;
+    snprintf(fail->text, sizeof(fail->text), "there are orders and nothing else");
+    return SL_E_UNSUPPORTED;
+}
+
 static void fake_backfill(void *self, const sl_backfill *what, sl_str cursor,
                           const sl_poll_out *out)
 {
-    (void)what;
-    fake_poll(self, NULL, cursor, out);
+    struct call *c = call_new(self, CALL_BACKFILL);
+
+    CHECK(what->since_ms < what->until_ms);
+    snprintf(c->token, sizeof(c->token), STR_FMT, STR_ARG(cursor));
+    snprintf(c->names[0], sizeof(c->names[0]), STR_FMT, STR_ARG(what->topics));
+    c->poll = out;
 }
 
 static void fake_compare(void *self, void *handle, const sl_batch *b, const sl_compare_out *out)
@@ -244,9 +260,10 @@ static const sl_plugin plugin = {
     .owns = fake_owns,
     .feeds = feeds,
     .poll = fake_poll,
-    .backfill = fake_backfill,
     .compare = fake_compare,
     .comparing = fake_comparing,
+    .can_backfill = fake_can_backfill,
+    .backfill = fake_backfill,
 };
 
 void rig_outcome(struct call *c, size_t i, uint32_t kind, int64_t after_ms)

@@ -24,7 +24,15 @@
 
 enum { SHOP, CRM, OTHER, RIG_ENDPOINTS };
 enum { ACT_SEND, ACT_SAFE, ACT_BULK, ACT_ONCE }; /* plain, idempotent, batches of 10, once */
-enum call_kind { CALL_DELIVER, CALL_RESUME, CALL_CONFIRM, CALL_LOOKUP, CALL_POLL, CALL_COMPARE };
+enum call_kind {
+    CALL_DELIVER,
+    CALL_RESUME,
+    CALL_CONFIRM,
+    CALL_LOOKUP,
+    CALL_POLL,
+    CALL_COMPARE,
+    CALL_BACKFILL,
+};
 
 /** The flow called the adapter, which has not answered yet. */
 struct call {
@@ -34,7 +42,7 @@ struct call {
     const sl_done *done;
     sl_confirm_cb confirmed;
     sl_lookup_cb looked_up;        /* names: topic, subject */
-    const sl_poll_out *poll;       /* token: its cursor */
+    const sl_poll_out *poll;       /* token: its cursor; a back-fill's: names[0] the topics */
     const sl_compare_out *compare; /* batch, n, names */
     void *ctx;
     size_t n;

@@ -109,7 +109,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_doubles_nothing(gateway, shop, d
     shop.call("POST", "bulk", {"hold": True})
     begun = start(gateway, "--topic", "orders/create", "--since", "30d", "--no-wait")
     assert begun.code == 0, begun.err
-    wait_until(lambda: shop.books()["bulk"]["operations"], "the shop runs it")
+    wait_until(lambda: backfills(gateway)[0]["of"] == "orders", "the shop runs it, and that is durable")
     gateway.kill9()
     gateway.start()
     wait_until(lambda: state(gateway) == "running", "it goes on by itself")

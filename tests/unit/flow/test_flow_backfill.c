@@ -14,6 +14,7 @@ static struct flow_rig *setup(void)
     rig_route(rig, "stock", "stock", CRM, ACT_SEND);
     rig->fakes[CRM].auto_kind = SL_DELIVERED;
     rig_up(rig);
+    UNTIL(rig, rig->flow->feeds_known);
     CHECK_EQ(flow_backfill(rig->flow,
                            &(struct backfill_ask){ .endpoint = "shop",
                                                    .topics = "stock",

@@ -28,10 +28,9 @@ def sample():
     return absolute(yaml.safe_load(SAMPLE.read_text()))
 
 
-def head_says(word):
-    """What the sample's head lists behind "Scopes:" or "Topics:"."""
+def scopes_of_head():
     head = " ".join(line.lstrip("# ") for line in SAMPLE.read_text().split("\nlisten:")[0].splitlines())
-    return head.split(word)[1].split(";")[0].split(".")[0].replace(" ", "").split(",")
+    return head.split("Scopes:")[1].split(";")[0].replace(" ", "")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def shop(shop_process):
     """Gears of Byron's at 40.00, ten on the shelf."""
     shop_process.reset()
     shop_process.call("POST", "variants", [{"sku": "GEAR", "price": "40.00", "stock": {LOCATION: 10}}])
-    shop_process.call("POST", "tokens", {"scopes": ",".join(head_says("Scopes:"))})
+    shop_process.call("POST", "tokens", {"scopes": scopes_of_head()})
     return shop_process
 
 
@@ -153,13 +152,17 @@ def gateway(make_gateway, shop, byron, crm):
                     "auth": {"client_id": "3MVG9sandbox-consumer-key", "username": "integration@example.com"}}}):
         merge(config["endpoints"], changes)
     route(config, "stock-to-shop")["to"]["location"] = "Mill Yard"
-    gateway = make_gateway(config,
-                           {"SHOPIFY_SECRET": SECRET, "CALLOUT_SECRET": CALLOUT_SECRET, "CRM_KEY": crm.private_key,
+    gateway = make_gateway(config, {**ENV, "CALLOUT_SECRET": CALLOUT_SECRET, "CRM_KEY": crm.private_key,
                                     "BYRON_AUTHORIZATION": "Bearer b-token"})
     shop.call("POST", "webhooks", {"routes": {"*": gateway.url}})
-    shop.call("POST", "subscriptions", [{"topic": topic, "uri": "https://gw.example.com/in/acme-shop"}
-                                        for topic in head_says("Topics:")])
+    wanted = set(config["endpoints"]["acme-shop"]["feeds"]["webhooks"]["topics"])
+    wait_until(lambda: subscribed(shop) == wanted, "it subscribes by itself")
     return gateway
+
+
+def subscribed(shop):
+    return {one["topic"] for one in shop.call("GET", "subscriptions")["alive"]
+            if one["uri"] == "https://hooks.example.com/in/acme-shop"}
 
 
 def buy(shop, count=3):

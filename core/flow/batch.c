@@ -349,6 +349,11 @@ static void not_prepared(struct batch_item *it, sl_str why)
     settle_write(d->lane, 0, "adapter", m, 1, &none, NULL, NULL);
 }
 
+static bool is_body(const struct delivery *d, sl_str request)
+{
+    return request.ptr == d->body && request.len == d->body_len;
+}
+
 static void on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
 {
     struct batch_item *it = ctx;
@@ -357,9 +362,10 @@ static void on_prepared(void *ctx, sl_status status, sl_str request, sl_str why)
     if (!it->awaited)
         return; /* a plugin's mistake: the first word counts */
     it->awaited = false;
-    if (status >= 0)
-        delivery_set_request(it->d, request);
-    else if (status != SL_E_CANCELLED && status != SL_E_NO_MEMORY)
+    if (status >= 0) {
+        if (!is_body(it->d, request)) /* which stands in the log already */
+            delivery_set_request(it->d, request);
+    } else if (status != SL_E_CANCELLED && status != SL_E_NO_MEMORY)
         not_prepared(it, why);
     else if (b->lane->flow->draining)
         let_go(it); /* the host is closing: it stays ready in the log */

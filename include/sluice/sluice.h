@@ -482,7 +482,9 @@ typedef struct sl_confirmed {
 typedef void (*sl_confirm_cb)(void *ctx, const sl_confirmed *answer);
 
 /** The answer of prepare(): the request's bytes to freeze, or an error that makes a dead letter.
- *  After SL_E_NO_MEMORY and SL_E_CANCELLED it is asked again later. */
+ *  After SL_E_NO_MEMORY and SL_E_CANCELLED it is asked again later. `request` may be the view
+ *  record->body itself: the body is the request. Nothing is stored beside it then, and prepare() is
+ *  asked before each attempt, so that it has to be so for good. */
 typedef void (*sl_prepare_cb)(void *ctx, sl_status status, sl_str request, sl_str why);
 
 /* ---- looking an event up ------------------------------------------------------------------- */

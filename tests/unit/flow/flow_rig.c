@@ -170,6 +170,10 @@ static void fake_prepare(void *self, void *handle, const sl_record *r, sl_prepar
         cb(ctx, SL_E_INVALID, STR(""), STR("cannot be made"));
         return;
     }
+    if (r->body.len && r->body.ptr[0] == '=') {
+        cb(ctx, SL_OK, r->body, STR(""));
+        return;
+    }
     snprintf(text, sizeof(text), "request " STR_FMT, STR_ARG(r->key));
     cb(ctx, SL_OK, str_of(text), STR(""));
 }
@@ -584,8 +588,8 @@ static void on_row(void *ctx, int status, const struct store_delivery *d, sl_str
     struct flow_rig *rig = ctx;
 
     (void)body;
-    (void)request;
     rig->done = true;
+    rig->stored_request = request.len;
     rig->row = (struct store_delivery){ .state = DS__COUNT };
     if (status < 0)
         return;

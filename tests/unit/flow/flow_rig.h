@@ -81,6 +81,7 @@ struct flow_rig {
     bool done;
     struct store_delivery row;
     char reason[200], hold_type[40], endpoint[40];
+    size_t stored_request; /* bytes, of the row; 0: none beside the body */
     struct decided decided;
     uint64_t max_queue_bytes; /* of the store; 0: as usual */
     struct call *late;        /* is answered when the store takes nothing any more */

@@ -438,6 +438,39 @@ static void test_without_memory_to_prepare_a_delivery_it_waits_and_is_no_dead_le
     rig_destroy(rig);
 }
 
+/* prepare() gives the body itself: beside it nothing is stored, over a retry and a crash. */
+static void test_a_body_that_is_the_request_is_stored_once(void **state)
+{
+    struct flow_rig *rig = setup(ACT_SEND);
+    uint64_t nums[2];
+
+    (void)state;
+    rig_up(rig);
+    nums[0] = rig_event(rig, "t", "=a 1");
+    for (int i = 0; i < 3; i++) {
+        struct call *c = rig_call(rig, CRM);
+
+        CHECK_EQ(c->kind, CALL_DELIVER);
+        CHECK_EQ(c->batch->records[0].request.len, 4);
+        CHECK_EQ(memcmp(c->batch->records[0].request.ptr, "=a 1", 4), 0);
+        if (i < 2)
+            rig_not_sent(c, 1);
+        else
+            rig_answer(c, SL_DELIVERED);
+        if (i == 1) {
+            rig_crash(rig);
+            rig_up(rig);
+        }
+    }
+    UNTIL(rig, rig_state(rig, nums[0]) == DS_DELIVERED);
+    CHECK_EQ(rig->stored_request, 0);
+    nums[1] = rig_event(rig, "t", "a 1");
+    rig_answer(rig_call(rig, CRM), SL_DELIVERED);
+    UNTIL(rig, rig_state(rig, nums[1]) == DS_DELIVERED);
+    CHECK(rig->stored_request > 0); /* another one is kept, as ever */
+    rig_destroy(rig);
+}
+
 static void test_the_end_finds_deliveries_in_every_state(void **state)
 {
     struct flow_rig *rig = setup(ACT_SEND);
@@ -572,6 +605,7 @@ int main(void)
         cmocka_unit_test(test_an_adapter_never_hears_that_what_was_lost_is_durable),
         cmocka_unit_test(test_a_drain_ends_when_nothing_is_under_way_and_starts_nothing),
         cmocka_unit_test(test_without_memory_to_read_an_event_it_waits_and_is_no_dead_letter),
+        cmocka_unit_test(test_a_body_that_is_the_request_is_stored_once),
         cmocka_unit_test(test_without_memory_to_prepare_a_delivery_it_waits_and_is_no_dead_letter),
         cmocka_unit_test(test_the_end_finds_deliveries_in_every_state),
     };

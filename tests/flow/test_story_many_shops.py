@@ -1,5 +1,5 @@
-"""conf/many-shops.sample.yaml as it is: the orders of every shop go to the supplier, its parcels into the shop that sold
-them, stock into each; a shop that is down or out of points holds up no other; a further shop is three lines."""
+"""conf/many-shops.sample.yaml as it is: the orders of every shop go to the supplier, its parcels into the shop that
+sold them, stock into each; a shop that is down or out of points holds up no other; a further shop is three lines."""
 
 import contextlib
 import copy
@@ -35,7 +35,8 @@ def client_of(name):
 def shop_processes():
     with contextlib.ExitStack() as stack:
         yield {name: stack.enter_context(Process(
-            "shopify_admin", "--shop", f"{name}.myshopify.com", "--secret", secret_of(name), "--client-id", client_of(name),
+            "shopify_admin", "--shop", f"{name}.myshopify.com", "--secret", secret_of(name), "--client-id",
+            client_of(name),
             "--points", 2000, "--restore", 1000)) for name in NAMES}
 
 
@@ -140,7 +141,8 @@ def out_of_points(shop):
 
 
 def uninstalled(shop):
-    shop.call("POST", "tokens", {"wrong": ["app_not_installed", "The app is not installed on the shop."], "expire": True})
+    shop.call("POST", "tokens",
+              {"wrong": ["app_not_installed", "The app is not installed on the shop."], "expire": True})
     return lambda: shop.call("POST", "tokens", {"wrong": None})
 
 
@@ -170,6 +172,27 @@ def test_a_third_shop_is_three_lines_and_a_reload(gateway, shops, byron):
     ship(gateway, told, "FR1")
     wait_until(lambda: parcels(shops["acme-fr"], order) == ["FR1"])
     assert gateway.states("acme-uk") == gateway.states("acme-de") == {}
+
+
+def test_a_parcel_for_a_shop_that_was_taken_out_is_a_dead_letter_until_it_is_back(gateway, shops, byron):
+    order, told = buy(shops, byron, "acme-uk")
+    whole = copy.deepcopy(gateway.config)
+    config = copy.deepcopy(whole)
+    del config["endpoints"]["acme-uk"]
+    config["routes"] = [one for one in config["routes"] if "acme-uk" not in json.dumps(one)]
+    gateway.write(config)
+    gateway.cli("reload")
+    ship(gateway, told, "UK1")
+    wait_until(lambda: gateway.states().get("dead") == 1)
+    dead = gateway.delivery(state="dead")
+    assert f"order:acme-uk.myshopify.com/{order.rpartition('/')[2]}" in dead["reason"], dead["reason"]
+    assert dead["reason"].endswith("fulfillment.create: acme-de"), dead["reason"]
+
+    gateway.write(whole)
+    gateway.cli("reload")
+    gateway.cli("dead", "replay", dead["id"])
+    wait_until(lambda: parcels(shops["acme-uk"], order) == ["UK1"])
+    assert gateway.states("acme-de") == {}
 
 
 def test_stock_goes_into_each_shop(gateway, shops, crm):

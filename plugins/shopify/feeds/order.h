@@ -78,12 +78,12 @@
     "manualPaymentGateway amountSet" ORDER_MONEY "parentTransaction{id}}pageInfo{hasNextPage}}}"
 /** What is read of an order; in a document with the variable $few: Int!. Fields that all stable
  *  versions of the Admin API have. */
-#define ORDER_SELECTION                                                                               \
-    ORDER_HEAD                                                                                        \
-        "discountApplications(first:$few){nodes{" ORDER_DISCOUNT                                      \
-        "}pageInfo{hasNextPage}}lineItems(first:$few){nodes{" ORDER_LINE                              \
-        "}pageInfo{hasNextPage}}shippingLines(first:$few,includeRemovals:true){nodes{" ORDER_SHIPPING \
-        "}pageInfo{hasNextPage}}" ORDER_PAYMENTS ORDER_PARTS
+#define ORDER_SELECTION                                                                           \
+    ORDER_HEAD                                                                                    \
+    "discountApplications(first:$few){nodes{" ORDER_DISCOUNT                                      \
+    "}pageInfo{hasNextPage}}lineItems(first:$few){nodes{" ORDER_LINE                              \
+    "}pageInfo{hasNextPage}}shippingLines(first:$few,includeRemovals:true){nodes{" ORDER_SHIPPING \
+    "}pageInfo{hasNextPage}}" ORDER_PAYMENTS ORDER_PARTS
 
 /** Is all of it there? Not, when one of its lists has more. */
 int order_is_whole(const json_t *order);
@@ -97,7 +97,7 @@ json_t *order_render(const json_t *order, int offset_min);
 struct order_event {
     const char *topic;
     const json_t *body;
-    int64_t at_ms; /* when it happened */
+    int64_t at_ms;              /* when it happened */
     const char *unless, *since; /* since "": the event key alone decides */
 };
 typedef sl_status (*order_event_cb)(void *ctx, const struct order_event *e);

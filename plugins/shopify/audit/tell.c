@@ -125,6 +125,9 @@ void audit_say(const struct audit *a, char *text, size_t size)
         add(&l, "what came meanwhile is found by a feed of kind orders");
     else
         add(&l, "delete what nobody wants; each sends its own webhooks");
+    for (char *c = text; *c; c++) /* the shop's texts may have lines */
+        if ((unsigned char)*c < ' ')
+            *c = ' ';
 }
 
 /* ---- events ---- */

@@ -1,5 +1,5 @@
-"""A shop's bad days, each met by a refund, which has a key, and by a cancellation, which has none: whatever it answers,
-and whether it has done it or not, each is done once - or waits with words that say what to do."""
+"""A shop's bad days, each met by a refund, which has a key, and by a cancellation, which has none: whatever it
+answers, and whether it has done it or not, each is done once - or waits with words that say what to do."""
 
 import json
 
@@ -18,6 +18,9 @@ ROUTES = [
     {"name": "called-off", "from": {"endpoint": "acme-shop", "topic": "orders/risk_assessment_changed"},
      "map": "{order_id: .order_id, reason: \"FRAUD\", restock: true}",
      "to": {"endpoint": "acme-shop", "action": "order.cancel", "refund": "original"}},
+    # about the customer, not the order
+    {"name": "told", "from": {"endpoint": "acme-shop", "topic": "customers/update"},
+     "map": "{order_id: .order_id, note: .said}", "to": {"endpoint": "acme-shop", "action": "order.note"}},
 ]
 MUTATIONS = {"pieces-back": "mutation RefundCreate", "called-off": "mutation OrderCancel"}
 PAGE = "<!DOCTYPE html><html><body><h1>Something went wrong</h1></body></html>"
@@ -91,7 +94,8 @@ def test_what_was_not_done_is_done_later(gateway, shop, route, day):
 
 @BOTH
 @pytest.mark.parametrize("body", [PAGE, PAGE * 70_000, ANSWERED, BESIDE, '{"data":', "[]", '{"errors": {}}'],
-                         ids=["a page", "a page of 5 MB", "JSON of 5 MB", "errors beside data", "half", "a list", "no errors"])
+                         ids=["a page", "a page of 5 MB", "JSON of 5 MB", "errors beside data", "half", "a list",
+                              "no errors"])
 def test_what_was_done_and_answered_with_something_else_is_not_done_again(gateway, shop, route, body):
     strike(shop, route, "garbage", body=body)
     wanted(gateway, shop, route)
@@ -100,8 +104,9 @@ def test_what_was_done_and_answered_with_something_else_is_not_done_again(gatewa
 
 @BOTH
 @pytest.mark.parametrize("day, said", [
-    ("frozen", "its bill is to be paid"), ("locked", "its owner has to ask Shopify"), ("shop_inactive", "closed or frozen"),
-    ("security", "have somebody look at what is sent"), ("forbidden", "names scopes")])
+    ("frozen", "its bill is to be paid"), ("locked", "its owner has to ask Shopify"),
+    ("shop_inactive", "closed or frozen"), ("security", "have somebody look at what is sent"),
+    ("forbidden", "names scopes")])
 def test_a_shop_that_is_closed_parks_and_is_gone_on_with(gateway, shop, route, day, said):
     strike(shop, route, day)
     wanted(gateway, shop, route)
@@ -137,6 +142,16 @@ def test_what_the_shop_will_never_take_is_a_dead_letter_with_its_reason(gateway,
     wait_until(lambda: gateway.states("acme-shop") == {"dead": 1}, "it is refused for good")
     assert f"{code} it is" in gateway.delivery(state="dead")["reason"]
     assert now(shop)["refunds"] == [] and not now(shop)["cancelled_at"]
+
+
+def test_notes_of_one_order_at_once_are_all_kept(gateway, shop):
+    shop.call("POST", "orders", {"lines": [{"sku": "GEAR", "quantity": 1}], "email": "ada@example.com"})
+    shop.fault(action="slow", at="*", path="graphql", ms=100)
+    for n in range(5):
+        body = {"id": 100 + n, "updated_at": "2026-11-22T10:00:00Z", "order_id": now(shop)["id"], "said": f"line {n}"}
+        assert gateway.post(json.dumps(body).encode(), topic="customers/update") == 200
+    wait_until(lambda: gateway.states("acme-shop") == {"delivered": 5}, "all are written")
+    assert sorted(now(shop)["note"].split("\n")) == [f"line {n}" for n in range(5)]
 
 
 @BOTH

@@ -94,4 +94,5 @@ static const struct deed_kind kind = {
     .judge = judge,
 };
 
-DEED_ACTION(order_note, kind, shape, .scopes = "write_orders");
+/* Of two that are read and written at once, one would be lost. */
+DEED_ACTION(order_note, kind, shape, .scopes = "write_orders", .parent_key = deed_parent_key);

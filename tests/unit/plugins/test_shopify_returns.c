@@ -391,6 +391,24 @@ static void a_note_is_added_to_once(void **state)
               "order_id: the shop has no such order");
 }
 
+/* Appending reads the note first: of two at once one would be lost. */
+static void one_note_of_an_order_is_written_at_a_time(void **state)
+{
+    static const char *const bodies[] = { "{\"order_id\":9007199254740993,\"note\":\"n\"}",
+                                          "{\"order_id\":\"9007199254740993\",\"note\":\"n\"}",
+                                          "{\"order_id\":\"gid://shopify/Order/9007199254740993\","
+                                          "\"note\":\"n\"}" };
+    struct deed_rig *x = *state;
+
+    deed_take_action(x, "order.note", NULL);
+    for (size_t i = 0; i < 3; i++) {
+        sl_str key = x->plugin->parent_key(x->self, x->handle, fake_str(bodies[i]));
+
+        CHECK_EQ(key.len, strlen("order/9007199254740993"));
+        CHECK_EQ(memcmp(key.ptr, "order/9007199254740993", key.len), 0);
+    }
+}
+
 static void a_close_in_the_middle_leaves_nothing(void **state)
 {
     struct deed_rig *x = *state;
@@ -425,6 +443,7 @@ int main(void)
         TEST(a_restart_closes_what_was_processed),
         TEST(tags_are_added_and_taken_away_never_replaced),
         TEST(a_note_is_added_to_once),
+        TEST(one_note_of_an_order_is_written_at_a_time),
         TEST(a_close_in_the_middle_leaves_nothing),
     };
 

@@ -11,11 +11,12 @@
 
 #define ROUTING_MS 5000
 
-#define FO_FIELDS                                                    \
-    " id status requestStatus updatedAt supportedActions { action }" \
-    " assignedLocation { location { id } }"                          \
-    " fulfillmentHolds { id handle heldByRequestingApp }"            \
-    " lineItems(first: $lines) { nodes { id sku remainingQuantity lineItem { id } } } "
+#define FO_FIELDS                                                                    \
+    " id status requestStatus updatedAt supportedActions { action }"                 \
+    " assignedLocation { location { id } }"                                          \
+    " fulfillmentHolds { id handle heldByRequestingApp }"                            \
+    " lineItems(first: $lines) { nodes { id sku remainingQuantity lineItem { id } }" \
+    " pageInfo { hasNextPage } } "
 
 const char order_by_id[] =
     "query FulfillmentOrderById($id: ID!, $lines: Int!) { fulfillmentOrder(id: $id) {" FO_FIELDS
@@ -104,6 +105,23 @@ static int64_t take_need(const json_t *fo, const struct need *n, json_t *to)
     return left;
 }
 
+static void say_lacking(struct deed *d, size_t at, const struct need *n, const json_t *fo,
+                        int64_t has)
+{
+    const char *which = n->sku ? n->sku : n->fo_line ? n->fo_line : n->item;
+    const json_t *page = at2(fo, "lineItems", "pageInfo");
+
+    if (json_is_true(json_object_get(page, "hasNextPage")))
+        deed_say(
+            d,
+            "lines[%zu] (%.80s): %s has more than %d lines, of which no more are read: do it in "
+            "the shop",
+            at, which, text_at(fo, "id"), MAX_LINES);
+    else
+        deed_say(d, "lines[%zu] (%.80s): %s has %" PRId64 " of %" PRId64 " that are asked for", at,
+                 which, text_at(fo, "id"), has, n->want);
+}
+
 json_t *order_lines_input(struct deed *d, const json_t *fo)
 {
     const json_t *lines = json_object_get(d->body, "lines");
@@ -119,11 +137,7 @@ json_t *order_lines_input(struct deed *d, const json_t *fo)
 
         if (left <= 0)
             continue;
-        deed_say(d, "lines[%zu] (%.80s): %s has %" PRId64 " of %" PRId64 " that are asked for", i,
-                 n.sku       ? n.sku
-                 : n.fo_line ? n.fo_line
-                             : n.item,
-                 text_at(fo, "id"), n.want - left, n.want);
+        say_lacking(d, i, &n, fo, n.want - left);
         json_decref(to);
         to = NULL;
     }

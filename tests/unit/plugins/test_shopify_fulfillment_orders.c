@@ -115,6 +115,12 @@ static void lines_are_held_of_one_that_has_them(void **state)
     deed_expect(x,
                 ONE(FO("1", "OPEN", "UNSUBMITTED", ACTION("HOLD"), "8", "", LINE("1", "A", "1"))));
     CHECK_STR(deed_run(x, body)->why, "lines[0] (A): " FO_ID("1") " has 1 of 2 that are asked for");
+    /* what was not read is not said to be lacking */
+    deed_expect(x, ONE(FO("1", "OPEN", "UNSUBMITTED", ACTION("HOLD"), "8", "",
+                          LINE("1", "A", "1") "],\"pageInfo\":{\"hasNextPage\":true},\"-\":[")));
+    CHECK_STR(deed_run(x, body)->why,
+              "lines[0] (A): " FO_ID("1") " has more than 250 lines, of which no more are read: do "
+                                          "it in the shop");
     deed_expect(x,
                 ONE(FO("1", "OPEN", "UNSUBMITTED", ACTION("HOLD"), "8", "", LINE("1", "A", "2"))));
     deed_expect(x, REFUSED("fulfillmentOrderHold", "FULFILLMENT_ORDER_NOT_SPLITTABLE", "No"));

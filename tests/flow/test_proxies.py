@@ -365,6 +365,18 @@ def test_the_admin_listener_is_not_behind_a_proxy(behind, name):
     assert request(proxy.url, "GET", "/in/nobody")[0] == 404
 
 
+def test_a_secret_in_a_path_stands_in_no_log(behind):
+    """The other two log nothing unless they are told."""
+    gateway, nginx = behind("nginx")
+    for path in ("/in/acme-shop/callbacks/S3CRET/byron/fetch_stock?sku=A", "/in/acme-shop/outbound/S3CRET",
+                 "/in/acme-shop/plain"):
+        assert request(nginx.url, "GET", path)[0] in (404, 405)
+    nginx.stop()  # its logs are whole
+    logs = "".join(one.read_text(errors="replace") for one in nginx.folder.iterdir() if one.is_file())
+    assert "S3CRET" not in logs + gateway.log()
+    assert "/in/acme-shop/plain" in logs
+
+
 # ---- who it was ----
 
 

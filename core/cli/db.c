@@ -228,6 +228,34 @@ int command_db_repair(struct cli *cli)
 
 /* ---- restore ---- */
 
+/* What was erased since the backup was made is there again. */
+static void print_forgotten(const struct restore_report *r)
+{
+    json_t *all = json_loads(r->forgotten ? r->forgotten : "[]", 0, NULL), *one;
+    size_t i;
+
+    if (r->forgets_unknown)
+        fprintf(stderr,
+                "the old store cannot be read: what was erased since the backup may be "
+                "here again; see \"Backups\" in docs/privacy.md\n");
+    if (json_array_size(all))
+        fprintf(stderr,
+                "%zu erasures are forgotten, which came after the backup was made; what they "
+                "erased is here again. Send each webhook again, see \"Backups\" in "
+                "docs/privacy.md:\n",
+                json_array_size(all));
+    json_array_foreach(all, i, one)
+    {
+        json_t *asked = json_object_get(one, "asked");
+        char *subjects = json_dumps(json_object_get(asked, "subjects"), JSON_COMPACT);
+
+        fprintf(stderr, "  %s %s: %s %s\n", json_text(one, "endpoint"), json_text(one, "topic"),
+                json_text(asked, "who"), subjects ? subjects : "");
+        free(subjects);
+    }
+    json_decref(all);
+}
+
 static void print_restored(const struct restore_report *r, const char *path)
 {
     char when[32];
@@ -246,6 +274,7 @@ static void print_restored(const struct restore_report *r, const char *path)
                r->unrouted);
     if (r->aside[0])
         printf("%-14s %s\n", "the old store", r->aside);
+    print_forgotten(r);
 }
 
 static void print_restored_json(const struct restore_report *r, const char *path)
@@ -260,6 +289,9 @@ static void print_restored_json(const struct restore_report *r, const char *path
                   (json_int_t)r->held, "unknown", (json_int_t)r->unknown, "held_before",
                   (json_int_t)r->held_before, "unrouted", (json_int_t)r->unrouted, "aside",
                   r->aside);
+    json_object_set_new(o, "forgotten",
+                        r->forgotten ? json_loads(r->forgotten, 0, NULL) : json_array());
+    json_object_set_new(o, "forgotten_unknown", json_boolean(r->forgets_unknown));
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(o);

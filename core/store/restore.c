@@ -429,6 +429,8 @@ static int run(struct restore *x)
     if ((r = find_path(x)) < 0 || (r = look_at_old(x)) < 0 || (r = check_room(x)) < 0 ||
         (r = make_tmp(x)) < 0)
         return r;
+    if (x->store_there)
+        restore_forgets(x->path, x->report);
     r = make_ready(x);
     if (r == 0)
         r = take_place(x);
@@ -465,5 +467,7 @@ int store_backup_verify(const char *dir, struct fail *fail)
 
 void restore_report_finish(struct restore_report *r)
 {
+    free(r->forgotten);
+    r->forgotten = NULL;
     check_report_finish(&r->check);
 }

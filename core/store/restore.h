@@ -35,6 +35,9 @@ struct restore_report {
     uint64_t held_before; /* of other hold types */
     uint64_t unrouted;    /* events without deliveries so far */
     char aside[4096];     /* where the old store is now; empty: there was none */
+    char *forgotten;      /* own: erasures that the old store knows and this backup does not, a JSON
+                             array      of {event, endpoint, topic, asked_ms, asked}; NULL: nobody looked */
+    bool forgets_unknown; /* the old store cannot be read */
     struct check_report check;
 };
 

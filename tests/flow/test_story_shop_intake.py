@@ -274,3 +274,29 @@ def test_a_removed_app_is_told_by_the_shop(gateway, shop):
     shop.call("POST", "clock", {"advance_s": 49 * 3600})
     wait_until(lambda: [one["state"] for one in requests_of(gateway)] == ["in-log"])
     assert gateway.lane("acme-shop")["paused"], "and it is still paused"
+
+
+def test_a_backup_from_before_an_erasure_says_what_it_brings_back(gateway, tmp_path):
+    assert gateway.post(order_of(7, "ada@example.org")) == 200
+    wait_until(lambda: gateway.states("desk") == {"delivered": 1})
+    gateway.cli("db", "backup", tmp_path / "backup")
+    redact(gateway, 706405506930370084, [7], email="ada@example.org")
+    wait_until(lambda: [one["state"] for one in requests_of(gateway)] == ["in-log"])
+    gateway.kill9()
+    restored = gateway.cli("db", "restore", tmp_path / "backup", "--replace").json
+    forgotten, = restored["forgotten"]
+    assert (forgotten["endpoint"], forgotten["topic"], restored["forgotten_unknown"]) == (
+        "acme-shop", "customers/redact", False)
+    assert forgotten["asked"]["subjects"] == [f"customer:{SHOP}/706405506930370084", f"order:{SHOP}/7"]
+    gateway.start()
+    assert event_of(gateway, 7) and requests_of(gateway) == []
+    redact(gateway, 706405506930370084, [7])  # as the page says
+    wait_until(lambda: [one["state"] for one in requests_of(gateway)] == ["in-log"])
+    assert not event_of(gateway, 7)
+    # a backup that knows of it says nothing; to people it is told in words
+    gateway.cli("db", "backup", tmp_path / "later")
+    gateway.stop()
+    assert gateway.cli("db", "restore", tmp_path / "later", "--replace").json["forgotten"] == []
+    told = sluice("db", "restore", tmp_path / "backup", "--replace", "-c", gateway.file, env=gateway.env)
+    assert told.code == 0 and "acme-shop customers/redact: customer 706405506930370084" in told.err
+    gateway.start()

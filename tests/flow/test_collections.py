@@ -44,6 +44,7 @@ def refused(crm):
 # ---- which of the two ----
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_orders_now_and_then_go_by_collections_within_seconds_and_a_flood_by_bulk(salesforce, crm):
     gateway = salesforce()
     orders = byron_orders(30)

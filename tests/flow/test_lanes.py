@@ -118,6 +118,7 @@ def test_with_a_key_a_lost_answer_is_simply_asked_for_again(lanes, byron, fault)
     assert gateway.delivery()["reference"] == books["orders"][0]["id"]
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_an_endpoint_that_is_down_is_tried_until_it_is_there(make_gateway):
     port = free_port()
     config = demo_config(f"http://127.0.0.1:{port}", endpoints={"byron": {
@@ -341,6 +342,7 @@ def test_critical_work_passes_low_work_that_was_there_before(lanes, byron):
 # ---- giving up ----
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_after_max_attempts_it_is_a_dead_letter_and_many_make_one_alert(lanes, byron, alert_receiver):
     gateway = lanes({"retry": {**QUICK_RETRY, "max_attempts": 3}},
                     alerts={"url": alert_receiver.url, "repeat": "1h"})
@@ -364,6 +366,7 @@ def test_after_max_attempts_it_is_a_dead_letter_and_many_make_one_alert(lanes, b
     check_supplier(byron.books(), BYRON, orders)
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_a_held_delivery_is_told_to_the_route_s_owner(lanes, alert_receiver, byron):
     config = demo_config("http://x")
     route(config, "order-to-supplier")["hold"] = {"type": "fraud"}

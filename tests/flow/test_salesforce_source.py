@@ -102,6 +102,7 @@ def test_no_credential_of_a_message_is_kept_anywhere(gateway, crm, desk):
                 assert secret.encode() not in kept, f"{secret} is in {file}"
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_a_message_survives_a_kill_between_its_commit_and_its_ack(gateway, crm, desk):
     seed(crm, 200)
     crm.call("POST", "outbound", {

@@ -39,6 +39,7 @@ def told(pager, name):
     return [(one["state"], one["text"]) for one in messages(pager) if one["id"].startswith(name)]
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_an_alert_goes_to_its_owner_and_so_does_its_end(gateway, byron, pagers):
     fulfilment, operations = pagers
 
@@ -96,6 +97,7 @@ def test_a_hold_that_nobody_looks_at_is_told_to_who_decides(gateway, pagers):
     assert told(operations, "held")
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_alerts_about_alerts_come_to_an_end(gateway, byron, pagers):
     fulfilment, operations = pagers
     fulfilment.fault(action="status", at="message", status=400)  # the pager refuses every message

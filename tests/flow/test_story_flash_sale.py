@@ -53,6 +53,7 @@ def shop_to_crm(make_gateway, crm):
     return make_gateway(config, {"DEMO_CRM_KEY": crm.private_key})
 
 
+@pytest.mark.plain  # it is about time and pace
 @pytest.mark.slow
 def test_ten_thousand_orders_in_a_minute_are_all_in_the_crm(shop_to_crm, crm):
     crm.call("POST", "org", {"locks": True})

@@ -164,6 +164,7 @@ def test_a_sku_that_the_shop_does_not_have_is_told_everywhere(gateway, crm, shop
     assert course(crm, quote) == ["processing", "failed", "ready"]
 
 
+@pytest.mark.plain  # it is about time and pace
 @pytest.mark.slow
 def test_what_is_given_up_is_told_everywhere_too(gateway, crm, shop, desk):
     quote, = seed_quotes(crm, 1)

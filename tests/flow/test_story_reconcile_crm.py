@@ -97,6 +97,7 @@ def calls(crm, before):
     return {step: n - before.get(step, 0) for step, n in now.items() if n != before.get(step, 0)}
 
 
+@pytest.mark.plain  # it is about time and pace
 def test_a_day_of_many_orders_is_compared_by_one_bulk_query(gateway, crm):
     orders = byron_orders(1200)
     records = deliver(gateway, crm, orders)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from flow.harness import BUILD, ROOT, SLUICE
+from flow.harness import BUILD, ROOT, SLUICE, build_example
 
 ADAPTERS = ["shopify", "supplier-http", "salesforce", "http"]
 SAMPLE = ROOT / "conf" / "sluice.sample.yaml"
@@ -18,9 +18,10 @@ def sluice(*words):
 
 
 def check(folder, text):
-    """`sluice check` of a text, with the adapters of this build."""
+    """`sluice check` of a text, with the adapters of this build, and the guide's where it is wanted."""
+    plugins = [BUILD / "plugins"] + ([build_example(folder)] if "hello-supplier" in text else [])
     file = folder / "sluice.yaml"
-    file.write_text(re.sub(r"(?m)^#?plugins:.*$", f"plugins: [{BUILD / 'plugins'}]", text))
+    file.write_text(re.sub(r"(?m)^#?plugins:.*$", f"plugins: [{', '.join(map(str, plugins))}]", text))
     return sluice("check", "--no-secrets", "-c", file)
 
 

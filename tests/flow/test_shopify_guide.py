@@ -13,6 +13,8 @@ import yaml
 from flow.harness import BUILD, QUICK, ROOT, absolute, merge, route, sluice, wait_until
 from sandbox.client import Process, request
 
+pytestmark = pytest.mark.plain  # it is about what the guide says
+
 SECRET = "one secret signs webhooks and gets tokens"
 CALLOUT_SECRET = "what the Apex signs with"
 LOCATION = "gid://shopify/Location/70000000101"

@@ -11,6 +11,8 @@ from flow.harness import SHOP, http_endpoint, sluice, wait_until
 from flow.test_story_missed_webhooks import TOKEN, refund, ship
 from sandbox.client import Process
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_shopify_bulk.c has its course
+
 TOPICS = ("orders/create", "orders/paid", "orders/fulfilled", "refunds/create", "fulfillments/create")
 DAY = 86400
 

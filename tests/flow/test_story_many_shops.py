@@ -15,6 +15,8 @@ from flow.test_story_stock_feed import put
 from sandbox.client import Process, request
 from sandbox.orders import OrderFactory
 
+pytestmark = pytest.mark.plain  # nothing but the configuration differs from the stories of one shop
+
 SAMPLE = ROOT / "conf" / "many-shops.sample.yaml"
 WEBHOOK_SECRET = "what the supplier signs with"
 NAMES = ("acme-uk", "acme-de", "acme-fr")

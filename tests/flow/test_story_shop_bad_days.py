@@ -8,6 +8,8 @@ import pytest
 from flow.harness import demo_config, merge, wait_until
 from sandbox.client import Process
 
+pytestmark = pytest.mark.plain  # each answer is read by a unit test under the sanitizers too
+
 TOKEN = "sandbox-admin-token"
 QUICK = {"retry": {"first": "50ms", "cap": "300ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"},
          "timeout": {"first_byte": "2s", "total": "4s"}}

@@ -11,6 +11,8 @@ from flow.harness import OLD_SECRET, SECRET, SHOP, http_endpoint, messages, slui
 from flow.test_story_privacy import files_with
 from sandbox.client import Process, request
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins and tests/unit/store have what it comes through
+
 TOKEN = "sandbox-admin-token"
 PREFIX = "k3ep-this-between-us"
 

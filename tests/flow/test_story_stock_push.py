@@ -11,6 +11,8 @@ from flow.stock_push import ENV, MILL, Ledger, config_for, delivered, post, say
 from flow.test_story_stock_feed import FEED, put
 from sandbox.client import Process
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_shopify_stock.c has its course
+
 QUICK = {"retry": {"first": "50ms", "cap": "300ms"}, "breaker": {"min_calls": 1000},
          "timeout": {"first_byte": "2s", "total": "4s"}}
 LEEDS, BONN = "gid://shopify/Location/601", "gid://shopify/Location/602"

@@ -204,6 +204,7 @@ struct index {
     uint64_t erasures; /* index_erasures() */
     bool erases;       /* a request to erase was applied, or was there at the opening */
     bool wiped;        /* all free pages have been written over: see index_privacy_wipe() */
+    bool large;        /* of a test: as if the file were too large to be written anew for that */
     bool failed;       /* as the log's */
 
     /* ---- of the transaction under way ---- */

@@ -17,7 +17,8 @@
 #define FIND_EVENTS 200u  /* at most, found */
 #define FIND_IDS    20000 /* at most, looked through */
 #define WIPE_PAGES  256
-#define PAGE_BYTES  4092 /* of a page of a large value */
+#define ANEW_PAGES  262144 /* a file of up to 1 GiB is written anew: some seconds */
+#define PAGE_BYTES  4092   /* of a page of a large value */
 
 /* ---- applying ---- */
 
@@ -510,6 +511,17 @@ int index_privacy_find(struct index *ix, struct query *q)
 
 /* ---- free pages ---- */
 
+/* What was moved when a page was split still stands, in the page that it came from, where nothing
+ * is now: neither secure_delete nor the wiping of free pages reaches that. A file that is written
+ * anew has none of it. False: it could not be, for want of room or because it is too large. */
+static bool write_anew(struct index *ix)
+{
+    int64_t pages = 0;
+
+    return !ix->large && number_of(ix, "PRAGMA page_count", &pages) == 0 && pages <= ANEW_PAGES &&
+           sqlite3_exec(ix->db, "VACUUM", NULL, NULL, NULL) == SQLITE_OK;
+}
+
 /* All free pages are taken by a table of zeros, some at a time; then it is emptied again. */
 static int take_free(struct index *ix, int64_t pages)
 {
@@ -539,10 +551,12 @@ int index_privacy_wipe(struct index *ix, struct query *q)
 {
     int64_t pages = 0, taken = 0;
     bool all = true;
-    int r = number_of(ix, "PRAGMA freelist_count", &pages);
+    int r = number_of(ix, "SELECT count(*) FROM wipe", &taken);
 
+    if (r == 0 && !taken && !ix->wiped && write_anew(ix))
+        ix->wiped = true;
     if (r == 0)
-        r = number_of(ix, "SELECT count(*) FROM wipe", &taken);
+        r = number_of(ix, "PRAGMA freelist_count", &pages);
     if (r == 0 && pages && !ix->wiped) {
         q->next = 1;
         return take_free(ix, pages);

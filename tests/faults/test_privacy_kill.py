@@ -8,7 +8,7 @@ import pytest
 from flow.harness import QUICK, byron_orders, demo_config, merge, sluice, wait_until
 from flow.test_story_privacy import SHOP, about_customer, files_with, personal
 
-KILLS = 12
+KILLS = 8
 
 
 @pytest.mark.slow

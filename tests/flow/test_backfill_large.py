@@ -12,6 +12,8 @@ from flow.harness import SHOP, http_endpoint, sluice
 from flow.test_story_missed_webhooks import TOKEN
 from sandbox.client import Process
 
+pytestmark = pytest.mark.plain  # it is about memory
+
 LONG = bool(os.environ.get("SLUICE_LONG"))
 ORDERS = 20_000 if LONG else 400
 MARGIN_KB = 96 * 1024

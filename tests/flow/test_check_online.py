@@ -6,6 +6,8 @@ import pytest
 
 from flow.harness import demo_config, free_port, merge, route, sluice
 
+pytestmark = pytest.mark.plain  # each probe has its unit tests
+
 
 @pytest.fixture
 def check(make_gateway, crm):

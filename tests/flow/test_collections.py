@@ -7,6 +7,8 @@ import pytest
 from flow.harness import byron_orders, demo_config, merge, route, stays, wait_until
 from flow.test_salesforce import check, steps
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_salesforce_collections.c has its course
+
 SETTINGS = {
     "poll": {"first": "1s", "cap": "30s"}, "batch": {"records": 5000, "age": "1s", "quick": "300ms"},
     "retry": {"first": "100ms", "cap": "500ms"}, "breaker": {"min_calls": 1000},

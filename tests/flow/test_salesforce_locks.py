@@ -8,6 +8,8 @@ import pytest
 
 from flow.harness import byron_orders, demo_config, merge, route, stays, wait_until
 
+pytestmark = pytest.mark.plain  # tests/unit/flow/test_parents.c has its course
+
 ACCOUNT = '"A-" + (.id[-4:] | tonumber / 2 | floor % {accounts} | tostring)'  # the ids of orders are odd
 CONTACT = '{{ Shopify_Customer_Id__c: .id, LastName: .name, Account: {{ ERP_Account_No__c: (' + ACCOUNT + ') }} }}'
 OPPORTUNITY = ('{{ Shopify_Order_Id__c: .id, Name: .name, StageName: "Closed Won", CloseDate: "2026-11-20", '

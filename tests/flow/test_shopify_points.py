@@ -12,6 +12,8 @@ from flow.shop_points import CLIENT_ID, CLIENT_SECRET, ENV, Watched, config_for,
 from sandbox.client import Process
 from sandbox.orders import OrderFactory
 
+pytestmark = pytest.mark.plain  # it is about pace; tests/unit/plugins/test_shopify_admin.c has its course
+
 SECONDS = 60 if os.environ.get("SLUICE_LONG") else 10
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from flow.harness import OLD_SECRET, SHOP, http_endpoint, messages, sluice, stays, wait_until
 
+pytestmark = pytest.mark.plain  # tests/unit/flow/test_resolve.c has its course
+
 TOKEN = "sandbox-admin-token"
 ORDER = 9007199254740993  # beyond 2^53
 

@@ -16,6 +16,8 @@ import yaml
 from flow.harness import ROOT, Late, absolute, merge, messages, route, stays, wait_until
 from sandbox.client import Process, request
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_shopify_draft.c and tests/unit/flow have its course
+
 CALLOUT_SECRET = "what the Apex signs with"
 ADMIN_TOKEN = "sandbox-admin-token"
 QUICK = {"retry": {"first": "50ms", "cap": "300ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"},

@@ -9,6 +9,8 @@ import pytest
 from flow.harness import ROOT, SHOP, demo_config, merge, wait_until
 from sandbox.client import Process, request
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_shopify_orders.c has its course
+
 TOKEN = "sandbox-admin-token"
 LOCATION = "gid://shopify/Location/70000000101"
 QUICK = {"retry": {"first": "50ms", "cap": "300ms"}, "breaker": {"min_calls": 1000}, "confirm": {"after": "100ms"},

@@ -9,6 +9,8 @@ import pytest
 from flow.harness import SHOP, http_endpoint, wait_until
 from sandbox.client import Process
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_shopify_audit.c has its course
+
 TOPICS = ["orders/create", "orders/paid", "orders/updated"]
 ADDRESS = "https://gw.example.com/in/acme-shop"
 

@@ -8,6 +8,8 @@ import pytest
 
 from flow.harness import byron_orders, demo_config, merge, stays, wait_until
 
+pytestmark = pytest.mark.plain  # tests/unit/flow/test_with.c has its course
+
 STANDARD_BOOK = "01s000000000001AAA"
 PRICES = {"endpoint": "crm", "keys": "[.line_items[].sku]", "find": "PricebookEntry",
           "by": "Product2.StockKeepingUnit", "fields": ["UnitPrice"],

@@ -9,6 +9,8 @@ from flow.harness import (byron_orders, check_supplier, demo_config, merge, nord
                           stays, wait_until)
 from sandbox.orders import BYRON, NORD, UNMAPPED, OrderFactory
 
+pytestmark = pytest.mark.plain  # tests/unit/store and tests/crash have its course
+
 
 @pytest.fixture
 def gateway(make_gateway, byron, nord):

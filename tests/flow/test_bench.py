@@ -56,6 +56,7 @@ def test_a_crm_is_measured_in_calls_and_memory(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("SLUICE_LONG"), reason="SLUICE_LONG=1; test_shopify_points.py asserts the same")
 def test_the_points_of_a_shop_are_measured(folder):
     result = bench(folder, "shopify", "--seconds", "6", "--only", "shared")
     assert result["refused"] == result["refused_shared"] == 0

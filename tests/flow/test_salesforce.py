@@ -6,6 +6,8 @@ import pytest
 
 from flow.harness import byron_orders, demo_config, merge, route, stays, wait_until
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_salesforce*.c have its course
+
 SETTINGS = {
     "poll": {"first": "50ms", "cap": "200ms"}, "batch": {"records": 500, "age": "200ms"},
     "retry": {"first": "100ms", "cap": "500ms"}, "breaker": {"min_calls": 1000},

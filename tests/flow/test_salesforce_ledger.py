@@ -5,6 +5,8 @@ import pytest
 from flow.harness import byron_orders, route, stays, wait_until
 from flow.test_salesforce import ONE_JOB, check, salesforce, steps  # noqa: F401
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_salesforce_ledger.c has its course
+
 DAY_S = 24 * 3600
 SOMEBODY = "0055g00000Else1AAA"
 

@@ -10,6 +10,8 @@ import yaml
 
 from flow.harness import ROOT, demo_config, merge, sluice, wait_until
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_salesforce_contacts.c has its course
+
 MAP = """{Shopify_Customer_Id__c: (if .guest then "guest-\\(.id)" else "\\(.id)" end), FirstName: .first_name,
  LastName: .last_name, Email: .email, Phone: .phone, guest: (.guest // false),
  company: {name: .company, tax_id: .tax_id}}"""

@@ -9,6 +9,8 @@ import pytest
 
 from flow.harness import QUICK, SHOP, byron_orders, demo_config, http_endpoint, merge, route, sluice, stays, wait_until
 
+pytestmark = pytest.mark.plain  # tests/unit/store/test_privacy.c and tests/unit/flow/test_privacy.c have its course
+
 
 def customer_of(order):
     """What the compliance topics say of who ordered."""

@@ -2,6 +2,7 @@
 answers, and whether it has done it or not, each is done once - or waits with words that say what to do."""
 
 import json
+import os
 
 import pytest
 
@@ -82,10 +83,11 @@ def check_once(gateway, shop, route):
     assert not shop.books()["crashes"]
 
 
+LONG = bool(os.environ.get("SLUICE_LONG"))
 BOTH = pytest.mark.parametrize("route", list(MUTATIONS))
 
 
-@BOTH
+@pytest.mark.parametrize("route", list(MUTATIONS) if LONG else ["called-off"])  # without a key
 @pytest.mark.parametrize("day", ["edge_limit", "internal", "bad_gateway", "unavailable", "gave_up", "graphql_internal",
                                  "graphql_timeout"])
 def test_what_was_not_done_is_done_later(gateway, shop, route, day):
@@ -94,7 +96,7 @@ def test_what_was_not_done_is_done_later(gateway, shop, route, day):
     check_once(gateway, shop, route)
 
 
-@BOTH
+@pytest.mark.parametrize("route", list(MUTATIONS) if LONG else ["called-off"])  # without a key
 @pytest.mark.parametrize("body", [PAGE, PAGE * 70_000, ANSWERED, BESIDE, '{"data":', "[]", '{"errors": {}}'],
                          ids=["a page", "a page of 5 MB", "JSON of 5 MB", "errors beside data", "half", "a list",
                               "no errors"])
@@ -104,7 +106,7 @@ def test_what_was_done_and_answered_with_something_else_is_not_done_again(gatewa
     check_once(gateway, shop, route)
 
 
-@BOTH
+@pytest.mark.parametrize("route", list(MUTATIONS) if LONG else ["pieces-back"])
 @pytest.mark.parametrize("day, said", [
     ("frozen", "its bill is to be paid"), ("locked", "its owner has to ask Shopify"),
     ("shop_inactive", "closed or frozen"), ("security", "have somebody look at what is sent"),

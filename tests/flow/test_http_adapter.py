@@ -8,6 +8,8 @@ from flow.harness import QUICK, demo_config, merge, orders_of, route, wait_until
 from sandbox.client import Process
 from sandbox.orders import BYRON
 
+pytestmark = pytest.mark.plain  # tests/unit/plugins/test_http.c has its course
+
 OLD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEW_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 CHAT_PATH = "/services/T0/B0/hush"

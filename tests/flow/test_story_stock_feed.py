@@ -8,6 +8,8 @@ import pytest
 
 from flow.harness import http_endpoint, merge, messages, sluice, stays, wait_until
 
+pytestmark = pytest.mark.plain  # tests/unit/flow/test_flow_feeds.c has its course
+
 FEED = {"kind": "stock", "every": "1s", "available": "Stock__c"}
 
 
